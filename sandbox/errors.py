@@ -1,0 +1,21 @@
+"""Errors a person can act on: what was given, what is allowed, what to do. Never shown as a traceback."""
+
+
+class SandboxError(Exception):
+    """Base of every error the sandbox reports to its user."""
+
+
+class UnsupportedError(SandboxError):
+    """A manifest uses something the sandbox does not run; it would be a lie to ignore it."""
+
+
+class InvalidError(SandboxError):
+    """The API server would refuse this object or this change."""
+
+
+class NotFoundError(SandboxError):
+    """A named pod, container, node or object does not exist."""
+
+
+class ApplyError(SandboxError):
+    """A resource did not reach the state Pulumi waits for."""
