@@ -1,0 +1,152 @@
+"""EC2 types as facts: what a type has, what EKS leaves of it for pods, what it costs and where it is offered.
+
+The figures with their sources stand in `ec2_types.csv` and `ec2_zones.csv`.
+"""
+
+import csv
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+MAX_PODS_CAP = 110
+"""nodeadm reserves memory for as many pods as the network cards could carry (737 on a 16xlarge); Redis nodes run
+a handful, and 110 is what a managed node group allows below 30 vCPU."""
+MAX_PODS_EXPRESSION = f"max_pods < {MAX_PODS_CAP} ? max_pods : {MAX_PODS_CAP}"
+"""`spec.kubelet.maxPodsExpression` of nodeadm: kubeReserved is computed from its result."""
+EVICTION_HARD_MIB = 100
+"""`evictionHard.memory.available` of the EKS AMI (awslabs/amazon-eks-ami@81fec2e, kubelet/config.go)."""
+DAEMONSETS_MEMORY_MIB = 512
+DAEMONSETS_CPU_MILLICORES = 500
+"""Left on every node for DaemonSets: CNI, kube-proxy and EBS CSI request 120Mi and 160m together; the rest is for
+log and metrics agents."""
+DAEMONSETS_PODS = 10
+HOURS_PER_MONTH = 730
+"""AWS's own month."""
+PRICE_DATE = "2026-07-20"
+FALLBACK_PRICE_REGION = "us-east-1"
+
+AMI_TYPES = {"arm64": "AL2023_ARM_64_STANDARD", "x86_64": "AL2023_x86_64_STANDARD"}
+"""`amiType` of a managed node group, by architecture."""
+
+_ZONE = re.compile(r"([a-z]{2}(?:-[a-z]+)+-\d+)([a-z])")
+_CPU_RESERVED_BANDS = ((1000, 600), (1000, 100), (2000, 50))
+"""Millicores of a band and what of them is reserved, per 10,000; the rest of the cores: 25."""
+_CPU_RESERVED_REST = 25
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceType:
+    """One EC2 type. Network figures are of the default card, in Gbps (10**9 bits); `burst` lasts minutes."""
+
+    name: str
+    architecture: str
+    vcpu: int
+    memory_mib: int
+    memtotal_mib: int
+    network_baseline_gbps: float
+    network_burst_gbps: float
+    max_enis: int
+    ipv4_per_eni: int
+    ebs_baseline_gbps: float
+    numa_nodes: int | None
+    usd_per_hour: dict[str, float] = field(hash=False)
+    """By region; only regions whose price was read."""
+    zone_letters: dict[str, str] = field(hash=False)
+    """By region: `abc` = offered in the zones a, b and c as one account sees them."""
+
+    @property
+    def max_pods(self) -> int:
+        """Pods a node of this type may run: one address of a network interface each, capped."""
+        return min(self.max_enis * (self.ipv4_per_eni - 1) + 2, MAX_PODS_CAP)
+
+    @property
+    def allocatable_memory_mib(self) -> int:
+        """What the scheduler may hand out: MemTotal less kubeReserved (11 MiB per possible pod + 255) and eviction."""
+        return self.memtotal_mib - (11 * self.max_pods + 255) - EVICTION_HARD_MIB
+
+    @property
+    def allocatable_cpu_millicores(self) -> int:
+        """All cores less kubeReserved: 6 % of the first, 1 % of the second, 0.5 % of two more, 0.25 % of the rest."""
+        left, reserved = self.vcpu * 1000, 0
+        for band, per_ten_thousand in _CPU_RESERVED_BANDS:
+            taken = min(left, band)
+            reserved += taken * per_ten_thousand // 10_000
+            left -= taken
+        return self.vcpu * 1000 - reserved - left * _CPU_RESERVED_REST // 10_000
+
+    def price(self, region: str) -> tuple[float, str]:
+        """On-demand USD per hour, and the region it was read for (us-east-1 where `region`'s is not known)."""
+        known = region if region in self.usd_per_hour else FALLBACK_PRICE_REGION
+        return self.usd_per_hour[known], known
+
+    def zones_offering(self, region: str) -> int:
+        """Number of zones of `region` that offer the type; 0 for an unknown region."""
+        return len(self.zone_letters.get(region, ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """The types the planner knows, and the regions it has prices of its own for."""
+
+    types: tuple[InstanceType, ...]
+
+    def find(self, name: str) -> InstanceType | None:
+        """The type of that name, if known."""
+        return next((kind for kind in self.types if kind.name == name), None)
+
+    def has_prices(self, region: str) -> bool:
+        """Whether the region's own prices are known for some types."""
+        return any(region in kind.usd_per_hour for kind in self.types)
+
+    def most_zones(self, region: str) -> int:
+        """Zones of the region that offer the most widely offered type."""
+        return max((kind.zones_offering(region) for kind in self.types), default=0)
+
+
+def region_of(zone: str) -> str:
+    """Region of an availability zone: us-east-1a -> us-east-1. ValueError for what is none (local zones too)."""
+    match = _ZONE.fullmatch(zone)
+    if match is None:
+        raise ValueError(f"{zone} is no availability zone, such as us-east-1a")
+    return match[1]
+
+
+def letter_of(zone: str) -> str:
+    """us-east-1a -> a. ValueError as in `region_of`."""
+    return zone.removeprefix(region_of(zone))
+
+
+@cache
+def load_catalogue() -> Catalogue:
+    """The catalogue of the data files beside this module."""
+    offered = {
+        row.pop("instance_type"): {region: zones for region, zones in row.items() if zones}
+        for row in _rows("ec2_zones.csv")
+    }
+    return Catalogue(tuple(_instance_type(row, offered[row["instance_type"]]) for row in _rows("ec2_types.csv")))
+
+
+def _instance_type(row: dict[str, str], zone_letters: dict[str, str]) -> InstanceType:
+    prices = {"us-east-1": row["usd_per_hour_us_east_1"], "eu-west-1": row["usd_per_hour_eu_west_1"]}
+    return InstanceType(
+        name=row["instance_type"],
+        architecture=row["architecture"],
+        vcpu=int(row["vcpu"]),
+        memory_mib=int(row["memory_mib"]),
+        memtotal_mib=int(row["memtotal_mib"]),
+        network_baseline_gbps=float(row["network_baseline_gbps"]),
+        network_burst_gbps=float(row["network_burst_gbps"]),
+        max_enis=int(row["max_enis"]),
+        ipv4_per_eni=int(row["ipv4_per_eni"]),
+        ebs_baseline_gbps=float(row["ebs_baseline_gbps"]),
+        numa_nodes=int(row["numa_nodes"]) if row["numa_nodes"] else None,
+        usd_per_hour={region: float(price) for region, price in prices.items() if price},
+        zone_letters=zone_letters,
+    )
+
+
+def _rows(name: str) -> Iterator[dict[str, str]]:
+    with (Path(__file__).parent / name).open(encoding="utf-8", newline="") as file:
+        yield from csv.DictReader(line for line in file if not line.startswith("#"))
