@@ -3,9 +3,22 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from components.catalogue import load_catalogue
 from components.names import pool_name
+from components.network import Traffic, derive_traffic
+from components.node_rules import PodDemand
+from components.nodes import NodePlan, NodesRefused, choose_nodes
 from components.settings import Settings
 from components.sizing import Sizing, derive_sizing
+from components.tuning import Tuning, derive_tuning
+
+
+class PlanRefused(Exception):
+    """No plan holds; `messages` has one line for each reason, with what to change."""
+
+    def __init__(self, messages: list[str]) -> None:
+        self.messages = messages
+        super().__init__("\n".join(messages))
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,13 +27,44 @@ class Plan:
 
     pool: str
     sizing: Sizing
+    traffic: Traffic
+    tuning: Tuning
+    nodes: NodePlan | None
+    """None where no EKS cluster is given: then the nodes are not ours."""
     warnings: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Every derived figure, snake_case with units in the names."""
-        return {"pool": self.pool, **asdict(self.sizing)}
+        figures = asdict(self)
+        return {"pool": figures.pop("pool"), **figures.pop("sizing"), **figures}
 
 
 def derive_plan(settings: Settings) -> Plan:
     """The plan of a stack. Raises PlanRefused when no plan holds."""
-    return Plan(pool=pool_name(settings), sizing=derive_sizing(settings), warnings=())
+    sizing = derive_sizing(settings)
+    traffic = derive_traffic(settings, sizing)
+    return Plan(
+        pool=pool_name(settings),
+        sizing=sizing,
+        traffic=traffic,
+        tuning=derive_tuning(settings, sizing, traffic),
+        nodes=_nodes(settings, sizing, traffic),
+        warnings=(),
+    )
+
+
+def _nodes(settings: Settings, sizing: Sizing, traffic: Traffic) -> NodePlan | None:
+    if settings.eks is None:
+        return None
+    demand = PodDemand(
+        masters=sizing.masters,
+        replicas_per_master=sizing.replicas_per_master,
+        request_memory_mib=sizing.request_memory_mib,
+        limit_memory_mib=sizing.limit_memory_mib,
+        cpu_millicores=sizing.cpu_millicores,
+        egress_gbps_per_master=traffic.egress_gbps_per_master,
+    )
+    try:
+        return choose_nodes(demand, settings.zones, settings.nodes, load_catalogue())
+    except NodesRefused as refusal:
+        raise PlanRefused(refusal.messages) from None

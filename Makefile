@@ -1,0 +1,52 @@
+# Everything that is needed is installed by these commands themselves; `make up` is the one to start with.
+.DEFAULT_GOAL := help
+STACK ?= local
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+
+.PHONY: help up down status plan test check format bench clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: .venv/sandbox ## run the stack `local` for real on this machine
+	@$(PYTHON) -m sandbox up
+
+down: .venv/program ## stop it and leave nothing behind
+	@$(PYTHON) -m sandbox down
+
+status: .venv/program ## pods, roles, slots, memory
+	@$(PYTHON) -m sandbox status
+
+plan: .venv/program ## the derived plan and the resources of a stack (STACK=prod), offline
+	@$(PYTHON) -m sandbox plan --stack $(STACK)
+
+test: .venv/tests .venv/sandbox ## every test; those that start Redis run last
+	$(PYTHON) -m pytest -q -n 2 --dist loadgroup
+
+check: .venv/tests .venv/sandbox ## format, lint, types, shell lint, tests: what CI runs
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy components sandbox reconciler __main__.py
+	shellcheck -s sh -x components/scripts/*.sh .ci/run sandbox/setup.sh
+	$(MAKE) test
+
+format: .venv/tests ## format the code
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+clean: ## remove what these commands made in this folder
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# Stamps inside the virtual environment: each is made once, and again when its list changes.
+.venv/program: requirements.txt
+	@sh sandbox/setup.sh venv requirements.txt
+	@touch $@
+
+.venv/tests: tests/requirements.txt .venv/program
+	@sh sandbox/setup.sh venv tests/requirements.txt
+	@touch $@
+
+.venv/sandbox: sandbox/setup.sh .venv/program
+	@sh sandbox/setup.sh debian
+	@touch $@

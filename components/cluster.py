@@ -1,0 +1,119 @@
+"""Wire: `RedisImageCacheCluster`, the one component of the project."""
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as k8s
+import pulumi_random as random
+
+from components import names, objects
+from components.node_groups import RedisNodeGroups
+from components.plan import Plan
+from components.pool import RedisPool
+from components.settings import Settings
+
+_PASSWORD_LENGTH = 40
+
+
+@dataclass(frozen=True, slots=True)
+class RedisImageCacheClusterArgs:
+    """What the component is made from: the stack's settings and the plan derived from them."""
+
+    settings: Settings
+    plan: Plan
+
+
+class RedisImageCacheCluster(pulumi.ComponentResource):
+    """A Redis Cluster for images, with the EKS node groups it runs on::
+
+        node groups -> pool (its pods, formed into one cluster) -> client Service
+
+    Needs a Kubernetes provider in `opts.providers`. Changing what cannot change in place (pod memory, volumes)
+    makes a second pool; Pulumi creates it, repoints the client Service, and deletes the first one last.
+    """
+
+    endpoint: pulumi.Output[str]
+    """host:port that a cluster client is given, the same for the life of the stack."""
+
+    def __init__(
+        self, name: str, args: RedisImageCacheClusterArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("redis-image-cache:index:RedisImageCacheCluster", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        settings, plan = args.settings, args.plan
+
+        ready: list[pulumi.Resource] = []
+        if settings.eks is not None and plan.nodes is not None:
+            ready.append(
+                RedisNodeGroups(
+                    f"{name}-{plan.pool}-nodes", plan.pool, settings.eks, plan.nodes, settings.nodes.capacity_type, child
+                )
+            )
+        priority = k8s.scheduling.v1.PriorityClass(
+            f"{name}-priority",
+            metadata=objects.common_metadata(None, None, {}),
+            value=objects.PRIORITY,
+            description="Redis image cache: a shard's copy is worth more than a pod without state",
+            opts=child,
+        )
+        zone_classes = {
+            zone: _storage_class(f"{name}-storage-{zone}", settings, child, zone) for zone in _own_zones(settings)
+        }
+        pool = RedisPool(
+            f"{name}-{plan.pool}",
+            settings,
+            plan,
+            password=_password(name, settings, child),
+            priority_class=priority.metadata["name"],
+            storage_class=_shared_class(name, settings, child),
+            zone_classes=zone_classes,
+            opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=ready)),
+        )
+        namespace = k8s.core.v1.Namespace(
+            f"{name}-namespace", metadata=objects.common_metadata(names.CLIENT_NAMESPACE, None, {}), opts=child
+        )
+        service = k8s.core.v1.Service(
+            f"{name}-client",
+            metadata=objects.common_metadata(names.CLIENT_SERVICE, namespace.metadata["name"], {}),
+            spec=objects.client_service(plan.pool),
+            opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[pool.formed])),
+        )
+        host = names.service_host(names.CLIENT_SERVICE, names.CLIENT_NAMESPACE)
+        self.endpoint = service.id.apply(lambda _: f"{host}:{names.REDIS_PORT}")
+        self.register_outputs({"endpoint": self.endpoint})
+
+
+def _password(name: str, settings: Settings, child: pulumi.ResourceOptions) -> pulumi.Output[str]:
+    given = settings.access.password
+    if given is not None:
+        return pulumi.Output.secret(given.get_secret_value())
+    # No punctuation: it would need quoting in redis.conf and in every shell a person pastes it into.
+    made = random.RandomPassword(f"{name}-password", length=_PASSWORD_LENGTH, special=False, opts=child)
+    return pulumi.Output.secret(made.result)
+
+
+def _own_zones(settings: Settings) -> tuple[str, ...]:
+    return settings.zones if settings.storage.class_name is None else ()
+
+
+def _shared_class(
+    name: str, settings: Settings, child: pulumi.ResourceOptions
+) -> pulumi.Output[str] | str | None:
+    """Class of the StatefulSets' claim templates: the one given, `fast-ssd` on EKS, or the cluster's default."""
+    if settings.storage.class_name is not None or settings.eks is None:
+        return settings.storage.class_name
+    return _storage_class(f"{name}-storage", settings, child)
+
+
+def _storage_class(
+    name: str, settings: Settings, child: pulumi.ResourceOptions, zone: str | None = None
+) -> pulumi.Output[str]:
+    full_name = names.STORAGE_CLASS if zone is None else f"{names.STORAGE_CLASS}-{zone}"
+    made = k8s.storage.v1.StorageClass(
+        name,
+        metadata=objects.common_metadata(full_name, None, {}),
+        **objects.storage_class(settings, zone),
+        # Named, and its parameters cannot change: the old one must go first. Bound volumes do not notice.
+        opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(delete_before_replace=True)),
+    )
+    return made.metadata["name"]

@@ -1,0 +1,70 @@
+#!/bin/sh
+# Installs what is missing, and only that: a virtual environment, Python packages, Debian packages.
+#   setup.sh venv REQUIREMENTS…   setup.sh debian
+set -eu
+
+say() { printf '  %s\n' "$*" >&2; }
+
+# Debian's package -> a command that it brings.
+PACKAGES='redis-server:redis-server redis-tools:redis-cli bubblewrap:bwrap busybox:busybox iproute2:ip shellcheck:shellcheck util-linux:unshare'
+
+make_venv() {
+    if [ ! -x .venv/bin/python ]; then
+        if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
+            say 'installing python3-venv'
+            apt_install python3-venv
+        fi
+        say 'making the virtual environment .venv'
+        python3 -m venv .venv
+    fi
+    say "installing $* into .venv (about a minute the first time)"
+    for requirements in "$@"; do
+        .venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$requirements"
+    done
+}
+
+apt_install() {
+    if [ "$(id -u)" != 0 ]; then
+        say "these Debian packages are missing, and installing them needs root: $*"
+        exit 1
+    fi
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq
+    # Debian's redis-server starts a service of its own when installed; nobody asked for that one.
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        printf '#!/bin/sh\nexit 101\n' > "$policy"
+        chmod 755 "$policy"
+        trap 'rm -f /usr/sbin/policy-rc.d' EXIT INT TERM
+    fi
+    apt-get install -y -qq --no-install-recommends "$@" > /dev/null
+}
+
+install_debian() {
+    missing=''
+    for entry in $PACKAGES; do
+        command -v "${entry#*:}" > /dev/null 2>&1 || missing="$missing ${entry%%:*}"
+    done
+    if [ -n "$missing" ]; then
+        say "installing Debian packages:$missing"
+        # shellcheck disable=SC2086  # one word a package
+        apt_install $missing
+        case "$missing" in *redis-server:* | *' redis-server'*)
+            # It would also start at the next boot.
+            if command -v systemctl > /dev/null 2>&1; then systemctl --quiet disable redis-server; fi
+            ;;
+        esac
+    fi
+}
+
+case "${1:-}" in
+venv)
+    shift
+    make_venv "$@"
+    ;;
+debian) install_debian ;;
+*)
+    say 'usage: setup.sh venv REQUIREMENTS… | setup.sh debian'
+    exit 2
+    ;;
+esac

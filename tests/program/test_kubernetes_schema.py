@@ -1,0 +1,56 @@
+"""What is rendered is valid Kubernetes, by the API's own strict schemas, in every version supported here."""
+
+import json
+from collections.abc import Iterator
+from importlib.resources import files
+from typing import Any
+
+import kubernetes_validate
+import pytest
+
+from tests.program.stacks import OPTIONS, manifest, stack
+
+MINORS = sorted(
+    {
+        path.name.removeprefix("v")
+        for path in (files("kubernetes_validate") / "kubernetes-json-schema").iterdir()
+        if path.name.startswith("v1.") and int(path.name.split(".")[1].split("-")[0]) >= 31
+    }
+)
+STACKS: list[tuple[str, dict[str, str]]] = [
+    *[("prod", {"podMemory": option}) for option in OPTIONS],
+    ("prod", {"monitoring__exporter": "true", "replicasPerMaster": "2", "storage__iops": "6000"}),
+    ("prod", {"access__allowFromNamespaces": '["web"]', "storage__size": "10GB"}),
+    ("local", {}),
+]
+
+
+def kubernetes_objects(name: str, overrides: dict[str, str]) -> Iterator[dict[str, Any]]:
+    for resource in stack(name, **overrides).resources:
+        if resource.is_kubernetes:
+            yield manifest(resource)
+
+
+def test_the_validator_carries_the_versions_that_are_supported_here() -> None:
+    assert "1.31" in {".".join(minor.split(".")[:2]) for minor in MINORS}
+    assert len(MINORS) >= 5
+
+
+@pytest.mark.parametrize("minor", MINORS)
+@pytest.mark.parametrize(("name", "overrides"), STACKS, ids=lambda value: json.dumps(value))
+def test_every_rendered_object_passes_the_strict_schema(name: str, overrides: dict[str, str], minor: str) -> None:
+    version = ".".join(minor.split(".")[:2])
+    seen = 0
+    for rendered in kubernetes_objects(name, overrides):
+        kubernetes_validate.validate(rendered, version, strict=True)
+        seen += 1
+
+    assert seen > 15
+
+
+def test_a_misspelt_field_would_not_pass() -> None:
+    service = next(item for item in kubernetes_objects("local", {}) if item["kind"] == "Service")
+    service["spec"] = service["spec"] | {"prots": []}
+
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(service, "1.31", strict=True)
