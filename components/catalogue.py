@@ -22,6 +22,8 @@ DAEMONSETS_CPU_MILLICORES = 500
 """Left on every node for DaemonSets: CNI, kube-proxy and EBS CSI request 120Mi and 160m together; the rest is for
 log and metrics agents."""
 DAEMONSETS_PODS = 10
+FURTHER_ENIS = 2
+"""Network interfaces the VPC CNI attaches beside the first, for up to some 50 pods (one in use, one warm)."""
 HOURS_PER_MONTH = 730
 """AWS's own month."""
 PRICE_DATE = "2026-07-20"
@@ -50,6 +52,9 @@ class InstanceType:
     max_enis: int
     ipv4_per_eni: int
     ebs_baseline_gbps: float
+    ebs_attachments: int
+    ebs_attachments_shared: bool
+    """Whether network interfaces count against `ebs_attachments` too."""
     numa_nodes: int | None
     usd_per_hour: dict[str, float] = field(hash=False)
     """By region; only regions whose price was read."""
@@ -75,6 +80,11 @@ class InstanceType:
             reserved += taken * per_ten_thousand // 10_000
             left -= taken
         return self.vcpu * 1000 - reserved - left * _CPU_RESERVED_REST // 10_000
+
+    @property
+    def max_volumes(self) -> int:
+        """Volumes of pods a node can attach: all attachments less the root volume and, where shared, the interfaces."""
+        return self.ebs_attachments - 1 - (FURTHER_ENIS if self.ebs_attachments_shared else 0)
 
     def price(self, region: str) -> tuple[float, str]:
         """On-demand USD per hour, and the region it was read for (us-east-1 where `region`'s is not known)."""
@@ -141,6 +151,8 @@ def _instance_type(row: dict[str, str], zone_letters: dict[str, str]) -> Instanc
         max_enis=int(row["max_enis"]),
         ipv4_per_eni=int(row["ipv4_per_eni"]),
         ebs_baseline_gbps=float(row["ebs_baseline_gbps"]),
+        ebs_attachments=int(row["ebs_attachments"]),
+        ebs_attachments_shared=row["ebs_attachments_shared"] == "true",
         numa_nodes=int(row["numa_nodes"]) if row["numa_nodes"] else None,
         usd_per_hour={region: float(price) for region, price in prices.items() if price},
         zone_letters=zone_letters,

@@ -1,14 +1,13 @@
 """What holds of one node and of one zone: how many pods a type may carry by each rule, and how many nodes a zone needs.
 
-What the scheduler may choose (the pods' own constraints): every StatefulSet spreads over the zones with maxSkew 1, so
-a zone gets at most ceil(masters / zones) pods of each; copies of one shard never share a zone (or, with fewer zones
-than copies, a node). Within a zone any pod may land on any node, and after failovers any pod may be a master.
+A pod's zone is decided (`placement.py`); its node is the scheduler's choice, except that copies of one shard never
+share a node. After failovers any pod may be a master.
 """
 
 from dataclasses import dataclass
 
 from components.catalogue import DAEMONSETS_CPU_MILLICORES, DAEMONSETS_MEMORY_MIB, DAEMONSETS_PODS, InstanceType
-from components.settings import Architecture, Nodes, Packing, Placement
+from components.settings import Architecture, Nodes, Packing
 
 NODE_SHARE_DIVISOR = 6
 """No node carries more than a sixth of the pods: with a larger one, two lost nodes reach the majority of masters."""
@@ -44,6 +43,8 @@ class PodsPerNode:
     by_memory: int
     by_cpu: int
     by_pod_count: int
+    by_volumes: int
+    """Each pod has one EBS volume."""
     by_network: int
     by_share: int
     by_majority: int
@@ -51,7 +52,15 @@ class PodsPerNode:
     @property
     def most(self) -> int:
         """What all rules allow."""
-        return min(self.by_memory, self.by_cpu, self.by_pod_count, self.by_network, self.by_share, self.by_majority)
+        return min(
+            self.by_memory,
+            self.by_cpu,
+            self.by_pod_count,
+            self.by_volumes,
+            self.by_network,
+            self.by_share,
+            self.by_majority,
+        )
 
 
 def pods_per_node(kind: InstanceType, demand: PodDemand, packing: Packing) -> PodsPerNode:
@@ -61,26 +70,20 @@ def pods_per_node(kind: InstanceType, demand: PodDemand, packing: Packing) -> Po
         by_memory=max(0, kind.allocatable_memory_mib - DAEMONSETS_MEMORY_MIB) // pod_mib,
         by_cpu=max(0, kind.allocatable_cpu_millicores - DAEMONSETS_CPU_MILLICORES) // demand.cpu_millicores,
         by_pod_count=max(0, kind.max_pods - DAEMONSETS_PODS),
+        by_volumes=kind.max_volumes,
         by_network=_whole(kind.network_baseline_gbps, demand.egress_gbps_per_master),
         by_share=demand.pods // NODE_SHARE_DIVISOR,
         by_majority=(demand.masters - 1) // 2,
     )
 
 
-def most_masters_in_zone(demand: PodDemand, zones: int) -> int:
-    """Masters (and replicas of each set) a zone may get with maxSkew 1."""
-    return -(-demand.masters // zones)
+def nodes_in_zone(pods: int, per_node: int, copies_apart: int) -> int:
+    """Nodes a zone needs so that its pods fit whichever node each is sent to.
 
-
-def nodes_in_zone(demand: PodDemand, zones: int, per_node: int, placement: Placement) -> int:
-    """Nodes a zone needs so that whichever pods the scheduler sends there fit.
-
-    Where copies of a shard may meet in one zone, a pod must still find room on a node without any of the others.
+    `copies_apart` is the most copies of one shard the zone holds (1 wherever there are zones enough): a pod must find
+    room on a node that carries none of the others.
     """
-    pods = most_masters_in_zone(demand, zones) * demand.copies
-    if demand.copies <= zones or placement is Placement.PREFERRED:
-        return -(-pods // per_node)
-    others = demand.replicas_per_master
+    others = copies_apart - 1
     return others + -(-(pods - others) // per_node)
 
 
@@ -101,7 +104,7 @@ def capacity_fault(kind: InstanceType, demand: PodDemand, rules: Nodes) -> str |
             f"sustained (its {kind.network_burst_gbps:g} Gbps burst lasts minutes)"
         )
     return (
-        f"0 pods fit: by CPU {limits.by_cpu}, by pod count {limits.by_pod_count}, by a sixth of all {demand.pods} pods "
+        f"0 pods fit: by CPU {limits.by_cpu}, by a sixth of all {demand.pods} pods "
         f"{limits.by_share}, by the majority of masters {limits.by_majority}"
     )
 
@@ -112,22 +115,24 @@ def _whole(capacity: float, unit: float) -> int:
 
 
 def gib(mib: int) -> str:
+    """94208 -> 92.0 GiB."""
     return f"{mib / 1024:.1f} GiB"
 
 
 def architecture_fault(kind: InstanceType, rules: Nodes) -> str | None:
+    """Why the type is not of the wanted architecture; None when it is."""
     if rules.architecture is Architecture.ANY or kind.architecture == rules.architecture:
         return None
     return f"{kind.architecture}, and nodes.architecture is {rules.architecture}"
 
 
-def evened_out(kind: InstanceType, demand: PodDemand, zones: int, rules: Nodes) -> int:
-    """The most pods per node; fewer where cores are kept back anyway and as many nodes would do."""
-    most = pods_per_node(kind, demand, rules.packing).most
-    if schedulable(kind, demand) == most:
-        return most
-    nodes = nodes_in_zone(demand, zones, most, rules.placement)
-    return min(few for few in range(1, most + 1) if nodes_in_zone(demand, zones, few, rules.placement) == nodes)
+def evened_out(most: int, pods_of_zones: tuple[int, ...], copies_apart: int) -> int:
+    """The fewest pods per node with which every zone still needs as few nodes as with `most`."""
+
+    def nodes(per_node: int) -> list[int]:
+        return [nodes_in_zone(pods, per_node, copies_apart) for pods in pods_of_zones]
+
+    return min(fewer for fewer in range(1, most + 1) if nodes(fewer) == nodes(most))
 
 
 def schedulable(kind: InstanceType, demand: PodDemand) -> int:
@@ -135,5 +140,4 @@ def schedulable(kind: InstanceType, demand: PodDemand) -> int:
     return min(
         kind.allocatable_memory_mib // demand.request_memory_mib,
         kind.allocatable_cpu_millicores // demand.cpu_millicores,
-        kind.max_pods,
     )

@@ -4,13 +4,13 @@
 - All of a node's pods being masters, they fit its sustained (never burst) network.
 - No node carries more than a sixth of the pods, nor so many masters that its loss ends their majority.
 - A lost zone leaves a majority of masters, and every shard a copy.
-- A zone has room for the most pods it may get.
+- A zone has room for its pods, whichever node the scheduler sends each to.
 
 Where a type could take more pods than these rules allow, the kubelet is told to keep cores back, so that the
 scheduler cannot put one more pod there (`NodePlan.system_reserved_cpu_millicores`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from components.catalogue import (
     AMI_TYPES,
@@ -29,17 +29,17 @@ from components.node_rules import (
     capacity_fault,
     evened_out,
     gib,
-    most_masters_in_zone,
     nodes_in_zone,
     pods_per_node,
     schedulable,
 )
+from components.placement import pods_per_zone
 from components.settings import CapacityType, Nodes, Placement
 
 
 @dataclass(frozen=True, slots=True)
 class ZoneNodes:
-    """One zone's node group. `masters` and `replicas` are the most the scheduler may put there."""
+    """One zone's node group and the pods it carries; `masters` by their initial role."""
 
     zone: str
     nodes: int
@@ -157,12 +157,12 @@ def _zone_faults(demand: PodDemand, zones: tuple[str, ...], rules: Nodes) -> lis
         return [f"eks.subnets: {error}"]
     if len(regions) != 1:
         return [f"eks.subnets = {list(zones)}: the zones must be of one region, not of {len(regions)}"]
-    most = most_masters_in_zone(demand, len(zones))
+    most = max(zone.masters for zone in _zone_pods(demand, zones))
     left = demand.masters - most
     if 2 * left > demand.masters or rules.allow_fewer_zones:
         return []
     return [
-        f"{demand.masters} masters over {len(zones)} zones: a zone may hold {most} of them, and the {left} left are no "
+        f"{demand.masters} masters over {len(zones)} zones: one zone holds {most} of them, and the {left} left are no "
         f"majority; use {demand.masters + 1} masters (totalMemory, podMemory) or {len(zones) + 1} zones, or accept it "
         "with nodes.allowFewerZones: true"
     ]
@@ -178,9 +178,29 @@ def _unavailable(kind: InstanceType, region: str, catalogue: Catalogue) -> str |
     return None
 
 
+def _zone_pods(demand: PodDemand, zones: tuple[str, ...]) -> tuple[ZoneNodes, ...]:
+    counts = pods_per_zone(demand.copies, demand.masters, zones)
+    return tuple(ZoneNodes(zone, 0, count[0], count.total() - count[0]) for zone, count in counts.items())
+
+
+def _zone_nodes(
+    kind: InstanceType, demand: PodDemand, zones: tuple[str, ...], rules: Nodes
+) -> tuple[int, tuple[ZoneNodes, ...]]:
+    """Pods per node, and the nodes of each zone; the type carries at least one pod."""
+    groups = _zone_pods(demand, zones)
+    apart = 1 if rules.placement is Placement.PREFERRED else -(-demand.copies // len(zones))
+    per_node = pods_per_node(kind, demand, rules.packing).most
+    if schedulable(kind, demand) > per_node:
+        # Cores are kept back anyway: then also so many that the pods spread evenly.
+        per_node = evened_out(per_node, tuple(group.masters + group.replicas for group in groups), apart)
+    return per_node, tuple(
+        replace(group, nodes=nodes_in_zone(group.masters + group.replicas, per_node, apart)) for group in groups
+    )
+
+
 def _candidate(kind: InstanceType, demand: PodDemand, zones: tuple[str, ...], rules: Nodes, region: str) -> Candidate:
-    per_node = evened_out(kind, demand, len(zones), rules)
-    nodes = len(zones) * nodes_in_zone(demand, len(zones), per_node, rules.placement)
+    per_node, groups = _zone_nodes(kind, demand, zones, rules)
+    nodes = sum(group.nodes for group in groups)
     return Candidate(kind.name, per_node, nodes, nodes * kind.price(region)[0] * HOURS_PER_MONTH)
 
 
@@ -239,11 +259,10 @@ def _plan(
     rejected: list[Rejection],
 ) -> NodePlan:
     region = region_of(zones[0])
-    chosen = _candidate(kind, demand, zones, rules, region)
-    per_node, in_zone = chosen.pods_per_node, chosen.nodes_total // len(zones)
+    per_node, groups = _zone_nodes(kind, demand, zones, rules)
+    nodes_total = sum(group.nodes for group in groups)
     usd_per_hour, price_region = kind.price(region)
     cpu_for_pods = per_node * demand.cpu_millicores + DAEMONSETS_CPU_MILLICORES
-    masters = most_masters_in_zone(demand, len(zones))
     letters = kind.zone_letters.get(region, "")
     return NodePlan(
         region=region,
@@ -252,9 +271,9 @@ def _plan(
         ami_type=AMI_TYPES[kind.architecture],
         capacity_type=rules.capacity_type,
         pods_per_node=per_node,
-        zones=tuple(ZoneNodes(zone, in_zone, masters, masters * demand.replicas_per_master) for zone in zones),
-        nodes_total=chosen.nodes_total,
-        slots_total=chosen.nodes_total * per_node,
+        zones=groups,
+        nodes_total=nodes_total,
+        slots_total=nodes_total * per_node,
         zone_separation=demand.copies <= len(zones) and rules.placement is Placement.REQUIRED,
         max_pods_expression=MAX_PODS_EXPRESSION,
         system_reserved_cpu_millicores=(
@@ -267,7 +286,7 @@ def _plan(
         worst_egress_gbps=per_node * demand.egress_gbps_per_master,
         numa_nodes=kind.numa_nodes,
         usd_per_hour=usd_per_hour,
-        usd_per_month=chosen.usd_per_month,
+        usd_per_month=nodes_total * usd_per_hour * HOURS_PER_MONTH,
         price_region=price_region,
         zones_offering=kind.zones_offering(region),
         zones_in_region=catalogue.most_zones(region),
