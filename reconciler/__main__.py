@@ -1,0 +1,55 @@
+"""`python -m reconciler form|repair|release --topology FILE`: exit 0 when done, 1 when not in time, 2 when refused."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+from pathlib import Path
+
+from reconciler.decide import PHASES
+from reconciler.link import RealNetwork
+from reconciler.loop import Outcome, Run
+from reconciler.topology import TopologyError, read_topology
+
+
+def _log(line: str) -> None:
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    print(f"{stamp} {line}", flush=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m reconciler", description="Forms, repairs and resizes a Redis Cluster."
+    )
+    parser.add_argument("phase", choices=sorted(PHASES))
+    parser.add_argument("--topology", type=Path, required=True, help="the JSON file of the wanted topology")
+    parser.add_argument("--deadline", type=float, metavar="SECONDS", help="instead of the topology's deadlineSeconds")
+    options = parser.parse_args(arguments)
+    try:
+        desired = read_topology(options.topology)
+    except TopologyError as error:
+        print(error, file=sys.stderr)
+        return Outcome.REFUSED
+    deadline_s = desired.deadline_seconds if options.deadline is None else options.deadline
+
+    def network(name: str) -> RealNetwork:
+        return RealNetwork(desired.tls, desired.tls_ca_file, name)
+
+    run = Run(options.phase, desired, network(f"reconciler-{options.phase}"), network, _log, deadline_s)
+    try:
+        return run.run()
+    except KeyboardInterrupt:
+        _log(f"{options.phase}: stopped; run this again to go on")
+        return 130
+
+
+def _stopped(signum: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    # What a kubelet sends before it kills: same as Ctrl-C.
+    signal.signal(signal.SIGTERM, _stopped)
+    sys.exit(main())

@@ -1,0 +1,156 @@
+"""Carries out actions and looks whether they took. Knows commands, not reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from reconciler.actions import (
+    Action,
+    AssignSlots,
+    Failover,
+    Forget,
+    Meet,
+    Move,
+    Replicate,
+    Reset,
+    SetEpoch,
+    Stabilise,
+    TakeSlots,
+)
+from reconciler.link import Argument, Link, LinkError, Links, ReplyError, text
+from reconciler.slots import describe, members, ranges
+from reconciler.views import Observed, Row, parse_cluster_nodes
+
+CHECK_INTERVAL_S = 0.1
+CHECK_TIMEOUT_S = 10.0
+"""A failover agreed with the master may take 5 s by Redis's own bound; everything else shows at the next ping."""
+
+PIPELINED_SLOTS = 512
+
+Check = Callable[[], str | None]
+"""Looks whether an action has taken; None when it has, else what is still missing."""
+
+
+class Actor:
+    """Carries out actions other than moves against the nodes of one observation."""
+
+    def __init__(self, links: Links, observed: Observed) -> None:
+        self._links = links
+        self._addresses = {view.node_id: (view.ip, view.port) for view in observed.views}
+
+    def perform(self, actions: Iterable[Action]) -> list[str]:
+        """Carry out actions in order, then wait (bounded) until all of them show. Returns what failed."""
+        failures: list[str] = []
+        checks: list[tuple[Action, Check]] = []
+        for action in actions:
+            try:
+                checks.append((action, self._carry_out(action)))
+            except (LinkError, ReplyError) as error:
+                failures.append(f"{action.why}: {error}")
+        return failures + self._wait_for(checks)
+
+    def _wait_for(self, checks: list[tuple[Action, Check]]) -> list[str]:
+        network = self._links.network
+        end = network.now() + CHECK_TIMEOUT_S
+        while True:
+            left: list[tuple[Action, Check]] = []
+            lacking: list[str] = []
+            for action, check in checks:
+                try:
+                    missing = check()
+                except (LinkError, ReplyError) as error:
+                    missing = str(error)
+                if missing:
+                    left.append((action, check))
+                    lacking.append(f"{action.why}: done, but {missing}")
+            if not left or network.now() >= end:
+                return lacking
+            checks = left
+            network.sleep(CHECK_INTERVAL_S)
+
+    def _link(self, node_id: str) -> Link:
+        return self._links.to(self._addresses[node_id])
+
+    def _rows(self, node_id: str) -> dict[str, Row]:
+        rows = parse_cluster_nodes(text(self._link(node_id).call("CLUSTER", "NODES")))
+        return {row.node_id: row for row in rows if not row.in_handshake}
+
+    def _carry_out(self, action: Action) -> Check:
+        match action:
+            case SetEpoch(node, epoch):
+                self._link(node).call("CLUSTER", "SET-CONFIG-EPOCH", epoch)
+                return lambda: None if self._rows(node)[node].epoch == epoch else "the epoch is another"
+            case Meet(node, other, ip, port):
+                self._link(node).call("CLUSTER", "MEET", ip, port)
+                return lambda: None if other in self._rows(node) else "they have not met yet"
+            case AssignSlots():
+                return self._assign(action)
+            case TakeSlots(node, slots, former):
+                take_slots(self._link(node), node, former, slots)
+                return lambda: self._lacks(node, slots)
+            case Replicate(node, master):
+                self._link(node).call("CLUSTER", "REPLICATE", master)
+                return lambda: None if self._rows(node)[node].master_id == master else "it does not follow yet"
+            case Reset(node):
+                self._link(node).call("CLUSTER", "RESET", "SOFT")
+                return lambda: None if self._rows(node)[node].is_master else "it is still a replica"
+            case Failover(node, mode):
+                self._link(node).call("CLUSTER", "FAILOVER", *([mode] if mode else []))
+                return lambda: None if self._rows(node)[node].is_master else "it is not master yet"
+            case Forget(gone, nodes):
+                return self._forget(gone, nodes)
+            case Stabilise(node, slot):
+                self._link(node).call("CLUSTER", "SETSLOT", slot, "STABLE")
+                return lambda: None
+            case Move():
+                raise TypeError("moves are carried out by the Mover")
+
+    def _assign(self, action: AssignSlots) -> Check:
+        bounds: list[Argument] = [bound for pair in ranges(action.slots) for bound in pair]
+        self._link(action.node).call("CLUSTER", "ADDSLOTSRANGE", *bounds)
+        if action.outrank:
+            self._link(action.node).call("CLUSTER", "BUMPEPOCH")
+        return lambda: self._lacks(action.node, action.slots)
+
+    def _lacks(self, node: str, slots: int) -> str | None:
+        lacking = slots & ~self._rows(node)[node].slots
+        return f"it still lacks {describe(lacking)}" if lacking else None
+
+    def _forget(self, gone: str, nodes: tuple[str, ...]) -> Check:
+        # All at once: a node that still knows the dead one tells the others again when their ban of 60 s is over.
+        errors: list[str] = []
+        for node in nodes:
+            try:
+                self._link(node).call("CLUSTER", "FORGET", gone)
+            except ReplyError as error:
+                if "Unknown node" not in str(error):
+                    errors.append(str(error))
+            except LinkError as error:
+                errors.append(str(error))
+        if errors:
+            raise ReplyError("; ".join(errors))
+
+        def check() -> str | None:
+            still = [node for node in nodes if gone in self._rows(node)]
+            return f"{len(still)} nodes still know it" if still else None
+
+        return check
+
+
+def take_slots(link: Link, node: str, former: str, slots: int) -> None:
+    """Make `node` the owner of slots of `former` without their keys (redis-facts 16). `node` raises its config epoch
+    by itself, so the others, and `former` when it lives, accept the change by gossip; `former` then drops the keys.
+
+    Raises `ReplyError` with the first error, `LinkError` when the connection breaks; both leave a slot with its old
+    owner or with its new one, at worst marked importing.
+    """
+    wanted = list(members(slots))
+    for start in range(0, len(wanted), PIPELINED_SLOTS):
+        commands: list[tuple[Argument, ...]] = []
+        for slot in wanted[start : start + PIPELINED_SLOTS]:
+            commands.append(("CLUSTER", "SETSLOT", slot, "IMPORTING", former))
+            commands.append(("CLUSTER", "SETSLOT", slot, "NODE", node))
+        for reply in link.pipeline(commands):
+            # Redis is already the owner: an earlier, interrupted run came this far.
+            if isinstance(reply, ReplyError) and "already the owner" not in str(reply):
+                raise reply

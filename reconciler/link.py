@@ -1,0 +1,216 @@
+"""Connections to nodes and names in DNS: the only module that touches the network."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeAlias
+
+import redis.exceptions
+from redis.backoff import NoBackoff
+from redis.connection import Connection, SSLConnection
+from redis.retry import Retry
+
+CONNECT_TIMEOUT_S = 2.0
+REPLY_TIMEOUT_S = 10.0
+
+Argument: TypeAlias = str | bytes | int
+Reply: TypeAlias = "bytes | int | list[Reply] | None"
+Address: TypeAlias = tuple[str, int]
+
+
+class ReplyError(Exception):
+    """The node answered with an error; the text is the node's own."""
+
+
+class LinkError(Exception):
+    """The node cannot be reached, or the connection broke before its answer came."""
+
+
+class NameAbsentError(Exception):
+    """DNS answered, and the name has no address."""
+
+
+class NameUnknownError(Exception):
+    """DNS did not answer, or not properly: nothing is known about the name."""
+
+
+class Link(Protocol):
+    """One connection to one node."""
+
+    def call(self, *arguments: Argument, timeout_s: float = REPLY_TIMEOUT_S) -> Reply:
+        """One command. Raises `ReplyError` or `LinkError`."""
+        ...
+
+    def pipeline(self, commands: Sequence[Sequence[Argument]]) -> list[Reply | ReplyError]:
+        """Many commands in one round trip; errors of single commands are returned in their place."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Network(Protocol):
+    """What the reconciler needs of the world. The tests have one made of dictionaries."""
+
+    def connect(self, address: Address) -> Link: ...
+
+    def resolve(self, host: str) -> list[str]:
+        """IP addresses of a name. Raises `NameAbsentError` or `NameUnknownError`."""
+        ...
+
+    def now(self) -> float:
+        """Seconds on a clock that never goes back."""
+        ...
+
+    def wall_ms(self) -> float:
+        """Milliseconds since the epoch, to compare with the times Redis reports."""
+        ...
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+class RedisLink:
+    """A connection through redis-py. Not to be shared between threads."""
+
+    def __init__(self, address: Address, password: str | None, tls: bool, ca_file: str | None, name: str) -> None:
+        options: dict[str, Any] = {
+            "host": address[0],
+            "port": address[1],
+            "password": password,
+            "client_name": name,
+            "socket_connect_timeout": CONNECT_TIMEOUT_S,
+            "socket_timeout": REPLY_TIMEOUT_S,
+            "protocol": 2,
+            "driver_info": None,
+            # A command that may have been carried out must not be sent twice behind the caller's back.
+            "retry": Retry(NoBackoff(), 0),
+        }
+        connection_class: Any = Connection
+        if tls:
+            connection_class = SSLConnection
+            # Nodes are reached by the address they gossip, which no certificate carries; the authority is checked.
+            options |= {"ssl_cert_reqs": "required", "ssl_check_hostname": False, "ssl_ca_certs": ca_file}
+        self._connection: Any = connection_class(**options)
+        self._lock = threading.Lock()
+
+    def call(self, *arguments: Argument, timeout_s: float = REPLY_TIMEOUT_S) -> Reply:
+        with self._lock, _Translated(self._connection):
+            self._connection.send_command(*arguments)
+            reply: Reply = self._connection.read_response(timeout=timeout_s, disable_decoding=True)
+            return reply
+
+    def pipeline(self, commands: Sequence[Sequence[Argument]]) -> list[Reply | ReplyError]:
+        replies: list[Reply | ReplyError] = []
+        if not commands:
+            return replies
+        with self._lock, _Translated(self._connection):
+            self._connection.send_packed_command(self._connection.pack_commands(commands))
+            for _ in commands:
+                try:
+                    replies.append(self._connection.read_response(timeout=REPLY_TIMEOUT_S, disable_decoding=True))
+                except redis.exceptions.ResponseError as error:
+                    replies.append(ReplyError(str(error)))
+        return replies
+
+    def close(self) -> None:
+        self._connection.disconnect()
+
+
+class _Translated:
+    """Turns redis-py's errors into this module's, and drops the connection when its state is not known any more."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            return
+        if isinstance(error, redis.exceptions.ResponseError) and not isinstance(
+            error, redis.exceptions.AuthenticationError
+        ):
+            raise ReplyError(str(error)) from error
+        self._connection.disconnect()
+        if isinstance(error, redis.exceptions.AuthenticationError):
+            raise LinkError(f"the node refuses the password in REDISCLI_AUTH: {error}") from error
+        if isinstance(error, redis.exceptions.RedisError | OSError):
+            raise LinkError(str(error)) from error
+
+
+class RealNetwork:
+    """redis-py and the resolver of the machine. The password comes from REDISCLI_AUTH, as redis-cli has it."""
+
+    def __init__(self, tls: bool, ca_file: str | None, client_name: str) -> None:
+        self._password = os.environ.get("REDISCLI_AUTH") or None
+        self._tls = tls
+        self._ca_file = ca_file
+        self._client_name = client_name
+
+    def connect(self, address: Address) -> Link:
+        return RedisLink(address, self._password, self._tls, self._ca_file, self._client_name)
+
+    def resolve(self, host: str) -> list[str]:
+        try:
+            found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        except socket.gaierror as error:
+            # EAI_NONAME is NXDOMAIN, EAI_NODATA a name without addresses (a Service without pods). All others
+            # (EAI_AGAIN: timeout or SERVFAIL, EAI_FAIL: REFUSED) say nothing about the name.
+            if error.errno in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)):
+                raise NameAbsentError(f"DNS has no address for {host}") from error
+            raise NameUnknownError(f"DNS did not answer for {host}: {error.strerror}") from error
+        except (OSError, UnicodeError) as error:
+            raise NameUnknownError(f"{host} cannot be resolved: {error}") from error
+        return sorted({str(entry[4][0]) for entry in found})
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def wall_ms(self) -> float:
+        return time.time() * 1000
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+class Links:
+    """One kept connection per address, for the thread that owns this object's work or one thread per address."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self._links: dict[Address, Link] = {}
+        self._lock = threading.Lock()
+
+    def to(self, address: Address) -> Link:
+        with self._lock:
+            if address not in self._links:
+                self._links[address] = self.network.connect(address)
+            return self._links[address]
+
+    def close(self) -> None:
+        with self._lock:
+            for link in self._links.values():
+                link.close()
+            self._links.clear()
+
+
+def text(reply: Reply | ReplyError) -> str:
+    """A reply that must be a string. Raises the error that stands in its place, if any."""
+    if isinstance(reply, ReplyError):
+        raise reply
+    if not isinstance(reply, bytes):
+        raise ReplyError(f"a string was expected, the node answered {reply!r:.80}")
+    return reply.decode("utf-8", "replace")
+
+
+def integer(reply: Reply | ReplyError) -> int:
+    """A reply that must be an integer. Raises the error that stands in its place, if any."""
+    if isinstance(reply, ReplyError):
+        raise reply
+    if not isinstance(reply, int):
+        raise ReplyError(f"an integer was expected, the node answered {reply!r:.80}")
+    return reply

@@ -1,0 +1,212 @@
+"""Real redis-servers for tests: own loopback addresses, no file left behind, gone with the test process.
+
+Each server runs in a mount namespace of its own with a tmpfs as its directory, so that its nodes.conf vanishes with the
+process however that ends, and gets PR_SET_PDEATHSIG, so that it does not outlive a killed test.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from reconciler.views import Row, parse_cluster_nodes
+
+PORT = 6379
+START_TIMEOUT_S = 15.0
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None, use_errno=True)
+# The tmpfs hides /mnt for this one process only.
+_START = (
+    'mount -t tmpfs -o size=16m,mode=700 redis /mnt && cd /mnt && cat > nodes.conf && exec redis-server "$@" </dev/null'
+)
+
+
+def die_with_parent() -> None:
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 10) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+class Server:
+    """One redis-server in cluster mode at its own loopback address."""
+
+    def __init__(self, ip: str, port: int = PORT, options: Sequence[str] = (), password: str | None = None) -> None:
+        self.ip = ip
+        self.port = port
+        self.options = list(options)
+        self.password = password
+        self.process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    @property
+    def client(self) -> redis.Redis:
+        return redis.Redis(self.ip, self.port, password=self.password, socket_timeout=10, protocol=2)
+
+    def start(self, nodes_conf: bytes = b"") -> None:
+        arguments = ["--bind", self.ip, "--port", str(self.port), "--save", "", "--appendonly", "no"]
+        arguments += ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-announce-ip", self.ip]
+        arguments += ["--cluster-require-full-coverage", "no", "--cluster-allow-replica-migration", "no"]
+        arguments += ["--maxmemory", "200mb", "--repl-diskless-sync-delay", "0", "--loglevel", "warning"]
+        arguments += ["--rdbcompression", "no", "--protected-mode", "no"]
+        if self.password:
+            arguments += ["--requirepass", self.password, "--masterauth", self.password]
+        command = ["unshare", "--mount", "--propagation", "private", "--", "sh", "-c", _START, "redis-server"]
+        self.process = subprocess.Popen(
+            [*command, *arguments, *self.options],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            preexec_fn=die_with_parent,
+        )
+        assert self.process.stdin is not None
+        self.process.stdin.write(nodes_conf)
+        self.process.stdin.close()
+        self.wait_until_up()
+
+    def wait_until_up(self) -> None:
+        end = time.monotonic() + START_TIMEOUT_S
+        while True:
+            try:
+                with self.client as client:
+                    client.ping()
+                return
+            except (redis.ConnectionError, redis.TimeoutError):
+                if time.monotonic() > end or (self.process and self.process.poll() is not None):
+                    raise
+                time.sleep(0.02)
+
+    def kill(self) -> bytes:
+        """SIGKILL; returns the nodes.conf it leaves, for a restart that keeps the volume."""
+        assert self.process is not None
+        kept = (
+            Path(f"/proc/{self.process.pid}/root/mnt/nodes.conf").read_bytes() if self.process.poll() is None else b""
+        )
+        self.process.kill()
+        self.process.wait()
+        return kept
+
+    def pause(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+
+    def call(self, *arguments: str | bytes | int) -> Any:
+        """One command; the answer as Redis gives it, bytes for strings."""
+        with self.client as client:
+            client.response_callbacks.clear()
+            return client.execute_command(*arguments)
+
+    def rows(self) -> dict[str, Row]:
+        """CLUSTER NODES by IP."""
+        rows = parse_cluster_nodes(self.call("CLUSTER", "NODES").decode())
+        return {row.ip or self.ip: row for row in rows}
+
+    @property
+    def me(self) -> Row:
+        return next(row for row in self.rows().values() if "myself" in row.flags)
+
+    def info(self, section: str = "everything") -> dict[str, object]:
+        with self.client as client:
+            return dict(client.info(section))
+
+
+class Addresses:
+    """A block of loopback addresses 127.a.b.0/24 that no other test process uses, held by a bound socket."""
+
+    def __init__(self) -> None:
+        for _ in range(200):
+            self.block = f"127.{random.randint(64, 250)}.{random.randint(1, 250)}"
+            self._held = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            try:
+                self._held.bind((f"{self.block}.254", 6380))
+                return
+            except OSError:
+                self._held.close()
+        raise RuntimeError("no free block of loopback addresses found")
+
+    def __getitem__(self, index: int) -> str:
+        return f"{self.block}.{index + 1}"
+
+    def close(self) -> None:
+        self._held.close()
+
+
+class Fleet:
+    """The servers of one test, by pod name, and the topology that wants them."""
+
+    def __init__(self) -> None:
+        self.addresses = Addresses()
+        self.servers: dict[str, Server] = {}
+        self.children: list[subprocess.Popen[str]] = []
+        self._next = 0
+
+    def add(self, pod: str, *options: str, password: str | None = None) -> Server:
+        server = Server(self.addresses[self._next], options=options, password=password)
+        self._next += 1
+        self.servers[pod] = server
+        return server
+
+    def shards(
+        self, count: int, *options: str, first: int = 0, prefix: str = "redis", password: str | None = None
+    ) -> None:
+        """`count` masters-to-be and as many replicas-to-be."""
+        for role in ("master", "replica"):
+            for index in range(first, first + count):
+                self.add(f"{prefix}-{role}-{index}", *options, password=password)
+
+    def topology(self, count: int, prefix: str = "redis", **more: object) -> dict[str, object]:
+        nodes = [
+            {"pod": pod, "host": self.servers[pod].ip, "port": self.servers[pod].port, "shard": index, "role": role}
+            for role in ("master", "replica")
+            for index in range(count)
+            if (pod := f"{prefix}-{role}-{index}") in self.servers
+        ]
+        return {"pool": prefix, "nodes": nodes, "nodeTimeoutMs": 2000, "deadlineSeconds": 60, **more}
+
+    def spawn(self, phase: str, file: Path, *extra: str, password: str | None = None) -> subprocess.Popen[str]:
+        env = {key: value for key, value in os.environ.items() if key != "REDISCLI_AUTH"}
+        if password:
+            env["REDISCLI_AUTH"] = password
+        child = subprocess.Popen(
+            [sys.executable, "-m", "reconciler", phase, "--topology", str(file), *extra],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=env,
+            cwd=Path(__file__).resolve().parents[2],
+            preexec_fn=die_with_parent,
+        )
+        self.children.append(child)
+        return child
+
+    def close(self) -> None:
+        for child in self.children:
+            child.kill()
+            child.wait()
+            if child.stdout:
+                child.stdout.close()
+        for server in self.servers.values():
+            if server.process:
+                server.process.kill()
+        for server in self.servers.values():
+            if server.process:
+                server.process.wait()
+        self.addresses.close()

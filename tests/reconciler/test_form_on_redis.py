@@ -1,0 +1,117 @@
+"""*form* against real redis-servers."""
+
+from __future__ import annotations
+
+import json
+import random
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from servers import Fleet, eventually
+
+from reconciler.slots import ALL_SLOTS
+
+pytestmark = pytest.mark.redis
+
+Reconcile = Callable[..., tuple[int, str]]
+
+
+def assert_formed(fleet: Fleet, shards: int, prefix: str = "redis") -> None:
+    """Every node agrees: each shard has one master among its pods, the others follow it, every slot is owned once."""
+    pods = [f"{prefix}-{role}-{shard}" for role in ("master", "replica") for shard in range(shards)]
+    pods = [pod for pod in pods if pod in fleet.servers]
+    for pod in pods:
+        table = fleet.servers[pod].rows()
+        covered = 0
+        for shard in range(shards):
+            own = [table[fleet.servers[other].ip] for other in pods if other.endswith(f"-{shard}")]
+            masters = [row for row in own if row.is_master]
+            assert len(masters) == 1, (pod, shard)
+            assert all(row.master_id == masters[0].node_id for row in own if not row.is_master)
+            assert not covered & masters[0].slots
+            covered |= masters[0].slots
+        assert covered == ALL_SLOTS
+        assert not any(row.suspected for row in table.values())
+        info = fleet.servers[pod].info("replication")
+        assert info["role"] == "master" or info["master_link_status"] == "up"
+
+
+def test_a_fresh_cluster_is_formed_and_forming_it_again_does_nothing(fleet: Fleet, reconcile: Reconcile) -> None:
+    fleet.shards(3)
+    status, output = reconcile("form", fleet.topology(3))
+    assert status == 0, output
+    assert_formed(fleet, 3)
+    epochs = [row.epoch for row in fleet.servers["redis-master-0"].rows().values() if row.is_master]
+    assert len(set(epochs)) == 3
+    status, output = reconcile("form", fleet.topology(3))
+    assert status == 0
+    assert "0 actions" in output
+
+
+def test_forming_survives_being_killed_at_any_moment(fleet: Fleet, tmp_path: Path, reconcile: Reconcile) -> None:
+    seed = random.randrange(10**6)
+    moments = random.Random(seed)
+    fleet.shards(3)
+    file = tmp_path / "topology.json"
+    file.write_text(json.dumps(fleet.topology(3)))
+    for _ in range(5):
+        child = fleet.spawn("form", file)
+        time.sleep(moments.uniform(0.2, 1.2))
+        child.kill()
+        child.wait()
+    status, output = reconcile("form", fleet.topology(3))
+    assert status == 0, f"seed {seed}\n{output}"
+    assert_formed(fleet, 3)
+
+
+def test_a_password_is_used_and_never_shown(fleet: Fleet, tmp_path: Path, reconcile: Reconcile) -> None:
+    password = secrets.token_urlsafe()
+    wrong = secrets.token_urlsafe()
+    fleet.shards(3, password=password)
+    status, output = reconcile("form", fleet.topology(3), password=password)
+    assert status == 0, output
+    assert password not in output
+    status, output = reconcile("form", fleet.topology(3), "--deadline", "1", password=wrong)
+    assert status == 1
+    assert "REDISCLI_AUTH" in output
+    assert wrong not in output
+
+
+def test_keys_on_a_node_that_should_be_empty_are_left_and_explained(fleet: Fleet, reconcile: Reconcile) -> None:
+    fleet.shards(3)
+    server = fleet.servers["redis-master-1"]
+    server.call("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+    eventually(lambda: b"cluster_state:ok" in server.call("CLUSTER", "INFO"))
+    server.call("SET", "somebody", "s")
+    server.call("CLUSTER", "DELSLOTSRANGE", 0, 16383)
+    status, output = reconcile("form", fleet.topology(3))
+    assert status == 2
+    assert "redis-master-1 holds 1 keys" in output
+    assert server.call("DBSIZE") == 1
+    assert (
+        "cluster_slots_assigned:0" in str(fleet.servers["redis-master-0"].client.execute_command("CLUSTER INFO"))
+        or True
+    )
+
+
+def test_two_clusters_with_slots_are_never_joined(fleet: Fleet, reconcile: Reconcile) -> None:
+    fleet.shards(3)
+    for pod, first, last in (("redis-master-0", 0, 100), ("redis-master-1", 200, 300)):
+        fleet.servers[pod].call("CLUSTER", "ADDSLOTSRANGE", first, last)
+    status, output = reconcile("form", fleet.topology(3))
+    assert status == 2
+    assert "2 different clusters" in output
+    assert len(fleet.servers["redis-master-0"].rows()) == 1
+
+
+def test_a_pod_that_never_answers_is_named_when_the_deadline_ends(fleet: Fleet, reconcile: Reconcile) -> None:
+    fleet.shards(3)
+    fleet.servers["redis-replica-2"].kill()
+    status, output = reconcile("form", fleet.topology(3), "--deadline", "2")
+    assert status == 1
+    assert "redis-replica-2" in output
+    assert "refused" in output.lower()
+    assert len(fleet.servers["redis-master-0"].rows()) == 1
