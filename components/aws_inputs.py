@@ -3,12 +3,10 @@
 import base64
 import json
 from collections.abc import Mapping
-from textwrap import dedent
 from typing import Any
 
-MAX_PODS_EXPRESSION = "max_pods < 110 ? max_pods : 110"
-"""nodeadm reserves memory for as many pods as the network cards could carry (737 on a 16xlarge); Redis nodes
-run a handful, and 110 is what a managed node group allows below 30 vCPU."""
+from components.nodes import NodePlan
+
 NODE_POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEKS_CNI_Policy", "AmazonEC2ContainerRegistryPullOnly")
 """The managed policies EKS's documentation asks of a node role."""
 ROOT_VOLUME_GIB = 50
@@ -27,41 +25,45 @@ def node_role_trust_policy() -> str:
     )
 
 
-def user_data_base64() -> str:
+def user_data_base64(nodes: NodePlan) -> str:
     """A node's start-up document (nodeadm, Amazon Linux 2023), merged by EKS before its own.
 
     `vm.overcommit_memory` is 1 on this AMI already; Redis turns transparent huge pages off for itself, the shell
     part does it for the fork's child too.
     """
-    document = dedent(f"""\
-        MIME-Version: 1.0
-        Content-Type: multipart/mixed; boundary="{_BOUNDARY}"
-
-        --{_BOUNDARY}
-        Content-Type: text/x-shellscript; charset="us-ascii"
-
-        #!/bin/sh
-        set -eu
-        echo madvise > /sys/kernel/mm/transparent_hugepage/enabled
-        --{_BOUNDARY}
-        Content-Type: application/node.eks.aws
-
-        apiVersion: node.eks.aws/v1alpha1
-        kind: NodeConfig
-        spec:
-          kubelet:
-            maxPodsExpression: "{MAX_PODS_EXPRESSION}"
-        --{_BOUNDARY}--
-        """)
+    kubelet: dict[str, Any] = {"maxPodsExpression": nodes.max_pods_expression}
+    if nodes.system_reserved_cpu_millicores:
+        kubelet["config"] = {"systemReserved": {"cpu": f"{nodes.system_reserved_cpu_millicores}m"}}
+    config = {"apiVersion": "node.eks.aws/v1alpha1", "kind": "NodeConfig", "spec": {"kubelet": kubelet}}
+    document = "\n".join(
+        [
+            "MIME-Version: 1.0",
+            f'Content-Type: multipart/mixed; boundary="{_BOUNDARY}"',
+            "",
+            f"--{_BOUNDARY}",
+            'Content-Type: text/x-shellscript; charset="us-ascii"',
+            "",
+            "#!/bin/sh",
+            "set -eu",
+            "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled",
+            f"--{_BOUNDARY}",
+            "Content-Type: application/node.eks.aws",
+            "",
+            # JSON is YAML, and needs no second library here.
+            json.dumps(config, indent=2),
+            f"--{_BOUNDARY}--",
+            "",
+        ]
+    )
     return base64.b64encode(document.encode()).decode()
 
 
-def launch_template(instance_type: str, tags: Mapping[str, str]) -> dict[str, Any]:
+def launch_template(nodes: NodePlan, tags: Mapping[str, str]) -> dict[str, Any]:
     """Inputs of the launch template all zones share. No security group: with one here EKS would leave out its own."""
     return {
-        "instance_type": instance_type,
+        "instance_type": nodes.instance_type,
         "update_default_version": True,
-        "user_data": user_data_base64(),
+        "user_data": user_data_base64(nodes),
         "metadata_options": {
             # One hop: a pod cannot reach the node's credentials.
             "http_endpoint": "enabled",

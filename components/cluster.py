@@ -67,7 +67,8 @@ class RedisImageCacheCluster(pulumi.ComponentResource):
             priority_class=priority.metadata["name"],
             storage_class=_shared_class(name, settings, child),
             zone_classes=zone_classes,
-            opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=ready)),
+            after=ready,
+            opts=child,
         )
         namespace = k8s.core.v1.Namespace(
             f"{name}-namespace", metadata=objects.common_metadata(names.CLIENT_NAMESPACE, None, {}), opts=child

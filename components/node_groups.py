@@ -35,7 +35,7 @@ class RedisNodeGroups(pulumi.ComponentResource):
         role_arn, role_ready = _node_role(name, eks, tags, child)
         template = aws.ec2.LaunchTemplate(
             f"{name}-template",
-            **aws_inputs.launch_template(nodes.instance_type, {"Name": f"{eks.cluster_name}-{pool}", **tags}),
+            **aws_inputs.launch_template(nodes, {"Name": f"{eks.cluster_name}-{pool}", **tags}),
             tags=tags,
             opts=child,
         )

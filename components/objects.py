@@ -42,12 +42,12 @@ def storage_class(settings: Settings, zone: str | None = None) -> dict[str, Any]
             "csi.storage.k8s.io/fstype": "ext4",
             **{key: str(value) for key, value in chosen.items() if value is not None},
         },
-        "volumeBindingMode": "WaitForFirstConsumer",
-        "allowVolumeExpansion": True,
-        "reclaimPolicy": "Delete",
+        "volume_binding_mode": "WaitForFirstConsumer",
+        "allow_volume_expansion": True,
+        "reclaim_policy": "Delete",
     }
     if zone is not None:
-        body["allowedTopologies"] = [{"matchLabelExpressions": [{"key": names.ZONE_LABEL, "values": [zone]}]}]
+        body["allowed_topologies"] = [{"matchLabelExpressions": [{"key": names.ZONE_LABEL, "values": [zone]}]}]
     return body
 
 

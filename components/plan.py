@@ -5,12 +5,17 @@ from typing import Any
 
 from components.catalogue import load_catalogue
 from components.names import pool_name
-from components.network import Traffic, derive_traffic
+from components.network import BITS_PER_GBIT, Traffic, derive_traffic
 from components.node_rules import PodDemand
 from components.nodes import NodePlan, NodesRefused, choose_nodes
 from components.settings import Settings
 from components.sizing import Sizing, derive_sizing
 from components.tuning import Tuning, derive_tuning
+from components.units import MIB
+
+
+_POD_START_SECONDS = 120
+"""A pod's volume moves to its node and its image is pulled; EBS attaches within a minute as a rule."""
 
 
 class PlanRefused(Exception):
@@ -29,6 +34,8 @@ class Plan:
     sizing: Sizing
     traffic: Traffic
     tuning: Tuning
+    rollout_timeout_seconds: int
+    """How long a StatefulSet may take to roll all its pods, one after the other."""
     nodes: NodePlan | None
     """None where no EKS cluster is given: then the nodes are not ours."""
     warnings: tuple[str, ...]
@@ -43,11 +50,20 @@ def derive_plan(settings: Settings) -> Plan:
     """The plan of a stack. Raises PlanRefused when no plan holds."""
     sizing = derive_sizing(settings)
     traffic = derive_traffic(settings, sizing)
+    tuning = derive_tuning(
+        maxmemory_bytes=settings.pod_memory,
+        limit_bytes=sizing.limit_memory_mib * MIB,
+        write_bytes_per_second_per_master=traffic.write_gbps_per_master * BITS_PER_GBIT / 8,
+        object_bytes=settings.workload.object_bytes,
+        ttl_seconds=settings.workload.ttl_seconds,
+        replicas_per_master=settings.replicas_per_master,
+    )
     return Plan(
         pool=pool_name(settings),
         sizing=sizing,
         traffic=traffic,
-        tuning=derive_tuning(settings, sizing, traffic),
+        tuning=tuning,
+        rollout_timeout_seconds=_rollout_timeout_seconds(sizing, tuning),
         nodes=_nodes(settings, sizing, traffic),
         warnings=(),
     )
@@ -68,3 +84,8 @@ def _nodes(settings: Settings, sizing: Sizing, traffic: Traffic) -> NodePlan | N
         return choose_nodes(demand, settings.zones, settings.nodes, load_catalogue())
     except NodesRefused as refusal:
         raise PlanRefused(refusal.messages) from None
+
+
+def _rollout_timeout_seconds(sizing: Sizing, tuning: Tuning) -> int:
+    each = tuning.termination_grace_seconds + _POD_START_SECONDS + 2 * tuning.resync_seconds + tuning.min_ready_seconds
+    return sizing.masters * each

@@ -7,6 +7,7 @@ from components import names
 from components.bundle import scripts
 from components.plan import Plan
 from components.settings import Placement, Settings
+from components.tuning import Probe
 from components.units import kubernetes_quantity
 
 CONF_KEY = "redis.conf"
@@ -60,7 +61,6 @@ def _recommended_labels(plan: Plan) -> dict[str, str]:
 
 def _redis(settings: Settings, plan: Plan, copy: int, refs: PodRefs) -> dict[str, Any]:
     tuning = plan.tuning
-    probe = {"periodSeconds": tuning.probe_period_seconds, "timeoutSeconds": tuning.probe_timeout_seconds}
     return {
         "name": "redis",
         "image": settings.images.redis,
@@ -89,9 +89,9 @@ def _redis(settings: Settings, plan: Plan, copy: int, refs: PodRefs) -> dict[str
                 "memory": kubernetes_quantity(plan.sizing.limit_memory_mib),
             },
         },
-        "startupProbe": _script("alive.sh") | probe | {"failureThreshold": tuning.startup_failure_threshold},
-        "readinessProbe": _script("ready.sh") | probe | {"failureThreshold": tuning.readiness_failure_threshold},
-        "livenessProbe": _script("alive.sh") | probe | {"failureThreshold": tuning.liveness_failure_threshold},
+        "startupProbe": _probe("alive.sh", tuning.startup),
+        "readinessProbe": _probe("ready.sh", tuning.readiness),
+        "livenessProbe": _probe("alive.sh", tuning.liveness),
         "lifecycle": {"preStop": _script("stop.sh")},
         "securityContext": locked_down(),
         "volumeMounts": [
@@ -183,6 +183,14 @@ def locked_down() -> dict[str, Any]:
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
+    }
+
+
+def _probe(script: str, probe: Probe) -> dict[str, Any]:
+    return _script(script) | {
+        "periodSeconds": probe.period_seconds,
+        "timeoutSeconds": probe.timeout_seconds,
+        "failureThreshold": probe.failure_threshold,
     }
 
 

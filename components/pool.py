@@ -33,6 +33,7 @@ class RedisPool(pulumi.ComponentResource):
         priority_class: pulumi.Output[str],
         storage_class: pulumi.Output[str] | str | None,
         zone_classes: dict[str, pulumi.Output[str]],
+        after: list[pulumi.Resource],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("redis-image-cache:index:RedisPool", name, None, opts)
@@ -42,7 +43,8 @@ class RedisPool(pulumi.ComponentResource):
         namespace = k8s.core.v1.Namespace(
             f"{name}-namespace",
             metadata=objects.common_metadata(plan.pool, None, objects.namespace_labels()),
-            opts=self._child,
+            # Everything else names this namespace, and so waits for the nodes too.
+            opts=self._after(after),
         )
         self.namespace = namespace.metadata["name"]
         config_map, secret = self._configuration(password)
@@ -78,7 +80,7 @@ class RedisPool(pulumi.ComponentResource):
         config_map = k8s.core.v1.ConfigMap(
             f"{self._name}-config",
             metadata=self._metadata(),
-            data={CONF_KEY: redis_conf(self._settings, self._plan), **scripts()},
+            data={CONF_KEY: redis_conf(self._plan.tuning), **scripts()},
             opts=self._child,
         )
         secret = k8s.core.v1.Secret(
@@ -165,7 +167,7 @@ class RedisPool(pulumi.ComponentResource):
             f"{self._name}-{names.set_name(copy)}",
             metadata=self._metadata(names.set_name(copy), names.set_labels(copy)),
             spec=objects.stateful_set(self._settings, self._plan, copy, refs, storage_class),
-            opts=self._after(after, timeout_seconds=self._plan.tuning.rollout_timeout_seconds),
+            opts=self._after(after, timeout_seconds=self._plan.rollout_timeout_seconds),
         )
 
     def _job(self, phase: str, refs: jobs.JobRefs, after: list[pulumi.Resource]) -> k8s.batch.v1.Job:

@@ -11,6 +11,7 @@ import json
 import logging
 import runpy
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -40,17 +41,21 @@ def record(program: Path, project: str, stack: str, config: Mapping[str, str]) -
     Raises what the program raises; `pulumi.RunError` is its way to refuse without a traceback.
     """
     recording = Recording()
-    loop = asyncio.new_event_loop()
+    loop, worker_loop = asyncio.new_event_loop(), asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
+    # The mocks answer in the loop's worker threads, each of which would make an event loop and leave it open.
+    loop.set_default_executor(ThreadPoolExecutor(1, initializer=asyncio.set_event_loop, initargs=(worker_loop,)))
     try:
         pulumi.runtime.set_all_config(dict(config))
-        monitor = _RecordingMonitor(_Provider(), recording)
+        monitor = _RecordingMonitor(_Provider(config), recording)
         settings.reset_options()
         mocks.set_mocks(
             monitor.mocks, project=project, stack=stack, preview=False, logger=_logger(recording), monitor=monitor
         )
         loop.run_until_complete(_run(program, recording))
     finally:
+        loop.run_until_complete(loop.shutdown_default_executor())
+        worker_loop.close()
         loop.close()
         asyncio.set_event_loop(None)
     recording.resources = _without_duplicates(recording.resources)
@@ -174,7 +179,8 @@ def _named(type_: str, name: str, digest: str, inputs: dict[str, Any]) -> dict[s
 class _Provider(mocks.Mocks):
     """Invents what AWS, Kubernetes and the random provider would answer."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: Mapping[str, str]) -> None:
+        self._config = config
         self.digests: dict[tuple[str, str], str] = {}
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
@@ -187,11 +193,11 @@ class _Provider(mocks.Mocks):
             return "/".join(filter(None, (metadata.get("namespace"), metadata["name"]))), state
         return str(state.get("id", f"{args.name}-{digest[:7]}")), state
 
-    def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         answer = _CALLS.get(args.token)
         if answer is None:
             raise ValueError(f"the program asks a provider for {args.token}, which cannot be answered offline")
-        return answer(args.args), None
+        return answer(args.args, self._config), []
 
 
 _ACCOUNT = "111122223333"  # the account number AWS's own documentation uses
@@ -222,12 +228,28 @@ _COMPUTED: dict[str, Computed] = {
     "random:index/randomPassword:RandomPassword": _random_password,
 }
 
-_CALLS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
-    "aws:eks/getCluster:getCluster": lambda args: {
+def _get_cluster(args: dict[str, Any], config: Mapping[str, str]) -> dict[str, Any]:
+    return {
         "name": args["name"],
-        "arn": f"arn:aws:eks:us-east-1:{_ACCOUNT}:cluster/{args['name']}",
         "endpoint": "https://eks.invalid",
         "version": "1.33",
         "certificateAuthorities": [{"data": "b2ZmbGluZQ=="}],
-    },
+    }
+
+
+def _get_subnet(args: dict[str, Any], config: Mapping[str, str]) -> dict[str, Any]:
+    """Offline a subnet is believed to lie where the config says."""
+    zones = [
+        zone
+        for value in config.values()
+        if value.startswith("{")
+        for zone, subnet in (json.loads(value).get("subnets") or {}).items()
+        if subnet == args["id"]
+    ]
+    return {"id": args["id"], "availabilityZone": zones[0] if zones else "unknown"}
+
+
+_CALLS: dict[str, Callable[[dict[str, Any], Mapping[str, str]], dict[str, Any]]] = {
+    "aws:eks/getCluster:getCluster": _get_cluster,
+    "aws:ec2/getSubnet:getSubnet": _get_subnet,
 }

@@ -1,0 +1,61 @@
+"""`python -m sandbox plan`: a stack's derived plan and resources, without asking anybody."""
+
+import argparse
+import json
+import sys
+from collections import Counter
+
+from sandbox.evaluate import Evaluation, EvaluationError, evaluate, masked
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `plan`."""
+    parser.add_argument("--stack", default="prod", help="stack whose Pulumi.<stack>.yaml is read (default: prod)")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change one config value for this evaluation, as `pulumi config set` would (podMemory=128GB, "
+        "workload.hitRate=0.9); repeatable",
+    )
+    parser.add_argument("--json", action="store_true", help="plan, outputs, warnings and resources as one JSON object")
+
+
+def overrides(pairs: list[str]) -> dict[str, str]:
+    """KEY=VALUE texts as a map. Raises EvaluationError naming those that are none."""
+    wrong = [pair for pair in pairs if not pair.partition("=")[0] or "=" not in pair]
+    if wrong:
+        raise EvaluationError(f"--set takes KEY=VALUE, such as podMemory=128GB; given {', '.join(wrong)}")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints the plan; exit status 1 and every fault on stderr when the config is refused."""
+    try:
+        evaluation = evaluate(arguments.stack, overrides(arguments.set))
+    except EvaluationError as refusal:
+        print(f"error: {refusal}", file=sys.stderr)
+        return 1
+    if arguments.json:
+        json.dump(as_json(evaluation), sys.stdout, indent=2)
+        print()
+    else:
+        print(as_text(evaluation))
+    return 0
+
+
+def as_json(evaluation: Evaluation) -> dict[str, object]:
+    """The machine form: `plan`, `outputs`, `warnings`, `resources`."""
+    return {
+        "plan": evaluation.plan.to_json(),
+        "outputs": evaluation.outputs,
+        "warnings": list(evaluation.warnings),
+        "resources": [masked(resource) for resource in evaluation.resources],
+    }
+
+
+def as_text(evaluation: Evaluation) -> str:
+    """The form for people."""
+    kinds = Counter(resource.type for resource in evaluation.resources)
+    return "\n".join(f"{count:4}  {kind}" for kind, count in sorted(kinds.items()))
