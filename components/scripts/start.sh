@@ -1,0 +1,229 @@
+#!/bin/sh
+# Starts Redis in its pod: present addresses in nodes.conf, no copy of the data lost, then redis-server itself.
+#
+# Nothing is persisted, so this node is empty whenever it starts. If it was a master, its replica still has the keys
+# and would copy the emptiness as soon as this node listens (the container is back long before the others notice
+# that it was gone). So the replica is promoted first, and this node comes back as a replica of it.
+set -eu
+umask 077
+: "${POD_NAME:?}" "${POD_NAMESPACE:?}" "${POD_IP:?}" "${SERVICE_NAME:?}" "${PORT:?}" "${START_TAKEOVER_SECONDS:?}"
+domain=$SERVICE_NAME.$POD_NAMESPACE.svc.${CLUSTER_DOMAIN:-cluster.local}
+my_host=$POD_NAME.$domain
+here=${0%/*}
+. "$here/lib.sh"
+
+SERVER_CONF=/etc/redis/redis.conf
+NODES_CONF=/data/nodes.conf
+RUN=/run/redis
+# Seconds. A name server that has not answered by then is left alone: old addresses are often still right.
+RESOLVE_SECONDS=2
+# A node that is stalled by fork answers within this time; the rounds of questions go on until the deadline anyway.
+ANSWER_SECONDS=1
+# An election by the masters takes two round trips and two ticks of 100 ms.
+ELECTION_CENTISECONDS=100
+
+# As process 1 a shell ignores TERM unless it says otherwise, and the pod would take its whole grace period to end.
+trap 'log "told to stop before Redis was started"; exit 143' TERM
+
+scratch=$RUN/start
+rm -rf "$scratch"
+mkdir -p "$scratch/dns" "$scratch/answers"
+
+# A redis.conf string: quotes, backslashes and control characters escaped. Reads from standard input, since an
+# argument would show in the list of processes.
+quoted() {
+  od -An -v -tx1 | awk '
+    { for (i = 1; i <= NF; i++) text = text "\\x" $i }
+    END { printf "\"%s\"\n", text }'
+}
+
+write_server_conf() {
+  {
+    printf 'include %s\n' "$SERVER_CONF"
+    printf 'port %s\n' "$PORT"
+    # 127.0.0.1 for kubectl exec and the probes. Replication leaves from the pod's address, so that a master shows
+    # its replicas by the addresses they listen on.
+    printf 'bind %s 127.0.0.1\n' "$POD_IP"
+    printf 'bind-source-addr %s\n' "$POD_IP"
+    printf 'replica-announce-ip %s\n' "$POD_IP"
+    printf 'cluster-announce-ip %s\n' "$POD_IP"
+    printf 'cluster-announce-hostname %s\n' "$my_host"
+    if [ -n "${REDISCLI_AUTH:-}" ]; then
+      secret=$(printf '%s' "$REDISCLI_AUTH" | quoted)
+      printf 'requirepass %s\n' "$secret"
+      printf 'masterauth %s\n' "$secret"
+    fi
+  } >"$RUN/redis.conf.new"
+  mv "$RUN/redis.conf.new" "$RUN/redis.conf"
+}
+
+# Prints `HOST IP`, `HOST gone` (no such name) or `HOST unknown` (nobody could say) for every host name on standard
+# input, all asked for at once. A Service's name has several addresses: one line each.
+resolve() {
+  rm -f "$scratch/dns/"*
+  while read -r host; do
+    timeout "$RESOLVE_SECONDS" nslookup -type=a "$host" >"$scratch/dns/$host" 2>&1 &
+  done
+  wait
+  for answer in "$scratch/dns/"*; do
+    [ -f "$answer" ] || continue
+    # The first address is the name server's own. Older versions number the addresses.
+    awk -v host="${answer##*/}" '
+      /^Name:/ { named = 1 }
+      named && /^Address( [0-9]+)?:/ {
+        ip = $0
+        sub(/^Address( [0-9]+)?:[ \t]*/, "", ip)
+        sub(/[^0-9.].*$/, "", ip)
+        if (ip != "") { print host, ip; found = 1 }
+      }
+      /NXDOMAIN|No answer/ { gone = 1 }
+      END { if (!found) print host, gone ? "gone" : "unknown" }' "$answer"
+  done
+}
+
+# Gives each node in nodes.conf its present address. A file that Redis would refuse is put aside: this pod then
+# starts as a new node, which the repair Job puts back into its place.
+refresh_addresses() {
+  [ -s "$NODES_CONF" ] || return 0
+  awk '$1 != "vars" && split($2, part, ",") > 1 && part[2] != "" && $3 !~ /myself/ { print part[2] }' "$NODES_CONF" |
+    sort -u | resolve >"$scratch/dns.table"
+  if awk -v self_ip="$POD_IP" -v port="$PORT" -f "$here/nodes_conf.awk" \
+    "$scratch/dns.table" "$NODES_CONF" >"$scratch/nodes.conf" 2>"$scratch/why"; then
+    replace_nodes_conf
+    log "addresses: $(awk '{ n[$2 ~ /^[0-9]/ ? "resolved" : $2]++ } END { printf "%d resolved, %d gone, %d unknown", n["resolved"], n["gone"], n["unknown"] }' "$scratch/dns.table")"
+  else
+    mv "$NODES_CONF" "$NODES_CONF.broken"
+    log "nodes.conf is broken ($(cat "$scratch/why")): kept as $NODES_CONF.broken, starting as a new node"
+  fi
+}
+
+# rename(2) within one file system is what keeps a half-written file from ever being seen.
+replace_nodes_conf() {
+  if cmp -s "$scratch/nodes.conf" "$NODES_CONF"; then
+    return 0
+  fi
+  cp "$scratch/nodes.conf" "$NODES_CONF.new"
+  sync "$NODES_CONF.new"
+  mv "$NODES_CONF.new" "$NODES_CONF"
+}
+
+# survey IP…: asks the nodes at these addresses at once; the findings are in $scratch/found (see survey.awk).
+survey() {
+  rm -f "$scratch/answers/"*
+  for ip; do
+    printf 'INFO replication\nDBSIZE\nCLUSTER NODES\n' |
+      ask "$ANSWER_SECONDS" "$ip" >"$scratch/answers/$ip" 2>"$scratch/answers.err" &
+  done
+  wait
+  [ $# -gt 0 ] || : >"$scratch/answers/none"
+  own=$NODES_CONF
+  [ -s "$own" ] || own=/dev/null
+  awk -v my_ip="$POD_IP" -v my_host="$my_host" -v port="$PORT" -v own="$own" -f "$here/survey.awk" \
+    "$own" "$scratch/answers/"* | sort -k1,1 -k3,3nr >"$scratch/found"
+}
+
+found() {
+  awk -v kind="$1" '$1 == kind { print $2 }' "$scratch/found"
+}
+
+# Addresses of my replicas, or of all others, as nodes.conf has them.
+known_nodes() {
+  [ -s "$NODES_CONF" ] || return 0
+  awk -v which="$1" '
+    NR == FNR { if ($3 ~ /myself/) me = $1; next }
+    $1 == "vars" || $1 == me || (which == "replicas" && $4 != me) { next }
+    { ip = $2; sub(/@.*/, "", ip); sub(/:[0-9]*$/, "", ip); if (ip != "") print ip }' "$NODES_CONF" "$NODES_CONF"
+}
+
+everyone() {
+  if [ -s "$NODES_CONF" ]; then
+    known_nodes all
+  else
+    echo "$domain" | resolve | awk '$2 ~ /^[0-9]/ { print $2 }'
+  fi | sort -u | awk -v me="$POD_IP" '$1 != me'
+}
+
+promote() {
+  ip=$1
+  how=$2
+  log "the replica at $ip has the keys of this node: CLUSTER FAILOVER $how"
+  if ! reply=$(ask "$ANSWER_SECONDS" "$ip" CLUSTER FAILOVER "$how" 2>&1) || [ "$reply" != OK ]; then
+    log "the replica at $ip said to CLUSTER FAILOVER $how: ${reply:-nothing}"
+  fi
+}
+
+follow_successor() {
+  read -r _ heir_ip heir epoch slots <"$scratch/successor"
+  status=0
+  awk -v heir="$heir" -v heir_ip="$heir_ip" -v epoch="$epoch" -v slots="$slots" -f "$here/follow.awk" \
+    "$NODES_CONF" "$NODES_CONF" >"$scratch/nodes.conf" || status=$?
+  case $status in
+  0)
+    replace_nodes_conf
+    log "my slots are served by $heir at $heir_ip: starting as its replica"
+    ;;
+  4) log "my slots are served by $heir at $heir_ip, which was no replica of mine: Redis will follow it" ;;
+  *) return "$status" ;;
+  esac
+}
+
+# Returns when no node with keys would copy the emptiness of this one, or when START_TAKEOVER_SECONDS are over.
+#
+# FORCE asks the other masters for their votes. TAKEOVER needs none, and is safe only while nobody else can be
+# elected: when every other replica of this node answers and is none, or when the deadline shows that
+# the masters had all the time to elect one and could not (their majority is gone).
+protect_copies() {
+  clock
+  deadline=$((now + START_TAKEOVER_SECONDS * 100))
+  forced_at=
+  taken_at=
+  asked=replicas
+  targets=$(known_nodes replicas)
+  if [ -z "$targets" ]; then
+    asked=everyone
+    targets=$(everyone)
+  fi
+  while :; do
+    # shellcheck disable=SC2086 # addresses, one word each
+    survey $targets
+    clock
+    if grep '^successor ' "$scratch/found" >"$scratch/successor"; then
+      follow_successor
+      return 0
+    fi
+    copies=$(found copy)
+    silent=$(found silent)
+    if [ -n "$copies" ]; then
+      best=${copies%%"
+"*}
+      if [ -z "$forced_at" ]; then
+        promote "$best" FORCE
+        forced_at=$now
+      elif [ -z "$taken_at" ] && [ $((now - forced_at)) -ge "$ELECTION_CENTISECONDS" ] &&
+        { [ -z "$silent" ] || [ "$now" -ge "$deadline" ]; }; then
+        promote "$best" TAKEOVER
+        taken_at=$now
+      elif [ -n "$taken_at" ] && [ $((now - taken_at)) -ge "$ELECTION_CENTISECONDS" ] && [ "$now" -ge "$deadline" ]; then
+        log "the replica at $best was not promoted within $START_TAKEOVER_SECONDS s: starting without its keys"
+        return 0
+      fi
+    elif [ -z "$silent" ]; then
+      [ "$asked" = replicas ] || return 0
+    elif [ "$now" -ge "$deadline" ]; then
+      log "no answer from my replica at $(echo "$silent" | tr '\n' ' ')within $START_TAKEOVER_SECONDS s: starting without its keys"
+      return 0
+    fi
+    if [ "$asked" = replicas ] && [ -z "$copies" ]; then
+      asked=everyone
+      targets=$(everyone)
+    fi
+    sleep 0.1
+  done
+}
+
+write_server_conf
+refresh_addresses
+protect_copies
+rm -rf "$scratch"
+trap - TERM
+exec redis-server "$RUN/redis.conf"

@@ -1,0 +1,71 @@
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from components.redis_conf import redis_conf
+from components.tuning import Tuning, derive_tuning
+from components.units import MIB
+from tests.pod_life.clusters import Cluster
+from tests.pod_life.pods import Network, Pod
+
+
+@pytest.fixture(scope="session")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the image has on its PATH: busybox under its applets' names, redis-server and redis-cli."""
+    directory = tmp_path_factory.mktemp("image")
+    for program in ("busybox", "redis-server", "redis-cli"):
+        found = shutil.which(program)
+        assert found, f"{program} is not installed: apt-get install busybox redis-server redis-tools"
+        shutil.copy(found, directory / program)
+    applets = subprocess.run([directory / "busybox", "--list"], capture_output=True, text=True, check=True).stdout
+    for applet in set(applets.split()) - {"busybox"}:
+        (directory / applet).symlink_to("busybox")
+    return directory
+
+
+@pytest.fixture
+def network(tmp_path: Path, image: Path) -> Iterator[Network]:
+    network = Network(tmp_path, image)
+    yield network
+    network.close()
+
+
+def small_tuning(replicas_per_master: int = 1) -> Tuning:
+    return derive_tuning(
+        maxmemory_bytes=256 * MIB,
+        limit_bytes=368 * MIB,
+        write_bytes_per_second_per_master=MIB,
+        object_bytes=MIB,
+        ttl_seconds=300,
+        replicas_per_master=replicas_per_master,
+    )
+
+
+@pytest.fixture
+def conf() -> str:
+    """The derived redis.conf of a sandbox-size pod."""
+    return redis_conf(small_tuning())
+
+
+@pytest.fixture
+def make_cluster(network: Network, conf: str) -> Callable[..., Cluster]:
+    def make(masters: int = 3, replicas_per_master: int = 1, conf: str = conf) -> Cluster:
+        cluster = Cluster(
+            network,
+            [Pod(network, f"redis-master-{i}", conf) for i in range(masters)],
+            [Pod(network, f"redis-replica-{i}", conf) for i in range(masters * replicas_per_master)],
+        )
+        for pod in cluster.pods:
+            pod.create()
+        cluster.form()
+        return cluster
+
+    return make
+
+
+@pytest.fixture
+def cluster(make_cluster: Callable[..., Cluster]) -> Cluster:
+    return make_cluster()

@@ -1,0 +1,325 @@
+"""Pods small enough for a test: the scripts as they are, real Redis, one network namespace each, no Kubernetes.
+
+A `Network` is a bridge inside a network namespace without any uplink; the thread that makes it lives in it until
+`close`. A `Pod` is a `bubblewrap` process tree with its own address, process ids and file system: busybox,
+redis-server, redis-cli, and the mounts that the rendered Pod has. All of it ends with the test process.
+"""
+
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import redis
+from dnslib import QTYPE, RCODE, RR, A, DNSRecord
+from dnslib.server import BaseResolver, DNSHandler, DNSLogger, DNSServer
+
+SCRIPTS = Path(__file__).parents[2] / "components" / "scripts"
+PORT = 6379
+BUS_PORT = 16379
+NAMESPACE = "redis-test"
+AUTH = "quo\"te back\\slash $HOME `id` ' ü"
+SCRIPT_ENV = {"START_TAKEOVER_SECONDS": "8", "STOP_DEADLINE_SECONDS": "10", "ALIVE_TIMEOUT_SECONDS": "5"}
+_DNS_IP = "10.244.0.53"
+_CLONE_NEWNET = 0x40000000
+_libc = ctypes.CDLL(None, use_errno=True)
+
+T = TypeVar("T")
+
+
+def wait_until(what: str, probe: Callable[[], T], seconds: float = 20.0, step_seconds: float = 0.05) -> T:
+    """The first true result of `probe`; an error of Redis counts as not yet. AssertionError after `seconds`."""
+    end = time.monotonic() + seconds
+    last: object = None
+    while time.monotonic() < end:
+        try:
+            result = probe()
+        except redis.RedisError as error:
+            last = error
+        else:
+            if result:
+                return result
+            last = result
+        time.sleep(step_seconds)
+    raise AssertionError(f"not within {seconds} s: {what}; last seen: {last!r}")
+
+
+def _call(name: str, *args: int) -> None:
+    if getattr(_libc, name)(*args) != 0:
+        error = ctypes.get_errno()
+        raise OSError(error, f"{name}: {os.strerror(error)}")
+
+
+def _namespace_of_this_thread() -> int:
+    return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _new_namespace() -> int:
+    made: list[int] = []
+
+    def make() -> None:
+        _call("unshare", _CLONE_NEWNET)
+        made.append(_namespace_of_this_thread())
+
+    thread = threading.Thread(target=make)
+    thread.start()
+    thread.join()
+    return made[0]
+
+
+def _run(*command: str, pass_fds: tuple[int, ...] = (), namespace: int | None = None) -> None:
+    def enter() -> None:
+        if namespace is not None:
+            _call("setns", namespace, _CLONE_NEWNET)
+
+    done = subprocess.run(
+        command, pass_fds=pass_fds, preexec_fn=enter, capture_output=True, text=True, timeout=20, check=False
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(command)}: {done.stderr}")
+
+
+class _Records(BaseResolver):
+    def __init__(self, names: dict[str, list[str]]) -> None:
+        self.names = names
+
+    def resolve(self, request: DNSRecord, handler: DNSHandler) -> DNSRecord:
+        reply = request.reply()
+        name = str(request.q.qname).rstrip(".")
+        if name not in self.names:
+            reply.header.rcode = RCODE.NXDOMAIN
+        elif request.q.qtype == QTYPE.A:
+            for ip in self.names[name]:
+                reply.add_answer(RR(name, QTYPE.A, rdata=A(ip), ttl=5))
+        return reply
+
+
+class Network:
+    """A bridge, a name server and the pods on it."""
+
+    def __init__(self, directory: Path, image: Path) -> None:
+        self.directory = directory
+        self.image = image
+        self.names: dict[str, list[str]] = {}
+        self.pods: list[Pod] = []
+        self._links = 0
+        self._addresses = 0
+        self._home = _namespace_of_this_thread()
+        _call("unshare", _CLONE_NEWNET)
+        for command in (
+            "ip link set lo up",
+            "ip link add bridge type bridge",
+            "ip link set bridge up",
+            "ip address add 10.244.0.1/16 dev bridge",
+            f"ip address add {_DNS_IP}/16 dev bridge",
+        ):
+            _run(*command.split())
+        self._dns: DNSServer | None = None
+        self.start_dns()
+
+    def start_dns(self) -> None:
+        self._dns = DNSServer(
+            _Records(self.names), address=_DNS_IP, port=53, logger=DNSLogger(log="-request,-reply,-truncated")
+        )
+        self._dns.start_thread()
+
+    def stop_dns(self) -> None:
+        if self._dns is not None:
+            self._dns.stop()
+            self._dns.server.server_close()
+            self._dns = None
+
+    def unused_ip(self) -> str:
+        self._addresses += 1
+        return f"10.244.1.{self._addresses}"
+
+    def link(self, namespace: int, ip: str) -> str:
+        """Connects a namespace as a pod is connected, and returns the bridge's end of the link."""
+        self._links += 1
+        name = f"pod{self._links}"
+        _run(
+            *f"ip link add {name} mtu 1500 type veth peer name eth0 mtu 1500 netns /proc/self/fd/{namespace}".split(),
+            pass_fds=(namespace,),
+        )
+        _run(*f"ip link set {name} master bridge up".split())
+        for command in ("ip link set lo up", f"ip address add {ip}/16 dev eth0", "ip link set eth0 up"):
+            _run(*command.split(), namespace=namespace)
+        return name
+
+    def publish(self) -> None:
+        """DNS as of now: every pod that has an address, ready or not, under its own and its Service's name."""
+        names: dict[str, list[str]] = {}
+        for pod in self.pods:
+            if pod.ip is not None:
+                names.setdefault(pod.host, []).append(pod.ip)
+                names.setdefault(pod.domain, []).append(pod.ip)
+        self.names.clear()
+        self.names.update(names)
+
+    def close(self) -> None:
+        for pod in self.pods:
+            pod.destroy()
+        self.stop_dns()
+        _call("setns", self._home, _CLONE_NEWNET)
+        os.close(self._home)
+
+
+class Pod:
+    """One Redis pod. Its volume and its name stay; address and processes come and go."""
+
+    def __init__(self, network: Network, name: str, conf: str, password: str | None = AUTH) -> None:
+        self.network = network
+        self.name = name
+        self.service = name.rpartition("-")[0]
+        self.domain = f"{self.service}.{NAMESPACE}.svc.cluster.local"
+        self.host = f"{name}.{self.domain}"
+        self.password = password
+        self.env = dict(SCRIPT_ENV)
+        self.ip: str | None = None
+        self.base = network.directory / name
+        self.data = self.base / "data"
+        for part in ("data", "run", "etc"):
+            (self.base / part).mkdir(parents=True)
+        (self.base / "etc" / "redis.conf").write_text(conf)
+        (self.base / "resolv.conf").write_text(f"nameserver {_DNS_IP}\noptions ndots:5 timeout:1 attempts:1\n")
+        self.log = self.base / "log"
+        self.log.touch()
+        self._namespace: int | None = None
+        self._link = ""
+        self._process: subprocess.Popen[bytes] | None = None
+        network.pods.append(self)
+
+    def create(self, ip: str | None = None) -> None:
+        """Gives the pod an address, as the scheduling of a new incarnation does, and starts its container."""
+        self.ip = ip or self.network.unused_ip()
+        self._namespace = _new_namespace()
+        self._link = self.network.link(self._namespace, self.ip)
+        for file in (self.base / "run").glob("*"):
+            file.unlink() if file.is_file() else shutil.rmtree(file)
+        self.network.publish()
+        self.start()
+
+    def start(self, *command: str) -> None:
+        """Starts the container, as the kubelet does after it ended."""
+        namespace = self._namespace
+        if namespace is None or self.ip is None:
+            raise RuntimeError(f"{self.name} has no address yet")
+
+        def enter() -> None:
+            _call("setns", namespace, _CLONE_NEWNET)
+
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._bubblewrap() + list(command or ("sh", "/scripts/start.sh")),
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=enter,
+            )
+
+    def _environment(self) -> dict[str, str]:
+        secret = {} if self.password is None else {"REDISCLI_AUTH": self.password}
+        return {
+            "PATH": "/bin",
+            "POD_NAME": self.name,
+            "POD_NAMESPACE": NAMESPACE,
+            "POD_IP": self.ip or "",
+            "SERVICE_NAME": self.service,
+            "CLUSTER_DOMAIN": "cluster.local",
+            "PORT": str(PORT),
+            **self.env,
+            **secret,
+        }
+
+    def _bubblewrap(self) -> list[str]:
+        base = str(self.base)
+        return (
+            "bwrap --die-with-parent --unshare-user --uid 999 --gid 1000 --unshare-pid --as-pid-1 --unshare-ipc"
+            " --cap-drop ALL --ro-bind /usr/lib /usr/lib --symlink usr/lib /lib --symlink usr/lib64 /lib64"
+            f" --ro-bind-try /usr/lib64 /usr/lib64 --ro-bind {self.network.image} /bin --proc /proc --dev /dev"
+            f" --ro-bind {SCRIPTS} /scripts --ro-bind {base}/etc /etc/redis --bind {base}/run /run/redis"
+            f" --ro-bind {base}/resolv.conf /etc/resolv.conf --bind {base}/data /data --remount-ro / --chdir /data"
+        ).split()
+
+    def process_id(self) -> int:
+        """Id of the container's process 1, seen from outside."""
+        process = self._process
+        if process is None:
+            raise RuntimeError(f"{self.name} was not started")
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+
+        def inner() -> int | None:
+            assert process.poll() is None, f"{self.name} ended with {process.returncode}:\n{self.log.read_text()}"
+            found = children.read_text().split()
+            return int(found[0]) if found else None
+
+        return wait_until(f"process 1 of {self.name}", inner, step_seconds=0.005) or 0
+
+    def execute(self, *command: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+        """What `kubectl exec` does."""
+        return subprocess.run(
+            ["nsenter", "-t", str(self.process_id()), "-a", "--preserve-credentials", *command],
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+
+    def script(self, name: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+        return self.execute("sh", f"/scripts/{name}", seconds=seconds)
+
+    def kill(self) -> None:
+        """SIGKILL to the container's process 1: what the memory limit does."""
+        if self._process is not None:
+            if self._process.poll() is None:
+                os.kill(self.process_id(), signal.SIGKILL)
+            self._process.wait(timeout=20)
+
+    def terminate(self, seconds: float = 30) -> None:
+        """preStop, then TERM: how the kubelet stops a pod. Its address goes with it."""
+        hook = self.script("stop.sh")
+        assert hook.returncode == 0, hook.stderr
+        os.kill(self.process_id(), signal.SIGTERM)
+        if self._process is not None:
+            self._process.wait(timeout=seconds)
+        self.destroy()
+
+    def destroy(self) -> None:
+        """The pod is gone: processes, namespace, address and DNS record. The volume stays."""
+        self.kill()
+        self._process = None
+        if self._namespace is not None:
+            os.close(self._namespace)
+            self._namespace = None
+            _run(*f"ip link delete {self._link}".split())
+        self.ip = None
+        self.network.publish()
+
+    def cut(self, *, connected: bool = False) -> None:
+        """Takes the pod off the network, or puts it back."""
+        _run(*f"ip link set {self._link} {'up' if connected else 'down'}".split())
+
+    def client(self, timeout_seconds: float = 3) -> redis.Redis:
+        return redis.Redis(
+            host=self.ip or "",
+            port=PORT,
+            password=self.password,
+            socket_timeout=timeout_seconds,
+            socket_connect_timeout=1,
+        )
+
+    def wait_for_answer(self, seconds: float = 20) -> None:
+        with self.client() as client:
+            wait_until(f"{self.name} answers", client.ping, seconds)
+
+    def lines(self, word: str) -> list[str]:
+        """Lines of the pod's log that hold `word`."""
+        return [line for line in self.log.read_text().splitlines() if word in line]
