@@ -61,27 +61,27 @@ def user_data_base64(nodes: NodePlan) -> str:
 def launch_template(nodes: NodePlan, tags: Mapping[str, str]) -> dict[str, Any]:
     """Inputs of the launch template all zones share. No security group: with one here EKS would leave out its own."""
     return {
-        "instance_type": nodes.instance_type,
-        "update_default_version": True,
-        "user_data": user_data_base64(nodes),
-        "metadata_options": {
+        "instanceType": nodes.instance_type,
+        "updateDefaultVersion": True,
+        "userData": user_data_base64(nodes),
+        "metadataOptions": {
             # One hop: a pod cannot reach the node's credentials.
-            "http_endpoint": "enabled",
-            "http_tokens": "required",
-            "http_put_response_hop_limit": 1,
+            "httpEndpoint": "enabled",
+            "httpTokens": "required",
+            "httpPutResponseHopLimit": 1,
         },
-        "block_device_mappings": [
+        "blockDeviceMappings": [
             {
-                "device_name": "/dev/xvda",
+                "deviceName": "/dev/xvda",
                 "ebs": {
-                    "volume_size": ROOT_VOLUME_GIB,
-                    "volume_type": "gp3",
+                    "volumeSize": ROOT_VOLUME_GIB,
+                    "volumeType": "gp3",
                     "encrypted": "true",
-                    "delete_on_termination": "true",
+                    "deleteOnTermination": "true",
                 },
             }
         ],
-        "tag_specifications": [
-            {"resource_type": kind, "tags": dict(tags)} for kind in ("instance", "volume") if tags
+        "tagSpecifications": [
+            {"resourceType": kind, "tags": dict(tags)} for kind in ("instance", "volume") if tags
         ],
     }

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 
 import pulumi
-import pulumi_kubernetes as k8s
 import pulumi_random as random
 
 from components import names, objects
 from components.node_groups import RedisNodeGroups
 from components.plan import Plan
 from components.pool import RedisPool
+from components.sdk import KubernetesObject
 from components.settings import Settings
 
 _PASSWORD_LENGTH = 40
@@ -49,12 +49,11 @@ class RedisImageCacheCluster(pulumi.ComponentResource):
                     f"{name}-{plan.pool}-nodes", plan.pool, settings.eks, plan.nodes, settings.nodes.capacity_type, child
                 )
             )
-        priority = k8s.scheduling.v1.PriorityClass(
+        priority = KubernetesObject(
+            "scheduling.k8s.io/v1/PriorityClass",
             f"{name}-priority",
-            metadata=objects.common_metadata(None, None, {}),
-            value=objects.PRIORITY,
-            description="Redis image cache: a shard's copy is worth more than a pod without state",
-            opts=child,
+            {"metadata": objects.common_metadata(None, None, {}), **objects.priority_class()},
+            child,
         )
         zone_classes = {
             zone: _storage_class(f"{name}-storage-{zone}", settings, child, zone) for zone in _own_zones(settings)
@@ -64,20 +63,22 @@ class RedisImageCacheCluster(pulumi.ComponentResource):
             settings,
             plan,
             password=_password(name, settings, child),
-            priority_class=priority.metadata["name"],
+            priority_class=priority.name,
             storage_class=_shared_class(name, settings, child),
             zone_classes=zone_classes,
             after=ready,
             opts=child,
         )
-        namespace = k8s.core.v1.Namespace(
-            f"{name}-namespace", metadata=objects.common_metadata(names.CLIENT_NAMESPACE, None, {}), opts=child
-        )
-        service = k8s.core.v1.Service(
+        metadata = objects.common_metadata(names.CLIENT_NAMESPACE, None, {})
+        namespace = KubernetesObject("v1/Namespace", f"{name}-namespace", {"metadata": metadata}, child)
+        service = KubernetesObject(
+            "v1/Service",
             f"{name}-client",
-            metadata=objects.common_metadata(names.CLIENT_SERVICE, namespace.metadata["name"], {}),
-            spec=objects.client_service(plan.pool),
-            opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[pool.formed])),
+            {
+                "metadata": objects.common_metadata(names.CLIENT_SERVICE, namespace.name, {}),
+                "spec": objects.client_service(plan.pool),
+            },
+            pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[pool.formed])),
         )
         host = names.service_host(names.CLIENT_SERVICE, names.CLIENT_NAMESPACE)
         self.endpoint = service.id.apply(lambda _: f"{host}:{names.REDIS_PORT}")
@@ -110,11 +111,11 @@ def _storage_class(
     name: str, settings: Settings, child: pulumi.ResourceOptions, zone: str | None = None
 ) -> pulumi.Output[str]:
     full_name = names.STORAGE_CLASS if zone is None else f"{names.STORAGE_CLASS}-{zone}"
-    made = k8s.storage.v1.StorageClass(
+    made = KubernetesObject(
+        "storage.k8s.io/v1/StorageClass",
         name,
-        metadata=objects.common_metadata(full_name, None, {}),
-        **objects.storage_class(settings, zone),
+        {"metadata": objects.common_metadata(full_name, None, {}), **objects.storage_class(settings, zone)},
         # Named, and its parameters cannot change: the old one must go first. Bound volumes do not notice.
-        opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(delete_before_replace=True)),
+        pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(delete_before_replace=True)),
     )
-    return made.metadata["name"]
+    return made.name

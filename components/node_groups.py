@@ -5,6 +5,7 @@ import pulumi_aws as aws
 
 from components import aws_inputs, names
 from components.nodes import NodePlan
+from components.sdk import LaunchTemplate
 from components.settings import CapacityType, Eks
 
 _CAPACITY = {CapacityType.ON_DEMAND: "ON_DEMAND", CapacityType.SPOT: "SPOT"}
@@ -33,11 +34,9 @@ class RedisNodeGroups(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         tags = {"redis-image-cache/pool": pool, **eks.tags}
         role_arn, role_ready = _node_role(name, eks, tags, child)
-        template = aws.ec2.LaunchTemplate(
-            f"{name}-template",
-            **aws_inputs.launch_template(nodes, {"Name": f"{eks.cluster_name}-{pool}", **tags}),
-            tags=tags,
-            opts=child,
+        node_tags = {"Name": f"{eks.cluster_name}-{pool}", **tags}
+        template = LaunchTemplate(
+            f"{name}-template", aws_inputs.launch_template(nodes, node_tags) | {"tags": tags}, child
         )
         self.groups = {
             zone.zone: aws.eks.NodeGroup(
@@ -47,7 +46,7 @@ class RedisNodeGroups(pulumi.ComponentResource):
                 subnet_ids=[eks.subnets[zone.zone]],
                 ami_type=nodes.ami_type,
                 capacity_type=_CAPACITY[capacity_type],
-                launch_template={"id": template.id, "version": template.latest_version.apply(str)},
+                launch_template={"id": template.id, "version": template.latestVersion.apply(lambda version: str(int(version)))},
                 scaling_config={"min_size": zone.nodes, "desired_size": zone.nodes, "max_size": zone.nodes},
                 # One node at a time: its pods hand over first, and the next waits until they are back in sync.
                 update_config={"max_unavailable": 1},

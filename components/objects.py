@@ -22,6 +22,11 @@ def namespace_labels() -> dict[str, str]:
     }
 
 
+def priority_class() -> dict[str, Any]:
+    """So that no pod without state pushes a shard's copy out."""
+    return {"value": PRIORITY, "description": "Redis image cache: before pods that hold no state"}
+
+
 def storage_class(settings: Settings, zone: str | None = None) -> dict[str, Any]:
     """Encrypted gp3 by the EBS CSI driver; with a zone, volumes that can only be made there.
 
@@ -42,12 +47,12 @@ def storage_class(settings: Settings, zone: str | None = None) -> dict[str, Any]
             "csi.storage.k8s.io/fstype": "ext4",
             **{key: str(value) for key, value in chosen.items() if value is not None},
         },
-        "volume_binding_mode": "WaitForFirstConsumer",
-        "allow_volume_expansion": True,
-        "reclaim_policy": "Delete",
+        "volumeBindingMode": "WaitForFirstConsumer",
+        "allowVolumeExpansion": True,
+        "reclaimPolicy": "Delete",
     }
     if zone is not None:
-        body["allowed_topologies"] = [{"matchLabelExpressions": [{"key": names.ZONE_LABEL, "values": [zone]}]}]
+        body["allowedTopologies"] = [{"matchLabelExpressions": [{"key": names.ZONE_LABEL, "values": [zone]}]}]
     return body
 
 

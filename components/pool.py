@@ -1,13 +1,13 @@
 """Wire: one pool, a namespace with everything that cannot change its size in place."""
 
 import pulumi
-import pulumi_kubernetes as k8s
 
 from components import jobs, names, objects
 from components.bundle import package_zip_base64, scripts
 from components.plan import Plan
 from components.pod_template import CONF_KEY, SECRET_KEY, PodRefs
 from components.redis_conf import redis_conf
+from components.sdk import KubernetesObject
 from components.settings import Settings
 
 
@@ -20,7 +20,7 @@ class RedisPool(pulumi.ComponentResource):
     here waits for `cluster_state:ok` before the Job could bring it about.
     """
 
-    formed: k8s.batch.v1.Job
+    formed: KubernetesObject
     """The Job after which the pool's slots are served by it."""
     namespace: pulumi.Output[str]
 
@@ -40,15 +40,12 @@ class RedisPool(pulumi.ComponentResource):
         self._name, self._settings, self._plan = name, settings, plan
         self._child = pulumi.ResourceOptions(parent=self)
 
-        namespace = k8s.core.v1.Namespace(
-            f"{name}-namespace",
-            metadata=objects.common_metadata(plan.pool, None, objects.namespace_labels()),
-            # Everything else names this namespace, and so waits for the nodes too.
-            opts=self._after(after),
-        )
-        self.namespace = namespace.metadata["name"]
+        metadata = objects.common_metadata(plan.pool, None, objects.namespace_labels())
+        # Everything else names this namespace, and so waits for the nodes too.
+        namespace = KubernetesObject("v1/Namespace", f"{name}-namespace", {"metadata": metadata}, self._after(after))
+        self.namespace = namespace.name
         config_map, secret = self._configuration(password)
-        refs = PodRefs(config_map.metadata["name"], secret.metadata["name"], priority_class)
+        refs = PodRefs(config_map, secret, priority_class)
         job_refs = self._reconciler(secret)
         before: list[pulumi.Resource] = [*self._network(), *self._claims(zone_classes)]
 
@@ -57,11 +54,11 @@ class RedisPool(pulumi.ComponentResource):
         for copy in reversed(range(plan.sizing.replicas_per_master + 1)):
             order = [*order, self._stateful_set(copy, refs, storage_class, [*before, *order])]
         self.formed = self._job("form", job_refs, order)
-        k8s.batch.v1.CronJob(
+        KubernetesObject(
+            "batch/v1/CronJob",
             f"{name}-repair",
-            metadata=self._metadata("redis-repair"),
-            spec=jobs.cron_job(settings, plan, job_refs),
-            opts=self._after([self.formed]),
+            {"metadata": self._metadata("redis-repair"), "spec": jobs.cron_job(settings, plan, job_refs)},
+            self._after([self.formed]),
         )
         self.register_outputs({"namespace": self.namespace})
 
@@ -76,66 +73,56 @@ class RedisPool(pulumi.ComponentResource):
             self._child, pulumi.ResourceOptions(depends_on=resources, custom_timeouts=timeouts)
         )
 
-    def _configuration(self, password: pulumi.Output[str]) -> tuple[k8s.core.v1.ConfigMap, k8s.core.v1.Secret]:
-        config_map = k8s.core.v1.ConfigMap(
-            f"{self._name}-config",
-            metadata=self._metadata(),
-            data={CONF_KEY: redis_conf(self._plan.tuning), **scripts()},
-            opts=self._child,
-        )
-        secret = k8s.core.v1.Secret(
-            f"{self._name}-auth", metadata=self._metadata(), string_data={SECRET_KEY: password}, opts=self._child
-        )
-        return config_map, secret
+    def _object(
+        self, kind: str, name: str, body: dict[str, object], physical_name: str | None = None, **labels: str
+    ) -> KubernetesObject:
+        metadata = {"metadata": self._metadata(physical_name, labels)}
+        return KubernetesObject(kind, f"{self._name}-{name}", metadata | body, self._child)
 
-    def _reconciler(self, secret: k8s.core.v1.Secret) -> jobs.JobRefs:
-        topology = k8s.core.v1.ConfigMap(
-            f"{self._name}-topology",
-            metadata=self._metadata(),
-            data={jobs.TOPOLOGY_KEY: jobs.topology(self._settings, self._plan)},
-            opts=self._child,
-        )
+    def _config_map(self, name: str, **files: object) -> pulumi.Output[str]:
+        return self._object("v1/ConfigMap", name, files).name
+
+    def _configuration(self, password: pulumi.Output[str]) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
+        config_map = self._config_map("config", data={CONF_KEY: redis_conf(self._plan.tuning), **scripts()})
+        secret = self._object("v1/Secret", "auth", {"stringData": {SECRET_KEY: password}})
+        return config_map, secret.name
+
+    def _reconciler(self, secret: pulumi.Output[str]) -> jobs.JobRefs:
+        topology = {jobs.TOPOLOGY_KEY: jobs.topology(self._settings, self._plan)}
         packages = {
-            package: k8s.core.v1.ConfigMap(
-                f"{self._name}-package-{package}",
-                metadata=self._metadata(),
-                binary_data={jobs.zip_key(package): package_zip_base64(package)},
-                opts=self._child,
-            ).metadata["name"]
+            package: self._config_map(
+                f"package-{package}", binaryData={jobs.zip_key(package): package_zip_base64(package)}
+            )
             for package in jobs.PACKAGES
         }
-        return jobs.JobRefs(topology.metadata["name"], secret.metadata["name"], packages)
+        return jobs.JobRefs(self._config_map("topology", data=topology), secret, packages)
 
     def _network(self) -> list[pulumi.Resource]:
         """What must stand before pods: their names in DNS, who may reach them, how many may leave at a time."""
         services: list[pulumi.Resource] = [
-            k8s.core.v1.Service(
-                f"{self._name}-{names.set_name(copy)}-service",
-                metadata=self._metadata(names.set_name(copy), names.set_labels(copy)),
-                spec=objects.headless_service(copy),
-                opts=self._child,
+            self._object(
+                "v1/Service",
+                f"{names.set_name(copy)}-service",
+                {"spec": objects.headless_service(copy)},
+                names.set_name(copy),
+                **names.set_labels(copy),
             )
             for copy in range(self._plan.sizing.replicas_per_master + 1)
         ]
         return [
             *services,
-            k8s.core.v1.Service(
-                f"{self._name}-discovery",
-                metadata=self._metadata(names.CLIENT_SERVICE),
-                spec=objects.discovery_service(),
-                opts=self._child,
+            self._object("v1/Service", "discovery", {"spec": objects.discovery_service()}, names.CLIENT_SERVICE),
+            self._object(
+                "networking.k8s.io/v1/NetworkPolicy",
+                "network",
+                {"spec": objects.network_policy(self._settings)},
+                names.APP_LABEL["app"],
             ),
-            k8s.networking.v1.NetworkPolicy(
-                f"{self._name}-network",
-                metadata=self._metadata("redis"),
-                spec=objects.network_policy(self._settings),
-                opts=self._child,
-            ),
-            k8s.policy.v1.PodDisruptionBudget(
-                f"{self._name}-budget",
-                metadata=self._metadata("redis"),
-                spec=objects.disruption_budget(),
-                opts=self._child,
+            self._object(
+                "policy/v1/PodDisruptionBudget",
+                "budget",
+                {"spec": objects.disruption_budget()},
+                names.APP_LABEL["app"],
             ),
         ]
 
@@ -144,12 +131,15 @@ class RedisPool(pulumi.ComponentResource):
             return []
         metadata = {"annotations": {"pulumi.com/skipAwait": "true"}}  # bound only once its pod is scheduled
         return [
-            k8s.core.v1.PersistentVolumeClaim(
+            KubernetesObject(
+                "v1/PersistentVolumeClaim",
                 f"{self._name}-{claim}",
-                metadata=self._metadata(claim, names.APP_LABEL) | metadata,
-                spec=objects.claim_spec(self._plan, zone_classes[zone]),
-                # A claim's zone is for life; StatefulSets delete claims of pods that are scaled away.
-                opts=pulumi.ResourceOptions.merge(
+                {
+                    "metadata": self._metadata(claim, names.APP_LABEL) | metadata,
+                    "spec": objects.claim_spec(self._plan, zone_classes[zone]),
+                },
+                # A claim's zone is for life.
+                pulumi.ResourceOptions.merge(
                     self._child, pulumi.ResourceOptions(ignore_changes=["spec.storageClassName"])
                 ),
             )
@@ -162,19 +152,23 @@ class RedisPool(pulumi.ComponentResource):
         refs: PodRefs,
         storage_class: pulumi.Output[str] | str | None,
         after: list[pulumi.Resource],
-    ) -> k8s.apps.v1.StatefulSet:
-        return k8s.apps.v1.StatefulSet(
-            f"{self._name}-{names.set_name(copy)}",
-            metadata=self._metadata(names.set_name(copy), names.set_labels(copy)),
-            spec=objects.stateful_set(self._settings, self._plan, copy, refs, storage_class),
-            opts=self._after(after, timeout_seconds=self._plan.rollout_timeout_seconds),
+    ) -> KubernetesObject:
+        name = names.set_name(copy)
+        return KubernetesObject(
+            "apps/v1/StatefulSet",
+            f"{self._name}-{name}",
+            {
+                "metadata": self._metadata(name, names.set_labels(copy)),
+                "spec": objects.stateful_set(self._settings, self._plan, copy, refs, storage_class),
+            },
+            self._after(after, timeout_seconds=self._plan.rollout_timeout_seconds),
         )
 
-    def _job(self, phase: str, refs: jobs.JobRefs, after: list[pulumi.Resource]) -> k8s.batch.v1.Job:
+    def _job(self, phase: str, refs: jobs.JobRefs, after: list[pulumi.Resource]) -> KubernetesObject:
         metadata = self._metadata() | {"annotations": {"pulumi.com/replaceUnready": "true"}}
-        return k8s.batch.v1.Job(
+        return KubernetesObject(
+            "batch/v1/Job",
             f"{self._name}-{phase}",
-            metadata=metadata,
-            spec=jobs.job(self._settings, self._plan, phase, refs),
-            opts=self._after(after, timeout_seconds=self._plan.tuning.form_deadline_seconds + 120),
+            {"metadata": metadata, "spec": jobs.job(self._settings, self._plan, phase, refs)},
+            self._after(after, timeout_seconds=self._plan.tuning.form_deadline_seconds + 120),
         )

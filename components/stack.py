@@ -9,6 +9,7 @@ import pulumi_kubernetes as k8s
 from components import names
 from components.config_errors import NAMESPACE, ConfigErrors, load_settings
 from components.plan import Plan, PlanRefused, derive_plan
+from components.sdk import zone_of_subnet
 from components.settings import Eks, Settings
 from components.units import format_size
 
@@ -54,7 +55,7 @@ def _eks_kubeconfig(eks: Eks) -> str:
             f"the copies of a shard apart needs 1.{KUBERNETES_MINOR_MIN} or later; upgrade the cluster first"
         )
     for zone, subnet in sorted(eks.subnets.items()):
-        actual = aws.ec2.get_subnet(id=subnet).availability_zone
+        actual = zone_of_subnet(subnet)
         if actual != zone:
             faults.append(f"{NAMESPACE}:eks.subnets.{zone} = {subnet}: that subnet lies in {actual}; swap the entries")
     if faults:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-WIRE = {"cluster", "node_groups", "pool", "stack"}
+WIRE = {"cluster", "node_groups", "pool", "sdk", "stack"}
 PURE = sorted(path.stem for path in Path("components").glob("*.py") if path.stem not in {*WIRE, "__init__"})
 
 

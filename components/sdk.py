@@ -1,0 +1,63 @@
+"""Wire: resources registered by their type token instead of through the SDK's class for it.
+
+The SDK modules of Kubernetes' objects and of EC2 take longer to import than Pulumi, both providers and the whole
+program together, and every preview would wait for them. These classes register the same tokens with the same
+provider versions, so state and previews are the same; `docs/adr/0002` weighs it. The field names that the SDK's
+types would check are checked by the schema tests of what is rendered.
+"""
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+import pulumi
+
+
+class KubernetesObject(pulumi.CustomResource):
+    """A Kubernetes object, from what `kubectl apply` would take: `body` has its metadata, spec, data, ….
+
+    `kind` is `apps/v1/StatefulSet`, and `v1/Service` for the core group.
+    """
+
+    metadata: pulumi.Output[Any]
+    name: pulumi.Output[str]
+    """Its physical name, also where Pulumi made it up."""
+
+    def __init__(
+        self, kind: str, logical_name: str, body: Mapping[str, Any], opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        api_version, _, bare_kind = kind.rpartition("/")
+        module = api_version if "/" in api_version else f"core/{api_version}"
+        secret = ["data", "stringData"] if bare_kind == "Secret" else None
+        super().__init__(
+            f"kubernetes:{module}:{bare_kind}",
+            logical_name,
+            {"apiVersion": api_version, "kind": bare_kind, **body},
+            pulumi.ResourceOptions.merge(
+                pulumi.ResourceOptions(version=version("pulumi-kubernetes"), additional_secret_outputs=secret), opts
+            ),
+        )
+        self.name = self.metadata["name"]
+
+
+class LaunchTemplate(pulumi.CustomResource):
+    """An EC2 launch template; `inputs` as in the provider's schema (camelCase)."""
+
+    latestVersion: pulumi.Output[int]
+
+    def __init__(
+        self, logical_name: str, inputs: Mapping[str, Any], opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__(
+            "aws:ec2/launchTemplate:LaunchTemplate",
+            logical_name,
+            {"latestVersion": None, **inputs},
+            pulumi.ResourceOptions.merge(pulumi.ResourceOptions(version=version("pulumi-aws")), opts),
+        )
+
+
+def zone_of_subnet(subnet_id: str) -> str:
+    """The availability zone a subnet lies in, as AWS says."""
+    options = pulumi.InvokeOptions(version=version("pulumi-aws"))
+    answer = pulumi.runtime.invoke("aws:ec2/getSubnet:getSubnet", {"id": subnet_id}, options)
+    return str(answer.value["availabilityZone"])

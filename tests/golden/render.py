@@ -1,0 +1,82 @@
+"""Writes the golden files: `python -m tests.golden.render`. Review the diff: it is what a `pulumi up` would change."""
+
+import base64
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sandbox.evaluate import Evaluation, evaluate, masked
+
+STACKS = {"prod-64gb": "64GB", "prod-128gb": "128GB"}
+FOLDER = Path(__file__).parent
+
+
+def golden(evaluation: Evaluation) -> str:
+    """All resources of a stack by type and name; files that are reviewed elsewhere are left out."""
+    shown = [_resource(masked(resource)) for resource in evaluation.resources]
+    shown.sort(key=lambda resource: (resource["type"], resource["name"]))
+    text = yaml.dump(shown, Dumper=_Readable, sort_keys=False, width=120, allow_unicode=True)
+    # Autonames follow the content, which stands here anyway.
+    return re.sub(r"-[0-9a-f]{8}\b", "-<autoname>", text)
+
+
+class _Readable(yaml.SafeDumper):
+    """Texts of several lines as they are."""
+
+
+_Readable.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None),
+)
+
+
+def _resource(resource: dict[str, Any]) -> dict[str, Any]:
+    inputs = dict(resource["inputs"])
+    for key in ("data", "binaryData"):
+        if key in inputs:
+            inputs[key] = {name: _file(name, text) for name, text in inputs[key].items()}
+    if "userData" in inputs:
+        inputs["userData"] = base64.b64decode(inputs["userData"]).decode()
+    options = {key: value for key, value in resource.get("options", {}).items() if key != "aliases"}
+    return {
+        "type": resource["type"],
+        "name": resource["name"],
+        "parent": _name(resource["parent"] or ""),
+        "dependsOn": _folded(sorted(_name(urn) for urn in resource["dependsOn"])),
+        **({"options": options} if options else {}),
+        "inputs": _sorted(inputs),
+    }
+
+
+def _name(urn: str) -> str:
+    return urn.rpartition("::")[2]
+
+
+def _folded(names: list[str]) -> list[str]:
+    """Numbered names as one entry with their count: the claims of 32 pods say nothing more than those of one."""
+    families: dict[str, int] = {}
+    for name in names:
+        family = re.sub(r"-\d+$", "-*", name)
+        families[family] = families.get(family, 0) + 1
+    return [f"{family} ({count})" if family.endswith("*") else family for family, count in families.items()]
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    return [_sorted(item) for item in value] if isinstance(value, list) else value
+
+
+def _file(name: str, text: str) -> str:
+    return "(a file of this repository, or of a pinned package)" if name.endswith((".sh", ".awk", ".zip")) else text
+
+
+def main() -> None:
+    for name, pod_memory in STACKS.items():
+        (FOLDER / f"{name}.yaml").write_text(golden(evaluate("prod", {"podMemory": pod_memory})))
+
+
+if __name__ == "__main__":
+    main()
