@@ -7,6 +7,7 @@ from typing import Any
 from components import names
 from components.plan import Plan
 from components.pod_template import SECRET_KEY, locked_down
+from components.resize import derive_move
 from components.settings import Settings
 
 PACKAGES = ("reconciler", "redis")
@@ -30,6 +31,7 @@ class JobRefs:
 def topology(settings: Settings, plan: Plan) -> str:
     """The desired topology as the reconciler reads it (JSON)."""
     copies = plan.sizing.replicas_per_master + 1
+    move = derive_move(settings, plan.sizing)
     return json.dumps(
         {
             "pool": plan.pool,
@@ -48,6 +50,13 @@ def topology(settings: Settings, plan: Plan) -> str:
             "seeds": [names.service_host(names.CLIENT_SERVICE, names.CLIENT_NAMESPACE)],
             "nodeTimeoutMs": plan.tuning.node_timeout_ms,
             "deadlineSeconds": plan.tuning.form_deadline_seconds,
+            "bringHome": True,
+            "move": {
+                "mode": move.mode.value,
+                "bytesPerSecond": move.bytes_per_second,
+                "extraMissesPerSecond": move.extra_misses_per_second,
+                "ttlSeconds": settings.workload.ttl_seconds,
+            },
         },
         indent=1,
     )
