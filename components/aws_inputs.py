@@ -81,7 +81,5 @@ def launch_template(nodes: NodePlan, tags: Mapping[str, str]) -> dict[str, Any]:
                 },
             }
         ],
-        "tagSpecifications": [
-            {"resourceType": kind, "tags": dict(tags)} for kind in ("instance", "volume") if tags
-        ],
+        "tagSpecifications": [{"resourceType": kind, "tags": dict(tags)} for kind in ("instance", "volume") if tags],
     }

@@ -35,9 +35,7 @@ class RedisImageCacheCluster(pulumi.ComponentResource):
     endpoint: pulumi.Output[str]
     """host:port that a cluster client is given, the same for the life of the stack."""
 
-    def __init__(
-        self, name: str, args: RedisImageCacheClusterArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
+    def __init__(self, name: str, args: RedisImageCacheClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("redis-image-cache:index:RedisImageCacheCluster", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         settings, plan = args.settings, args.plan
@@ -46,7 +44,12 @@ class RedisImageCacheCluster(pulumi.ComponentResource):
         if settings.eks is not None and plan.nodes is not None:
             ready.append(
                 RedisNodeGroups(
-                    f"{name}-{plan.pool}-nodes", plan.pool, settings.eks, plan.nodes, settings.nodes.capacity_type, child
+                    f"{name}-{plan.pool}-nodes",
+                    plan.pool,
+                    settings.eks,
+                    plan.nodes,
+                    settings.nodes.capacity_type,
+                    child,
                 )
             )
         priority = KubernetesObject(
@@ -98,9 +101,7 @@ def _own_zones(settings: Settings) -> tuple[str, ...]:
     return settings.zones if settings.storage.class_name is None else ()
 
 
-def _shared_class(
-    name: str, settings: Settings, child: pulumi.ResourceOptions
-) -> pulumi.Output[str] | str | None:
+def _shared_class(name: str, settings: Settings, child: pulumi.ResourceOptions) -> pulumi.Output[str] | str | None:
     """Class of the StatefulSets' claim templates: the one given, `fast-ssd` on EKS, or the cluster's default."""
     if settings.storage.class_name is not None or settings.eks is None:
         return settings.storage.class_name

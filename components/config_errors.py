@@ -212,8 +212,8 @@ def _zones_survive(valid: Mapping[str, Any]) -> Iterator[str]:
     zones = sorted(eks.subnets)
     if len(zones) < ZONES_MIN:
         yield (
-            f"{NAMESPACE}:eks.subnets = {zones}: {len(zones)} of at least {ZONES_MIN} zones, so one zone would hold half "
-            "of the masters and its loss would end all failovers; add zones, or accept that with "
+            f"{NAMESPACE}:eks.subnets = {zones}: {len(zones)} of at least {ZONES_MIN} zones, so one zone would hold "
+            "half of the masters and its loss would end all failovers; add zones, or accept that with "
             "nodes.allowFewerZones: true"
         )
     replicas = valid.get("replicasPerMaster")
@@ -239,8 +239,8 @@ def _required_placement_in_production(valid: Mapping[str, Any]) -> Iterator[str]
         return
     if nodes.placement is Placement.PREFERRED and nodes.production:
         yield (
-            f"{NAMESPACE}:nodes.placement = preferred with nodes.production = true: both copies of a shard could end on "
-            "one node; use required, or say nodes.production: false"
+            f"{NAMESPACE}:nodes.placement = preferred with nodes.production = true: both copies of a shard could end "
+            "on one node; use required, or say nodes.production: false"
         )
 
 
@@ -256,8 +256,8 @@ def _storage_class_is_ours_to_shape(valid: Mapping[str, Any]) -> Iterator[str]:
     if shaped and (storage.class_name is not None or valid["eks"] is None):
         reason = "with storage.className" if storage.class_name is not None else "without eks"
         yield (
-            f"{NAMESPACE}:storage.{', storage.'.join(shaped)} {reason}: these shape the StorageClass fast-ssd, which is "
-            "only made with eks and without className; remove one or the other"
+            f"{NAMESPACE}:storage.{', storage.'.join(shaped)} {reason}: these shape the StorageClass fast-ssd, which "
+            "is only made with eks and without className; remove one or the other"
         )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from components import names
 from components.plan import Plan
-from components.pod_template import SECRET_KEY, locked_down
+from components.pod_template import AUTH_KEY, locked_down
 from components.resize import derive_move
 from components.settings import Settings
 
@@ -117,7 +117,7 @@ def _template(settings: Settings, plan: Plan, phase: str, refs: JobRefs, restart
                         {"name": "PYTHONUNBUFFERED", "value": "1"},
                         {
                             "name": "REDISCLI_AUTH",
-                            "valueFrom": {"secretKeyRef": {"name": refs.secret, "key": SECRET_KEY}},
+                            "valueFrom": {"secretKeyRef": {"name": refs.secret, "key": AUTH_KEY}},
                         },
                     ],
                     "resources": {
@@ -127,10 +127,7 @@ def _template(settings: Settings, plan: Plan, phase: str, refs: JobRefs, restart
                     "securityContext": locked_down(),
                     "volumeMounts": [
                         {"name": "topology", "mountPath": "/etc/reconciler", "readOnly": True},
-                        *[
-                            {"name": package, "mountPath": f"/opt/{package}", "readOnly": True}
-                            for package in PACKAGES
-                        ],
+                        *[{"name": package, "mountPath": f"/opt/{package}", "readOnly": True} for package in PACKAGES],
                     ],
                 }
             ],

@@ -46,7 +46,10 @@ class RedisNodeGroups(pulumi.ComponentResource):
                 subnet_ids=[eks.subnets[zone.zone]],
                 ami_type=nodes.ami_type,
                 capacity_type=_CAPACITY[capacity_type],
-                launch_template={"id": template.id, "version": template.latestVersion.apply(lambda version: str(int(version)))},
+                launch_template={
+                    "id": template.id,
+                    "version": template.latestVersion.apply(lambda version: str(int(version))),
+                },
                 scaling_config={"min_size": zone.nodes, "desired_size": zone.nodes, "max_size": zone.nodes},
                 # One node at a time: its pods hand over first, and the next waits until they are back in sync.
                 update_config={"max_unavailable": 1},
@@ -66,9 +69,7 @@ def _node_role(
     """The nodes' role, and what must exist before a node may use it."""
     if eks.node_role_arn is not None:
         return eks.node_role_arn, []
-    role = aws.iam.Role(
-        f"{name}-role", assume_role_policy=aws_inputs.node_role_trust_policy(), tags=tags, opts=child
-    )
+    role = aws.iam.Role(f"{name}-role", assume_role_policy=aws_inputs.node_role_trust_policy(), tags=tags, opts=child)
     attachments: list[pulumi.Resource] = [
         aws.iam.RolePolicyAttachment(
             f"{name}-role-{policy}", role=role.name, policy_arn=f"arn:aws:iam::aws:policy/{policy}", opts=child

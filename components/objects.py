@@ -104,12 +104,16 @@ def client_service(pool: str) -> dict[str, Any]:
 
 def disruption_budget() -> dict[str, Any]:
     """One pod of the whole cache at a time: enough for a node to drain, pod by pod, and never both copies."""
-    return {"maxUnavailable": 1, "selector": {"matchLabels": names.APP_LABEL}, "unhealthyPodEvictionPolicy": "AlwaysAllow"}
+    return {
+        "maxUnavailable": 1,
+        "selector": {"matchLabels": names.APP_LABEL},
+        "unhealthyPodEvictionPolicy": "AlwaysAllow",
+    }
 
 
 def network_policy(settings: Settings) -> dict[str, Any]:
     """Who reaches the pods: themselves, the reconciler, and (if namespaces are named) only theirs."""
-    own = [{"podSelector": {}}]
+    own: list[dict[str, Any]] = [{"podSelector": {}}]
     bus = {"from": _from_namespaces([]) + own, "ports": [{"port": names.BUS_PORT}]}
     allowed = list(settings.access.allow_from_namespaces)
     clients: dict[str, Any] = {"ports": [{"port": names.REDIS_PORT}]}

@@ -11,7 +11,7 @@ from components.tuning import Probe
 from components.units import kubernetes_quantity
 
 CONF_KEY = "redis.conf"
-SECRET_KEY = "password"
+AUTH_KEY = "password"
 _EXPORTER_MEMORY = "64Mi"
 
 
@@ -204,4 +204,4 @@ def _field(name: str, path: str) -> dict[str, Any]:
 
 def _password(refs: PodRefs, name: str = "REDISCLI_AUTH") -> dict[str, Any]:
     """In the environment, where redis-cli looks for it: `kubectl exec … redis-cli` works, and argv shows nothing."""
-    return {"name": name, "valueFrom": {"secretKeyRef": {"name": refs.secret, "key": SECRET_KEY}}}
+    return {"name": name, "valueFrom": {"secretKeyRef": {"name": refs.secret, "key": AUTH_KEY}}}

@@ -5,7 +5,7 @@ import pulumi
 from components import jobs, names, objects
 from components.bundle import package_zip_base64, scripts
 from components.plan import Plan
-from components.pod_template import CONF_KEY, SECRET_KEY, PodRefs
+from components.pod_template import AUTH_KEY, CONF_KEY, PodRefs
 from components.redis_conf import redis_conf
 from components.sdk import KubernetesObject
 from components.settings import Settings
@@ -84,7 +84,7 @@ class RedisPool(pulumi.ComponentResource):
 
     def _configuration(self, password: pulumi.Output[str]) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
         config_map = self._config_map("config", data={CONF_KEY: redis_conf(self._plan.tuning), **scripts()})
-        secret = self._object("v1/Secret", "auth", {"stringData": {SECRET_KEY: password}})
+        secret = self._object("v1/Secret", "auth", {"stringData": {AUTH_KEY: password}})
         return config_map, secret.name
 
     def _reconciler(self, secret: pulumi.Output[str]) -> jobs.JobRefs:

@@ -100,7 +100,9 @@ class Eks(_Section):
 class Nodes(_Section):
     """The machines. Everything but a preference is derived."""
 
-    instance_type: str = Field("auto", min_length=1, description="auto, or an EC2 type that is checked by the same rules")
+    instance_type: str = Field(
+        "auto", min_length=1, description="auto, or an EC2 type that is checked by the same rules"
+    )
     architecture: Architecture = Field(Architecture.ANY, description="any, arm64 or x86_64")
     packing: Packing = Field(Packing.LIMITS, description="limits, or requests to overcommit memory limits")
     capacity_type: CapacityType = Field(CapacityType.ON_DEMAND, description="onDemand, or spot outside production")

@@ -51,8 +51,9 @@ def _eks_kubeconfig(eks: Eks) -> str:
     faults = []
     if int(cluster.version.split(".")[1]) < KUBERNETES_MINOR_MIN:
         faults.append(
-            f"{NAMESPACE}:eks.clusterName = {eks.cluster_name}: the cluster runs Kubernetes {cluster.version}, and keeping "
-            f"the copies of a shard apart needs 1.{KUBERNETES_MINOR_MIN} or later; upgrade the cluster first"
+            f"{NAMESPACE}:eks.clusterName = {eks.cluster_name}: the cluster runs Kubernetes "
+            f"{cluster.version}, and keeping the copies of a shard apart needs 1.{KUBERNETES_MINOR_MIN} or later; "
+            "upgrade the cluster first"
         )
     for zone, subnet in sorted(eks.subnets.items()):
         actual = zone_of_subnet(subnet)
@@ -78,7 +79,11 @@ def _eks_kubeconfig(eks: Eks) -> str:
                 {
                     "name": "aws",
                     "user": {
-                        "exec": {"apiVersion": "client.authentication.k8s.io/v1beta1", "command": "aws", "args": command}
+                        "exec": {
+                            "apiVersion": "client.authentication.k8s.io/v1beta1",
+                            "command": "aws",
+                            "args": command,
+                        }
                     },
                 }
             ],

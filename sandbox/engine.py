@@ -18,7 +18,7 @@ from typing import Any, cast
 
 import pulumi
 from pulumi.runtime import mocks, rpc, settings
-from pulumi.runtime.stack import wait_for_rpcs
+from pulumi.runtime.stack import Stack, wait_for_rpcs
 
 from sandbox.resources import Resource
 
@@ -70,7 +70,7 @@ async def _run(program: Path, recording: Recording) -> None:
     stack = settings.get_root_resource()
     if stack is None:
         raise RuntimeError("the program lost its stack")
-    outputs = pulumi.Output.all(**stack.outputs)
+    outputs = pulumi.Output.all(**cast(Stack, stack).outputs)
     recording.outputs = dict(cast(Mapping[str, Any], await outputs.future(with_unknowns=False) or {}))
 
 
@@ -227,6 +227,7 @@ _COMPUTED: dict[str, Computed] = {
     "aws:eks/nodeGroup:NodeGroup": _node_group,
     "random:index/randomPassword:RandomPassword": _random_password,
 }
+
 
 def _get_cluster(args: dict[str, Any], config: Mapping[str, str]) -> dict[str, Any]:
     return {

@@ -6,14 +6,11 @@ taken from REDISCLI_AUTH.
 
 import argparse
 import os
-import random
 import sys
 import time
-from collections import Counter
 
 from redis.cluster import RedisCluster
 
-_SEED = 20
 _TTL_SECONDS = 300
 
 
@@ -27,9 +24,9 @@ def main() -> int:
     arguments = parser.parse_args()
 
     client = RedisCluster(host=arguments.host, port=arguments.port, password=os.environ.get("REDISCLI_AUTH"))
-    masters = {f"{node.host}:{node.port}" for node in client.get_primaries()}
-    randomness = random.Random(_SEED)
-    images = {f"image:check-{number}": randomness.randbytes(arguments.bytes) for number in range(arguments.images)}
+    masters = set(client.get_primaries())
+    # Random bytes do not compress, as images do not.
+    images = {f"image:check-{number}": os.urandom(arguments.bytes) for number in range(arguments.images)}
 
     started = time.monotonic()
     for key, image in images.items():
@@ -37,20 +34,21 @@ def main() -> int:
     written = time.monotonic()
     wrong = [key for key, image in images.items() if client.get(key) != image]
     read = time.monotonic()
-    holders = Counter(f"{node.host}:{node.port}" for node in (client.get_node_from_key(key) for key in images) if node)
+    holders = {client.get_node_from_key(key) for key in images}
     client.delete(*images)
     client.close()
 
-    megabytes = arguments.images * arguments.bytes / 1e6
+    megabytes = arguments.bytes / 1e6
+    write_rate, read_rate = (arguments.images * megabytes / seconds for seconds in (written - started, read - written))
     print(
-        f"{arguments.images} images of {arguments.bytes / 1e6:g} MB written ({megabytes / (written - started):.0f} MB/s) "
-        f"and read back byte for byte ({megabytes / (read - written):.0f} MB/s), over {len(holders)} shards"
+        f"{arguments.images} images of {megabytes:g} MB written ({write_rate:.0f} MB/s) and read back byte for byte "
+        f"({read_rate:.0f} MB/s), over {len(holders)} shards"
     )
     if wrong:
         print(f"{len(wrong)} images came back different: {', '.join(wrong[:5])}", file=sys.stderr)
-    without = masters - set(holders)
+    without = masters - holders
     if without:
-        print(f"these shards got no image at all: {', '.join(sorted(without))}", file=sys.stderr)
+        print(f"these masters got no image at all: {', '.join(sorted(node.name for node in without))}", file=sys.stderr)
     return 1 if wrong or without else 0
 
 

@@ -1,5 +1,6 @@
 """Bad config is refused with one clear line a fault, all at once, before anything is registered."""
 
+import contextlib
 import json
 import re
 from pathlib import Path
@@ -41,7 +42,14 @@ def test_the_project_file_names_every_key_that_a_map_may_have() -> None:
     declared = yaml.safe_load(Path("Pulumi.yaml").read_text())["config"]
 
     for alias, field in ((field.alias or "", field) for field in Settings.model_fields.values()):
-        section = next((kind for kind in [field.annotation, *getattr(field.annotation, "__args__", ())] if hasattr(kind, "model_fields")), None)
+        section = next(
+            (
+                kind
+                for kind in [field.annotation, *getattr(field.annotation, "__args__", ())]
+                if hasattr(kind, "model_fields")
+            ),
+            None,
+        )
         if section is not None:
             inner = {inner.alias for inner in section.model_fields.values()}
             assert inner <= set(re.findall(r"\w+", declared[alias]["description"])), alias
@@ -81,7 +89,10 @@ def test_fewer_than_three_masters_are_refused_with_the_largest_pod_that_works() 
     ("changes", "fragments"),
     [
         ({"workload": {"hitRate": 1.5}}, ["workload.hitRate = 1.5", "at most 1"]),
-        ({"eks": EKS | {"subnets": {"us-east-1a": "", "us-east-1b": None}}}, ["eks.subnets", "us-east-1a", "us-east-1b"]),
+        (
+            {"eks": EKS | {"subnets": {"us-east-1a": "", "us-east-1b": None}}},
+            ["eks.subnets", "us-east-1a", "us-east-1b"],
+        ),
         ({"workload": [1]}, ["workload = [1]", "must be a map"]),
         ({"eks": []}, ["eks = []", "must be a map"]),
         ({"nodes": 7}, ["nodes = 7", "must be a map"]),
@@ -130,13 +141,15 @@ VALUES = st.one_of(
 
 @given(st.dictionaries(KEYS, VALUES, min_size=1, max_size=4))
 def test_whatever_a_key_holds_it_is_read_or_refused_in_lines_that_name_a_key(changes: dict[str, str]) -> None:
-    try:
-        settings = load_settings(GOOD | changes)
-    except ConfigErrors as refusal:
-        assert refusal.messages
-        assert all(message.startswith("redis-image-cache:") for message in refusal.messages)
-    else:
-        assert isinstance(settings, Settings)
+    messages: list[str] = []
+    with contextlib.suppress(ConfigErrors):
+        try:
+            assert isinstance(load_settings(GOOD | changes), Settings)
+        except ConfigErrors as refusal:
+            messages = refusal.messages or ["a refusal without a reason"]
+            raise
+
+    assert all(message.startswith("redis-image-cache:") for message in messages)
 
 
 @given(st.integers(min_value=1, max_value=2**24))
