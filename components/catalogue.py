@@ -24,6 +24,7 @@ log and metrics agents."""
 DAEMONSETS_PODS = 10
 FURTHER_ENIS = 2
 """Network interfaces the VPC CNI attaches beside the first, for up to some 50 pods (one in use, one warm)."""
+NODE_ROOT_VOLUME_GIB = 50
 HOURS_PER_MONTH = 730
 """AWS's own month."""
 PRICE_DATE = "2026-07-20"
@@ -97,8 +98,31 @@ class InstanceType:
 
 
 @dataclass(frozen=True, slots=True)
+class Market:
+    """The catalogue as seen from one region."""
+
+    region: str
+    types: tuple[InstanceType, ...]
+    most_zones: int
+    """Zones that offer the most widely offered type; 0: nothing is known of the region."""
+    has_prices: bool
+    """Whether prices of the region's own are known."""
+
+    def gap(self, kind: InstanceType) -> str | None:
+        """Why `auto` passes the type over here; None when nothing is amiss.
+
+        It takes what every zone has: zone letters differ between accounts, so a gap could be anywhere.
+        """
+        if kind.zones_offering(self.region) < self.most_zones:
+            return f"offered in {kind.zones_offering(self.region)} of {self.most_zones} zones of {self.region}"
+        if self.has_prices and self.region not in kind.usd_per_hour:
+            return f"its price in {self.region} is not known"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
 class Catalogue:
-    """The types the planner knows, and the regions it has prices of its own for."""
+    """The types the planner knows."""
 
     types: tuple[InstanceType, ...]
 
@@ -106,13 +130,14 @@ class Catalogue:
         """The type of that name, if known."""
         return next((kind for kind in self.types if kind.name == name), None)
 
-    def has_prices(self, region: str) -> bool:
-        """Whether the region's own prices are known for some types."""
-        return any(region in kind.usd_per_hour for kind in self.types)
-
-    def most_zones(self, region: str) -> int:
-        """Zones of the region that offer the most widely offered type."""
-        return max((kind.zones_offering(region) for kind in self.types), default=0)
+    def market(self, region: str) -> Market:
+        """What of it the region offers."""
+        return Market(
+            region=region,
+            types=self.types,
+            most_zones=max((kind.zones_offering(region) for kind in self.types), default=0),
+            has_prices=any(region in kind.usd_per_hour for kind in self.types),
+        )
 
 
 def region_of(zone: str) -> str:

@@ -11,6 +11,9 @@ from components.settings import Architecture, Nodes, Packing
 
 NODE_SHARE_DIVISOR = 6
 """No node carries more than a sixth of the pods: with a larger one, two lost nodes reach the majority of masters."""
+EXPORTER_MEMORY_MIB = 64
+EXPORTER_CPU_MILLICORES = 10
+"""What `monitoring.exporter` adds to every pod; request and limit."""
 _NO_LIMIT = 10**6
 
 

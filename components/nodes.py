@@ -10,7 +10,7 @@ Where a type could take more pods than these rules allow, the kubelet is told to
 scheduler cannot put one more pod there (`NodePlan.system_reserved_cpu_millicores`).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from components.catalogue import (
     AMI_TYPES,
@@ -19,6 +19,7 @@ from components.catalogue import (
     MAX_PODS_EXPRESSION,
     Catalogue,
     InstanceType,
+    Market,
     letter_of,
     region_of,
 )
@@ -34,6 +35,7 @@ from components.node_rules import (
     schedulable,
 )
 from components.placement import pods_per_zone
+from components.refusal import Refused
 from components.settings import CapacityType, Nodes, Placement
 
 
@@ -52,9 +54,12 @@ class Candidate:
     """One type that passes every rule."""
 
     instance_type: str
+    architecture: str
     pods_per_node: int
     nodes_total: int
     usd_per_month: float
+    worst_use_percent: float
+    """Of its sustained network, a full node's pods all being masters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,8 @@ class NodePlan:
     worst_egress_gbps: float
     """A full node's pods all being masters."""
     numa_nodes: int | None
+    vcpus_total: int
+    """Counts against the account's quota of on-demand vCPUs."""
     usd_per_hour: float
     """On demand, one node."""
     usd_per_month: float
@@ -108,12 +115,8 @@ class NodePlan:
     rejected: tuple[Rejection, ...]
 
 
-class NodesRefused(Exception):
-    """No nodes hold; `messages` has one line for each reason, with what to change."""
-
-    def __init__(self, messages: list[str]) -> None:
-        self.messages = messages
-        super().__init__("\n".join(messages))
+class NodesRefused(Refused):
+    """No nodes hold."""
 
 
 def choose_nodes(demand: PodDemand, zones: tuple[str, ...], rules: Nodes, catalogue: Catalogue) -> NodePlan:
@@ -121,177 +124,167 @@ def choose_nodes(demand: PodDemand, zones: tuple[str, ...], rules: Nodes, catalo
 
     `zones` and `rules` have passed the rules of `config_errors` (number of zones, spot only outside production).
     """
-    faults = _zone_faults(demand, zones, rules)
-    if faults:
-        raise NodesRefused(faults)
-    region = region_of(zones[0])
-    passing: list[tuple[tuple[float, int, float, str], InstanceType, Candidate]] = []
-    rejected: list[Rejection] = []
-    for kind in catalogue.types:
-        reason = (
-            _unavailable(kind, region, catalogue)
-            or architecture_fault(kind, rules)
-            or capacity_fault(kind, demand, rules)
-        )
-        if reason:
-            rejected.append(Rejection(kind.name, reason))
-            continue
-        candidate = _candidate(kind, demand, zones, rules, region)
-        headroom = kind.network_baseline_gbps - candidate.pods_per_node * demand.egress_gbps_per_master
-        order = (round(candidate.usd_per_month, 6), kind.numa_nodes or 1, -headroom, kind.name)
-        passing.append((order, kind, candidate))
-    passing.sort(key=lambda entry: entry[0])
-    if rules.instance_type == "auto":
-        if not passing:
-            raise NodesRefused([_nothing_passes(demand, rules, region, catalogue)])
-        chosen = passing[0][1]
-    else:
-        chosen = _named(demand, zones, rules, catalogue, [candidate for _, _, candidate in passing])
-    return _plan(chosen, demand, zones, rules, catalogue, [entry[2] for entry in passing], rejected)
-
-
-def _zone_faults(demand: PodDemand, zones: tuple[str, ...], rules: Nodes) -> list[str]:
     try:
         regions = sorted({region_of(zone) for zone in zones})
     except ValueError as error:
-        return [f"eks.subnets: {error}"]
+        raise NodesRefused([f"eks.subnets: {error}"]) from None
     if len(regions) != 1:
-        return [f"eks.subnets = {list(zones)}: the zones must be of one region, not of {len(regions)}"]
-    most = max(zone.masters for zone in _zone_pods(demand, zones))
-    left = demand.masters - most
-    if 2 * left > demand.masters or rules.allow_fewer_zones:
-        return []
-    return [
-        f"{demand.masters} masters over {len(zones)} zones: one zone holds {most} of them, and the {left} left are no "
-        f"majority; use {demand.masters + 1} masters (totalMemory, podMemory) or {len(zones) + 1} zones, or accept it "
-        "with nodes.allowFewerZones: true"
-    ]
-
-
-def _unavailable(kind: InstanceType, region: str, catalogue: Catalogue) -> str | None:
-    """Auto takes what every zone has: zone letters differ between accounts, so a gap could be anywhere."""
-    most = catalogue.most_zones(region)
-    if most and kind.zones_offering(region) < most:
-        return f"offered in {kind.zones_offering(region)} of {most} zones of {region}"
-    if catalogue.has_prices(region) and region not in kind.usd_per_hour:
-        return f"its price in {region} is not known"
-    return None
-
-
-def _zone_pods(demand: PodDemand, zones: tuple[str, ...]) -> tuple[ZoneNodes, ...]:
+        raise NodesRefused([f"eks.subnets = {list(zones)}: the zones must be of one region, not of {len(regions)}"])
     counts = pods_per_zone(demand.copies, demand.masters, zones)
-    return tuple(ZoneNodes(zone, 0, count[0], count.total() - count[0]) for zone, count in counts.items())
+    groups = tuple(ZoneNodes(zone, 0, count[0], count.total() - count[0]) for zone, count in counts.items())
+    return _Search(demand, groups, rules, catalogue.market(regions[0])).plan()
 
 
-def _zone_nodes(
-    kind: InstanceType, demand: PodDemand, zones: tuple[str, ...], rules: Nodes
-) -> tuple[int, tuple[ZoneNodes, ...]]:
-    """Pods per node, and the nodes of each zone; the type carries at least one pod."""
-    groups = _zone_pods(demand, zones)
-    apart = 1 if rules.placement is Placement.PREFERRED else -(-demand.copies // len(zones))
-    per_node = pods_per_node(kind, demand, rules.packing).most
-    if schedulable(kind, demand) > per_node:
-        # Cores are kept back anyway: then also so many that the pods spread evenly.
-        per_node = evened_out(per_node, tuple(group.masters + group.replicas for group in groups), apart)
-    return per_node, tuple(
-        replace(group, nodes=nodes_in_zone(group.masters + group.replicas, per_node, apart)) for group in groups
-    )
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """One choice to make: these pods in these zones (whose nodes are still 0) from what this region offers."""
 
+    demand: PodDemand
+    groups: tuple[ZoneNodes, ...]
+    rules: Nodes
+    market: Market
 
-def _candidate(kind: InstanceType, demand: PodDemand, zones: tuple[str, ...], rules: Nodes, region: str) -> Candidate:
-    per_node, groups = _zone_nodes(kind, demand, zones, rules)
-    nodes = sum(group.nodes for group in groups)
-    return Candidate(kind.name, per_node, nodes, nodes * kind.price(region)[0] * HOURS_PER_MONTH)
+    def plan(self) -> NodePlan:
+        self._refuse_lost_majority()
+        passing: list[tuple[tuple[float, int, float, str], InstanceType, Candidate]] = []
+        rejected: list[Rejection] = []
+        for kind in self.market.types:
+            reason = self.market.gap(kind) or self._fault(kind)
+            if reason:
+                rejected.append(Rejection(kind.name, reason))
+                continue
+            candidate = self._candidate(kind)
+            order = (round(candidate.usd_per_month, 6), kind.numa_nodes or 1, candidate.worst_use_percent, kind.name)
+            passing.append((order, kind, candidate))
+        passing.sort(key=lambda entry: entry[0])
+        candidates = tuple(candidate for _, _, candidate in passing)
+        if self.rules.instance_type != "auto":
+            chosen = self._named(candidates)
+        elif passing:
+            chosen = passing[0][1]
+        else:
+            raise NodesRefused([self._nothing_passes()])
+        return self._on(chosen, candidates, tuple(rejected))
 
+    def _refuse_lost_majority(self) -> None:
+        demand, zones = self.demand, len(self.groups)
+        most = max(group.masters for group in self.groups)
+        left = demand.masters - most
+        if 2 * left <= demand.masters and not self.rules.allow_fewer_zones:
+            raise NodesRefused(
+                [
+                    f"{demand.masters} masters over {zones} zones: one zone holds {most} of them, and the {left} left "
+                    f"are no majority; use {demand.masters + 1} masters (totalMemory, podMemory) or {zones + 1} zones, or "
+                    "accept it with nodes.allowFewerZones: true"
+                ]
+            )
 
-def _named(
-    demand: PodDemand, zones: tuple[str, ...], rules: Nodes, catalogue: Catalogue, passing: list[Candidate]
-) -> InstanceType:
-    region, name = region_of(zones[0]), rules.instance_type
-    cheapest = (
-        f"the cheapest type that passes is {passing[0].instance_type} ({passing[0].nodes_total} nodes, "
-        f"{passing[0].usd_per_month:,.0f} USD a month)"
-        if passing
-        else "and no other type of the catalogue passes"
-    )
-    kind = catalogue.find(name)
-    if kind is None:
-        raise NodesRefused(
-            [f"nodes.instanceType = {name}: not in the catalogue (components/ec2_types.csv); {cheapest}"]
+    def _fault(self, kind: InstanceType) -> str | None:
+        return architecture_fault(kind, self.rules) or capacity_fault(kind, self.demand, self.rules)
+
+    def _layout(self, kind: InstanceType) -> tuple[int, tuple[ZoneNodes, ...]]:
+        """Pods per node, and the nodes of each zone; the type carries at least one pod."""
+        required = self.rules.placement is Placement.REQUIRED
+        apart = -(-self.demand.copies // len(self.groups)) if required else 1
+        pods = tuple(group.masters + group.replicas for group in self.groups)
+        per_node = pods_per_node(kind, self.demand, self.rules.packing).most
+        if schedulable(kind, self.demand) > per_node:
+            # Cores are kept back anyway: then also so many that the pods spread evenly.
+            per_node = evened_out(per_node, pods, apart)
+        return per_node, tuple(
+            ZoneNodes(group.zone, nodes_in_zone(count, per_node, apart), group.masters, group.replicas)
+            for group, count in zip(self.groups, pods, strict=True)
         )
-    offered = kind.zones_offering(region)
-    missing = (
-        f"offered in {offered} zones of {region}, and {len(zones)} are asked for"
-        if catalogue.most_zones(region) and offered < len(zones)
-        else None
-    )
-    reasons = [text for text in (architecture_fault(kind, rules), missing, capacity_fault(kind, demand, rules)) if text]
-    if reasons:
-        raise NodesRefused([f"nodes.instanceType = {name}: {reason}; {cheapest}" for reason in reasons])
-    return kind
 
+    def _candidate(self, kind: InstanceType) -> Candidate:
+        per_node, groups = self._layout(kind)
+        nodes = sum(group.nodes for group in groups)
+        return Candidate(
+            instance_type=kind.name,
+            architecture=kind.architecture,
+            pods_per_node=per_node,
+            nodes_total=nodes,
+            usd_per_month=nodes * kind.price(self.market.region)[0] * HOURS_PER_MONTH,
+            worst_use_percent=100 * per_node * self.demand.egress_gbps_per_master / kind.network_baseline_gbps,
+        )
 
-def _nothing_passes(demand: PodDemand, rules: Nodes, region: str, catalogue: Catalogue) -> str:
-    kinds = [
-        kind
-        for kind in catalogue.types
-        if not _unavailable(kind, region, catalogue) and not architecture_fault(kind, rules)
-    ]
-    if not kinds:
-        return f"nodes.architecture = {rules.architecture}: the catalogue has no such type in every zone of {region}"
-    roomiest = max(kinds, key=lambda kind: kind.allocatable_memory_mib)
-    fastest = max(kinds, key=lambda kind: kind.network_baseline_gbps)
-    return (
-        f"no EC2 type of the catalogue carries one pod: it needs {gib(demand.limit_memory_mib)} (limit) and "
-        f"{demand.egress_gbps_per_master:.2f} Gbps; the roomiest, {roomiest.name}, has "
-        f"{gib(roomiest.allocatable_memory_mib)}, the fastest, {fastest.name}, {fastest.network_baseline_gbps:g} Gbps; "
-        "make podMemory smaller, so that more masters share the load"
-    )
+    def _named(self, passing: tuple[Candidate, ...]) -> InstanceType:
+        name, region = self.rules.instance_type, self.market.region
+        cheapest = (
+            f"the cheapest type that passes is {passing[0].instance_type} ({passing[0].nodes_total} nodes, "
+            f"{passing[0].usd_per_month:,.0f} USD a month)"
+            if passing
+            else "no other type of the catalogue passes either"
+        )
+        kind = next((kind for kind in self.market.types if kind.name == name), None)
+        if kind is None:
+            known = "not in the catalogue (components/ec2_types.csv)"
+            raise NodesRefused([f"nodes.instanceType = {name}: {known}; {cheapest}"])
+        offered = kind.zones_offering(region)
+        missing = (
+            f"offered in {offered} zones of {region}, and {len(self.groups)} are asked for"
+            if self.market.most_zones and offered < len(self.groups)
+            else None
+        )
+        reasons = [reason for reason in (missing, self._fault(kind)) if reason]
+        if reasons:
+            raise NodesRefused([f"nodes.instanceType = {name}: {reason}; {cheapest}" for reason in reasons])
+        return kind
 
+    def _nothing_passes(self) -> str:
+        kinds = [
+            kind for kind in self.market.types if not self.market.gap(kind) and not architecture_fault(kind, self.rules)
+        ]
+        if not kinds:
+            return (
+                f"nodes.architecture = {self.rules.architecture}: the catalogue has no such type in every zone of "
+                f"{self.market.region}"
+            )
+        roomiest = max(kinds, key=lambda kind: kind.allocatable_memory_mib)
+        fastest = max(kinds, key=lambda kind: kind.network_baseline_gbps)
+        return (
+            f"no EC2 type of the catalogue carries one pod: it needs {gib(self.demand.limit_memory_mib)} (limit) and "
+            f"{self.demand.egress_gbps_per_master:.2f} Gbps; the roomiest, {roomiest.name}, has "
+            f"{gib(roomiest.allocatable_memory_mib)}, the fastest, {fastest.name}, "
+            f"{fastest.network_baseline_gbps:g} Gbps; make podMemory smaller, so that more masters share the load"
+        )
 
-def _plan(
-    kind: InstanceType,
-    demand: PodDemand,
-    zones: tuple[str, ...],
-    rules: Nodes,
-    catalogue: Catalogue,
-    passing: list[Candidate],
-    rejected: list[Rejection],
-) -> NodePlan:
-    region = region_of(zones[0])
-    per_node, groups = _zone_nodes(kind, demand, zones, rules)
-    nodes_total = sum(group.nodes for group in groups)
-    usd_per_hour, price_region = kind.price(region)
-    cpu_for_pods = per_node * demand.cpu_millicores + DAEMONSETS_CPU_MILLICORES
-    letters = kind.zone_letters.get(region, "")
-    return NodePlan(
-        region=region,
-        instance_type=kind.name,
-        architecture=kind.architecture,
-        ami_type=AMI_TYPES[kind.architecture],
-        capacity_type=rules.capacity_type,
-        pods_per_node=per_node,
-        zones=groups,
-        nodes_total=nodes_total,
-        slots_total=nodes_total * per_node,
-        zone_separation=demand.copies <= len(zones) and rules.placement is Placement.REQUIRED,
-        max_pods_expression=MAX_PODS_EXPRESSION,
-        system_reserved_cpu_millicores=(
-            kind.allocatable_cpu_millicores - cpu_for_pods if schedulable(kind, demand) > per_node else 0
-        ),
-        allocatable_memory_mib=kind.allocatable_memory_mib,
-        allocatable_cpu_millicores=kind.allocatable_cpu_millicores,
-        pods_memory_mib=per_node * demand.limit_memory_mib,
-        sustained_gbps=kind.network_baseline_gbps,
-        worst_egress_gbps=per_node * demand.egress_gbps_per_master,
-        numa_nodes=kind.numa_nodes,
-        usd_per_hour=usd_per_hour,
-        usd_per_month=nodes_total * usd_per_hour * HOURS_PER_MONTH,
-        price_region=price_region,
-        zones_offering=kind.zones_offering(region),
-        zones_in_region=catalogue.most_zones(region),
-        zones_unsure=tuple(zone for zone in zones if letters and letter_of(zone) not in letters),
-        per_node_limits=pods_per_node(kind, demand, rules.packing),
-        passing=tuple(passing),
-        rejected=tuple(rejected),
-    )
+    def _on(self, kind: InstanceType, passing: tuple[Candidate, ...], rejected: tuple[Rejection, ...]) -> NodePlan:
+        demand, region = self.demand, self.market.region
+        per_node, groups = self._layout(kind)
+        nodes_total = sum(group.nodes for group in groups)
+        usd_per_hour, price_region = kind.price(region)
+        cpu_for_pods = per_node * demand.cpu_millicores + DAEMONSETS_CPU_MILLICORES
+        letters = kind.zone_letters.get(region, "")
+        return NodePlan(
+            region=region,
+            instance_type=kind.name,
+            architecture=kind.architecture,
+            ami_type=AMI_TYPES[kind.architecture],
+            capacity_type=self.rules.capacity_type,
+            pods_per_node=per_node,
+            zones=groups,
+            nodes_total=nodes_total,
+            slots_total=nodes_total * per_node,
+            zone_separation=demand.copies <= len(groups) and self.rules.placement is Placement.REQUIRED,
+            max_pods_expression=MAX_PODS_EXPRESSION,
+            system_reserved_cpu_millicores=(
+                kind.allocatable_cpu_millicores - cpu_for_pods if schedulable(kind, demand) > per_node else 0
+            ),
+            allocatable_memory_mib=kind.allocatable_memory_mib,
+            allocatable_cpu_millicores=kind.allocatable_cpu_millicores,
+            pods_memory_mib=per_node * demand.limit_memory_mib,
+            sustained_gbps=kind.network_baseline_gbps,
+            worst_egress_gbps=per_node * demand.egress_gbps_per_master,
+            numa_nodes=kind.numa_nodes,
+            vcpus_total=nodes_total * kind.vcpu,
+            usd_per_hour=usd_per_hour,
+            usd_per_month=nodes_total * usd_per_hour * HOURS_PER_MONTH,
+            price_region=price_region,
+            zones_offering=kind.zones_offering(region),
+            zones_in_region=self.market.most_zones,
+            zones_unsure=tuple(group.zone for group in groups if letters and letter_of(group.zone) not in letters),
+            per_node_limits=pods_per_node(kind, demand, self.rules.packing),
+            passing=passing,
+            rejected=rejected,
+        )
