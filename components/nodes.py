@@ -174,8 +174,8 @@ class _Search:
             raise NodesRefused(
                 [
                     f"{demand.masters} masters over {zones} zones: one zone holds {most} of them, and the {left} left "
-                    f"are no majority; use {demand.masters + 1} masters (totalMemory, podMemory) or {zones + 1} zones, or "
-                    "accept it with nodes.allowFewerZones: true"
+                    f"are no majority; use {demand.masters + 1} masters (totalMemory, podMemory), {zones + 1} zones, "
+                    "or accept it with nodes.allowFewerZones: true"
                 ]
             )
 
