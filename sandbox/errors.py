@@ -1,5 +1,9 @@
 """Errors a person can act on: what was given, what is allowed, what to do. Never shown as a traceback."""
 
+from __future__ import annotations
+
+from typing import TypeVar
+
 
 class SandboxError(Exception):
     """Base of every error the sandbox reports to its user."""
@@ -19,3 +23,13 @@ class NotFoundError(SandboxError):
 
 class ApplyError(SandboxError):
     """A resource did not reach the state Pulumi waits for."""
+
+
+T = TypeVar("T")
+
+
+def known(value: T | None, why: str) -> T:
+    """`value`, which cannot be None because of `why`; if it is, that is a fault of the sandbox itself."""
+    if value is None:
+        raise RuntimeError(f"fault in the sandbox: {why}")
+    return value
