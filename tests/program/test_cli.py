@@ -46,7 +46,7 @@ def test_bad_config_is_told_on_stderr_without_a_traceback_and_fails() -> None:
         (("--stack", "staging"), "the stacks here are"),
         (("--set", "podMemory"), "--set takes KEY=VALUE"),
         (("--stack", "prod", "--set", "nodes.instanceType=m6i.2xlarge"), "m6i.2xlarge"),
-        (("--stack", "prod", "--set", "nodes.instanceType=r7g.4xlarge"), "r7g.4xlarge"),
+        (("--stack", "prod", "--set", "nodes.instanceType=r7g.12large"), "r7g.12large"),
     ],
 )
 def test_a_mistaken_call_says_what_is_there_instead(arguments: tuple[str, ...], fragment: str) -> None:
