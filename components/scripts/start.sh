@@ -17,17 +17,21 @@ NODES_CONF=/data/nodes.conf
 RUN=/run/redis
 # Seconds. A name server that has not answered by then is left alone: old addresses are often still right.
 RESOLVE_SECONDS=2
-# A node that is stalled by fork answers within this time; the rounds of questions go on until the deadline anyway.
+# Who does not answer in this time (stalled by a fork, or gone) is asked again in the next round.
 ANSWER_SECONDS=1
+# Hundredths of a second. A cluster's name server keeps what it said for 5 s, and learns of a pod in about one.
+OWN_NAME_CENTISECONDS=1000
+# Hundredths of a second. How long a node without nodes.conf looks for one that knows the cluster.
+VIEW_CENTISECONDS=400
 # An election by the masters takes two round trips and two ticks of 100 ms.
-ELECTION_CENTISECONDS=100
+ELECTION_CENTISECONDS=60
 
 # As process 1 a shell ignores TERM unless it says otherwise, and the pod would take its whole grace period to end.
 trap 'log "told to stop before Redis was started"; exit 143' TERM
 
 scratch=$RUN/start
 rm -rf "$scratch"
-mkdir -p "$scratch/dns" "$scratch/answers"
+mkdir -p "$scratch/dns" "$scratch/answers" "$scratch/errors"
 
 # A redis.conf string: quotes, backslashes and control characters escaped. Reads from standard input, since an
 # argument would show in the list of processes.
@@ -81,10 +85,30 @@ resolve() {
   done
 }
 
+# A pod with a new address waits until its own name has it. Then of any two pods that moved, the one that waited longer
+# finds the other, and tells it: nobody stays lost because both asked too early.
+await_own_name() {
+  old_ip=$(awk '$3 ~ /myself/ { sub(/:[0-9]+@.*/, "", $2); print $2 }' "$NODES_CONF")
+  if [ "$old_ip" = "$POD_IP" ]; then
+    return 0
+  fi
+  clock
+  name_deadline=$((now + OWN_NAME_CENTISECONDS))
+  until echo "$my_host" | resolve | grep -qxF "$my_host $POD_IP"; do
+    clock
+    if [ "$now" -ge "$name_deadline" ]; then
+      log "DNS does not give $my_host the address $POD_IP yet: starting all the same"
+      return 0
+    fi
+    sleep 0.3
+  done
+}
+
 # Gives each node in nodes.conf its present address. A file that Redis would refuse is put aside: this pod then
 # starts as a new node, which the repair Job puts back into its place.
 refresh_addresses() {
   [ -s "$NODES_CONF" ] || return 0
+  await_own_name
   awk '$1 != "vars" && split($2, part, ",") > 1 && part[2] != "" && $3 !~ /myself/ { print part[2] }' "$NODES_CONF" |
     sort -u | resolve >"$scratch/dns.table"
   if awk -v self_ip="$POD_IP" -v port="$PORT" -f "$here/nodes_conf.awk" \
@@ -108,14 +132,21 @@ replace_nodes_conf() {
 }
 
 # survey IP…: asks the nodes at these addresses at once; the findings are in $scratch/found (see survey.awk).
+# `late` is how many neither answered nor refused the connection.
 survey() {
-  rm -f "$scratch/answers/"*
+  rm -f "$scratch/answers/"* "$scratch/errors/"*
   for ip; do
     printf 'INFO replication\nDBSIZE\nCLUSTER NODES\n' |
-      ask "$ANSWER_SECONDS" "$ip" >"$scratch/answers/$ip" 2>"$scratch/answers.err" &
+      ask "$ANSWER_SECONDS" "$ip" >"$scratch/answers/$ip" 2>"$scratch/errors/$ip" &
   done
   wait
   [ $# -gt 0 ] || : >"$scratch/answers/none"
+  late=0
+  for ip; do
+    if [ ! -s "$scratch/answers/$ip" ] && ! grep -q refused "$scratch/errors/$ip"; then
+      late=$((late + 1))
+    fi
+  done
   own=$NODES_CONF
   [ -s "$own" ] || own=/dev/null
   awk -v my_ip="$POD_IP" -v my_host="$my_host" -v port="$PORT" -v own="$own" -f "$here/survey.awk" \
@@ -135,12 +166,20 @@ known_nodes() {
     { ip = $2; sub(/@.*/, "", ip); sub(/:[0-9]*$/, "", ip); if (ip != "") print ip }' "$NODES_CONF" "$NODES_CONF"
 }
 
+# Sets `targets` to the addresses of all others: those in nodes.conf, else those of the Service of this pod's set.
+# `nameless` is 1 when no name server could say.
 everyone() {
+  nameless=0
   if [ -s "$NODES_CONF" ]; then
-    known_nodes all
+    known_nodes all >"$scratch/everyone"
   else
-    echo "$domain" | resolve | awk '$2 ~ /^[0-9]/ { print $2 }'
-  fi | sort -u | awk -v me="$POD_IP" '$1 != me'
+    echo "$domain" | resolve >"$scratch/set.table"
+    if grep -q ' unknown$' "$scratch/set.table"; then
+      nameless=1
+    fi
+    awk '$2 ~ /^[0-9]/ { print $2 }' "$scratch/set.table" >"$scratch/everyone"
+  fi
+  targets=$(awk -v me="$POD_IP" '$1 != me' "$scratch/everyone" | sort -u)
 }
 
 promote() {
@@ -175,13 +214,14 @@ follow_successor() {
 protect_copies() {
   clock
   deadline=$((now + START_TAKEOVER_SECONDS * 100))
+  view_deadline=$((now + VIEW_CENTISECONDS))
   forced_at=
   taken_at=
   asked=replicas
   targets=$(known_nodes replicas)
   if [ -z "$targets" ]; then
     asked=everyone
-    targets=$(everyone)
+    everyone
   fi
   while :; do
     # shellcheck disable=SC2086 # addresses, one word each
@@ -208,15 +248,23 @@ protect_copies() {
         return 0
       fi
     elif [ -z "$silent" ]; then
-      [ "$asked" = replicas ] || return 0
-    elif [ "$now" -ge "$deadline" ]; then
-      log "no answer from my replica at $(echo "$silent" | tr '\n' ' ')within $START_TAKEOVER_SECONDS s: starting without its keys"
-      return 0
-    fi
-    if [ "$asked" = replicas ] && [ -z "$copies" ]; then
+      # Without nodes.conf only a member of the cluster can tell what this node was, so who may be one is asked again.
+      if [ "$asked" = everyone ] &&
+        { [ -s "$NODES_CONF" ] || [ $((late + nameless)) -eq 0 ] || [ -n "$(found view)" ] ||
+          [ "$now" -ge "$view_deadline" ]; }; then
+        return 0
+      fi
+      everyone
       asked=everyone
-      targets=$(everyone)
+    elif [ "$now" -ge "$deadline" ]; then
+      log "no answer from the replica at" "$silent" "within $START_TAKEOVER_SECONDS s: starting without its keys"
+      return 0
+    elif [ "$asked" = replicas ]; then
+      everyone
+      asked=everyone
     fi
+    # Others may know of replicas that this node's file, or DNS, does not.
+    targets=$(printf '%s\n' "$targets" "$silent" | sort -u)
     sleep 0.1
   done
 }

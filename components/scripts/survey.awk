@@ -4,10 +4,12 @@
 #
 # FILE is this pod's nodes.conf (/dev/null without one); ANSWERS/IP is the reply of the node at IP to
 # INFO replication, DBSIZE and CLUSTER NODES. Redis keeps nothing on disk here, so this node is empty when it
-# starts: whoever replicates from its id or from its address would copy the emptiness. One line for each:
+# starts: whoever replicates from its id, or from its address as another node had it, would copy the emptiness.
+# One line for each:
 #   successor IP ID EPOCH SLOT…   a master that serves the slots this node had
 #   copy IP OFFSET                a replica with keys that would follow this node
-#   silent IP                     a replica of this node that gave no usable answer and is not known to be dead
+#   silent IP                     a replica that may follow this node, gave no usable answer and is not known dead
+#   view IP                       a member of a cluster, so what it knows of this node counts
 
 function has(flags, flag) { return index("," flags ",", "," flag ",") > 0 }
 
@@ -68,6 +70,7 @@ NF >= 8 && length($1) == 40 {
     own_master[id] = $4
     own_ip[id] = ip_in($2)
   } else {
+    known[at]++
     if (mine) {
       id_at[at] = id
       answered[id] = 1
@@ -77,6 +80,7 @@ NF >= 8 && length($1) == 40 {
         successor = at " " id " " $7 slots()
       }
     } else if (host_in($2) == my_host) guarded[id] = 1
+    else if (index($2, my_ip ":" port "@") == 1) here[id] = 1
     if (has($3, "fail")) failed[id] = 1
     seen[id] = 1
     masters_of[id] = masters_of[id] " " $4
@@ -86,6 +90,8 @@ NF >= 8 && length($1) == 40 {
 }
 
 END {
+  for (ip in known)
+    if (known[ip] > 1) print "view " ip
   if (successor != "") print "successor " successor
   for (ip in id_at) {
     if (role[ip] != "slave" || keys[ip] + 0 == 0 || !((ip, master_id[ip]) in serving)) continue
@@ -100,8 +106,9 @@ END {
     if (id in answered || id in failed) continue
     n = split(masters_of[id], names, " ")
     for (i = 1; i <= n; i++)
-      if (names[i] in guarded) {
-        print "silent " (live_ip[id] == "" ? "-" : live_ip[id])
+      if (names[i] in guarded || names[i] in here) {
+        # Without an address there is no pod, and without a pod no copy.
+        if (live_ip[id] != "") print "silent " live_ip[id]
         break
       }
   }

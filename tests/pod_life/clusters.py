@@ -94,10 +94,8 @@ class Cluster:
         with self.client() as client:
             for key, value in written.items():
                 client.set(key, value)
-        for pod in self.pods:
-            with pod.client() as node:
-                if node.info("replication")["role"] == "master":
-                    node.execute_command("WAIT", 1, 5000)
+            for primary in client.get_primaries():
+                client.execute_command("WAIT", 1, 5000, target_nodes=primary)
         return written
 
     def lost(self, written: dict[str, bytes]) -> int:

@@ -114,7 +114,8 @@ class Network:
         _call("unshare", _CLONE_NEWNET)
         for command in (
             "ip link set lo up",
-            "ip link add bridge type bridge",
+            # With an address of its own: else it takes its ports' and changes with them, under the pods' ARP caches.
+            "ip link add bridge address 02:00:00:00:00:01 type bridge",
             "ip link set bridge up",
             "ip address add 10.244.0.1/16 dev bridge",
             f"ip address add {_DNS_IP}/16 dev bridge",
@@ -276,11 +277,15 @@ class Pod:
     def script(self, name: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
         return self.execute("sh", f"/scripts/{name}", seconds=seconds)
 
+    def signal(self, number: signal.Signals) -> None:
+        """A signal to the container's process 1."""
+        os.kill(self.process_id(), number)
+
     def kill(self) -> None:
         """SIGKILL to the container's process 1: what the memory limit does."""
         if self._process is not None:
             if self._process.poll() is None:
-                os.kill(self.process_id(), signal.SIGKILL)
+                self.signal(signal.SIGKILL)
             self._process.wait(timeout=20)
 
     def terminate(self, seconds: float = 30) -> None:
@@ -297,9 +302,9 @@ class Pod:
         self.kill()
         self._process = None
         if self._namespace is not None:
+            _run(*f"ip link delete {self._link}".split())
             os.close(self._namespace)
             self._namespace = None
-            _run(*f"ip link delete {self._link}".split())
         self.ip = None
         self.network.publish()
 

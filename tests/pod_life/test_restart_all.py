@@ -1,0 +1,95 @@
+"""Every pod restarts at about the same time, at new addresses (redis-facts 8 and 15)."""
+
+import time
+
+import pytest
+
+from tests.pod_life.clusters import Cluster
+from tests.pod_life.pods import Pod, wait_until
+
+pytestmark = [pytest.mark.redis, pytest.mark.sandbox]
+
+GOAL_SECONDS = 30
+
+
+def restart_all(cluster: Cluster, addresses: list[str | None], pause_seconds: float = 0.0) -> None:
+    for pod in cluster.pods:
+        pod.destroy()
+    for pod, ip in zip(cluster.pods, addresses, strict=True):
+        pod.create(ip)
+        time.sleep(pause_seconds)
+
+
+def serves(cluster: Cluster) -> bool:
+    with cluster.client() as client:
+        return all(client.set(cluster.key_of(shard), b"new") for shard in range(len(cluster.masters)))
+
+
+def test_all_pods_restarted_at_new_addresses_serve_again(cluster: Cluster) -> None:
+    cluster.fill(60)
+    begin = time.monotonic()
+    restart_all(cluster, [None] * 6)
+    cluster.wait_until_whole(GOAL_SECONDS)
+    print("whole after", time.monotonic() - begin)
+    assert serves(cluster)
+
+
+def test_all_pods_restarted_at_each_others_addresses_serve_again(cluster: Cluster) -> None:
+    cluster.fill(60)
+    addresses = [pod.ip for pod in cluster.pods]
+    begin = time.monotonic()
+    restart_all(cluster, addresses[1:] + addresses[:1])
+    cluster.wait_until_whole(GOAL_SECONDS)
+    print("whole after", time.monotonic() - begin)
+    assert serves(cluster)
+
+
+def test_pods_that_come_back_one_by_one_at_new_addresses_serve_again(cluster: Cluster) -> None:
+    cluster.fill(60)
+    begin = time.monotonic()
+    restart_all(cluster, [None] * 6, pause_seconds=2)
+    cluster.wait_until_whole(GOAL_SECONDS)
+    print("whole after", time.monotonic() - begin)
+    assert serves(cluster)
+
+
+def test_pods_restarted_while_dns_still_has_their_old_addresses_serve_again(cluster: Cluster) -> None:
+    cluster.fill(60)
+    network = cluster.network
+    stale = {name: list(ips) for name, ips in network.names.items()}
+    for pod in cluster.pods:
+        pod.destroy()
+    begin = time.monotonic()
+    for pod in cluster.pods:
+        pod.create()
+        network.names.clear()
+        network.names.update(stale)
+    time.sleep(5)
+    network.publish()
+    cluster.wait_until_whole(GOAL_SECONDS)
+    print("whole after", time.monotonic() - begin)
+    assert serves(cluster)
+
+
+def test_containers_restarted_while_no_name_server_answers_serve_again(cluster: Cluster) -> None:
+    written = cluster.fill(60)
+    cluster.network.stop_dns()
+    begin = time.monotonic()
+    for pod in cluster.masters:
+        pod.kill()
+        pod.start()
+    cluster.wait_until_whole(GOAL_SECONDS)
+    print("whole after", time.monotonic() - begin)
+    assert cluster.lost(written) == 0
+
+
+def test_a_pod_that_moves_to_another_address_is_known_there_by_all(cluster: Cluster) -> None:
+    written = cluster.fill(60)
+    moved: Pod = cluster.replicas[1]
+    moved.destroy()
+    moved.create()
+    cluster.wait_until_whole(GOAL_SECONDS)
+    assert cluster.role(moved) == "slave"
+    assert cluster.lost(written) == 0
+    with cluster.masters[0].client() as client:
+        wait_until("the others know the new address", lambda: f"{moved.ip}:6379" in client.execute_command("CLUSTER NODES"))
