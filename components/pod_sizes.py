@@ -27,9 +27,8 @@ class PodSize:
     egress_gbps_per_master: float
     interface_gbps: int | None
     """The slowest interface of the document's that is not at capacity; None: none of them."""
-    ops_total_min: float
-    ops_total_max: float
-    """Requests a second with the document's 25 and 40 Gbps for each pod (its "48K-80K")."""
+    ops_total_by_interface: tuple[float, ...]
+    """Requests a second with the document's 10, 25 and 40 Gbps for each pod; its "48K-80K" are the last two."""
     promotion_seconds: float
     reprotection_full_seconds: int
     document_failover_seconds: float
@@ -69,7 +68,6 @@ def pod_size(settings: Settings, pod_memory_bytes: int, known: Figures | None = 
     else:
         figures = known
     sizing, traffic, placed, money = figures.sizing, figures.traffic, figures.nodes, figures.money
-    _, at_25, at_40 = figures.capacity_by_interface
     return PodSize(
         pod_memory_bytes=pod_memory_bytes,
         is_chosen=known is not None,
@@ -86,8 +84,7 @@ def pod_size(settings: Settings, pod_memory_bytes: int, known: Figures | None = 
             ),
             None,
         ),
-        ops_total_min=at_25.ops_total,
-        ops_total_max=at_40.ops_total,
+        ops_total_by_interface=tuple(capacity.ops_total for capacity in figures.capacity_by_interface),
         promotion_seconds=figures.failure.promotion_seconds,
         reprotection_full_seconds=figures.failure.reprotection_full_seconds,
         document_failover_seconds=figures.failure.document_failover_seconds,

@@ -1,0 +1,67 @@
+"""A page of text in at most 100 columns: headings, paragraphs and tables, coloured for a terminal or plain."""
+
+from collections.abc import Iterable, Sequence
+from io import StringIO
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+WIDTH = 100
+
+
+class Page:
+    """Collects lines; `text()` gives them without trailing blanks."""
+
+    def __init__(self, color: bool) -> None:
+        self._out = StringIO()
+        self._console = Console(
+            file=self._out,
+            width=WIDTH,
+            color_system="standard" if color else None,
+            force_terminal=color,
+            highlight=False,
+            markup=False,
+            emoji=False,
+            legacy_windows=False,
+        )
+
+    def heading(self, text: str) -> None:
+        """A section's title, with a blank line before it."""
+        self._console.print()
+        self._console.print(Text(text, style="bold"))
+
+    def gap(self) -> None:
+        """A blank line between two tables of a section."""
+        self._console.print()
+
+    def line(self, text: str, *, indent: int = 2, style: str = "") -> None:
+        """A paragraph, wrapped; further lines are indented like the first."""
+        self._console.print(Padding(Text(text, style=style), (0, 0, 0, indent)))
+
+    def item(self, label: str, text: str, *, style: str = "") -> None:
+        """`label  text`, the text wrapped beside its label."""
+        table = Table.grid(padding=(0, 2))
+        table.add_column(width=12, no_wrap=True, style=style)
+        table.add_column()
+        table.add_row(label, text)
+        self._console.print(Padding(table, (0, 0, 0, 2)))
+
+    def table(self, header: Sequence[str], rows: Iterable[Sequence[str]], *, emphasised: int | None = None) -> None:
+        """Left-aligned labels, right-aligned figures; the column `emphasised` stands out in colour."""
+        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+        for index, title in enumerate(header):
+            table.add_column(
+                title,
+                justify="left" if index == 0 else "right",
+                style="bold" if index == emphasised else "",
+                overflow="fold",
+            )
+        for row in rows:
+            table.add_row(*row)
+        self._console.print(Padding(table, (0, 0, 0, 2)))
+
+    def text(self) -> str:
+        """All of it, ending in a line break."""
+        return "\n".join(line.rstrip() for line in self._out.getvalue().splitlines()).strip("\n") + "\n"

@@ -1,0 +1,258 @@
+"""`make plan` for people: the decision, what it was weighed against, and what to change. Plain text when piped."""
+
+from collections.abc import Iterable
+
+from components.catalogue import PRICE_DATE
+from components.money import CROSS_ZONE_USD_PER_GB, Money, volume_usd
+from components.plan import Plan
+from components.right_sizing import RightSize
+from components.settings import CapacityType, Settings, Storage
+from components.units import format_size, kubernetes_quantity
+from sandbox import plan_details
+from sandbox.plan_format import gbps, gib, percent, rate, seconds, usd
+from sandbox.plan_page import Page
+from sandbox.plan_rows import pod_size_rows
+from sandbox.resources import Resource
+
+
+def render_text(plan: Plan, settings: Settings, *, stack: str, color: bool = False) -> str:
+    """The plan in at most 100 columns; with `color` for a terminal, else without any escape sequence."""
+    page = Page(color)
+    _decision(page, plan, settings, stack)
+    _pod_sizes(page, plan)
+    _findings(page, plan)
+    _nodes(page, plan)
+    _money(page, plan, settings.storage)
+    plan_details.working_set(page, plan, settings)
+    plan_details.network(page, plan)
+    plan_details.failure(page, plan)
+    plan_details.scale_out(page, plan)
+    return page.text()
+
+
+def render_resources(resources: Iterable[Resource], *, color: bool = False) -> str:
+    """What would be created: types, how many, and their names as far as they fit."""
+    names: dict[str, list[str]] = {}
+    for resource in resources:
+        names.setdefault(resource.type, []).append(resource.name)
+    page = Page(color)
+    page.heading(f"RESOURCES ({sum(map(len, names.values()))})")
+    page.table(("type", "number"), ((kind, str(len(found))) for kind, found in sorted(names.items())))
+    return page.text()
+
+
+def render_right_size(found: RightSize, settings: Settings, *, color: bool = False) -> str:
+    """What the measured memory or hit rate needs."""
+    pod = settings.pod_memory
+    page = Page(color)
+    page.heading("RIGHT-SIZING by what was measured")
+    page.table(
+        ("", "masters", "full", "totalMemory"),
+        (
+            (
+                "as it is",
+                str(found.masters_now),
+                percent(100 * found.in_use_bytes / (found.masters_now * pod)),
+                format_size(found.masters_now * pod),
+            ),
+            (
+                "to the last byte",
+                str(found.masters_least),
+                percent(found.least_use_percent),
+                format_size(found.masters_least * pod),
+            ),
+            (
+                "at the target of 80 %",
+                str(found.masters_wanted),
+                percent(found.wanted_use_percent),
+                format_size(found.total_memory_bytes),
+            ),
+        ),
+    )
+    saved = f"{abs(found.pods_saved_percent):.0f} % {'fewer' if found.pods_saved_percent >= 0 else 'more'} pods"
+    text = f"{gib(found.in_use_bytes)} in use: totalMemory: {format_size(found.total_memory_bytes)}, {saved}"
+    if found.infrastructure_usd_now is not None and found.infrastructure_usd_wanted is not None:
+        text += f", {usd(found.infrastructure_usd_now)} -> {usd(found.infrastructure_usd_wanted)} USD a month"
+    page.line(text)
+    return page.text()
+
+
+def _decision(page: Page, plan: Plan, settings: Settings, stack: str) -> None:
+    sizing, workload, nodes, money = plan.sizing, settings.workload, plan.nodes, plan.money
+    page.heading(
+        f"{stack}: {sizing.masters} masters + {sizing.replicas} replicas of {format_size(sizing.pod_memory_bytes)}"
+        + (f" on {nodes.nodes_total} x {nodes.instance_type}" if nodes else "")
+        + (f", {usd(money.infrastructure_usd)} USD a month + traffic" if money else "")
+    )
+    found, answer, failure = plan.working_set, plan.latency, plan.failure
+    page.item(
+        "pods",
+        f"{sizing.pods}, each requests {kubernetes_quantity(sizing.request_memory_mib)} and 1 core, may use "
+        f"{kubernetes_quantity(sizing.limit_memory_mib)}, volume {kubernetes_quantity(sizing.volume_mib)}; together "
+        f"{kubernetes_quantity(sizing.total_request_memory_mib)} requested, "
+        f"{kubernetes_quantity(sizing.total_limit_memory_mib)} limit, {sizing.total_cpu_millicores // 1000} cores",
+    )
+    if nodes:
+        spread = ", ".join(f"{zone.zone}: {zone.nodes}" for zone in nodes.zones)
+        page.item("nodes", f"{spread}; {nodes.architecture}, {nodes.pods_per_node} pods on each at most")
+    page.item(
+        "holds",
+        f"{found.own.images:,} images = {gib(found.own.size_bytes)} of {gib(found.memory_bytes)} "
+        f"({percent(found.own.memory_percent)}) at a hit rate of {percent(100 * workload.hit_rate)}; too much below "
+        f"{percent(100 * found.break_even_hit_rate_beside_backlog, 1)}",
+    )
+    page.item(
+        "serves",
+        f"{rate(plan.capacity.ops_total)} wherever pods land, {rate(workload.requests_per_second)} wanted "
+        f"({plan.capacity.headroom:.2f}x)"
+        + ("" if nodes else f", with {plan.capacity.gbps_per_master:g} Gbps for each pod"),
+    )
+    predicted = "without end" if answer.p95_ms is None else f"{answer.p95_ms:.0f} ms"
+    page.item("answers", f"p95 {predicted} predicted, {answer.wanted_p95_ms} ms wanted")
+    page.item(
+        "survives",
+        f"a pod: its shard serves again after {seconds(failure.promotion_seconds)}, has its copies again after "
+        f"{seconds(failure.reprotection_seconds)}"
+        + (
+            f"; a node: {failure.node_pods} pods; a zone: {failure.zone_masters_left} of {sizing.masters} masters left"
+            if nodes
+            else ""
+        ),
+    )
+    if money:
+        page.item(
+            "costs",
+            f"{usd(money.infrastructure_usd)} USD a month on demand, {usd(money.nodes_reserved_3y_usd)} for the nodes "
+            f"with three years reserved; between zones up to {usd(money.cross_zone[0].total_usd)} more",
+        )
+
+
+def _pod_sizes(page: Page, plan: Plan) -> None:
+    sizes = plan.pod_sizes
+    page.heading("POD SIZES, side by side")
+    header = ["", *(f"{format_size(size.pod_memory_bytes)}{' <' if size.is_chosen else ''}" for size in sizes)]
+    chosen = next((index for index, size in enumerate(sizes, 1) if size.is_chosen), None)
+    page.table(header, pod_size_rows(plan), emphasised=chosen)
+    for size in sizes:
+        if size.refusal:
+            page.line(f"{format_size(size.pod_memory_bytes)}: {size.refusal}", style="dim")
+
+
+def _findings(page: Page, plan: Plan) -> None:
+    if not plan.findings:
+        return
+    page.heading(f"WARNINGS ({len(plan.findings)})")
+    for finding in plan.findings:
+        page.line(f"! {finding.code}: {finding.what}", style="yellow")
+        page.line(f"-> {finding.change}", indent=4)
+
+
+def _nodes(page: Page, plan: Plan) -> None:
+    nodes, sizing = plan.nodes, plan.sizing
+    if nodes is None:
+        return
+    page.heading(f"WHY {nodes.instance_type}")
+    per, limits = nodes.pods_per_node, nodes.per_node_limits
+    worst = nodes.worst_egress_gbps
+    page.table(
+        ("a node, in the worst case", "takes", "of", "room for"),
+        (
+            (
+                "memory limits",
+                gib(nodes.pods_memory_mib * 2**20),
+                gib(nodes.allocatable_memory_mib * 2**20),
+                f"{limits.by_memory} pods",
+            ),
+            ("network, all pods masters", gbps(worst), f"{nodes.sustained_gbps:g} Gbps", f"{limits.by_network} pods"),
+            ("a sixth of all pods", f"{per}", f"{sizing.pods}", f"{limits.by_share} pods"),
+            ("majority of masters", f"{per}", f"{sizing.masters}", f"{limits.by_majority} pods"),
+        ),
+    )
+    page.line(
+        f"{nodes.vcpus_total} vCPUs of the account's on-demand quota; network is the sustained figure, not the burst"
+    )
+    if nodes.system_reserved_cpu_millicores:
+        page.line(
+            f"the kubelet keeps {nodes.system_reserved_cpu_millicores}m of CPU back: no pod too many lands on a node"
+        )
+    others = [kind for kind in nodes.passing if kind.instance_type != nodes.instance_type][:4]
+    if others:
+        page.gap()
+        page.table(
+            (f"other types that pass ({len(nodes.passing)} in all)", "arch", "nodes x pods", "network", "USD a month"),
+            (
+                (
+                    kind.instance_type,
+                    kind.architecture,
+                    f"{kind.nodes_total} x {kind.pods_per_node}",
+                    percent(kind.worst_use_percent),
+                    usd(kind.usd_per_month),
+                )
+                for kind in others
+            ),
+        )
+    document = next((entry for entry in nodes.rejected if entry.instance_type == "m6i.2xlarge"), None)
+    if document:
+        page.line(f"not {document.instance_type} (the sizing document's): {document.reason}")
+
+
+def _per(usd_per_unit: float, money: Money, purchases: list[float]) -> list[str]:
+    """A price per unit, for every way to buy the nodes."""
+    units = money.infrastructure_usd / usd_per_unit
+    return [usd((money.infrastructure_usd - money.nodes_usd + nodes) / units) for nodes in purchases]
+
+
+def _money(page: Page, plan: Plan, storage: Storage) -> None:
+    money, nodes = plan.money, plan.nodes
+    if money is None or nodes is None:
+        return
+    titles = ["on demand", "1 year", "3 years"]
+    purchases = [money.nodes_on_demand_usd, money.nodes_reserved_1y_usd, money.nodes_reserved_3y_usd]
+    if nodes.capacity_type is CapacityType.SPOT:
+        titles, purchases = ["spot", *titles], [money.nodes_usd, *purchases]
+    fixed = money.root_volumes_usd + money.control_plane_usd
+    page.heading(f"MONEY, USD a month (EC2 prices of {nodes.price_region}, {PRICE_DATE})")
+    page.table(
+        ("", *titles),
+        (
+            ("nodes", *map(usd, purchases)),
+            ("volumes of the pods", *[usd(money.volumes_usd)] * len(purchases)),
+            ("root volumes, control plane", *[usd(fixed)] * len(purchases)),
+            ("in all", *(usd(money.infrastructure_usd - money.nodes_usd + nodes) for nodes in purchases)),
+            ("  per usable TB", *_per(money.infrastructure_usd_per_usable_tib, money, purchases)),
+            ("  per 1,000 requests/s", *_per(money.infrastructure_usd_per_1000_requests_per_second, money, purchases)),
+        ),
+    )
+    page.line(
+        f"the volumes hold nodes.conf alone; storage.size: 1GB costs {usd(plan.sizing.pods * volume_usd(1, storage))}"
+    )
+    page.gap()
+    page.table(
+        (f"traffic between zones, {CROSS_ZONE_USD_PER_GB} USD/GB", "reads", "writes", "replication", "in all"),
+        (
+            (
+                f"clients: {cost.clients}",
+                usd(cost.reads_usd),
+                usd(cost.writes_usd),
+                usd(cost.replication_usd),
+                usd(cost.total_usd),
+            )
+            for cost in money.cross_zone
+        ),
+    )
+    page.line("at the configured rate all day: a fifth of it costs a fifth; a hit moves an image out, a miss one in")
+    page.gap()
+    page.table(
+        ("the same work on ElastiCache", "nodes", "USD nodes", "traffic", "in all"),
+        (
+            (
+                f"{option.engine}, {option.node_type}",
+                f"{option.nodes}",
+                usd(option.nodes_usd),
+                usd(option.cross_zone_usd),
+                usd(option.total_usd),
+            )
+            for option in plan.elasticache
+        ),
+    )
+    page.line("ElastiCache: replication and its side of client traffic free, as far as known (unverified)")
