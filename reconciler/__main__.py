@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from reconciler.decide import PHASES
-from reconciler.link import RealNetwork
+from reconciler.link import RealNetwork, password
 from reconciler.loop import Outcome, Run
 from reconciler.topology import TopologyError, read_topology
 
@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     def network(name: str) -> RealNetwork:
         return RealNetwork(desired.tls, desired.tls_ca_file, name)
 
-    run = Run(options.phase, desired, network(f"reconciler-{options.phase}"), network, _log, deadline_s)
+    run = Run(options.phase, desired, network(f"reconciler-{options.phase}"), network, _log, deadline_s, password())
     try:
         return run.run()
     except KeyboardInterrupt:

@@ -43,7 +43,8 @@ class AssignSlots:
 
 @dataclass(frozen=True)
 class TakeSlots:
-    """Let `node` own slots of `former` without their keys: by SETSLOT IMPORTING and SETSLOT NODE on `node` alone."""
+    """Let `node` own slots without their keys, by SETSLOT IMPORTING and SETSLOT NODE on `node` alone. `former` is the
+    owner, or, when it is gone, any other master `node` knows: Redis wants one to be named."""
 
     node: str
     slots: int

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeAlias
+
+# redis-py's asyncio half, which is not used here, wants the package async_timeout before Python 3.11.3 (Debian 12 has
+# 3.11.2); asyncio.timeout is the same thing under its later name, and saves shipping one more package.
+if sys.version_info < (3, 11, 3):
+    sys.modules.setdefault("async_timeout", asyncio)
 
 import redis.exceptions
 from redis.backoff import NoBackoff
@@ -16,6 +24,7 @@ from redis.retry import Retry
 
 CONNECT_TIMEOUT_S = 2.0
 REPLY_TIMEOUT_S = 10.0
+PARALLEL_LOOKS = 16
 
 Argument: TypeAlias = str | bytes | int
 Reply: TypeAlias = "bytes | int | list[Reply] | None"
@@ -45,7 +54,9 @@ class Link(Protocol):
         """One command. Raises `ReplyError` or `LinkError`."""
         ...
 
-    def pipeline(self, commands: Sequence[Sequence[Argument]]) -> list[Reply | ReplyError]:
+    def pipeline(
+        self, commands: Sequence[Sequence[Argument]], timeout_s: float = REPLY_TIMEOUT_S
+    ) -> list[Reply | ReplyError]:
         """Many commands in one round trip; errors of single commands are returned in their place."""
         ...
 
@@ -102,7 +113,9 @@ class RedisLink:
             reply: Reply = self._connection.read_response(timeout=timeout_s, disable_decoding=True)
             return reply
 
-    def pipeline(self, commands: Sequence[Sequence[Argument]]) -> list[Reply | ReplyError]:
+    def pipeline(
+        self, commands: Sequence[Sequence[Argument]], timeout_s: float = REPLY_TIMEOUT_S
+    ) -> list[Reply | ReplyError]:
         replies: list[Reply | ReplyError] = []
         if not commands:
             return replies
@@ -110,7 +123,7 @@ class RedisLink:
             self._connection.send_packed_command(self._connection.pack_commands(commands))
             for _ in commands:
                 try:
-                    replies.append(self._connection.read_response(timeout=REPLY_TIMEOUT_S, disable_decoding=True))
+                    replies.append(self._connection.read_response(timeout=timeout_s, disable_decoding=True))
                 except redis.exceptions.ResponseError as error:
                     replies.append(ReplyError(str(error)))
         return replies
@@ -143,10 +156,10 @@ class _Translated:
 
 
 class RealNetwork:
-    """redis-py and the resolver of the machine. The password comes from REDISCLI_AUTH, as redis-cli has it."""
+    """redis-py and the resolver of the machine. The password comes from REDISCLI_AUTH."""
 
     def __init__(self, tls: bool, ca_file: str | None, client_name: str) -> None:
-        self._password = os.environ.get("REDISCLI_AUTH") or None
+        self._password = password()
         self._tls = tls
         self._ca_file = ca_file
         self._client_name = client_name
@@ -178,10 +191,11 @@ class RealNetwork:
 
 
 class Links:
-    """One kept connection per address, for the thread that owns this object's work or one thread per address."""
+    """One kept connection per address, and the threads to use many of them at once."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
+        self.threads = ThreadPoolExecutor(PARALLEL_LOOKS)
         self._links: dict[Address, Link] = {}
         self._lock = threading.Lock()
 
@@ -196,6 +210,12 @@ class Links:
             for link in self._links.values():
                 link.close()
             self._links.clear()
+        self.threads.shutdown()
+
+
+def password() -> str | None:
+    """From REDISCLI_AUTH, as redis-cli has it; None when it is empty or absent."""
+    return os.environ.get("REDISCLI_AUTH") or None
 
 
 def text(reply: Reply | ReplyError) -> str:

@@ -10,7 +10,7 @@ from reconciler.act import Actor
 from reconciler.actions import Action, Decision, Move
 from reconciler.decide import decide
 from reconciler.link import Links, Network
-from reconciler.mover import Mover
+from reconciler.mover import MAX_SOURCES_AT_ONCE, Mover
 from reconciler.observe import MOVER_NAME, observe
 from reconciler.topology import Desired
 from reconciler.views import Observed
@@ -42,6 +42,8 @@ class Run:
         mover_network: Callable[[str], Network],
         log: Log,
         deadline_s: float,
+        password: str | None = None,
+        sources_at_once: int = MAX_SOURCES_AT_ONCE,
     ) -> None:
         self._phase = phase
         self._desired = desired
@@ -52,6 +54,8 @@ class Run:
         self._log = log
         self._deadline = network.now() + deadline_s
         self._deadline_s = deadline_s
+        self._password = password
+        self._sources_at_once = sources_at_once
         self._last_said: tuple[str, float] = ("", 0.0)
 
     def run(self) -> Outcome:
@@ -106,6 +110,8 @@ class Run:
                 self._log,
                 self._deadline,
                 self._mover_name,
+                self._password,
+                self._sources_at_once,
             )
             failures += mover.move(moves)
         return failures

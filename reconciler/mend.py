@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reconciler.actions import Action, AssignSlots, Decision, Failover, Move, Replicate, Reset, Stabilise, TakeSlots
 from reconciler.picture import Picture
-from reconciler.slots import ALL_SLOTS, describe
+from reconciler.slots import ALL_SLOTS, SLOT_COUNT, count, describe
 from reconciler.views import View
 
 FAILOVER_PATIENCE = 4
@@ -69,22 +69,22 @@ def _hand_over(picture: Picture, dead: str, slots: int) -> Action | str:
         return f"it may come back; given up after {bound_ms // 1000} s, when all its keys are expired"
     shard = _shard_of(picture, dead, slots)
     if shard is None:
-        return "no pod of this topology is without slots to take them"
+        return "no pod of this topology answers to take them"
     pods = picture.shard_views(shard)
     if len(pods) < len(picture.desired.shard(shard)) and not overdue:
         return f"shard {shard} waits for all its pods to take the slots, empty"
-    empty = [view for view in pods if view.is_master and not view.me.slots and not view.keys]
-    knowing = [view for view in empty if dead in view.table]
-    if not empty:
-        return f"no pod of shard {shard} is an empty master that could take the slots"
-    if not knowing:
-        return f"{empty[0].name} does not know the cluster yet"
-    return TakeSlots(
-        knowing[0].node_id,
-        slots,
-        dead,
-        f"no copy of the data of {picture.name(dead)} is left; {knowing[0].name} starts empty",
-    )
+    taker = picture.shard_master(shard)
+    if taker is None:
+        return f"no pod of shard {shard} is a master that could take the slots"
+    if taker.keys and not taker.me.slots:
+        return f"{taker.name} should take the slots, but holds {taker.keys} keys although it owns no slot"
+    # SETSLOT IMPORTING wants to be told a master; which one makes no difference to the outcome.
+    known = sorted(node_id for node_id, row in taker.table.items() if row.is_master and node_id != taker.node_id)
+    former = dead if dead in known else next(iter(known), None)
+    if former is None:
+        return f"{taker.name} does not know the cluster yet"
+    why = f"no copy of the data of {picture.name(dead)} is left; {taker.name} takes its slots, empty"
+    return TakeSlots(taker.node_id, slots, former, why)
 
 
 def _shard_of(picture: Picture, dead: str, slots: int) -> int | None:
@@ -92,12 +92,15 @@ def _shard_of(picture: Picture, dead: str, slots: int) -> int | None:
         node = picture.node_of_host(row.hostname)
         if node is not None:
             return node.shard
-    without = [
-        shard
+    # Without announced names: the shard that lacks slots (all, or the rest when a run was cut off in between).
+    few = SLOT_COUNT // (2 * picture.desired.shard_count)
+    owned = {
+        shard: sum(count(view.me.slots) for view in picture.shard_views(shard))
         for shard in range(picture.desired.shard_count)
-        if not any(view.me.slots for view in picture.shard_views(shard)) and picture.shard_views(shard)
-    ]
-    return max(without, key=lambda shard: ((picture.splits[shard] & slots).bit_count(), -shard), default=None)
+        if picture.shard_views(shard)
+    }
+    lacking = [shard for shard, number in owned.items() if number < few] or list(owned)
+    return max(lacking, key=lambda shard: (count(picture.splits[shard] & slots), -owned[shard]), default=None)
 
 
 def open_slots(picture: Picture) -> Decision:
@@ -224,8 +227,6 @@ def pairing(picture: Picture) -> Decision:
             row = view.table.get(master.node_id)
             if row is None or not row.is_master:
                 waiting.append(f"{view.name} does not know {master.name} as a master yet")
-            elif not master.me.slots:
-                waiting.append(f"{master.name} has no slots yet, {view.name} waits to follow it")
             elif view.is_master and view.me.slots:
                 waiting.append(f"{view.name} owns {describe(view.me.slots)} beside its shard's master {master.name}")
             elif view.is_master and view.keys:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from reconciler.link import (
@@ -19,7 +18,6 @@ from reconciler.link import (
 from reconciler.topology import Desired, DesiredNode
 from reconciler.views import Missing, Observed, Row, Seed, View, parse_cluster_nodes
 
-PARALLEL_LOOKS = 16
 MAX_ROUNDS = 8
 """Rounds of following addresses from table to table; gossip makes tables complete, so two are the rule."""
 
@@ -33,7 +31,8 @@ def parse_info(text_: str) -> dict[str, str]:
     return {key: value.strip() for key, _, value in pairs}
 
 
-def _movers(client_list: str) -> frozenset[str]:
+def client_names(client_list: str) -> frozenset[str]:
+    """Names of connections that move slots, out of CLIENT LIST."""
     names = (word[5:] for line in client_list.splitlines() for word in line.split(" ") if word.startswith("name="))
     return frozenset(name for name in names if name.startswith(MOVER_NAME))
 
@@ -89,12 +88,11 @@ def _look_many(
             return str(error)
 
     ordered = list(targets)
-    with ThreadPoolExecutor(PARALLEL_LOOKS) as threads:
-        for (address, pod), answer in zip(ordered, threads.map(look, ordered), strict=True):
-            if isinstance(answer, View):
-                views.append(answer)
-            else:
-                silent.append((address, pod, answer))
+    for (address, pod), answer in zip(ordered, links.threads.map(look, ordered), strict=True):
+        if isinstance(answer, View):
+            views.append(answer)
+        else:
+            silent.append((address, pod, answer))
     return views, silent
 
 
@@ -131,8 +129,7 @@ def observe(links: Links, desired: Desired, own_mover: str = "", look_for_movers
 
     Connections of other runs that move slots are looked for when a slot is half moved, or with `look_for_movers`.
     """
-    with ThreadPoolExecutor(PARALLEL_LOOKS) as threads:
-        resolved = list(threads.map(lambda node: _resolve_pod(links, node), desired.nodes))
+    resolved = list(links.threads.map(lambda node: _resolve_pod(links, node), desired.nodes))
     missing = [answer for answer in resolved if isinstance(answer, Missing)]
     targets = [
         (answer, node.pod)
@@ -205,7 +202,7 @@ def _with_open_slots(links: Links, views: list[View], look_for_movers: bool) -> 
                 replace(
                     view,
                     open_slot_keys=tuple(zip(open_slots, map(integer, counts), strict=True)),
-                    movers=_movers(text(clients)),
+                    movers=client_names(text(clients)),
                 )
             )
         except (LinkError, ReplyError):

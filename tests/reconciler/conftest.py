@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from servers import Fleet
+
+from tests.reconciler.servers import Fleet
 
 
 @pytest.fixture

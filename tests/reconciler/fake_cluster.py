@@ -1,0 +1,439 @@
+"""A Redis Cluster made of dictionaries that answers the commands the reconciler sends, for generated tests.
+
+It keeps the rules that matter: each node has a table of its own, gossip spreads over known and living nodes, the higher
+config epoch owns a slot, a node that loses a slot drops its keys, a replica copies its master, a majority of masters
+promotes the replica of a dead one. Every write can be the moment the reconciler is killed, before or after it is done.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from reconciler.link import (
+    REPLY_TIMEOUT_S,
+    Address,
+    Argument,
+    Link,
+    LinkError,
+    NameAbsentError,
+    NameUnknownError,
+    Reply,
+    ReplyError,
+)
+from reconciler.slots import NO_SLOTS, members, ranges, slot_range
+
+PORT = 6379
+READS = {"NODES", "INFO", "COUNTKEYSINSLOT", "GETKEYSINSLOT"}
+
+
+class Killed(BaseException):
+    """The reconciler's process ends here."""
+
+
+@dataclass
+class Known:
+    """What one node believes of another."""
+
+    ip: str
+    master_id: str | None
+    epoch: int
+    slots: int = NO_SLOTS
+    failed: bool = False
+
+
+@dataclass
+class Node:
+    node_id: str
+    ip: str
+    hostname: str
+    alive: bool = True
+    epoch: int = 0
+    master_id: str | None = None
+    table: dict[str, Known] = field(default_factory=dict)
+    slots: int = NO_SLOTS
+    keys: dict[int, set[bytes]] = field(default_factory=dict)
+    migrating: dict[int, str] = field(default_factory=dict)
+    importing: dict[int, str] = field(default_factory=dict)
+    banned: dict[str, float] = field(default_factory=dict)
+    linked: bool = False
+    max_bytes: int = 0
+
+    def all_keys(self) -> set[bytes]:
+        return {key for keys in self.keys.values() for key in keys}
+
+
+class FakeCluster:
+    """The world: nodes by IP, names in DNS, a clock that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, Node] = {}
+        self.graveyard: list[Node] = []
+        self.names: dict[str, str | None] = {}
+        self.time_s = 0.0
+        self.writes: list[tuple[str, tuple[str, ...]]] = []
+        self.kill_at: int | None = None
+        self.kill_after = False
+        self.precious: set[bytes] = set()
+        self._ids = itertools.count(1)
+
+    # The network as the reconciler sees it.
+
+    def connect(self, address: Address) -> Link:
+        return FakeLink(self, address[0])
+
+    def resolve(self, host: str) -> list[str]:
+        if host not in self.names:
+            raise NameAbsentError(f"DNS has no address for {host}")
+        ip = self.names[host]
+        if ip is None:
+            raise NameUnknownError(f"DNS did not answer for {host}")
+        return [ip]
+
+    def now(self) -> float:
+        return self.time_s
+
+    def wall_ms(self) -> float:
+        return 1e12 + self.time_s * 1000
+
+    def sleep(self, seconds: float) -> None:
+        self.time_s += max(seconds, 0.001)
+        self.gossip()
+
+    # The world's own ways.
+
+    def start(self, pod: str, ip: str, node_id: str | None = None) -> Node:
+        """A pod starts: with a new id when it has no volume, else as the node it was, without its keys."""
+        host = f"{pod}.test"
+        old = next((node for node in self.nodes.values() if node.node_id == node_id), None) if node_id else None
+        node = Node(node_id or f"{next(self._ids):040x}", ip, host)
+        if old is not None:
+            node.epoch, node.master_id, node.table, node.slots = old.epoch, old.master_id, old.table, old.slots
+            node.migrating, node.importing = old.migrating, old.importing
+        gone = [kept for kept in self.nodes.values() if kept.ip == ip or kept.hostname == host]
+        for kept in gone:
+            kept.alive = False
+            del self.nodes[kept.ip]
+        self.graveyard += [kept for kept in gone if kept.node_id != node_id]
+        self.nodes[ip] = node
+        self.names[host] = ip
+        return node
+
+    def by_id(self, node_id: str | None) -> Node | None:
+        return next((node for node in self.ever() if node.node_id == node_id), None)
+
+    def ever(self) -> list[Node]:
+        return [*self.nodes.values(), *self.graveyard]
+
+    def living(self) -> list[Node]:
+        return [node for node in self.nodes.values() if node.alive]
+
+    def all_keys(self) -> set[bytes]:
+        return {key for node in self.living() for key in node.all_keys()}
+
+    def gossip(self) -> None:
+        for _ in range(2):
+            for node in self.living():
+                for other in self.living():
+                    known = node.table.get(other.node_id)
+                    mutual = node.node_id in other.table
+                    if node is not other and known is not None and mutual and known.ip == other.ip:
+                        self._hear(node, other)
+        for node in self.living():
+            for node_id, known in node.table.items():
+                there = self.by_id(node_id)
+                known.failed = there is None or not there.alive
+        self._elect()
+        for node in self.living():
+            master = self.by_id(node.master_id)
+            node.linked = bool(node.master_id and master and master.alive and master.master_id is None)
+            if node.linked and master is not None:
+                node.keys = {slot: set(keys) for slot, keys in master.keys.items()}
+
+    def _hear(self, node: Node, other: Node) -> None:
+        """`node` gets a ping of `other`: its role, its slots, and whom it knows."""
+        old = node.table[other.node_id]
+        same = (old.ip, old.master_id, old.epoch, old.slots) == (other.ip, other.master_id, other.epoch, other.slots)
+        if same and not node.slots & other.slots and other.table.keys() - {node.node_id} <= node.table.keys():
+            return
+        node.table[other.node_id] = Known(other.ip, other.master_id, other.epoch, node.table[other.node_id].slots)
+        if other.master_id is None:
+            self._claims(node, other.node_id, other.slots, other.epoch)
+        else:
+            node.table[other.node_id].slots = NO_SLOTS
+        for node_id, known in other.table.items():
+            fresh = node_id not in node.table and node_id != node.node_id and not known.failed
+            if fresh and node.banned.get(node_id, 0) <= self.time_s:
+                node.table[node_id] = Known(known.ip, known.master_id, known.epoch)
+
+    def _claims(self, node: Node, claimer: str, slots: int, epoch: int) -> None:
+        for node_id, known in node.table.items():
+            if node_id != claimer and known.slots & slots and known.epoch < epoch:
+                known.slots &= ~slots
+        taken = NO_SLOTS
+        for node_id, known in node.table.items():
+            taken |= known.slots if node_id != claimer else NO_SLOTS
+        mine = node.slots & slots
+        if mine and node.master_id is None:
+            if node.epoch < epoch:
+                node.slots &= ~mine
+                for slot in members(mine):
+                    node.keys.pop(slot, None)
+                    node.migrating.pop(slot, None)
+            else:
+                taken |= mine
+        node.table[claimer].slots = slots & ~taken
+
+    def _elect(self) -> None:
+        owners = [node for node in self.ever() if node.slots and node.master_id is None]
+        alive = [node for node in owners if node.alive]
+        if len(alive) * 2 <= len(owners):
+            return
+        for dead in [node for node in owners if not node.alive]:
+            copies = [node for node in self.living() if node.master_id == dead.node_id and dead.node_id in node.table]
+            if copies:
+                self.promote(copies[0], dead)
+
+    def promote(self, copy: Node, former: Node) -> None:
+        copy.epoch = 1 + max(node.epoch for node in self.ever())
+        copy.master_id, copy.slots = None, former.slots
+        for known in copy.table.values():
+            known.slots &= ~copy.slots
+        if former.alive:
+            former.master_id, former.slots = copy.node_id, NO_SLOTS
+            former.migrating, former.importing = {}, {}
+        else:
+            former.slots = NO_SLOTS
+
+    def check(self) -> None:
+        lost = self.precious - self.all_keys()
+        assert not lost, f"{len(lost)} keys are lost after {self.writes[-1:]}"
+
+
+class FakeLink:
+    """A connection to whatever lives at an IP."""
+
+    def __init__(self, world: FakeCluster, ip: str) -> None:
+        self._world = world
+        self._ip = ip
+
+    def call(self, *arguments: Argument, timeout_s: float = REPLY_TIMEOUT_S) -> Reply:
+        reply = self.pipeline([arguments])[0]
+        if isinstance(reply, ReplyError):
+            raise reply
+        return reply
+
+    def close(self) -> None:
+        return None
+
+    def pipeline(
+        self, commands: Sequence[Sequence[Argument]], timeout_s: float = REPLY_TIMEOUT_S
+    ) -> list[Reply | ReplyError]:
+        replies: list[Reply | ReplyError] = []
+        before = len(self._world.writes)
+        for command in commands:
+            replies.append(self._one([word.decode() if isinstance(word, bytes) else str(word) for word in command]))
+        written = [words for _, words in self._world.writes[before:]]
+        if any(words[0] != "MIGRATE" and (words[1] != "SETSLOT" or self._owner_claims(words)) for words in written):
+            # The bus is as fast as clients are: by the next round trip every node has heard.
+            self._world.gossip()
+            self._world.check()
+        return replies
+
+    def _owner_claims(self, words: tuple[str, ...]) -> bool:
+        node = self._world.nodes.get(self._ip)
+        return words[3] == "NODE" and node is not None and words[4] == node.node_id
+
+    def _one(self, words: list[str]) -> Reply | ReplyError:
+        world = self._world
+        node = world.nodes.get(self._ip)
+        if node is None or not node.alive:
+            raise LinkError("nothing answers")
+        write = not (
+            words[0] in ("INFO", "DBSIZE", "MEMORY", "CLIENT") or (words[0] == "CLUSTER" and words[1] in READS)
+        )
+        if write and world.kill_at is not None and len(world.writes) == world.kill_at and not world.kill_after:
+            raise Killed
+        try:
+            reply = answer(world, node, words)
+        except ReplyError as error:
+            return error
+        if write:
+            world.writes.append((node.hostname, tuple(words)))
+            if words[0] == "MIGRATE":
+                world.check()
+            if world.kill_at is not None and len(world.writes) > world.kill_at:
+                raise Killed
+        return reply
+
+
+def answer(world: FakeCluster, node: Node, words: list[str]) -> Reply:
+    """One command on one node. Raises `ReplyError` where Redis answers an error."""
+    match words:
+        case ["CLUSTER", "NODES"]:
+            return _nodes(world, node).encode()
+        case ["CLUSTER", "INFO"]:
+            return (
+                b"cluster_state:ok\r\n"
+                if node.slots or any(k.slots for k in node.table.values())
+                else b"cluster_state:fail\r\n"
+            )
+        case ["INFO"]:
+            size = 100 * len(node.all_keys())
+            link = f"master_link_status:{'up' if node.linked else 'down'}\r\n" if node.master_id else ""
+            return f"{link}used_memory:{size}\r\nused_memory_dataset:{size}\r\nmaxmemory:{node.max_bytes}\r\n".encode()
+        case ["DBSIZE"]:
+            return len(node.all_keys())
+        case ["CLIENT", "LIST"]:
+            return b""
+        case ["MEMORY", "USAGE", _]:
+            return 100
+        case ["CLUSTER", "COUNTKEYSINSLOT", slot]:
+            return len(node.keys.get(int(slot), ()))
+        case ["CLUSTER", "GETKEYSINSLOT", slot, number]:
+            found: list[Reply] = [*sorted(node.keys.get(int(slot), ()))[: int(number)]]
+            return found
+        case ["CLUSTER", *rest]:
+            _change(world, node, rest)
+            return b"OK"
+        case ["MIGRATE", ip, _, _, _, _, "REPLACE", "KEYS", *keys]:
+            return _migrate(world, node, ip, [key.encode() for key in keys])
+        case _:
+            raise AssertionError(f"a command this cluster does not know: {words}")
+
+
+def _nodes(world: FakeCluster, node: Node) -> str:
+    def line(
+        node_id: str, ip: str, flags: str, master: str | None, epoch: int, link: str, slots: int, more: str
+    ) -> str:
+        there = world.by_id(node_id)
+        hostname = there.hostname if there else ""
+        spans = " ".join(f"{a}-{b}" for a, b in ranges(slots))
+        heard = 0 if node_id == node.node_id else 1 if "fail" in flags else int(world.wall_ms())
+        return f"{node_id} {ip}:{PORT}@16379,{hostname} {flags} {master or '-'} 0 {heard} {epoch} {link} {spans} {more}"
+
+    marks = [f"[{slot}->-{other}]" for slot, other in node.migrating.items()]
+    marks += [f"[{slot}-<-{other}]" for slot, other in node.importing.items()]
+    role = "slave" if node.master_id else "master"
+    lines = [
+        line(
+            node.node_id,
+            node.ip,
+            f"myself,{role}",
+            node.master_id,
+            node.epoch,
+            "connected",
+            node.slots,
+            " ".join(marks),
+        )
+    ]
+    for node_id, known in node.table.items():
+        flags = ("slave" if known.master_id else "master") + (",fail" if known.failed else "")
+        there = world.by_id(node_id)
+        reached = there is not None and there.alive and there.ip == known.ip
+        link = "connected" if reached else "disconnected"
+        lines.append(line(node_id, known.ip, flags, known.master_id, known.epoch, link, known.slots, ""))
+    return "\n".join(lines)
+
+
+def _change(world: FakeCluster, node: Node, words: list[str]) -> None:
+    match words:
+        case ["SET-CONFIG-EPOCH", epoch]:
+            if node.table or node.epoch:
+                raise ReplyError("The user can assign a config epoch only when the node does not know any other node.")
+            node.epoch = int(epoch)
+        case ["MEET", ip, _]:
+            other = world.nodes.get(ip)
+            if other is not None and other.alive and other is not node:
+                node.table.setdefault(other.node_id, Known(ip, other.master_id, other.epoch)).ip = ip
+                other.table.setdefault(node.node_id, Known(node.ip, node.master_id, node.epoch)).ip = node.ip
+        case ["ADDSLOTSRANGE", *bounds]:
+            slots = NO_SLOTS
+            for first, last in zip(bounds[::2], bounds[1::2], strict=True):
+                slots |= slot_range(int(first), int(last))
+            if slots & node.slots or any(known.slots & slots for known in node.table.values()):
+                raise ReplyError("Slot is already busy")
+            assert not any(other.slots & slots for other in world.living()), "a slot would get a second owner"
+            node.slots |= slots
+        case ["BUMPEPOCH"]:
+            node.epoch = 1 + max([node.epoch, *(known.epoch for known in node.table.values())])
+        case ["REPLICATE", master]:
+            if master not in node.table:
+                raise ReplyError("Unknown node")
+            if node.master_id is None and (node.slots or node.all_keys()):
+                raise ReplyError("To set a master the node must be empty and without assigned slots.")
+            node.master_id, node.keys, node.linked = master, {}, False
+        case ["RESET", "SOFT"]:
+            assert node.master_id is not None, "a master would be reset"
+            node.master_id, node.table, node.keys, node.epoch = None, {}, {}, 0
+        case ["FORGET", gone]:
+            if gone not in node.table:
+                raise ReplyError("Unknown node " + gone)
+            if gone == node.master_id:
+                raise ReplyError("Can't forget my master!")
+            there = world.by_id(gone)
+            assert there is None or not there.alive or not there.slots, "a living owner would be forgotten"
+            del node.table[gone]
+            node.banned[gone] = world.time_s + 60
+        case ["FAILOVER", *mode]:
+            if node.master_id is None:
+                raise ReplyError("You should send CLUSTER FAILOVER to a replica")
+            former = world.by_id(node.master_id) or Node(node.master_id or "", "", "", alive=False)
+            if not former.alive and former.node_id in node.table:
+                former.slots = node.table[former.node_id].slots
+            assert mode != ["TAKEOVER"] or not former.alive, "a living master would be taken over"
+            world.promote(node, former)
+        case ["SETSLOT", slot, *rest]:
+            _setslot(world, node, int(slot), rest)
+        case _:
+            raise AssertionError(f"a command this cluster does not know: {words}")
+
+
+def _setslot(world: FakeCluster, node: Node, slot: int, words: list[str]) -> None:
+    bit = 1 << slot
+    if node.master_id is not None:
+        raise ReplyError("You can use SETSLOT only with masters.")
+    if words[0] != "STABLE" and words[1] != node.node_id and words[1] not in node.table:
+        raise ReplyError(f"I don't know about node {words[1]}")
+    match words:
+        case ["IMPORTING", other]:
+            if node.slots & bit:
+                raise ReplyError(f"I'm already the owner of hash slot {slot}")
+            node.importing[slot] = other
+        case ["MIGRATING", other]:
+            if not node.slots & bit:
+                raise ReplyError(f"I'm not the owner of hash slot {slot}")
+            node.migrating[slot] = other
+        case ["STABLE"]:
+            node.migrating.pop(slot, None)
+            node.importing.pop(slot, None)
+        case ["NODE", owner]:
+            if node.slots & bit and owner != node.node_id and node.keys.get(slot):
+                raise ReplyError(
+                    f"Can't assign hashslot {slot} to a different node while I still hold keys for this hash slot."
+                )
+            if owner == node.node_id and slot in node.importing:
+                del node.importing[slot]
+                node.epoch = max(node.epoch, 1 + max([0, *(known.epoch for known in node.table.values())]))
+            node.migrating.pop(slot, None)
+            node.slots = node.slots | bit if owner == node.node_id else node.slots & ~bit
+            for node_id, known in node.table.items():
+                known.slots = known.slots | bit if node_id == owner else known.slots & ~bit
+        case _:
+            raise AssertionError(f"SETSLOT {words}")
+
+
+def _migrate(world: FakeCluster, node: Node, ip: str, keys: list[bytes]) -> Reply:
+    target = world.nodes.get(ip)
+    if target is None or not target.alive:
+        raise ReplyError("IOERR error or timeout connecting to the client")
+    moved = 0
+    for slot, held in node.keys.items():
+        going = held & set(keys)
+        if going and not (target.slots >> slot & 1 or slot in target.importing):
+            raise ReplyError(f"Target instance replied with error: MOVED {slot}")
+        target.keys.setdefault(slot, set()).update(going)
+        held -= going
+        moved += len(going)
+    return b"OK" if moved else b"NOKEY"

@@ -1,0 +1,261 @@
+"""Whole runs against the cluster of dictionaries: generated topologies and accidents, killed at generated moments."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from reconciler.loop import Outcome, Run
+from reconciler.slots import ALL_SLOTS, NO_SLOTS, members, take
+from reconciler.topology import Desired, parse_topology
+from tests.reconciler.fake_cluster import FakeCluster, Killed, Node
+
+SIMULATED = settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+)
+
+# Moves are sixteen thousand slots a time.
+MOVING = settings(SIMULATED, max_examples=7)
+
+kills = st.lists(st.tuples(st.integers(0, 60), st.booleans()), max_size=4)
+
+
+def topology(shards: int, replicas: int, prefix: str = "redis", **more: Any) -> Desired:
+    pods = [(f"{prefix}-master-{shard}", shard, "master") for shard in range(shards)]
+    pods += [
+        (f"{prefix}-replica-{copy}-{shard}", shard, "replica") for copy in range(replicas) for shard in range(shards)
+    ]
+    nodes = [{"pod": pod, "host": f"{pod}.test", "shard": shard, "role": role} for pod, shard, role in pods]
+    return parse_topology(json.dumps({"pool": prefix, "nodes": nodes, **more}))
+
+
+def start_all(world: FakeCluster, desired: Desired) -> None:
+    taken = len(world.ever())
+    for index, node in enumerate(desired.nodes):
+        if node.host not in world.names:
+            world.start(node.pod, f"10.0.{(taken + index) // 250}.{1 + (taken + index) % 250}")
+
+
+def run(world: FakeCluster, phase: str, desired: Desired, deadline_s: float = 60) -> tuple[Outcome, list[str]]:
+    lines: list[str] = []
+    outcome = Run(phase, desired, world, lambda name: world, lines.append, deadline_s, sources_at_once=1).run()
+    return outcome, lines
+
+
+def run_killed(world: FakeCluster, phase: str, desired: Desired, moments: list[tuple[int, bool]]) -> list[str]:
+    """Runs killed at the given counts of writes, before or after the write is done; then one that ends."""
+    for after_writes, done in moments:
+        world.kill_at, world.kill_after = len(world.writes) + after_writes, done
+        try:
+            run(world, phase, desired)
+        except Killed:
+            world.sleep(1)
+    world.kill_at = None
+    outcome, lines = run(world, phase, desired)
+    assert outcome is Outcome.DONE, lines[-8:]
+    return lines
+
+
+def node_of(world: FakeCluster, pod: str) -> Node:
+    return next(node for node in world.nodes.values() if node.hostname == f"{pod}.test")
+
+
+def assert_formed(world: FakeCluster, desired: Desired) -> None:
+    owned = NO_SLOTS
+    for shard in range(desired.shard_count):
+        nodes = [node_of(world, node.pod) for node in desired.shard(shard)]
+        masters = [node for node in nodes if node.master_id is None]
+        assert len(masters) == 1
+        assert all(node.master_id == masters[0].node_id for node in nodes if node is not masters[0])
+        assert not owned & masters[0].slots, "a slot has two owners"
+        owned |= masters[0].slots
+        assert not masters[0].migrating
+        assert not masters[0].importing
+    assert owned == ALL_SLOTS
+
+
+def fill(world: FakeCluster, desired: Desired) -> None:
+    for node in list(world.living()):
+        for slot in members(take(node.slots, 3)):
+            node.keys[slot] = {f"{slot}:{index}".encode() for index in range(3)}
+    world.gossip()
+    world.precious = world.all_keys()
+
+
+def formed(shards: int, replicas: int) -> tuple[FakeCluster, Desired]:
+    world, desired = FakeCluster(), topology(shards, replicas)
+    start_all(world, desired)
+    run_killed(world, "form", desired, [])
+    fill(world, desired)
+    return world, desired
+
+
+def test_the_same_run_twice_does_nothing_the_second_time() -> None:
+    world, desired = formed(3, 1)
+    before = len(world.writes)
+    for phase in ("form", "repair", "release"):
+        outcome, lines = run(world, phase, desired)
+        assert outcome is Outcome.DONE, lines
+    assert len(world.writes) == before
+
+
+@SIMULATED
+@given(st.integers(3, 6), st.integers(0, 2), kills)
+def test_any_topology_is_formed_however_often_the_run_is_killed(
+    shards: int, replicas: int, moments: list[tuple[int, bool]]
+) -> None:
+    world, desired = FakeCluster(), topology(shards, replicas)
+    start_all(world, desired)
+    run_killed(world, "form", desired, moments)
+    assert_formed(world, desired)
+
+
+@SIMULATED
+@given(st.integers(3, 5), st.sets(st.integers(0, 9), max_size=3), st.booleans(), kills)
+def test_pods_that_come_back_without_their_volume_are_taken_in_again(
+    shards: int, lost: set[int], elected_first: bool, moments: list[tuple[int, bool]]
+) -> None:
+    world, desired = formed(shards, 1)
+    pods = [desired.nodes[index % len(desired.nodes)] for index in sorted(lost)]
+    for node in {pod.pod: pod for pod in pods}.values():
+        node_of(world, node.pod).alive = False
+    world.precious &= world.all_keys()
+    if elected_first:
+        world.sleep(3)
+    for node in {pod.pod: pod for pod in pods}.values():
+        world.start(node.pod, node_of(world, node.pod).ip)
+    run_killed(world, "repair", desired, moments)
+    assert_formed(world, desired)
+    known = {node_id for node in world.living() for node_id in node.table}
+    assert known <= {node.node_id for node in world.living()}, "a dead node is still remembered"
+
+
+@MOVING
+@given(st.integers(3, 5), st.integers(3, 8), kills)
+def test_growing_moves_slots_with_their_keys(before: int, after: int, moments: list[tuple[int, bool]]) -> None:
+    world, _ = formed(before, 1)
+    desired = topology(max(before, after), 1)
+    start_all(world, desired)
+    run_killed(world, "form", desired, [(writes * 40, done) for writes, done in moments])
+    assert_formed(world, desired)
+    counts = [node.slots.bit_count() for node in world.living() if node.slots]
+    assert max(counts) - min(counts) <= 0.04 * sum(counts) / len(counts) + 2
+
+
+@MOVING
+@given(st.integers(3, 5), st.integers(3, 5), st.integers(0, 1), kills)
+def test_a_new_pool_takes_every_slot_and_key_from_the_old_one(
+    old: int, new: int, replicas: int, moments: list[tuple[int, bool]]
+) -> None:
+    world, _ = formed(old, replicas)
+    world.names["redis.clients.test"] = node_of(world, "redis-master-0").ip
+    desired = topology(new, replicas, "big", seeds=["redis.clients.test"])
+    start_all(world, desired)
+    run_killed(world, "form", desired, [(writes * 100, done) for writes, done in moments])
+    assert_formed(world, desired)
+
+
+@MOVING
+@given(st.integers(4, 6), st.integers(0, 1), kills)
+def test_release_empties_what_will_go_and_forgets_it(
+    before: int, replicas: int, moments: list[tuple[int, bool]]
+) -> None:
+    world, _ = formed(before, replicas)
+    smaller = topology(3, replicas)
+    run_killed(world, "release", smaller, [(writes * 60, done) for writes, done in moments])
+    staying = {node_of(world, node.pod).node_id for node in smaller.nodes}
+    assert_formed(world, smaller)
+    for node in world.living():
+        if node.node_id in staying:
+            assert set(node.table) | {node.node_id} == staying
+        else:
+            assert not node.slots
+    outcome, lines = run(world, "form", smaller)
+    assert outcome is Outcome.DONE, lines
+
+
+@SIMULATED
+@given(st.data())
+def test_half_moved_slots_are_finished_without_losing_a_key(data: st.DataObject) -> None:
+    world, desired = formed(3, 1)
+    masters = [node for node in world.living() if node.slots]
+    for _ in range(data.draw(st.integers(1, 4))):
+        source, target = data.draw(st.permutations(masters))[:2]
+        slot = data.draw(st.sampled_from(sorted(members(take(source.slots, 4)))))
+        if data.draw(st.booleans()):
+            target.importing[slot] = source.node_id
+        if data.draw(st.booleans()):
+            source.migrating[slot] = target.node_id
+        if slot in target.importing and slot in source.migrating:
+            going = set(data.draw(st.lists(st.sampled_from(sorted(source.keys.get(slot, {b""}))), unique=True))) - {b""}
+            source.keys[slot] = source.keys.get(slot, set()) - going
+            target.keys.setdefault(slot, set()).update(going)
+    run_killed(world, "repair", desired, data.draw(kills))
+    assert_formed(world, desired)
+
+
+def test_a_dns_failure_is_no_proof_that_there_is_no_cluster() -> None:
+    world, desired = FakeCluster(), topology(3, 0, seeds=["redis.clients.test"])
+    start_all(world, desired)
+    world.names["redis.clients.test"] = None
+    outcome, lines = run(world, "form", desired, 20)
+    assert outcome is Outcome.NOT_IN_TIME
+    assert any("redis.clients.test" in line for line in lines)
+    assert not world.writes
+    del world.names["redis.clients.test"]
+    assert run(world, "form", desired)[0] is Outcome.DONE
+
+
+def test_a_seed_that_resolves_but_does_not_answer_is_no_proof_either() -> None:
+    world, desired = FakeCluster(), topology(3, 0, seeds=["redis.clients.test"])
+    start_all(world, desired)
+    world.names["redis.clients.test"] = "10.9.9.9"
+    assert run(world, "form", desired, 20)[0] is Outcome.NOT_IN_TIME
+    assert not world.writes
+
+
+def test_a_pool_that_cannot_hold_the_data_is_refused_and_nothing_moves() -> None:
+    world, _ = formed(3, 0)
+    owners = {node.node_id: node.slots for node in world.living() if node.slots}
+    world.names["redis.clients.test"] = node_of(world, "redis-master-0").ip
+    desired = topology(3, 0, "small", seeds=["redis.clients.test"])
+    start_all(world, desired)
+    for node in desired.nodes:
+        node_of(world, node.pod).max_bytes = 500
+    outcome, lines = run(world, "form", desired)
+    assert outcome is Outcome.REFUSED
+    assert "maxmemory" in lines[-1]
+    assert {node.node_id: node.slots for node in world.living() if node.slots} == owners
+
+
+def test_without_a_majority_and_without_proof_nothing_is_forced() -> None:
+    world, desired = formed(3, 1)
+    before = len(world.writes)
+    for pod in ("redis-master-0", "redis-master-1"):
+        node_of(world, pod).alive = False
+        del world.names[f"{pod}.test"]
+    outcome, lines = run(world, "repair", desired, 60)
+    assert outcome is Outcome.NOT_IN_TIME
+    assert any("most masters do not answer" in line for line in lines)
+    assert len(world.writes) == before
+
+
+def test_masters_come_home_one_at_a_time_and_only_when_asked() -> None:
+    world, desired = formed(3, 1)
+    for shard in (0, 2):
+        world.promote(node_of(world, f"redis-replica-0-{shard}"), node_of(world, f"redis-master-{shard}"))
+    world.gossip()
+    before = len(world.writes)
+    assert run(world, "repair", desired)[0] is Outcome.DONE
+    assert len(world.writes) == before
+    home = topology(3, 1, bringHome=True)
+    outcome, lines = run(world, "repair", home)
+    assert outcome is Outcome.DONE, lines
+    assert [words[1] for _, words in world.writes[before:]] == ["FAILOVER", "FAILOVER"]
+    assert all(node_of(world, f"redis-master-{shard}").slots for shard in range(3))
