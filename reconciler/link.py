@@ -22,7 +22,9 @@ from redis.backoff import NoBackoff
 from redis.connection import Connection, SSLConnection
 from redis.retry import Retry
 
-CONNECT_TIMEOUT_S = 2.0
+CONNECT_TIMEOUT_S = 3.0
+"""For connecting and introducing oneself. A master that forks a large dataset is silent for a second or so."""
+
 REPLY_TIMEOUT_S = 10.0
 PARALLEL_LOOKS = 16
 
@@ -93,7 +95,7 @@ class RedisLink:
             "password": password,
             "client_name": name,
             "socket_connect_timeout": CONNECT_TIMEOUT_S,
-            "socket_timeout": REPLY_TIMEOUT_S,
+            "socket_timeout": CONNECT_TIMEOUT_S,
             "protocol": 2,
             "driver_info": None,
             # A command that may have been carried out must not be sent twice behind the caller's back.

@@ -21,6 +21,9 @@ from reconciler.views import Missing, Observed, Row, Seed, View, parse_cluster_n
 MAX_ROUNDS = 8
 """Rounds of following addresses from table to table; gossip makes tables complete, so two are the rule."""
 
+LOOK_TIMEOUT_S = 3.0
+QUESTIONS = (("CLUSTER", "NODES"), ("CLUSTER", "INFO"), ("INFO",), ("DBSIZE",))
+
 MOVER_NAME = "reconciler-mover"
 """CLIENT SETNAME of connections that move slots: how one run sees that another is at work (and gone, when killed)."""
 
@@ -40,7 +43,7 @@ def client_names(client_list: str) -> frozenset[str]:
 def look_at(links: Links, address: Address, pod: str | None) -> View:
     """One node's view. Raises `LinkError` or `ReplyError` when the node is not (yet) able to answer."""
     link = links.to(address)
-    nodes, state, info, keys = link.pipeline([("CLUSTER", "NODES"), ("CLUSTER", "INFO"), ("INFO",), ("DBSIZE",)])
+    nodes, state, info, keys = link.pipeline(QUESTIONS, LOOK_TIMEOUT_S)
     rows = parse_cluster_nodes(text(nodes), links.network.wall_ms())
     facts = parse_info(text(info))
     if facts.get("loading") == "1":

@@ -172,7 +172,9 @@ class Picture:
                 return node.pod in self.by_pod
             if row.ip and any((view.ip, view.port) == (row.ip, row.port) for view in here.values()):
                 return True
-        return False
+        # Redis takes a node's address away (noaddr) when another id answers there. With every wanted pod answering,
+        # there is no pod left the node could have moved to.
+        return not self.observed.missing and any("noaddr" in row.flags for row in self.rows_about(node_id))
 
     def may_be_missing_pod(self, node_id: str) -> bool:
         """Whether an absent id may belong to a desired pod that does not answer now but may come back with it."""

@@ -32,7 +32,7 @@ class Killed(BaseException):
     """The reconciler's process ends here."""
 
 
-@dataclass
+@dataclass(repr=False)
 class Known:
     """What one node believes of another."""
 
@@ -43,7 +43,7 @@ class Known:
     failed: bool = False
 
 
-@dataclass
+@dataclass(repr=False)
 class Node:
     node_id: str
     ip: str

@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import redis
+from redis.cluster import ClusterNode
 
+from reconciler.slots import ALL_SLOTS
 from reconciler.views import Row, parse_cluster_nodes
 
 PORT = 6379
@@ -181,6 +183,28 @@ class Fleet:
         ]
         return {"pool": prefix, "nodes": nodes, "nodeTimeoutMs": 2000, "deadlineSeconds": 60, **more}
 
+    def client(self) -> redis.RedisCluster:
+        """An ordinary cluster client."""
+        servers = list(self.servers.values())
+        cluster_node: Any = ClusterNode
+        nodes = [cluster_node(server.ip, server.port) for server in servers]
+        return redis.RedisCluster(startup_nodes=nodes, password=servers[0].password, protocol=2)
+
+    def write(self, count: int, size_bytes: int = 8) -> None:
+        with self.client() as client:
+            for index in range(count):
+                client.set(f"key:{index}", str(index).ljust(size_bytes, "."))
+
+    def read(self, count: int) -> int:
+        """How many of the keys `write` wrote are there, with their values."""
+        with self.client() as client:
+            values = [client.get(f"key:{index}") for index in range(count)]
+        return sum(
+            1
+            for index, value in enumerate(values)
+            if isinstance(value, bytes) and value.rstrip(b".") == str(index).encode()
+        )
+
     def spawn(self, phase: str, file: Path, *extra: str, password: str | None = None) -> subprocess.Popen[str]:
         env = {key: value for key, value in os.environ.items() if key != "REDISCLI_AUTH"}
         if password:
@@ -210,3 +234,23 @@ class Fleet:
             if server.process:
                 server.process.wait()
         self.addresses.close()
+
+
+def assert_formed(fleet: Fleet, shards: int, prefix: str = "redis") -> None:
+    """Every node agrees: each shard has one master among its pods, the others follow it, every slot is owned once."""
+    pods = [f"{prefix}-{role}-{shard}" for role in ("master", "replica") for shard in range(shards)]
+    pods = [pod for pod in pods if pod in fleet.servers]
+    for pod in pods:
+        table = fleet.servers[pod].rows()
+        covered = 0
+        for shard in range(shards):
+            own = [table[fleet.servers[other].ip] for other in pods if other.endswith(f"-{shard}")]
+            masters = [row for row in own if row.is_master]
+            assert len(masters) == 1, (pod, shard)
+            assert all(row.master_id == masters[0].node_id for row in own if not row.is_master)
+            assert not covered & masters[0].slots
+            covered |= masters[0].slots
+        assert covered == ALL_SLOTS
+        assert not any(row.suspected for row in table.values())
+        info = fleet.servers[pod].info("replication")
+        assert info["role"] == "master" or info["master_link_status"] == "up"

@@ -11,32 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.slots import ALL_SLOTS
-from tests.reconciler.servers import Fleet, eventually
+from tests.reconciler.servers import Fleet, assert_formed, eventually
 
 pytestmark = pytest.mark.redis
 
 Reconcile = Callable[..., tuple[int, str]]
-
-
-def assert_formed(fleet: Fleet, shards: int, prefix: str = "redis") -> None:
-    """Every node agrees: each shard has one master among its pods, the others follow it, every slot is owned once."""
-    pods = [f"{prefix}-{role}-{shard}" for role in ("master", "replica") for shard in range(shards)]
-    pods = [pod for pod in pods if pod in fleet.servers]
-    for pod in pods:
-        table = fleet.servers[pod].rows()
-        covered = 0
-        for shard in range(shards):
-            own = [table[fleet.servers[other].ip] for other in pods if other.endswith(f"-{shard}")]
-            masters = [row for row in own if row.is_master]
-            assert len(masters) == 1, (pod, shard)
-            assert all(row.master_id == masters[0].node_id for row in own if not row.is_master)
-            assert not covered & masters[0].slots
-            covered |= masters[0].slots
-        assert covered == ALL_SLOTS
-        assert not any(row.suspected for row in table.values())
-        info = fleet.servers[pod].info("replication")
-        assert info["role"] == "master" or info["master_link_status"] == "up"
 
 
 def test_a_fresh_cluster_is_formed_and_forming_it_again_does_nothing(fleet: Fleet, reconcile: Reconcile) -> None:

@@ -193,7 +193,9 @@ def test_half_moved_slots_are_finished_without_losing_a_key(data: st.DataObject)
         if data.draw(st.booleans()):
             source.migrating[slot] = target.node_id
         if slot in target.importing and slot in source.migrating:
-            going = set(data.draw(st.lists(st.sampled_from(sorted(source.keys.get(slot, {b""}))), unique=True))) - {b""}
+            going = set(data.draw(st.lists(st.sampled_from(sorted(source.keys.get(slot) or {b""})), unique=True))) - {
+                b""
+            }
             source.keys[slot] = source.keys.get(slot, set()) - going
             target.keys.setdefault(slot, set()).update(going)
     run_killed(world, "repair", desired, data.draw(kills))
