@@ -5,29 +5,26 @@ set -eu
 : "${PORT:?}"
 . "${0%/*}/lib.sh"
 
-info=$(ask 4 127.0.0.1 INFO persistence replication)
+# Shorter than the probe's own time limit, so that the reason is logged.
+ANSWER_SECONDS=4
 
-case $info in
-*role:*) ;;
-*)
-  log "not ready, Redis said: $info"
+info=$(ask "$ANSWER_SECONDS" 127.0.0.1 INFO persistence replication) || {
+  log "not ready: no answer from 127.0.0.1:$PORT within $ANSWER_SECONDS s"
   exit 1
-  ;;
-esac
+}
 case $info in
 *loading:1*)
   log "not ready: loading the data set"
   exit 1
   ;;
-esac
-case $info in
+*role:master*) ;;
+*role:slave*master_link_status:up*) ;;
 *role:slave*)
-  case $info in
-  *master_link_status:up*) ;;
-  *)
-    log "not ready: a replica that is not in sync with its master"
-    exit 1
-    ;;
-  esac
+  log "not ready: a replica that is not in sync with its master"
+  exit 1
+  ;;
+*)
+  log "not ready, Redis said: $info"
+  exit 1
   ;;
 esac

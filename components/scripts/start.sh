@@ -31,6 +31,8 @@ trap 'log "told to stop before Redis was started"; exit 143' TERM
 
 scratch=$RUN/start
 rm -rf "$scratch"
+# What a process that was killed left half-written: a snapshot from its master, or nodes.conf.
+rm -f /data/temp-*.rdb "$NODES_CONF".tmp* "$NODES_CONF.new"
 mkdir -p "$scratch/dns" "$scratch/answers" "$scratch/errors"
 
 # A redis.conf string: quotes, backslashes and control characters escaped. Reads from standard input, since an

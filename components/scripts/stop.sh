@@ -5,12 +5,16 @@ set -eu
 : "${PORT:?}" "${STOP_DEADLINE_SECONDS:?}"
 . "${0%/*}/lib.sh"
 
-# A hook's own output is thrown away; process 1 writes the pod's log.
-exec 2>>"${STOP_LOG:-/proc/1/fd/1}"
+# A hook's own output is thrown away; what process 1 writes is the pod's log.
+if [ -w /proc/1/fd/1 ]; then
+  exec 2>>/proc/1/fd/1
+fi
 
 ANSWER_SECONDS=2
 # Redis gives up a hand-over after 5 s; by then the replica says what it is.
 HANDOVER_CENTISECONDS=550
+# The votes come within two round trips and two ticks of 100 ms, once the replica has every write.
+VOTES_CENTISECONDS=50
 # Clients that were told of the new master in the meantime need not find out by a broken connection.
 SETTLE_SECONDS=0.5
 
@@ -19,7 +23,7 @@ look() {
   info=$(ask "$ANSWER_SECONDS" 127.0.0.1 INFO replication)
   nodes=$(ask "$ANSWER_SECONDS" 127.0.0.1 CLUSTER NODES)
   role=$(printf '%s\n' "$info" | awk -F: '{ sub(/\r$/, "") } $1 == "role" { print $2 }')
-  has_slots=$(printf '%s\n' "$nodes" | awk '$3 ~ /myself/ { print NF > 8 && $9 !~ /^\[/ ? "yes" : "no" }')
+  has_slots=$(printf '%s\n' "$nodes" | awk '$3 ~ /myself/ { print((NF > 8 && $9 !~ /^\[/) ? "yes" : "no") }')
   replicas=$(printf '%s\n' "$info" | awk '
     { sub(/\r$/, "") }
     /^slave[0-9]+:/ && /state=online/ {
@@ -38,19 +42,44 @@ role_of() {
   ask "$ANSWER_SECONDS" "$1" ROLE | head -n 1
 }
 
+# The replication offset of the node at IP: of what it sent as a master, or of what it has as a replica.
+offset_of() {
+  ask "$ANSWER_SECONDS" "$1" INFO replication |
+    awk -F: '{ sub(/\r$/, "") } $1 == "slave_repl_offset" { own = $2 } $1 == "master_repl_offset" { sent = $2 }
+      END { print own == "" ? sent : own }'
+}
+
+# told IP WORD…: sends CLUSTER FAILOVER WORD… to the replica at IP; true when it accepts.
+told() {
+  told_ip=$1
+  shift
+  reply=$(ask "$ANSWER_SECONDS" "$told_ip" CLUSTER FAILOVER "$@" 2>&1) || reply=${reply:-no answer}
+  if [ "$reply" != OK ]; then
+    log "the replica at $told_ip said: $reply"
+    return 1
+  fi
+}
+
 # hand_over IP: true when the replica at IP is master and this node is none any more.
+#
+# This node holds back writes until the replica has them all and asks the masters for their votes. They refuse one
+# more vote about the same master within two node timeouts. Then TAKEOVER does it: this node is alive,
+# so no other replica can be elected, and while it holds back writes equal offsets mean that nothing is lost.
 hand_over() {
   log "handing the slots to the replica at $1"
   clock
-  until_cs=$((now + HANDOVER_CENTISECONDS))
-  reply=$(ask "$ANSWER_SECONDS" "$1" CLUSTER FAILOVER 2>&1) || reply=${reply:-no answer}
-  if [ "$reply" != OK ]; then
-    log "the replica at $1 said: $reply"
-    return 1
-  fi
-  while [ "$now" -lt "$until_cs" ]; do
+  votes_due=$((now + VOTES_CENTISECONDS))
+  end=$((now + HANDOVER_CENTISECONDS))
+  taken=
+  told "$1" || return 1
+  while [ "$now" -lt "$end" ]; do
     if [ "$(role_of "$1")" = master ] && [ "$(role_of 127.0.0.1)" = slave ]; then
       return 0
+    fi
+    if [ -z "$taken" ] && [ "$now" -ge "$votes_due" ] && [ "$(offset_of "$1")" = "$(offset_of 127.0.0.1)" ]; then
+      log "the masters gave no votes: CLUSTER FAILOVER TAKEOVER"
+      told "$1" TAKEOVER || return 1
+      taken=yes
     fi
     sleep 0.05
     clock

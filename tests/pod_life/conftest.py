@@ -9,7 +9,7 @@ from components.redis_conf import redis_conf
 from components.tuning import Tuning, derive_tuning
 from components.units import MIB
 from tests.pod_life.clusters import Cluster
-from tests.pod_life.pods import Network, Pod
+from tests.pod_life.pods import AUTH, Network, Pod
 
 
 @pytest.fixture(scope="session")
@@ -52,11 +52,17 @@ def conf() -> str:
 
 @pytest.fixture
 def make_cluster(network: Network, conf: str) -> Callable[..., Cluster]:
-    def make(masters: int = 3, replicas_per_master: int = 1, conf: str = conf) -> Cluster:
+    def make(
+        masters: int = 3,
+        replicas_per_master: int = 1,
+        conf: str = conf,
+        pod_class: type[Pod] = Pod,
+        password: str | None = AUTH,
+    ) -> Cluster:
         cluster = Cluster(
             network,
-            [Pod(network, f"redis-master-{i}", conf) for i in range(masters)],
-            [Pod(network, f"redis-replica-{i}", conf) for i in range(masters * replicas_per_master)],
+            [pod_class(network, f"redis-master-{i}", conf, password) for i in range(masters)],
+            [pod_class(network, f"redis-replica-{i}", conf, password) for i in range(masters * replicas_per_master)],
         )
         for pod in cluster.pods:
             pod.create()

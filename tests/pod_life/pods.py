@@ -174,7 +174,7 @@ class Network:
 class Pod:
     """One Redis pod. Its volume and its name stay; address and processes come and go."""
 
-    def __init__(self, network: Network, name: str, conf: str, password: str | None = AUTH) -> None:
+    def __init__(self, network: Network, name: str, conf: str, password: str | None) -> None:
         self.network = network
         self.name = name
         self.service = name.rpartition("-")[0]

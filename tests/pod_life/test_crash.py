@@ -21,7 +21,9 @@ def crash(pod: Pod) -> None:
 
 def wait_for_heir(cluster: Cluster, heir: Pod, shard: int = 0, seconds: float = 20) -> None:
     key = cluster.key_of(shard)
-    wait_until(f"{heir.name} serves shard {shard}", lambda: cluster.role(heir) == "master" and writable(heir, key), seconds)
+    wait_until(
+        f"{heir.name} serves shard {shard}", lambda: cluster.role(heir) == "master" and writable(heir, key), seconds
+    )
 
 
 def test_a_master_that_crashes_and_restarts_at_once_loses_no_key(cluster: Cluster) -> None:

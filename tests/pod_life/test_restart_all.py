@@ -92,4 +92,6 @@ def test_a_pod_that_moves_to_another_address_is_known_there_by_all(cluster: Clus
     assert cluster.role(moved) == "slave"
     assert cluster.lost(written) == 0
     with cluster.masters[0].client() as client:
-        wait_until("the others know the new address", lambda: f"{moved.ip}:6379" in client.execute_command("CLUSTER NODES"))
+        wait_until(
+            "the others know the new address", lambda: f"{moved.ip}:6379" in client.execute_command("CLUSTER NODES")
+        )
