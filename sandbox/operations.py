@@ -39,7 +39,7 @@ class Operations:
         """The namespaces this sandbox consists of, so that `down` can prove that none is left."""
         inodes = {os.readlink(f"/proc/self/ns/{kind}") for kind in ("pid", "net", "mnt")}
         for pod in self.cluster.pods.values():
-            if pod.network is not None:
+            if pod.network is not None and os.path.exists(pod.network.netns_path):
                 inodes.add(f"net:[{os.stat(pod.network.netns_path).st_ino}]")
             for status in pod.statuses.values():
                 if status.runtime is not None:
