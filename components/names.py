@@ -4,7 +4,7 @@ person needs them; everything else is autonamed.
 
 from components.settings import Settings
 from components.sizing import derive_sizing
-from components.units import MIB, format_size
+from components.units import MIB, redis_size
 
 CLIENT_NAMESPACE = "redis-image-cache"
 """Namespace of what outlives a pool: the client Service that applications are given."""
@@ -34,9 +34,9 @@ def pool_name(settings: Settings) -> str:
     It names exactly what cannot change in place, so changing that makes a second pool instead of replacing
     StatefulSets that hold slots.
     """
-    name = f"redis-{format_size(settings.pod_memory).lower()}"
+    name = f"redis-{redis_size(settings.pod_memory)}"
     if settings.storage.size is not None and settings.storage.size != derive_sizing(settings).request_memory_mib * MIB:
-        name += f"-vol{format_size(settings.storage.size).lower()}"
+        name += f"-vol{redis_size(settings.storage.size)}"
     if settings.storage.class_name is not None:
         name += f"-{settings.storage.class_name.lower()}"
     return name

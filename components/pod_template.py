@@ -5,6 +5,7 @@ from typing import Any
 
 from components import names
 from components.bundle import scripts
+from components.node_rules import EXPORTER_CPU_MILLICORES, EXPORTER_MEMORY_MIB
 from components.plan import Plan
 from components.settings import Placement, Settings
 from components.tuning import Probe
@@ -12,7 +13,6 @@ from components.units import kubernetes_quantity
 
 CONF_KEY = "redis.conf"
 AUTH_KEY = "password"
-_EXPORTER_MEMORY = "64Mi"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +113,8 @@ def _exporter(settings: Settings, refs: PodRefs) -> dict[str, Any]:
             _password(refs, "REDIS_PASSWORD"),
         ],
         "resources": {
-            "requests": {"cpu": "10m", "memory": _EXPORTER_MEMORY},
-            "limits": {"memory": _EXPORTER_MEMORY},
+            "requests": {"cpu": f"{EXPORTER_CPU_MILLICORES}m", "memory": kubernetes_quantity(EXPORTER_MEMORY_MIB)},
+            "limits": {"memory": kubernetes_quantity(EXPORTER_MEMORY_MIB)},
         },
         "securityContext": locked_down(),
     }

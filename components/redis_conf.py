@@ -4,6 +4,7 @@ What differs from pod to pod (address, announced host name, port, password) is a
 """
 
 from components.tuning import Tuning
+from components.units import redis_size
 
 NODES_CONF_PATH = "/data/nodes.conf"
 
@@ -28,7 +29,7 @@ def _memory(tuning: Tuning) -> tuple[tuple[str, ...], ...]:
     return (
         (
             "The pod's limit is 1.44 times this: the rest is for copy-on-write and the replication buffer of a resync.",
-            f"maxmemory {tuning.maxmemory_bytes}",
+            f"maxmemory {redis_size(tuning.maxmemory_bytes)}",
         ),
         (
             "A cache keeps what is asked for. A replica leaves eviction to its master until it is promoted.",

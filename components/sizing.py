@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from components.settings import Settings
-from components.units import GIB, MIB, format_size
+from components.units import GIB, MIB, redis_size
 
 OVERHEAD_FACTOR = 1.2
 """Request over Redis memory, and limit over request ("20% buffer", sizing document, Executive Summary)."""
@@ -18,6 +18,8 @@ class Sizing:
     """Pods, their resources and their totals. Memory in MiB, as Kubernetes counts it (Mi)."""
 
     pod_memory_bytes: int
+    maxmemory: str
+    """`pod_memory_bytes` as redis.conf spells it: 64gb."""
     total_memory_bytes: int
     masters: int
     replicas_per_master: int
@@ -34,11 +36,6 @@ class Sizing:
     total_volume_mib: int
     blast_radius_percent: float
 
-    @property
-    def maxmemory(self) -> str:
-        """redis.conf's spelling: 64GB -> 64gb."""
-        return format_size(self.pod_memory_bytes).lower()
-
 
 def derive_sizing(settings: Settings) -> Sizing:
     """Sizing of a stack; `settings` has passed the rules, so there are at least three masters."""
@@ -50,6 +47,7 @@ def derive_sizing(settings: Settings) -> Sizing:
     volume_mib = request_mib if settings.storage.size is None else settings.storage.size // MIB
     return Sizing(
         pod_memory_bytes=settings.pod_memory,
+        maxmemory=redis_size(settings.pod_memory),
         total_memory_bytes=settings.total_memory,
         masters=masters,
         replicas_per_master=settings.replicas_per_master,

@@ -96,12 +96,25 @@ def _eks_kubeconfig(eks: Eks) -> str:
 def headline(plan: Plan) -> dict[str, object]:
     """Stack outputs that show in a pull request's preview what an edit does to capacity and money."""
     sizing = plan.sizing
-    return {
+    figures: dict[str, object] = {
         "pool": plan.pool,
         "shape": f"{sizing.masters} masters + {sizing.replicas} replicas of {format_size(sizing.pod_memory_bytes)}",
         "usableMemory": format_size(sizing.usable_memory_bytes),
-        "blastRadiusPercent": sizing.blast_radius_percent,
+        "workingSetPercent": round(plan.working_set.own.memory_percent, 1),
+        "capacityRequestsPerSecond": round(plan.capacity.ops_total),
+        "predictedP95Ms": None if plan.latency.p95_ms is None else round(plan.latency.p95_ms, 1),
+        "blastRadiusPercent": round(sizing.blast_radius_percent, 2),
+        "promotionSeconds": plan.failure.promotion_seconds,
+        "reprotectionSeconds": plan.failure.reprotection_seconds,
+        "warnings": [finding.code for finding in plan.findings],
     }
+    if plan.nodes is not None and plan.money is not None:
+        figures |= {
+            "nodes": f"{plan.nodes.nodes_total} x {plan.nodes.instance_type}",
+            "usdPerMonth": round(plan.money.infrastructure_usd),
+            "crossZoneTrafficUsdPerMonth": round(plan.money.cross_zone[0].total_usd),
+        }
+    return figures
 
 
 def discovery_addresses(plan: Plan) -> list[str]:

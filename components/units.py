@@ -41,6 +41,11 @@ def format_size(size_bytes: int) -> str:
     raise ValueError(f"{size_bytes} bytes is no whole number of MB")
 
 
+def redis_size(size_bytes: int) -> str:
+    """redis.conf's spelling: 68719476736 -> 64gb; ValueError as for `format_size`."""
+    return format_size(size_bytes).lower()
+
+
 def kubernetes_quantity(size_mib: int) -> str:
     """A Kubernetes memory or storage quantity: 78848 -> 77Gi, 307 -> 307Mi."""
     return f"{size_mib // 1024}Gi" if size_mib % 1024 == 0 else f"{size_mib}Mi"

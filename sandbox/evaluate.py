@@ -11,6 +11,7 @@ import yaml
 
 from components.config_errors import NAMESPACE, load_settings
 from components.plan import Plan, derive_plan
+from components.settings import Settings
 from sandbox.engine import record
 from sandbox.resources import Resource
 
@@ -25,6 +26,8 @@ class EvaluationError(Exception):
 class Evaluation:
     """What a stack comes to. `outputs` and `resources` hold secrets in clear; `masked` does not."""
 
+    stack: str
+    settings: Settings
     plan: Plan
     outputs: dict[str, Any]
     warnings: tuple[str, ...]
@@ -41,13 +44,20 @@ def evaluate(stack: str, overrides: Mapping[str, str], directory: Path = PROJECT
         recording = record(directory / "__main__.py", NAMESPACE, stack, config)
     except pulumi.RunError as refusal:
         raise EvaluationError(str(refusal)) from refusal
-    own = {key.removeprefix(f"{NAMESPACE}:"): value for key, value in config.items() if key.startswith(f"{NAMESPACE}:")}
+    settings = _settings(config)
     return Evaluation(
-        plan=derive_plan(load_settings(own)),
+        stack=stack,
+        settings=settings,
+        plan=derive_plan(settings),
         outputs=recording.outputs,
         warnings=tuple(recording.warnings),
         resources=tuple(recording.resources),
     )
+
+
+def _settings(config: Mapping[str, str]) -> Settings:
+    prefix = f"{NAMESPACE}:"
+    return load_settings({key.removeprefix(prefix): value for key, value in config.items() if key.startswith(prefix)})
 
 
 def stack_config(stack: str, overrides: Mapping[str, str], directory: Path = PROJECT_DIR) -> dict[str, str]:

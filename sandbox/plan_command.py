@@ -3,7 +3,6 @@
 import argparse
 import json
 import sys
-from collections import Counter
 
 from sandbox.evaluate import Evaluation, EvaluationError, evaluate, masked
 
@@ -41,7 +40,11 @@ def run(arguments: argparse.Namespace) -> int:
         json.dump(as_json(evaluation), sys.stdout, indent=2)
         print()
     else:
-        print(as_text(evaluation))
+        from sandbox.plan_view import render_resources, render_text
+
+        color = sys.stdout.isatty()
+        print(render_text(evaluation.plan, evaluation.settings, stack=evaluation.stack, color=color))
+        print(render_resources(evaluation.resources, color=color))
     return 0
 
 
@@ -53,9 +56,3 @@ def as_json(evaluation: Evaluation) -> dict[str, object]:
         "warnings": list(evaluation.warnings),
         "resources": [masked(resource) for resource in evaluation.resources],
     }
-
-
-def as_text(evaluation: Evaluation) -> str:
-    """The form for people."""
-    kinds = Counter(resource.type for resource in evaluation.resources)
-    return "\n".join(f"{count:4}  {kind}" for kind, count in sorted(kinds.items()))
