@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from reconciler.actions import (
     Action,
@@ -138,19 +138,30 @@ class Actor:
 
 
 def take_slots(link: Link, node: str, former: str, slots: int) -> None:
-    """Make `node` the owner of slots of `former` without their keys (redis-facts 16). `node` raises its config epoch
-    by itself, so the others, and `former` when it lives, accept the change by gossip; `former` then drops the keys.
+    """Make `node` the owner of slots of `former` without their keys (redis-facts 16). `node` raises its config epoch,
+    so the others, and `former` when it lives, accept the change by gossip; `former` then drops the keys.
 
     Raises `ReplyError` with the first error, `LinkError` when the connection breaks; both leave a slot with its old
     owner or with its new one, at worst marked importing.
     """
     wanted = list(members(slots))
     for start in range(0, len(wanted), PIPELINED_SLOTS):
-        commands: list[tuple[Argument, ...]] = []
-        for slot in wanted[start : start + PIPELINED_SLOTS]:
-            commands.append(("CLUSTER", "SETSLOT", slot, "IMPORTING", former))
-            commands.append(("CLUSTER", "SETSLOT", slot, "NODE", node))
-        for reply in link.pipeline(commands):
-            # Redis is already the owner: an earlier, interrupted run came this far.
+        part = wanted[start : start + PIPELINED_SLOTS]
+        for reply in link.pipeline([("CLUSTER", "SETSLOT", part[-1], "IMPORTING", former), *owning(node, part)]):
+            # An earlier, interrupted run may have come this far.
             if isinstance(reply, ReplyError) and "already the owner" not in str(reply):
                 raise reply
+
+
+def owning(node: str, slots: Sequence[int]) -> list[tuple[Argument, ...]]:
+    """Commands that make `node` itself the owner of slots of which it imports the last.
+
+    Redis tells every node at once when an imported slot gets its owner: 2 KiB to each, for each slot. So the epoch is
+    raised first, which makes the claims good, all slots but the last are taken without their mark, and the last one
+    tells of all.
+    """
+    commands: list[tuple[Argument, ...]] = [("CLUSTER", "BUMPEPOCH")]
+    for slot in slots[:-1]:
+        commands.append(("CLUSTER", "SETSLOT", slot, "STABLE"))
+        commands.append(("CLUSTER", "SETSLOT", slot, "NODE", node))
+    return [*commands, ("CLUSTER", "SETSLOT", slots[-1], "NODE", node)]

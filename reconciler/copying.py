@@ -5,20 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from reconciler.act import owning
 from reconciler.handover import count_keys, own_slots, tell
-from reconciler.link import Address, Argument, Link, LinkError, Network, Reply, ReplyError
+from reconciler.link import Address, Argument, Link, LinkError, Network, Reply, ReplyError, text
 from reconciler.pace import Batch, Bound, Progress
-from reconciler.slots import members, slot_set
+from reconciler.slots import NO_SLOTS, members, slot_set
+from reconciler.views import parse_cluster_nodes
 
-MAX_OPEN_SLOTS = 128
+MAX_OPEN_SLOTS = 256
 """Slots of one source half moved at a time. A client pays a redirect for a missing key in such a slot, nothing more."""
 
+FIRST_OPEN_SLOTS = 16
 MAX_OPEN_KEYS = 1024
+SETTLE_EVERY_SLOTS = 2048
 KEYS_PER_LOOK = 256
 MAX_MIGRATES_PER_STEP = 32
 MIGRATE_BASE_TIMEOUT_S = 5.0
 MIGRATE_SLOWEST_BYTES_PER_S = 10_000_000
 """A key of any size gets this long to travel before the source gives up: a 512 MB value about a minute."""
+
+LARGE_KEY_BYTES = 16 << 20
+"""From here on a single key may block its master for longer than is wanted, which is said."""
 
 MAX_STALLED_LOOKS = 20
 TRIES = 5
@@ -64,6 +71,7 @@ class Copier:
         self._stopped = stopped
         self._log = log
         self._batch = Batch()
+        self._slots_at_once = FIRST_OPEN_SLOTS
 
     def copy(self, slots: int) -> None:
         """Move `slots`, those the source owns now, with their keys. May be cut off anywhere: the slots in flight stay
@@ -72,28 +80,24 @@ class Copier:
         Raises `TargetFullError`, `ReplyError` or `LinkError`.
         """
         waiting = list(members(slots & own_slots(self._source.link)))
+        given: list[int] = []
         while waiting and not self._stopped():
-            part = self._next_part(waiting)
-            waiting = waiting[len(part) :]
+            part, waiting = waiting[: self._slots_at_once], waiting[self._slots_at_once :]
             opened = self._open(part)
             try:
-                self._empty(opened)
+                keys = self._empty(opened)
             except TargetFullError:
                 self._close_untouched(opened)
                 raise
             self._give(opened)
+            given += opened
             self._progress.add(slots=len(opened))
-
-    def _next_part(self, waiting: list[int]) -> list[int]:
-        """As many slots as are empty or small enough together."""
-        look = waiting[:MAX_OPEN_SLOTS]
-        keys = count_keys(self._source.link, look)
-        total = 0
-        for index, slot in enumerate(look):
-            total += keys[slot]
-            if index and total > MAX_OPEN_KEYS:
-                return look[:index]
-        return look
+            wanted = MAX_OPEN_KEYS * len(part) // max(keys, 1)
+            self._slots_at_once = max(1, min(MAX_OPEN_SLOTS, 2 * self._slots_at_once, wanted))
+            if len(given) >= SETTLE_EVERY_SLOTS:
+                self._settle(given)
+                given = []
+        self._settle(given)
 
     def _open(self, slots: list[int]) -> list[int]:
         """Mark the slots, the target first: once the source sends clients on, the target must let them in. Slots that
@@ -115,8 +119,10 @@ class Copier:
             if isinstance(reply, ReplyError) and known not in str(reply):
                 raise reply
 
-    def _empty(self, slots: list[int]) -> None:
-        """Send keys until the source has none in these slots. A marked slot takes no new keys, so this ends."""
+    def _empty(self, slots: list[int]) -> int:
+        """Send keys until the source has none in these slots; returns how many there were. A marked slot takes no new
+        keys, so this ends."""
+        sent = 0
         left = slots
         seen: set[bytes] = set()
         stalled = 0
@@ -136,7 +142,9 @@ class Copier:
             sizes = self._sizes(list(names))
             for step in self._steps(found, sizes):
                 self._send(step, sizes)
+            sent += len(names)
             left = [slot for slot, _ in found]
+        return sent
 
     def _sizes(self, keys: list[bytes]) -> dict[bytes, int]:
         replies = self._source.link.pipeline([("MEMORY", "USAGE", key) for key in keys])
@@ -185,7 +193,7 @@ class Copier:
             # The target did not answer in time: it may be busy. What it has stays there, REPLACE makes a repeat safe.
             self._network.sleep(RETRY_PAUSE_S * attempt)
         self._batch.took(carried, seconds)
-        if seconds > 0.1 and len(step) == 1 and len(step[0]) == 1:
+        if carried >= LARGE_KEY_BYTES and len(step) == 1 and len(step[0]) == 1:
             self._log(
                 f"move: a key of {carried / 2**20:,.0f} MiB blocked {self._source.name} for {seconds * 1000:.0f} ms; "
                 "a single key cannot be moved in parts"
@@ -203,14 +211,24 @@ class Copier:
     def _give(self, slots: list[int]) -> None:
         """Make the target the owner, the target first: it raises its config epoch, so whoever hears of it agrees. If
         this is cut off after the first step the source still sends clients on, and learns by gossip."""
+        if not slots:
+            return
         moved = slot_set(slots)
-        for link in (self._target.link, self._source.link):
-            for reply in tell(link, moved, self._target.node_id):
-                if isinstance(reply, ReplyError):
-                    raise reply
+        replies = self._target.link.pipeline(owning(self._target.node_id, slots))
+        replies += tell(self._source.link, moved, self._target.node_id)
+        for reply in replies:
+            if isinstance(reply, ReplyError):
+                raise reply
+
+    def _settle(self, slots: list[int]) -> None:
+        """See that the other masters heard; tell those that did not. Two nodes that raised their epochs at the same
+        moment may have kept one from believing the target's claim."""
+        moved = slot_set(slots)
         for other in self._others:
             try:
-                tell(other, moved, self._target.node_id)
+                rows = parse_cluster_nodes(text(other.call("CLUSTER", "NODES")))
+                heard = next((row.slots for row in rows if row.node_id == self._target.node_id), NO_SLOTS)
+                tell(other, moved & ~heard, self._target.node_id)
             except LinkError:
                 # A third node that is away learns by gossip when it is back.
                 continue

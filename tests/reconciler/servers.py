@@ -21,7 +21,7 @@ from typing import Any
 import redis
 from redis.cluster import ClusterNode
 
-from reconciler.slots import ALL_SLOTS
+from reconciler.slots import ALL_SLOTS, even_split, ranges
 from reconciler.views import Row, parse_cluster_nodes
 
 PORT = 6379
@@ -48,13 +48,20 @@ def eventually(holds: Callable[[], bool], seconds: float = 10) -> None:
 class Server:
     """One redis-server in cluster mode at its own loopback address."""
 
-    def __init__(self, ip: str, port: int = PORT, options: Sequence[str] = (), password: str | None = None) -> None:
+    def __init__(
+        self,
+        ip: str,
+        port: int = PORT,
+        options: Sequence[str] = (),
+        password: str | None = None,
+        nodes_conf: bytes = b"",
+    ) -> None:
         self.ip = ip
         self.port = port
         self.options = list(options)
         self.password = password
         self.process: subprocess.Popen[bytes] | None = None
-        self.start()
+        self.start(nodes_conf)
 
     @property
     def client(self) -> redis.Redis:
@@ -173,6 +180,35 @@ class Fleet:
         for role in ("master", "replica"):
             for index in range(first, first + count):
                 self.add(f"{prefix}-{role}-{index}", *options, password=password)
+
+    def formed(self, count: int, *options: str, prefix: str = "redis", password: str | None = None) -> None:
+        """`count` shards of a master and a replica that form a cluster from the start: their nodes.conf says so."""
+        pods = [f"{prefix}-{role}-{index}" for role in ("master", "replica") for index in range(count)]
+        ids = [random.randbytes(20).hex() for _ in pods]
+        lines = []
+        for index, node_id in enumerate(ids):
+            shard = index % count
+            first, last = next(ranges(even_split(count)[shard]))
+            role = f"master - 0 0 {shard + 1} connected {first}-{last}"
+            if index >= count:
+                role = f"slave {ids[shard]} 0 0 {shard + 1} connected"
+            lines.append(f"{node_id} {self.addresses[self._next + index]}:{PORT}@{PORT + 10000} {role}")
+        for index, pod in enumerate(pods):
+            mine = [
+                line.replace(" master", " myself,master").replace(" slave", " myself,slave") for line in [lines[index]]
+            ]
+            text = "\n".join(
+                [*lines[:index], *mine, *lines[index + 1 :], f"vars currentEpoch {count} lastVoteEpoch 0", ""]
+            )
+            server = Server(
+                self.addresses[self._next + index], options=options, password=password, nodes_conf=text.encode()
+            )
+            self.servers[pod] = server
+        self._next += len(pods)
+        servers = [self.servers[pod] for pod in pods]
+        eventually(lambda: all(all(row.connected for row in server.rows().values()) for server in servers))
+        eventually(lambda: all(b"cluster_state:ok" in server.call("CLUSTER", "INFO") for server in servers))
+        eventually(lambda: all(server.info("replication")["master_link_status"] == "up" for server in servers[count:]))
 
     def topology(self, count: int, prefix: str = "redis", **more: object) -> dict[str, object]:
         nodes = [

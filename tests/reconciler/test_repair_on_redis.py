@@ -32,10 +32,8 @@ def command_counts(fleet: Fleet) -> dict[str, int]:
 
 
 @pytest.fixture
-def formed(fleet: Fleet, reconcile: Reconcile) -> Fleet:
-    fleet.shards(3)
-    status, output = reconcile("form", fleet.topology(3))
-    assert status == 0, output
+def formed(fleet: Fleet) -> Fleet:
+    fleet.formed(3)
     return fleet
 
 
