@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ Progress = Callable[[str], Awaitable[None]]
 _TIMEOUT_S: Mapping[str, float] = {"StatefulSet": 300.0, "Job": 600.0}
 """The provider's default waits (pulumi-kubernetes 4); the annotation pulumi.com/timeoutSeconds replaces them."""
 _DELETE_TIMEOUT_S = 300.0
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|m|s|ms)")
+_UNIT_S = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _LINES_SHOWN = 20
 
 
@@ -93,6 +96,18 @@ class Applier:
                     self._images.get(container.image)
                 except SandboxError as error:
                     raise type(error)(f"{_label(resource)}: container {container.name}: {error}") from None
+
+
+def await_timeout_s(resource: Resource) -> float:
+    """customTimeouts.create over the annotation pulumi.com/timeoutSeconds over the provider's default."""
+    custom = str((resource.options.get("customTimeouts") or {}).get("create", ""))
+    if custom:
+        parts = _DURATION.findall(custom)
+        if not parts or "".join(number + unit for number, unit in parts) != custom:
+            raise InvalidError(f"customTimeouts.create is {custom!r}; give a duration such as 90s, 10m or 1h30m")
+        return sum(float(number) * _UNIT_S[unit] for number, unit in parts)
+    annotations = (resource.inputs.get("metadata") or {}).get("annotations") or {}
+    return float(annotations.get("pulumi.com/timeoutSeconds", _TIMEOUT_S.get(resource.kind, 0.0)))
 
 
 def _templates(item: KubernetesObject | None) -> list[PodTemplate]:
@@ -205,8 +220,7 @@ class _Update:
     async def _await(self, resource: Resource, item: KubernetesObject | None) -> None:
         if item is None or item.metadata.annotations.get("pulumi.com/skipAwait") == "true":
             return
-        own = item.metadata.annotations.get("pulumi.com/timeoutSeconds")
-        timeout_s = float(own) if own else _TIMEOUT_S.get(item.kind, 0.0)
+        timeout_s = await_timeout_s(resource)
         if isinstance(item, StatefulSet):
             await self._await_statefulset(item, timeout_s)
         elif isinstance(item, Job):

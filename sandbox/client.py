@@ -24,6 +24,7 @@ from sandbox.protocol import address, default_name
 from sandbox.resources import Resource
 
 Message = dict[str, Any]
+_END_TIMEOUT_S = 15.0
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ class Sandbox:
                 self._call("stop")
             wait_gone(namespaces)
         if self._process is not None:
-            self._process.wait(timeout=15)
+            self._process.wait(timeout=_END_TIMEOUT_S)
             self._process = None
 
     def _call(self, operation: str, on_progress: Callable[[str], None] = lambda text: None, **request: Any) -> Any:

@@ -161,7 +161,9 @@ class Cluster:
     async def changed(self, timeout_s: float) -> None:
         """Returns at the next change, or after `timeout_s`."""
         try:
-            await asyncio.wait_for(self._changed.wait(), timeout_s)
+            # Not wait_for: before Python 3.12 it loses a cancellation that comes together with the change.
+            async with asyncio.timeout(timeout_s):
+                await self._changed.wait()
         except TimeoutError:
             return
 

@@ -226,7 +226,8 @@ async def _child_pid(fd: int) -> int | None:
     reader = asyncio.StreamReader()
     transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(fd, "rb"))
     try:
-        text = await asyncio.wait_for(reader.read(), _START_TIMEOUT_S)
+        async with asyncio.timeout(_START_TIMEOUT_S):
+            text = await reader.read()
     finally:
         transport.close()
     return int(json.loads(text)["child-pid"]) if text.strip() else None

@@ -201,8 +201,10 @@ async def serve(address: str, view: Callable[[], View]) -> Sequence[object]:
     async def stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, TimeoutError):
             while True:
-                (length,) = struct.unpack("!H", await asyncio.wait_for(reader.readexactly(2), _IDLE_S))
-                response = reply(view(), await reader.readexactly(length), datagram=False)
+                async with asyncio.timeout(_IDLE_S):
+                    (length,) = struct.unpack("!H", await reader.readexactly(2))
+                    packet = await reader.readexactly(length)
+                response = reply(view(), packet, datagram=False)
                 if response is None:
                     break
                 writer.write(struct.pack("!H", len(response)) + response)

@@ -142,7 +142,6 @@ class PodWorker:
             if not await self._supervise(status):
                 self._fail_pod("Init:Error", f"init container {status.spec.name} failed")
                 return
-        pod.phase = "Running"
         results = await asyncio.gather(*(self._supervise(status) for status in pod.main_statuses))
         if not pod.deleting and pod.lost_at is None:
             pod.phase = "Succeeded" if all(results) else "Failed"
@@ -213,6 +212,8 @@ class PodWorker:
             status.log.append(f"{error}\n".encode())
             return self._ended(status, 128, "StartError")
         status.state, status.reason, status.message = "running", "", ""
+        if not status.is_init:
+            self._pod.phase = "Running"
         if self._pod.lost_at is not None:
             status.runtime.signal(signal.SIGKILL)
         self._cluster.touch()

@@ -116,7 +116,7 @@ def scale_out(page: Page, plan: Plan) -> None:
                 f"{step.masters}",
                 f"{step.pods}",
                 format_size(step.total_memory_bytes),
-                thousands(step.ops_total_min, step.ops_total_max),
+                thousands(*step.ops_total_by_interface[1:]),
                 percent(100 * step.break_even_hit_rate),
                 percent(step.blast_radius_percent, 2),
                 f"{step.nodes_total or '–'}",

@@ -76,7 +76,8 @@ async def run_in(status: ContainerStatus, command: tuple[str, ...], timeout_s: f
 async def _connect(action: TcpSocketAction, timeout_s: float, pod: Pod, status: ContainerStatus) -> Outcome:
     host, port = action.host or pod.ip or "", status.spec.port_number(action.port)
     try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), timeout_s)
+        async with asyncio.timeout(timeout_s):
+            _, writer = await asyncio.open_connection(host, port)
     except (OSError, TimeoutError) as error:
         return Outcome(False, f"connect to {host}:{port}: {error or 'timed out'}")
     writer.close()

@@ -46,7 +46,8 @@ class Process:
 
     async def wait(self, timeout_s: float | None = None) -> int:
         """Raises TimeoutError; the child goes on then."""
-        return await asyncio.wait_for(asyncio.shield(self._ended), timeout_s)
+        async with asyncio.timeout(timeout_s):
+            return await asyncio.shield(self._ended)
 
     def kill(self, signal_number: int = signal.SIGKILL) -> None:
         if self.running:

@@ -42,7 +42,7 @@ class Resource:
         return self.type.split(":")[1].removeprefix("core/")
 
     def to_json(self) -> dict[str, Any]:
-        return {
+        shown = {
             "urn": self.urn,
             "type": self.type,
             "name": self.name,
@@ -51,6 +51,7 @@ class Resource:
             "provider": self.provider,
             "inputs": dict(self.inputs),
         }
+        return shown | ({"options": dict(self.options)} if self.options else {})
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Resource:
@@ -62,4 +63,5 @@ class Resource:
             depends_on=tuple(data.get("dependsOn", ())),
             provider=data.get("provider"),
             inputs=data.get("inputs", {}),
+            options=data.get("options", {}),
         )

@@ -1,7 +1,7 @@
 """Where a pod may run: the Kubernetes scheduler's filters, as pure functions.
 
-Nothing is scored beyond what makes the choice deterministic, so a test that wants to know whether *every* choice
-the real scheduler may make works asks `feasible_nodes` and tries them all.
+The real scheduler's scores are only approximated: preferences and soft spreads decide, then free memory. A test that
+wants to know whether *every* choice it may make works asks `feasible_nodes` and tries them all.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Placement:
 
 
 def place(pod: PlacedPod, nodes: Sequence[Node], pods: Iterable[PlacedPod]) -> Placement:
-    """The node for `pod` given what already runs: fewest violated soft spreads, then most free memory, then name."""
+    """The node for `pod`: most preferred, then fewest violated soft spreads, then most free memory, then name."""
     placed = [other for other in pods if other.node is not None]
     reasons: dict[str, int] = {}
     candidates: list[Node] = []
@@ -87,7 +87,7 @@ def place(pod: PlacedPod, nodes: Sequence[Node], pods: Iterable[PlacedPod]) -> P
     if not candidates:
         return Placement(None, reasons)
 
-    def rank(node: Node) -> tuple[int, int, int, str]:
+    def rank(node: Node) -> tuple[int, int, int, int, str]:
         soft = sum(
             _skew_after(pod, spread, node, nodes, placed) > spread.max_skew
             for spread in pod.spec.topology_spread_constraints
@@ -95,9 +95,32 @@ def place(pod: PlacedPod, nodes: Sequence[Node], pods: Iterable[PlacedPod]) -> P
         )
         used = sum(other.spec.requested_memory_bytes for other in placed if other.node == node.name)
         count = sum(other.node == node.name for other in placed)
-        return soft, used - node.allocatable_memory_bytes, count, node.name
+        return -_preference(pod, node, nodes, placed), soft, used - node.allocatable_memory_bytes, count, node.name
 
     return Placement(min(candidates, key=rank).name, reasons)
+
+
+def _preference(pod: PlacedPod, node: Node, nodes: Sequence[Node], placed: Sequence[PlacedPod]) -> int:
+    """Sum of the weights of the preferences `node` satisfies, less those of the anti-affinities it violates."""
+    labels, labels_of = node.all_labels, {other.name: other.all_labels for other in nodes}
+
+    def matches(term: PodAffinityTerm) -> int:
+        value = labels.get(term.topology_key)
+        return sum(
+            value is not None
+            and labels_of.get(other.node or "", {}).get(term.topology_key) == value
+            and _term_selects(term, pod, other)
+            for other in placed
+        )
+
+    affinity = pod.spec.affinity
+    score = sum(
+        item.weight
+        for item in affinity.node_affinity.preferred
+        if all(requirement.matches(labels) for requirement in item.preference.match_expressions)
+    )
+    score += sum(item.weight * matches(item.pod_affinity_term) for item in affinity.pod_affinity.preferred)
+    return score - sum(item.weight * matches(item.pod_affinity_term) for item in affinity.pod_anti_affinity.preferred)
 
 
 def feasible_nodes(pod: PlacedPod, nodes: Sequence[Node], pods: Iterable[PlacedPod]) -> list[Node]:

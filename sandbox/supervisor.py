@@ -116,7 +116,9 @@ async def _answer(connection: MessageSocket, operations: Operations, request: Me
         await connection.send({"error": f"fault in the sandbox itself:\n{traceback.format_exc()}"})
         return
     finally:
+        # Its reader must leave the event loop before the socket's number can be used again.
         listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
         for fd in fds:
             os.close(fd)
     await connection.send({"result": result})

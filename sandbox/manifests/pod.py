@@ -111,14 +111,14 @@ class NodeSelector(Manifest):
     node_selector_terms: tuple[NodeSelectorTerm, ...] = Field(min_length=1)
 
 
-_SCORES = "preferences are not scored, only required rules place pods"
+class PreferredNode(Manifest):
+    weight: int = Field(ge=1, le=100)
+    preference: NodeSelectorTerm
 
 
 class NodeAffinity(Manifest):
     required: NodeSelector | None = Field(default=None, alias="requiredDuringSchedulingIgnoredDuringExecution")
-    preferred: Annotated[Any, Field(alias="preferredDuringSchedulingIgnoredDuringExecution"), NotEnforced(_SCORES)] = (
-        None
-    )
+    preferred: tuple[PreferredNode, ...] = Field(default=(), alias="preferredDuringSchedulingIgnoredDuringExecution")
 
 
 class PodAffinityTerm(Manifest):
@@ -130,10 +130,15 @@ class PodAffinityTerm(Manifest):
     namespace_selector: LabelSelector | None = None
 
 
+class WeightedPodAffinityTerm(Manifest):
+    weight: int = Field(ge=1, le=100)
+    pod_affinity_term: PodAffinityTerm
+
+
 class PodAffinity(Manifest):
     required: tuple[PodAffinityTerm, ...] = Field(default=(), alias="requiredDuringSchedulingIgnoredDuringExecution")
-    preferred: Annotated[Any, Field(alias="preferredDuringSchedulingIgnoredDuringExecution"), NotEnforced(_SCORES)] = (
-        None
+    preferred: tuple[WeightedPodAffinityTerm, ...] = Field(
+        default=(), alias="preferredDuringSchedulingIgnoredDuringExecution"
     )
 
 
