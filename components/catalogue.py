@@ -25,6 +25,8 @@ DAEMONSETS_PODS = 10
 FURTHER_ENIS = 2
 """Network interfaces the VPC CNI attaches beside the first, for up to some 50 pods (one in use, one warm)."""
 NODE_ROOT_VOLUME_GIB = 50
+GP3_USD_PER_GIB = 0.08
+"""us-east-1, a month (saisci.com, 2021-01-13), with 3,000 IOPS and 125 MiB/s included."""
 HOURS_PER_MONTH = 730
 """AWS's own month."""
 PRICE_DATE = "2026-07-20"
@@ -91,6 +93,10 @@ class InstanceType:
         """On-demand USD per hour, and the region it was read for (us-east-1 where `region`'s is not known)."""
         known = region if region in self.usd_per_hour else FALLBACK_PRICE_REGION
         return self.usd_per_hour[known], known
+
+    def usd_per_month(self, region: str) -> float:
+        """On demand with the node's root volume: what choosing this type costs for each node."""
+        return self.price(region)[0] * HOURS_PER_MONTH + NODE_ROOT_VOLUME_GIB * GP3_USD_PER_GIB
 
     def zones_offering(self, region: str) -> int:
         """Number of zones of `region` that offer the type; 0 for an unknown region."""

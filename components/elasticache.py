@@ -16,7 +16,7 @@ ENGINES = (("Redis OSS", 1.0), ("Valkey", 0.8))
 """Engine and its price over that of Redis OSS (AWS price list, read 2026-10-02)."""
 EU_WEST_1_FACTOR = 7.789 / 6.981
 """cache.r7g.16xlarge in eu-west-1 over us-east-1, same source."""
-_NODE_TYPES = (
+NODE_TYPES = (
     ("cache.r7g.2xlarge", 52.82, 3.75, 0.873),
     ("cache.r7g.4xlarge", 105.81, 7.5, 1.745),
     ("cache.r7g.8xlarge", 209.55, 15.0, 3.491),
@@ -61,6 +61,6 @@ def derive_elasticache(
         )
 
     return tuple(
-        min((shape(engine, factor, *kind) for kind in _NODE_TYPES), key=lambda option: option.nodes_usd)
+        min((shape(engine, factor, *kind) for kind in NODE_TYPES), key=lambda option: option.nodes_usd)
         for engine, factor in ENGINES
     )

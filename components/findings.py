@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from components.figures import Figures
 from components.latency import ASSUMED_INTERFACE_GBPS
 from components.nodes import Candidate
+from components.right_sizing import Step
 from components.settings import CapacityType, Packing, Placement, Settings
 from components.tuning import SINGLE_FLOW_BYTES_PER_SECOND
 from components.units import GIB, MIB, format_size
@@ -29,9 +30,19 @@ class Finding:
         return f"{self.what}; {self.change} [{self.code}]"
 
 
-def derive_findings(settings: Settings, figures: Figures) -> tuple[Finding, ...]:
-    """Every finding of a stack, the ones about losing data or requests first."""
-    return tuple(finding for rule in _RULES for finding in rule(settings, figures))
+def derive_findings(settings: Settings, figures: Figures, cheaper: Step | None) -> tuple[Finding, ...]:
+    """Every finding of a stack, the ones about losing data or requests first; `cheaper` is a larger stack for less."""
+    found = [finding for rule in _RULES for finding in rule(settings, figures)]
+    if cheaper is not None and figures.money is not None and cheaper.infrastructure_usd is not None:
+        found.append(
+            Finding(
+                "more-memory-costs-less",
+                f"{figures.sizing.masters} masters cost {figures.money.infrastructure_usd:,.0f} USD a month and "
+                f"{cheaper.masters} cost {cheaper.infrastructure_usd:,.0f}: each sends less then, so a node takes more",
+                f"totalMemory: {format_size(cheaper.total_memory_bytes)}",
+            )
+        )
+    return tuple(found)
 
 
 Rule = Callable[[Settings, Figures], Iterator[Finding]]

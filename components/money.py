@@ -7,7 +7,7 @@ us-east-1, and the plan says so.
 from dataclasses import dataclass
 from math import ceil
 
-from components.catalogue import HOURS_PER_MONTH, NODE_ROOT_VOLUME_GIB
+from components.catalogue import GP3_USD_PER_GIB, HOURS_PER_MONTH, NODE_ROOT_VOLUME_GIB
 from components.network import misses_per_second
 from components.nodes import NodePlan
 from components.settings import CapacityType, Storage, Workload
@@ -22,8 +22,6 @@ RESERVED_3Y_FACTOR = 0.395
 modeling, 2026-06)."""
 SPOT_FACTOR = 0.35
 """Spot: "60-70 % off" (sizing document); it changes by the hour."""
-GP3_USD_PER_GIB = 0.08
-"""us-east-1, a month (saisci.com, 2021-01-13), with 3,000 IOPS and 125 MiB/s included."""
 GP3_USD_PER_IOPS = 0.005
 GP3_USD_PER_MIB_PER_SECOND = 0.04
 GP3_INCLUDED_IOPS = 3000

@@ -154,7 +154,8 @@ class _Search:
                 rejected.append(Rejection(kind.name, reason))
                 continue
             candidate = self._candidate(kind)
-            order = (round(candidate.usd_per_month, 6), kind.numa_nodes or 1, candidate.worst_use_percent, kind.name)
+            usd = candidate.nodes_total * kind.usd_per_month(self.market.region)
+            order = (round(usd, 6), kind.numa_nodes or 1, candidate.worst_use_percent, kind.name)
             passing.append((order, kind, candidate))
         passing.sort(key=lambda entry: entry[0])
         candidates = tuple(candidate for _, _, candidate in passing)

@@ -11,7 +11,7 @@ from components.findings import Finding, derive_findings
 from components.names import pool_name
 from components.pod_sizes import PodSize, compare_pod_sizes
 from components.refusal import Refused
-from components.right_sizing import ScaleOutStep, scale_out
+from components.right_sizing import Step, cheaper_with_more, scale_out
 from components.settings import Settings
 from components.sizing import Sizing
 from components.tuning import Tuning
@@ -32,7 +32,7 @@ class Plan(Figures):
     rollout_timeout_seconds: int
     """How long a StatefulSet may take to roll all its pods, one after the other."""
     pod_sizes: tuple[PodSize, ...]
-    scale_out: tuple[ScaleOutStep, ...]
+    scale_out: tuple[Step, ...]
     findings: tuple[Finding, ...]
 
     @property
@@ -58,7 +58,7 @@ def derive_plan(settings: Settings) -> Plan:
         rollout_timeout_seconds=_rollout_timeout_seconds(figures.sizing, figures.tuning),
         pod_sizes=compare_pod_sizes(settings, figures),
         scale_out=scale_out(settings),
-        findings=derive_findings(settings, figures),
+        findings=derive_findings(settings, figures, cheaper_with_more(settings, figures)),
     )
 
 

@@ -41,39 +41,32 @@ def render_resources(resources: Iterable[Resource], *, color: bool = False) -> s
     return page.text()
 
 
-def render_right_size(found: RightSize, settings: Settings, *, color: bool = False) -> str:
+def render_right_size(found: RightSize, *, color: bool = False) -> str:
     """What the measured memory or hit rate needs."""
-    pod = settings.pod_memory
     page = Page(color)
-    page.heading("RIGHT-SIZING by what was measured")
+    page.heading(f"RIGHT-SIZING for {gib(found.in_use_bytes)} in use")
+    steps = (
+        ("as it is", found.now),
+        ("to the last byte", found.least),
+        ("80 % full at most", found.wanted),
+        ("the cheapest of those", found.recommended),
+    )
     page.table(
-        ("", "masters", "full", "totalMemory"),
+        ("", "masters", "pods", "full", "totalMemory", "nodes", "USD a month"),
         (
             (
-                "as it is",
-                str(found.masters_now),
-                percent(100 * found.in_use_bytes / (found.masters_now * pod)),
-                format_size(found.masters_now * pod),
-            ),
-            (
-                "to the last byte",
-                str(found.masters_least),
-                percent(found.least_use_percent),
-                format_size(found.masters_least * pod),
-            ),
-            (
-                "at the target of 80 %",
-                str(found.masters_wanted),
-                percent(found.wanted_use_percent),
-                format_size(found.total_memory_bytes),
-            ),
+                label,
+                f"{step.masters}",
+                f"{step.pods}",
+                percent(found.use_percent(step)),
+                format_size(step.total_memory_bytes),
+                f"{step.nodes_total} x {step.instance_type}" if step.nodes_total else "–",
+                usd(step.infrastructure_usd),
+            )
+            for label, step in steps
         ),
     )
-    saved = f"{abs(found.pods_saved_percent):.0f} % {'fewer' if found.pods_saved_percent >= 0 else 'more'} pods"
-    text = f"{gib(found.in_use_bytes)} in use: totalMemory: {format_size(found.total_memory_bytes)}, {saved}"
-    if found.infrastructure_usd_now is not None and found.infrastructure_usd_wanted is not None:
-        text += f", {usd(found.infrastructure_usd_now)} -> {usd(found.infrastructure_usd_wanted)} USD a month"
-    page.line(text)
+    page.line(f"totalMemory: {format_size(found.recommended.total_memory_bytes)} would do")
     return page.text()
 
 
