@@ -6,6 +6,7 @@ from components.plan import Plan
 from components.units import format_size, kubernetes_quantity
 from sandbox.plan_format import gbps, gib, percent, rate, seconds, usd
 from sandbox.plan_page import Page
+from sandbox.plan_tables import Table
 
 _METRICS: tuple[tuple[str, Callable[[Plan], str]], ...] = (
     ("pod memory", lambda plan: format_size(plan.sizing.pod_memory_bytes)),
@@ -44,10 +45,13 @@ def render_compare(plans: Sequence[Plan], *, color: bool = False) -> str:
     if len(plans) < 2:
         raise ValueError("a comparison needs two plans or more")
     page = Page(color)
-    page.heading("COMPARED: " + " and ".join(format_size(plan.sizing.pod_memory_bytes) for plan in plans))
+    names = [format_size(plan.sizing.pod_memory_bytes) for plan in plans]
+    if len(set(names)) < len(names):
+        names = [f"plan {number}" for number in range(1, len(plans) + 1)]
+    page.heading(f"COMPARED: {' and '.join(names)}")
     shown = [(label, [show(plan) for plan in plans]) for label, show in _METRICS]
     different = [(label, *texts) for label, texts in shown if len(set(texts)) > 1]
-    page.table(("", *(f"plan {number}" for number in range(1, len(plans) + 1))), different)
+    page.table(Table(("", *names), tuple(different)))
     same = [f"{label} {texts[0]}" for label, texts in shown if len(set(texts)) == 1 and label != "warnings"]
     page.gap()
     page.line(f"the same: {'; '.join(same)}" if same else "nothing is the same")

@@ -3,7 +3,8 @@
 from components.plan import Plan
 from components.settings import Settings
 from components.units import format_size
-from sandbox.plan_format import gbps, gib, percent, rate, seconds, thousands, usd
+from sandbox import plan_tables as tables
+from sandbox.plan_format import gbps, gib, percent, rate, seconds
 from sandbox.plan_page import Page
 
 
@@ -11,20 +12,7 @@ def working_set(page: Page, plan: Plan, settings: Settings) -> None:
     """The sizing document's scenarios and the stack's own, and what helps where it does not fit."""
     found, workload = plan.working_set, settings.workload
     page.heading(f"WORKING SET, {workload.object_bytes:,} bytes an image = {found.size_class_bytes:,} in memory")
-    page.table(
-        ("hit rate", "writes", "images", "memory", "of all", ""),
-        (
-            (
-                percent(100 * case.hit_rate) + note,
-                rate(case.writes_per_second),
-                f"{case.images:,}",
-                gib(case.size_bytes),
-                percent(case.memory_percent),
-                "fits" if case.fits else "evicts",
-            )
-            for note, case in [("", case) for case in found.scenarios] + [(" (this stack)", found.own)]
-        ),
-    )
+    page.table(tables.scenarios(plan))
     page.line(
         f"break-even: {percent(100 * found.break_even_hit_rate, 1)} by memory alone, "
         f"{percent(100 * found.break_even_hit_rate_beside_backlog, 1)} beside the replication backlog"
@@ -45,21 +33,7 @@ def network(page: Page, plan: Plan) -> None:
         f"{gbps(traffic.replication_gbps_per_master)} to replicas = {gbps(traffic.egress_gbps_per_master)}; all "
         f"of them {gbps(traffic.read_gbps + traffic.replication_gbps)}"
     )
-    page.table(
-        ("interface of each pod", "per master", "in all", "headroom", "in use", "bound by"),
-        (
-            (
-                name,
-                rate(row.ops_per_master),
-                rate(row.ops_total),
-                f"{row.headroom:.2f}x",
-                percent(row.use_percent),
-                row.bound_by,
-            )
-            for name, row in [(f"{row.gbps_per_master:g} Gbps", row) for row in plan.capacity_by_interface]
-            + ([(f"{plan.capacity.gbps_per_master:.3g} Gbps, as planned", plan.capacity)] if plan.nodes else [])
-        ),
-    )
+    page.table(tables.capacities(plan))
     answer = plan.latency
     core, link = (
         "without end" if wait is None else f"{wait:.1f} ms"
@@ -109,19 +83,4 @@ def failure(page: Page, plan: Plan) -> None:
 def scale_out(page: Page, plan: Plan) -> None:
     """More masters of the same size."""
     page.heading("SCALING OUT with the same pods")
-    page.table(
-        ("masters", "pods", "memory", "capacity, 25-40 Gbps", "break-even", "blast radius", "nodes", "USD a month"),
-        (
-            (
-                f"{step.masters}",
-                f"{step.pods}",
-                format_size(step.total_memory_bytes),
-                thousands(*step.ops_total_by_interface[1:]),
-                percent(100 * step.break_even_hit_rate),
-                percent(step.blast_radius_percent, 2),
-                f"{step.nodes_total or '–'}",
-                usd(step.infrastructure_usd),
-            )
-            for step in plan.scale_out
-        ),
-    )
+    page.table(tables.scale_out(plan))

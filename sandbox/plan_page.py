@@ -1,12 +1,13 @@
 """A page of text in at most 100 columns: headings, paragraphs and tables, coloured for a terminal or plain."""
 
-from collections.abc import Iterable, Sequence
 from io import StringIO
 
 from rich.console import Console
 from rich.padding import Padding
-from rich.table import Table
+from rich.table import Table as DrawnTable
 from rich.text import Text
+
+from sandbox.plan_tables import Table
 
 WIDTH = 100
 
@@ -42,25 +43,25 @@ class Page:
 
     def item(self, label: str, text: str, *, style: str = "") -> None:
         """`label  text`, the text wrapped beside its label."""
-        table = Table.grid(padding=(0, 2))
+        table = DrawnTable.grid(padding=(0, 2))
         table.add_column(width=12, no_wrap=True, style=style)
         table.add_column()
         table.add_row(label, text)
         self._console.print(Padding(table, (0, 0, 0, 2)))
 
-    def table(self, header: Sequence[str], rows: Iterable[Sequence[str]], *, emphasised: int | None = None) -> None:
-        """Left-aligned labels, right-aligned figures; the column `emphasised` stands out in colour."""
-        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-        for index, title in enumerate(header):
-            table.add_column(
+    def table(self, table: Table) -> None:
+        """Left-aligned labels, right-aligned figures; the emphasised column stands out in colour."""
+        drawn = DrawnTable(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+        for index, title in enumerate(table.header):
+            drawn.add_column(
                 title,
                 justify="left" if index == 0 else "right",
-                style="bold" if index == emphasised else "",
+                style="bold" if index == table.emphasised else "",
                 overflow="fold",
             )
-        for row in rows:
-            table.add_row(*row)
-        self._console.print(Padding(table, (0, 0, 0, 2)))
+        for row in table.rows:
+            drawn.add_row(*row)
+        self._console.print(Padding(drawn, (0, 0, 0, 2)))
 
     def text(self) -> str:
         """All of it, ending in a line break."""

@@ -3,16 +3,19 @@
 from collections.abc import Iterable
 
 from components.catalogue import PRICE_DATE
-from components.money import CROSS_ZONE_USD_PER_GB, Money, volume_usd
+from components.money import volume_usd
 from components.plan import Plan
 from components.right_sizing import RightSize
-from components.settings import CapacityType, Settings, Storage
+from components.settings import Settings, Storage
 from components.units import format_size, kubernetes_quantity
 from sandbox import plan_details
-from sandbox.plan_format import gbps, gib, percent, rate, seconds, usd
+from sandbox import plan_tables as tables
+from sandbox.plan_format import gib, percent, rate, seconds, usd
 from sandbox.plan_page import Page
-from sandbox.plan_rows import pod_size_rows
+from sandbox.plan_tables import Table
 from sandbox.resources import Resource
+
+DOCUMENT_NODE_TYPE = "m6i.2xlarge"
 
 
 def render_text(plan: Plan, settings: Settings, *, stack: str, color: bool = False) -> str:
@@ -37,7 +40,7 @@ def render_resources(resources: Iterable[Resource], *, color: bool = False) -> s
         names.setdefault(resource.type, []).append(resource.name)
     page = Page(color)
     page.heading(f"RESOURCES ({sum(map(len, names.values()))})")
-    page.table(("type", "number"), ((kind, str(len(found))) for kind, found in sorted(names.items())))
+    page.table(Table(("type", "number"), tuple((kind, str(len(found))) for kind, found in sorted(names.items()))))
     return page.text()
 
 
@@ -51,21 +54,19 @@ def render_right_size(found: RightSize, *, color: bool = False) -> str:
         ("80 % full at most", found.wanted),
         ("the cheapest of those", found.recommended),
     )
-    page.table(
-        ("", "masters", "pods", "full", "totalMemory", "nodes", "USD a month"),
+    rows = tuple(
         (
-            (
-                label,
-                f"{step.masters}",
-                f"{step.pods}",
-                percent(found.use_percent(step)),
-                format_size(step.total_memory_bytes),
-                f"{step.nodes_total} x {step.instance_type}" if step.nodes_total else "–",
-                usd(step.infrastructure_usd),
-            )
-            for label, step in steps
-        ),
+            label,
+            f"{step.masters}",
+            f"{step.pods}",
+            percent(found.use_percent(step)),
+            format_size(step.total_memory_bytes),
+            f"{step.nodes_total} x {step.instance_type}" if step.nodes_total else "–",
+            usd(step.infrastructure_usd),
+        )
+        for label, step in steps
     )
+    page.table(Table(("", "masters", "pods", "full", "totalMemory", "nodes", "USD a month"), rows))
     page.line(f"totalMemory: {format_size(found.recommended.total_memory_bytes)} would do")
     return page.text()
 
@@ -121,12 +122,9 @@ def _decision(page: Page, plan: Plan, settings: Settings, stack: str) -> None:
 
 
 def _pod_sizes(page: Page, plan: Plan) -> None:
-    sizes = plan.pod_sizes
     page.heading("POD SIZES, side by side")
-    header = ["", *(f"{format_size(size.pod_memory_bytes)}{' <' if size.is_chosen else ''}" for size in sizes)]
-    chosen = next((index for index, size in enumerate(sizes, 1) if size.is_chosen), None)
-    page.table(header, pod_size_rows(plan), emphasised=chosen)
-    for size in sizes:
+    page.table(tables.pod_sizes(plan))
+    for size in plan.pod_sizes:
         if size.refusal:
             page.line(f"{format_size(size.pod_memory_bytes)}: {size.refusal}", style="dim")
 
@@ -141,111 +139,33 @@ def _findings(page: Page, plan: Plan) -> None:
 
 
 def _nodes(page: Page, plan: Plan) -> None:
-    nodes, sizing = plan.nodes, plan.sizing
+    nodes = plan.nodes
     if nodes is None:
         return
     page.heading(f"WHY {nodes.instance_type}")
-    per, limits = nodes.pods_per_node, nodes.per_node_limits
-    worst = nodes.worst_egress_gbps
-    page.table(
-        ("a node, in the worst case", "takes", "of", "room for"),
-        (
-            (
-                "memory limits",
-                gib(nodes.pods_memory_mib * 2**20),
-                gib(nodes.allocatable_memory_mib * 2**20),
-                f"{limits.by_memory} pods",
-            ),
-            ("network, all pods masters", gbps(worst), f"{nodes.sustained_gbps:g} Gbps", f"{limits.by_network} pods"),
-            ("a sixth of all pods", f"{per}", f"{sizing.pods}", f"{limits.by_share} pods"),
-            ("majority of masters", f"{per}", f"{sizing.masters}", f"{limits.by_majority} pods"),
-        ),
-    )
-    page.line(
-        f"{nodes.vcpus_total} vCPUs of the account's on-demand quota; network is the sustained figure, not the burst"
-    )
+    page.table(tables.node_limits(plan, nodes))
+    page.line(f"network is the sustained figure, not the burst; {nodes.vcpus_total} vCPUs of the account's quota")
     if nodes.system_reserved_cpu_millicores:
-        page.line(
-            f"the kubelet keeps {nodes.system_reserved_cpu_millicores}m of CPU back: no pod too many lands on a node"
-        )
-    others = [kind for kind in nodes.passing if kind.instance_type != nodes.instance_type][:4]
-    if others:
-        page.gap()
-        page.table(
-            (f"other types that pass ({len(nodes.passing)} in all)", "arch", "nodes x pods", "network", "USD a month"),
-            (
-                (
-                    kind.instance_type,
-                    kind.architecture,
-                    f"{kind.nodes_total} x {kind.pods_per_node}",
-                    percent(kind.worst_use_percent),
-                    usd(kind.usd_per_month),
-                )
-                for kind in others
-            ),
-        )
-    document = next((entry for entry in nodes.rejected if entry.instance_type == "m6i.2xlarge"), None)
+        kept_back = nodes.system_reserved_cpu_millicores
+        page.line(f"the kubelet keeps {kept_back}m of CPU back: no pod too many lands on a node")
+    page.gap()
+    page.table(tables.other_types(nodes))
+    document = next((entry for entry in nodes.rejected if entry.instance_type == DOCUMENT_NODE_TYPE), None)
     if document:
         page.line(f"not {document.instance_type} (the sizing document's): {document.reason}")
-
-
-def _per(usd_per_unit: float, money: Money, purchases: list[float]) -> list[str]:
-    """A price per unit, for every way to buy the nodes."""
-    units = money.infrastructure_usd / usd_per_unit
-    return [usd((money.infrastructure_usd - money.nodes_usd + nodes) / units) for nodes in purchases]
 
 
 def _money(page: Page, plan: Plan, storage: Storage) -> None:
     money, nodes = plan.money, plan.nodes
     if money is None or nodes is None:
         return
-    titles = ["on demand", "1 year", "3 years"]
-    purchases = [money.nodes_on_demand_usd, money.nodes_reserved_1y_usd, money.nodes_reserved_3y_usd]
-    if nodes.capacity_type is CapacityType.SPOT:
-        titles, purchases = ["spot", *titles], [money.nodes_usd, *purchases]
-    fixed = money.root_volumes_usd + money.control_plane_usd
     page.heading(f"MONEY, USD a month (EC2 prices of {nodes.price_region}, {PRICE_DATE})")
-    page.table(
-        ("", *titles),
-        (
-            ("nodes", *map(usd, purchases)),
-            ("volumes of the pods", *[usd(money.volumes_usd)] * len(purchases)),
-            ("root volumes, control plane", *[usd(fixed)] * len(purchases)),
-            ("in all", *(usd(money.infrastructure_usd - money.nodes_usd + nodes) for nodes in purchases)),
-            ("  per usable TB", *_per(money.infrastructure_usd_per_usable_tib, money, purchases)),
-            ("  per 1,000 requests/s", *_per(money.infrastructure_usd_per_1000_requests_per_second, money, purchases)),
-        ),
-    )
-    page.line(
-        f"the volumes hold nodes.conf alone; storage.size: 1GB costs {usd(plan.sizing.pods * volume_usd(1, storage))}"
-    )
+    page.table(tables.infrastructure(money, nodes))
+    smallest = plan.sizing.pods * volume_usd(1, storage)
+    page.line(f"the volumes hold nodes.conf alone; with storage.size: 1GB they cost {usd(smallest)}")
     page.gap()
-    page.table(
-        (f"traffic between zones, {CROSS_ZONE_USD_PER_GB} USD/GB", "reads", "writes", "replication", "in all"),
-        (
-            (
-                f"clients: {cost.clients}",
-                usd(cost.reads_usd),
-                usd(cost.writes_usd),
-                usd(cost.replication_usd),
-                usd(cost.total_usd),
-            )
-            for cost in money.cross_zone
-        ),
-    )
+    page.table(tables.cross_zone(money))
     page.line("at the configured rate all day: a fifth of it costs a fifth; a hit moves an image out, a miss one in")
     page.gap()
-    page.table(
-        ("the same work on ElastiCache", "nodes", "USD nodes", "traffic", "in all"),
-        (
-            (
-                f"{option.engine}, {option.node_type}",
-                f"{option.nodes}",
-                usd(option.nodes_usd),
-                usd(option.cross_zone_usd),
-                usd(option.total_usd),
-            )
-            for option in plan.elasticache
-        ),
-    )
+    page.table(tables.elasticache(plan))
     page.line("ElastiCache: replication and its side of client traffic free, as far as known (unverified)")
