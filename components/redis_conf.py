@@ -53,7 +53,7 @@ def _memory(tuning: Tuning) -> tuple[tuple[str, ...], ...]:
         ),
         (
             "If the kernel must kill, then the snapshot's process before the one that serves.",
-            "oom-score-adj relative",
+            "oom-score-adj yes",
             "oom-score-adj-values 0 200 800",
         ),
     )

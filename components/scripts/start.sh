@@ -106,21 +106,33 @@ await_own_name() {
   done
 }
 
+# Whether nodes.conf is one that Redis wrote to its end; the reason is in $scratch/why if not.
+is_whole() {
+  if [ -n "$(tail -c 1 "$NODES_CONF")" ]; then
+    echo "its last line has no end" >"$scratch/why"
+    return 1
+  fi
+  awk -f "$here/nodes_conf.awk" /dev/null "$NODES_CONF" >/dev/null 2>"$scratch/why"
+}
+
 # Gives each node in nodes.conf its present address. A file that Redis would refuse is put aside: this pod then
 # starts as a new node, which the repair Job puts back into its place.
 refresh_addresses() {
   [ -s "$NODES_CONF" ] || return 0
+  if ! is_whole; then
+    mv "$NODES_CONF" "$NODES_CONF.broken"
+    log "nodes.conf is broken ($(cat "$scratch/why")): kept as $NODES_CONF.broken, starting as a new node"
+    return 0
+  fi
   await_own_name
   awk '$1 != "vars" && split($2, part, ",") > 1 && part[2] != "" && $3 !~ /myself/ { print part[2] }' "$NODES_CONF" |
     sort -u | resolve >"$scratch/dns.table"
-  if awk -v self_ip="$POD_IP" -v port="$PORT" -f "$here/nodes_conf.awk" \
-    "$scratch/dns.table" "$NODES_CONF" >"$scratch/nodes.conf" 2>"$scratch/why"; then
-    replace_nodes_conf
-    log "addresses: $(awk '{ n[$2 ~ /^[0-9]/ ? "resolved" : $2]++ } END { printf "%d resolved, %d gone, %d unknown", n["resolved"], n["gone"], n["unknown"] }' "$scratch/dns.table")"
-  else
-    mv "$NODES_CONF" "$NODES_CONF.broken"
-    log "nodes.conf is broken ($(cat "$scratch/why")): kept as $NODES_CONF.broken, starting as a new node"
-  fi
+  awk -v self_ip="$POD_IP" -v port="$PORT" -f "$here/nodes_conf.awk" \
+    "$scratch/dns.table" "$NODES_CONF" >"$scratch/nodes.conf"
+  replace_nodes_conf
+  log "addresses of the others: $(awk '
+    { n[$2 ~ /^[0-9]/ ? "ip" : $2]++ }
+    END { printf "%d resolved, %d gone, %d unknown", n["ip"], n["gone"], n["unknown"] }' "$scratch/dns.table")"
 }
 
 # rename(2) within one file system is what keeps a half-written file from ever being seen.

@@ -18,10 +18,11 @@ VOTES_CENTISECONDS=50
 # Clients that were told of the new master in the meantime need not find out by a broken connection.
 SETTLE_SECONDS=0.5
 
-# Sets role, id and has_slots of this node, and `replicas`: addresses of those in sync, the most advanced first.
+# Sets role and has_slots of this node, `replicas` (addresses of those in sync, the most advanced first) and `expected`
+# (how many replicas of this node live). Fails when Redis does not answer.
 look() {
-  info=$(ask "$ANSWER_SECONDS" 127.0.0.1 INFO replication)
-  nodes=$(ask "$ANSWER_SECONDS" 127.0.0.1 CLUSTER NODES)
+  info=$(ask "$ANSWER_SECONDS" 127.0.0.1 INFO replication) || return 1
+  nodes=$(ask "$ANSWER_SECONDS" 127.0.0.1 CLUSTER NODES) || return 1
   role=$(printf '%s\n' "$info" | awk -F: '{ sub(/\r$/, "") } $1 == "role" { print $2 }')
   has_slots=$(printf '%s\n' "$nodes" | awk '$3 ~ /myself/ { print((NF > 8 && $9 !~ /^\[/) ? "yes" : "no") }')
   replicas=$(printf '%s\n' "$info" | awk '
@@ -92,7 +93,10 @@ clock
 deadline=$((now + STOP_DEADLINE_SECONDS * 100))
 waiting=
 while :; do
-  look
+  if ! look; then
+    log "Redis does not answer: leaving"
+    exit 1
+  fi
   if [ "$role" != master ]; then
     log "a replica: nothing to hand over"
     exit 0

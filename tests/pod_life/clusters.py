@@ -164,15 +164,6 @@ class Load:
                 except (redis.RedisError, OSError) as error:
                     self.failures.append(f"{key}: {error!r}")
                 self.slowest_seconds = max(self.slowest_seconds, time.monotonic() - begin)
-                if time.monotonic() - begin > 0.3:
-                    print(
-                        "SLOW",
-                        key,
-                        client.keyslot(key) * 3 // 16384,
-                        time.strftime("%H:%M:%S"),
-                        round(time.time() % 1, 2),
-                        time.monotonic() - begin,
-                    )
                 self.requests += 2
                 turn += 1
                 time.sleep(self.pause_seconds)

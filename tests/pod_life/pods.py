@@ -218,14 +218,14 @@ class Pod:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._bubblewrap() + list(command or ("sh", "/scripts/start.sh")),
-                env=self._environment(),
+                env=self.environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 preexec_fn=enter,
             )
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         secret = {} if self.password is None else {"REDISCLI_AUTH": self.password}
         return {
             "PATH": "/bin",
@@ -263,11 +263,15 @@ class Pod:
 
         return wait_until(f"process 1 of {self.name}", inner, step_seconds=0.005) or 0
 
+    def inside(self, *command: str) -> list[str]:
+        """The command line that runs `command` in the container; it needs `environment()`."""
+        return ["nsenter", "-t", str(self.process_id()), "-a", "--preserve-credentials", *command]
+
     def execute(self, *command: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
         """What `kubectl exec` does."""
         return subprocess.run(
-            ["nsenter", "-t", str(self.process_id()), "-a", "--preserve-credentials", *command],
-            env=self._environment(),
+            self.inside(*command),
+            env=self.environment(),
             capture_output=True,
             text=True,
             timeout=seconds,
@@ -280,6 +284,11 @@ class Pod:
     def signal(self, number: signal.Signals) -> None:
         """A signal to the container's process 1."""
         os.kill(self.process_id(), number)
+
+    def wait_for_end(self, seconds: float = 20) -> None:
+        """Returns when the container has ended by itself."""
+        if self._process is not None:
+            self._process.wait(timeout=seconds)
 
     def kill(self) -> None:
         """SIGKILL to the container's process 1: what the memory limit does."""

@@ -1,0 +1,129 @@
+"""nodes.conf is given present addresses, and turned into a replica's, without harm to anything else in it."""
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.pod_life.awk_files import Table, awk, tables
+
+SELF_IP = "10.9.9.9"
+
+
+def rewrite(text: str, dns: dict[str, str]) -> tuple[int, str, str]:
+    with tempfile.TemporaryDirectory() as directory:
+        table, file = Path(directory, "dns"), Path(directory, "nodes.conf")
+        table.write_text("".join(f"{host} {state}\n" for host, state in dns.items()))
+        file.write_text(text)
+        done = awk("nodes_conf.awk", table, file, self_ip=SELF_IP, port=6379)
+        return done.returncode, done.stdout, done.stderr
+
+
+def follow(text: str, heir: str, epoch: int, slots: str) -> tuple[int, str]:
+    with tempfile.TemporaryDirectory() as directory:
+        file = Path(directory, "nodes.conf")
+        file.write_text(text)
+        done = awk("follow.awk", file, file, heir=heir, heir_ip="10.8.8.8", epoch=epoch, slots=slots)
+        return done.returncode, done.stdout
+
+
+@st.composite
+def tables_and_dns(draw: st.DrawFn) -> tuple[Table, dict[str, str]]:
+    table = draw(tables())
+    states = st.sampled_from(["gone", "unknown", *(f"10.5.5.{n}" for n in range(9)), "10.0.0.1"])
+    return table, {node.host: draw(states) for node in table.nodes if node.id != table.me}
+
+
+@settings(max_examples=60, deadline=None)
+@given(tables_and_dns())
+def test_every_node_gets_the_address_dns_has_for_it_and_keeps_the_rest(case: tuple[Table, dict[str, str]]) -> None:
+    before, dns = case
+    status, text, error = rewrite(before.text(), dns)
+    assert (status, error) == (0, "")
+    after = Table.parse(text)
+    assert (after.current_epoch, after.last_vote_epoch) == (before.current_epoch, before.last_vote_epoch)
+    for old, new in zip(before.nodes, after.nodes, strict=True):
+        assert replace(new, ip=old.ip, flags=old.flags) == old
+        if old.id == before.me:
+            assert (new.ip, new.flags) == (SELF_IP, old.flags)
+        elif dns[old.host] == "gone":
+            assert new.ip == ""
+            assert "noaddr" in new.flags
+        elif dns[old.host] == "unknown":
+            assert new == old
+        else:
+            assert new.ip == dns[old.host]
+            assert "noaddr" not in new.flags
+            moved = new.ip != old.ip
+            assert not (moved and {"fail", "fail?"} & set(new.flags))
+
+
+@settings(max_examples=30, deadline=None)
+@given(tables_and_dns())
+def test_asking_twice_changes_nothing_more(case: tuple[Table, dict[str, str]]) -> None:
+    before, dns = case
+    _, once, _ = rewrite(before.text(), dns)
+    assert rewrite(once, dns) == (0, once, "")
+
+
+@settings(max_examples=60, deadline=None)
+@given(tables(), st.data())
+def test_a_file_that_ends_too_early_is_refused_with_a_reason(table: Table, data: st.DataObject) -> None:
+    text = table.text()
+    last_line = text.rindex("vars")
+    cut = data.draw(st.integers(0, last_line + len("vars currentEpoch 1 lastVoteEpoch")))
+    status, _, error = rewrite(text[:cut], {})
+    assert status == 3
+    assert error
+
+
+@settings(max_examples=40, deadline=None)
+@given(tables(), st.data())
+def test_a_file_with_a_damaged_byte_is_refused_or_harmless(table: Table, data: st.DataObject) -> None:
+    text = table.text()
+    at = data.draw(st.integers(0, len(text) - 1))
+    damaged = text[:at] + data.draw(st.sampled_from("\x01~#Z")) + text[at + 1 :]
+    status, _, error = rewrite(damaged, {})
+    assert status in (0, 3)
+    assert bool(error) == (status == 3)
+
+
+@settings(max_examples=60, deadline=None)
+@given(tables(), st.integers(1, 10**6))
+def test_a_replaced_master_comes_back_as_replica_of_its_heir(table: Table, epoch: int) -> None:
+    mine = next(node for node in table.nodes if node.id == table.me)
+    heirs = [node for node in table.nodes if node.master == mine.id]
+    if not heirs:
+        status, _ = follow(table.text(), "f" * 40, epoch, "1-2")
+        assert status == 4
+        return
+    heir = heirs[0]
+    owned = " ".join(slot for slot in mine.slots if not slot.startswith("["))
+    status, text = follow(table.text(), heir.id, epoch, owned)
+    assert status == 0
+    after = {node.id: node for node in Table.parse(text).nodes}
+    assert after[mine.id] == replace(mine, flags=("myself", "slave"), master=heir.id, slots=())
+    assert after[heir.id].slots == tuple(owned.split())
+    assert after[heir.id].flags == ("master",)
+    assert (after[heir.id].master, after[heir.id].ip, after[heir.id].epoch) == ("-", "10.8.8.8", epoch)
+    for other in table.nodes:
+        if other.id in (mine.id, heir.id):
+            continue
+        expected = replace(other, master=heir.id) if other.master == mine.id else other
+        assert after[other.id] == expected
+    assert Table.parse(text).current_epoch == max(table.current_epoch, epoch)
+
+
+def test_a_replica_takes_over_the_shard_of_its_heir_where_redis_left_them_different() -> None:
+    mine, heir = "a" * 40, "b" * 40
+    text = (
+        f"{mine} 10.0.0.1:6379@16379,m.x,tls-port=0,shard-id={'1' * 40} myself,master - 0 0 1 connected 0-16383\n"
+        f"{heir} 10.0.0.2:6379@16379,r.x,tls-port=0,shard-id={'2' * 40} slave {mine} 0 0 1 connected\n"
+        "vars currentEpoch 1 lastVoteEpoch 0\n"
+    )
+    status, after = follow(text, heir, 2, "0-16383")
+    assert status == 0
+    assert after.count("2" * 40) == 2
+    assert "1" * 40 not in after

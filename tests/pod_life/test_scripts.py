@@ -1,0 +1,154 @@
+"""The scripts as files, and the probes on a real server."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.pod_life.pods import AUTH, PORT, SCRIPTS, Network, Pod, wait_until
+
+PROGRAMS = sorted(SCRIPTS.glob("*.sh"))
+
+
+@pytest.mark.parametrize("script", PROGRAMS, ids=lambda path: path.name)
+def test_shellcheck_finds_nothing(script: Path) -> None:
+    done = subprocess.run(
+        ["shellcheck", "--shell=sh", "--external-sources", script.name],
+        cwd=SCRIPTS,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout + done.stderr == ""
+
+
+@pytest.mark.parametrize("script", [path for path in PROGRAMS if path.name != "lib.sh"], ids=lambda path: path.name)
+def test_a_script_without_its_settings_names_the_missing_one_and_does_nothing(script: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["busybox", "sh", str(script)],
+        env={"PATH": os.environ["PATH"]},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert done.returncode != 0
+    first_setting = re.search(r': "\$\{(\w+):\?\}"', script.read_text())
+    assert first_setting is not None
+    assert f"{first_setting[1]}: parameter not set" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_script_reads_its_settings_before_it_does_anything() -> None:
+    for script in PROGRAMS:
+        if script.name == "lib.sh":
+            continue
+        code = [line for line in script.read_text().splitlines() if line and not line.startswith("#")]
+        assert code[0] == "set -eu"
+        assert next(line for line in code[1:] if not line.startswith("umask")).startswith(': "${')
+
+
+@pytest.fixture
+def pod(network: Network, conf: str) -> Pod:
+    pod = Pod(network, "redis-master-0", conf, AUTH)
+    pod.create()
+    pod.wait_for_answer()
+    return pod
+
+
+@pytest.mark.redis
+@pytest.mark.sandbox
+class TestOnAServer:
+    def test_a_node_that_is_in_no_cluster_yet_is_alive_and_ready(self, pod: Pod) -> None:
+        assert pod.script("alive.sh").returncode == 0
+        assert pod.script("ready.sh").returncode == 0
+
+    def test_any_password_works_and_none_is_shown(self, pod: Pod) -> None:
+        with pod.client() as client:
+            assert client.ping()
+            assert client.config_get("requirepass", "masterauth") == {"requirepass": AUTH, "masterauth": AUTH}
+        assert pod.execute("redis-cli", "PING").stdout == "PONG\n"
+        assert pod.script("stop.sh").returncode == 0
+        processes = pod.execute("cat", "/proc/1/cmdline").stdout
+        assert AUTH not in pod.log.read_text() + processes
+        assert (pod.base / "run" / "redis.conf").stat().st_mode & 0o077 == 0
+
+    def test_a_pod_without_a_password_asks_for_none(self, network: Network, conf: str) -> None:
+        pod = Pod(network, "redis-master-0", conf, None)
+        pod.create()
+        pod.wait_for_answer()
+        assert pod.script("ready.sh").returncode == 0
+
+    def test_a_stalled_server_is_not_ready_and_not_alive_within_bounded_time(self, pod: Pod) -> None:
+        pod.env["ALIVE_TIMEOUT_SECONDS"] = "1"
+        pod.signal(signal.SIGSTOP)
+        begin = time.monotonic()
+        for script in ("alive.sh", "ready.sh"):
+            done = pod.script(script)
+            assert done.returncode == 1
+            assert "no answer" in done.stderr
+        assert time.monotonic() - begin < 20
+        pod.signal(signal.SIGCONT)
+        assert pod.script("alive.sh").returncode == 0
+
+    def test_a_server_that_runs_a_script_for_long_is_alive(self, pod: Pod) -> None:
+        with pod.client() as client:
+            client.config_set("busy-reply-threshold", 50)
+        busy = subprocess.Popen(
+            pod.inside("redis-cli", "EVAL", "while true do end", "0"),
+            env=pod.environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            wait_until("BUSY", lambda: "BUSY" in pod.execute("redis-cli", "PING").stdout)
+            assert pod.script("alive.sh").returncode == 0
+            assert pod.script("ready.sh").returncode == 1
+            pod.execute("redis-cli", "SCRIPT", "KILL")
+        finally:
+            busy.kill()
+            busy.wait(timeout=20)
+
+    def test_a_pod_told_to_stop_before_its_server_runs_stops_at_once(self, network: Network, conf: str) -> None:
+        pod = Pod(network, "redis-master-0", conf, AUTH)
+        pod.create()
+        pod.wait_for_answer()
+        pod.kill()
+        (pod.data / "nodes.conf").unlink()
+        network.stop_dns()
+        pod.start()
+        wait_until("start.sh waits", lambda: "sh" in pod.execute("cat", "/proc/1/cmdline").stdout)
+        time.sleep(0.3)
+        pod.signal(signal.SIGTERM)
+        begin = time.monotonic()
+        pod.wait_for_end()
+        assert time.monotonic() - begin < 5
+        assert pod.lines("told to stop")
+
+    @pytest.mark.parametrize("damage", ["", "half", "garbage"])
+    def test_a_broken_nodes_conf_is_kept_aside_and_the_pod_starts(self, pod: Pod, damage: str) -> None:
+        pod.kill()
+        file = pod.data / "nodes.conf"
+        whole = file.read_text()
+        file.write_text({"": "", "half": whole[: len(whole) // 2], "garbage": "\x00\xff" * 300}[damage])
+        pod.start()
+        pod.wait_for_answer()
+        assert pod.script("ready.sh").returncode == 0
+        if damage:
+            assert pod.lines("nodes.conf is broken")
+            assert (pod.data / "nodes.conf.broken").exists()
+
+    def test_nothing_but_nodes_conf_is_written_to_the_volume(self, pod: Pod) -> None:
+        pod.kill()
+        (pod.data / "temp-1.1.rdb").write_bytes(b"half a snapshot")
+        pod.start()
+        pod.wait_for_answer()
+        assert [path.name for path in pod.data.iterdir()] == ["nodes.conf"]
+        with pod.client() as client:
+            assert client.info("server")["tcp_port"] == PORT
