@@ -5,11 +5,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from components.nodes import NodePlan
+from components import names
+from components.nodes import NodePlan, ZoneNodes
+from components.settings import CapacityType
 
 NODE_POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEKS_CNI_Policy", "AmazonEC2ContainerRegistryPullOnly")
 """The managed policies EKS's documentation asks of a node role."""
 ROOT_VOLUME_GIB = 50
+_CAPACITY = {CapacityType.ON_DEMAND: "ON_DEMAND", CapacityType.SPOT: "SPOT"}
 _BOUNDARY = "NODECONFIG"
 
 
@@ -82,4 +85,20 @@ def launch_template(nodes: NodePlan, tags: Mapping[str, str]) -> dict[str, Any]:
             }
         ],
         "tagSpecifications": [{"resourceType": kind, "tags": dict(tags)} for kind in ("instance", "volume") if tags],
+    }
+
+
+def node_group(
+    pool: str, cluster_name: str, nodes: NodePlan, zone: ZoneNodes, capacity_type: CapacityType
+) -> dict[str, Any]:
+    """Inputs of one zone's managed node group, beside those that other resources produce."""
+    return {
+        "clusterName": cluster_name,
+        "amiType": nodes.ami_type,
+        "capacityType": _CAPACITY[capacity_type],
+        "scalingConfig": {"minSize": zone.nodes, "desiredSize": zone.nodes, "maxSize": zone.nodes},
+        # One node at a time: its pods hand over first, and the next waits until they are back in sync.
+        "updateConfig": {"maxUnavailable": 1},
+        "labels": {names.POOL_LABEL: pool},
+        "taints": [{"key": names.POOL_LABEL, "value": pool, "effect": "NO_SCHEDULE"}],
     }

@@ -38,7 +38,7 @@ def package_zip_base64(package: str) -> str:
     with zipfile.ZipFile(buffer, "w") as archive:
         for path in sorted(root.rglob("*.py")):
             entry = zipfile.ZipInfo(f"{package}/{path.relative_to(root).as_posix()}", date_time=_EPOCH)
-            archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED, compresslevel=6)
+            archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED, compresslevel=1)
     content = buffer.getvalue()
     if len(content) > CONFIG_MAP_BYTES_MAX:
         raise ValueError(f"package {package} takes {len(content)} bytes; a ConfigMap holds {CONFIG_MAP_BYTES_MAX}")

@@ -1,14 +1,11 @@
 """Wire: the EKS node groups of one pool, one for each zone."""
 
 import pulumi
-import pulumi_aws as aws
 
-from components import aws_inputs, names
+from components import aws_inputs
 from components.nodes import NodePlan
-from components.sdk import LaunchTemplate
+from components.sdk import AwsResource
 from components.settings import CapacityType, Eks
-
-_CAPACITY = {CapacityType.ON_DEMAND: "ON_DEMAND", CapacityType.SPOT: "SPOT"}
 
 
 class RedisNodeGroups(pulumi.ComponentResource):
@@ -18,7 +15,7 @@ class RedisNodeGroups(pulumi.ComponentResource):
     one. The type stands in the launch template, where a change rolls the nodes instead of replacing the group.
     """
 
-    groups: dict[str, aws.eks.NodeGroup]
+    groups: dict[str, AwsResource]
     """Zone -> node group."""
 
     def __init__(
@@ -35,32 +32,30 @@ class RedisNodeGroups(pulumi.ComponentResource):
         tags = {"redis-image-cache/pool": pool, **eks.tags}
         role_arn, role_ready = _node_role(name, eks, tags, child)
         node_tags = {"Name": f"{eks.cluster_name}-{pool}", **tags}
-        template = LaunchTemplate(
-            f"{name}-template", aws_inputs.launch_template(nodes, node_tags) | {"tags": tags}, child
+        template = AwsResource(
+            "ec2/launchTemplate:LaunchTemplate",
+            f"{name}-template",
+            aws_inputs.launch_template(nodes, node_tags) | {"tags": tags},
+            child,
+            computed=("latestVersion",),
         )
+        version = template.computed("latestVersion").apply(lambda number: str(int(number)))
         self.groups = {
-            zone.zone: aws.eks.NodeGroup(
+            zone.zone: AwsResource(
+                "eks/nodeGroup:NodeGroup",
                 f"{name}-{zone.zone}",
-                cluster_name=eks.cluster_name,
-                node_role_arn=role_arn,
-                subnet_ids=[eks.subnets[zone.zone]],
-                ami_type=nodes.ami_type,
-                capacity_type=_CAPACITY[capacity_type],
-                launch_template={
-                    "id": template.id,
-                    "version": template.latestVersion.apply(lambda version: str(int(version))),
+                aws_inputs.node_group(pool, eks.cluster_name, nodes, zone, capacity_type)
+                | {
+                    "nodeRoleArn": role_arn,
+                    "subnetIds": [eks.subnets[zone.zone]],
+                    "launchTemplate": {"id": template.id, "version": version},
+                    "tags": tags,
                 },
-                scaling_config={"min_size": zone.nodes, "desired_size": zone.nodes, "max_size": zone.nodes},
-                # One node at a time: its pods hand over first, and the next waits until they are back in sync.
-                update_config={"max_unavailable": 1},
-                labels={names.POOL_LABEL: pool},
-                taints=[{"key": names.POOL_LABEL, "value": pool, "effect": "NO_SCHEDULE"}],
-                tags=tags,
-                opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=role_ready)),
+                pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=role_ready)),
             )
             for zone in nodes.zones
         }
-        self.register_outputs({"groups": {zone: group.node_group_name for zone, group in self.groups.items()}})
+        self.register_outputs({"groups": {zone: group.id for zone, group in self.groups.items()}})
 
 
 def _node_role(
@@ -69,11 +64,20 @@ def _node_role(
     """The nodes' role, and what must exist before a node may use it."""
     if eks.node_role_arn is not None:
         return eks.node_role_arn, []
-    role = aws.iam.Role(f"{name}-role", assume_role_policy=aws_inputs.node_role_trust_policy(), tags=tags, opts=child)
+    role = AwsResource(
+        "iam/role:Role",
+        f"{name}-role",
+        {"assumeRolePolicy": aws_inputs.node_role_trust_policy(), "tags": tags},
+        child,
+        computed=("arn", "name"),
+    )
     attachments: list[pulumi.Resource] = [
-        aws.iam.RolePolicyAttachment(
-            f"{name}-role-{policy}", role=role.name, policy_arn=f"arn:aws:iam::aws:policy/{policy}", opts=child
+        AwsResource(
+            "iam/rolePolicyAttachment:RolePolicyAttachment",
+            f"{name}-role-{policy}",
+            {"role": role.computed("name"), "policyArn": f"arn:aws:iam::aws:policy/{policy}"},
+            child,
         )
         for policy in aws_inputs.NODE_POLICIES
     ]
-    return role.arn, attachments
+    return role.computed("arn"), attachments

@@ -1,7 +1,7 @@
 """Wire: resources registered by their type token instead of through the SDK's class for it.
 
-The SDK modules of Kubernetes' objects and of EC2 take longer to import than Pulumi, both providers and the whole
-program together, and every preview would wait for them. These classes register the same tokens with the same
+The SDK modules of Kubernetes' objects and of AWS's services take longer to import than Pulumi and the whole program
+together, and every preview would wait for them. These classes register the same tokens with the same
 provider versions, so state and previews are the same; `docs/adr/0002` weighs it. The field names that the SDK's
 types would check are checked by the schema tests of what is rendered.
 """
@@ -40,24 +40,32 @@ class KubernetesObject(pulumi.CustomResource):
         self.name = self.metadata["name"]
 
 
-class LaunchTemplate(pulumi.CustomResource):
-    """An EC2 launch template; `inputs` as in the provider's schema (camelCase)."""
-
-    latestVersion: pulumi.Output[int]
+class AwsResource(pulumi.CustomResource):
+    """A resource of AWS; `inputs` as in the provider's schema (camelCase), `computed` names outputs that are read."""
 
     def __init__(
-        self, logical_name: str, inputs: Mapping[str, Any], opts: pulumi.ResourceOptions | None = None
+        self,
+        token: str,
+        logical_name: str,
+        inputs: Mapping[str, Any],
+        opts: pulumi.ResourceOptions | None = None,
+        computed: tuple[str, ...] = (),
     ) -> None:
         super().__init__(
-            "aws:ec2/launchTemplate:LaunchTemplate",
+            f"aws:{token}",
             logical_name,
-            {"latestVersion": None, **inputs},
+            dict.fromkeys(computed) | dict(inputs),
             pulumi.ResourceOptions.merge(pulumi.ResourceOptions(version=version("pulumi-aws")), opts),
         )
 
+    def computed(self, output: str) -> pulumi.Output[Any]:
+        """An output that was named when the resource was made."""
+        value: pulumi.Output[Any] = pulumi.get(self, output)
+        return value
 
-def zone_of_subnet(subnet_id: str) -> str:
-    """The availability zone a subnet lies in, as AWS says."""
+
+def ask_aws(token: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What AWS answers to a lookup such as `eks/getCluster:getCluster`, at once, also during a preview."""
     options = pulumi.InvokeOptions(version=version("pulumi-aws"))
-    answer = pulumi.runtime.invoke("aws:ec2/getSubnet:getSubnet", {"id": subnet_id}, options)
-    return str(answer.value["availabilityZone"])
+    answer: Mapping[str, Any] = pulumi.runtime.invoke(f"aws:{token}", dict(arguments), options).value
+    return answer

@@ -3,13 +3,13 @@
 import json
 
 import pulumi
-import pulumi_aws as aws
 import pulumi_kubernetes as k8s
 
 from components import names
-from components.config_errors import NAMESPACE, ConfigErrors, load_settings
-from components.plan import Plan, PlanRefused, derive_plan
-from components.sdk import zone_of_subnet
+from components.config_errors import NAMESPACE, ConfigErrors
+from components.decision import decide
+from components.plan import Plan, PlanRefused
+from components.sdk import ask_aws
 from components.settings import Eks, Settings
 from components.units import format_size
 
@@ -23,13 +23,12 @@ def read_stack() -> tuple[Settings, Plan]:
     config = pulumi.runtime.config.get_config_env() | pulumi.runtime.config.CONFIG.get()
     own = {key.removeprefix(prefix): str(value) for key, value in config.items() if key.startswith(prefix)}
     try:
-        settings = load_settings(own)
-        plan = derive_plan(settings)
+        decision = decide(own)
     except (ConfigErrors, PlanRefused) as refusal:
         raise pulumi.RunError(_refusal(refusal.messages)) from None
-    for warning in plan.warnings:
+    for warning in decision.plan.warnings:
         pulumi.log.warn(warning)
-    return settings, plan
+    return decision.settings, decision.plan
 
 
 def _refusal(messages: list[str]) -> str:
@@ -47,16 +46,16 @@ def kubernetes_provider(settings: Settings) -> k8s.Provider:
 
 def _eks_kubeconfig(eks: Eks) -> str:
     """Looks the EKS cluster up, checks that it and its subnets are what the config says, and says how to reach it."""
-    cluster = aws.eks.get_cluster(name=eks.cluster_name)
+    cluster = ask_aws("eks/getCluster:getCluster", {"name": eks.cluster_name})
     faults = []
-    if int(cluster.version.split(".")[1]) < KUBERNETES_MINOR_MIN:
+    if int(cluster["version"].split(".")[1]) < KUBERNETES_MINOR_MIN:
         faults.append(
             f"{NAMESPACE}:eks.clusterName = {eks.cluster_name}: the cluster runs Kubernetes "
-            f"{cluster.version}, and keeping the copies of a shard apart needs 1.{KUBERNETES_MINOR_MIN} or later; "
+            f"{cluster['version']}, and keeping the copies of a shard apart needs 1.{KUBERNETES_MINOR_MIN} or later; "
             "upgrade the cluster first"
         )
     for zone, subnet in sorted(eks.subnets.items()):
-        actual = zone_of_subnet(subnet)
+        actual = ask_aws("ec2/getSubnet:getSubnet", {"id": subnet})["availabilityZone"]
         if actual != zone:
             faults.append(f"{NAMESPACE}:eks.subnets.{zone} = {subnet}: that subnet lies in {actual}; swap the entries")
     if faults:
@@ -70,8 +69,8 @@ def _eks_kubeconfig(eks: Eks) -> str:
                 {
                     "name": eks.cluster_name,
                     "cluster": {
-                        "server": cluster.endpoint,
-                        "certificate-authority-data": cluster.certificate_authorities[0].data,
+                        "server": cluster["endpoint"],
+                        "certificate-authority-data": cluster["certificateAuthorities"][0]["data"],
                     },
                 }
             ],

@@ -7,11 +7,13 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from sandbox import fault_command, plan_command
-from sandbox.client import Sandbox
 from sandbox.errors import ApplyError, NotFoundError, SandboxError
-from sandbox.report import redis_facts, status_text
+
+if TYPE_CHECKING:
+    from sandbox.client import Sandbox
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -83,6 +85,9 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
 
 
 def _sandbox(arguments: argparse.Namespace) -> Sandbox:
+    # `plan` needs no sandbox, and should not wait for what one needs.
+    from sandbox.client import Sandbox
+
     return Sandbox(arguments.name, die_with_parent=False)
 
 
@@ -121,6 +126,8 @@ def _down(arguments: argparse.Namespace) -> int:
 
 
 def _status(arguments: argparse.Namespace) -> int:
+    from sandbox.report import redis_facts, status_text
+
     sandbox = _sandbox(arguments)
     report = sandbox.status()
     report["redis"] = redis_facts(sandbox, report)

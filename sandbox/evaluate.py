@@ -9,17 +9,15 @@ from typing import Any
 import pulumi
 import yaml
 
-from components.config_errors import NAMESPACE, load_settings
-from components.plan import Plan, derive_plan
+from components.config_errors import NAMESPACE
+from components.decision import decide
+from components.plan import Plan
 from components.settings import Settings
 from sandbox.engine import record
+from sandbox.errors import EvaluationError
 from sandbox.resources import Resource
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
-
-
-class EvaluationError(Exception):
-    """The stack cannot be evaluated; the text says what to change, a line for each fault."""
 
 
 @dataclass(frozen=True)
@@ -44,20 +42,20 @@ def evaluate(stack: str, overrides: Mapping[str, str], directory: Path = PROJECT
         recording = record(directory / "__main__.py", NAMESPACE, stack, config)
     except pulumi.RunError as refusal:
         raise EvaluationError(str(refusal)) from refusal
-    settings = _settings(config)
+    decision = decide(_own(config))
     return Evaluation(
         stack=stack,
-        settings=settings,
-        plan=derive_plan(settings),
+        settings=decision.settings,
+        plan=decision.plan,
         outputs=recording.outputs,
         warnings=tuple(recording.warnings),
         resources=tuple(recording.resources),
     )
 
 
-def _settings(config: Mapping[str, str]) -> Settings:
+def _own(config: Mapping[str, str]) -> dict[str, str]:
     prefix = f"{NAMESPACE}:"
-    return load_settings({key.removeprefix(prefix): value for key, value in config.items() if key.startswith(prefix)})
+    return {key.removeprefix(prefix): value for key, value in config.items() if key.startswith(prefix)}
 
 
 def stack_config(stack: str, overrides: Mapping[str, str], directory: Path = PROJECT_DIR) -> dict[str, str]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from sandbox.client import Sandbox
-
 
 def add_verbs(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(required=True, metavar="FAULT", dest="fault")
@@ -50,6 +48,8 @@ def add_verbs(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from sandbox.client import Sandbox
+
     given: dict[str, Any] = {
         key: value for key, value in vars(arguments).items() if key not in ("command", "fault", "name")
     }

@@ -3,8 +3,12 @@
 import argparse
 import json
 import sys
+from typing import TYPE_CHECKING
 
-from sandbox.evaluate import Evaluation, EvaluationError, evaluate, masked
+from sandbox.errors import EvaluationError
+
+if TYPE_CHECKING:
+    from sandbox.evaluate import Evaluation
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +35,9 @@ def overrides(pairs: list[str]) -> dict[str, str]:
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints the plan; exit status 1 and every fault on stderr when the config is refused."""
+    # Every other command starts without Pulumi.
+    from sandbox.evaluate import evaluate
+
     try:
         evaluation = evaluate(arguments.stack, overrides(arguments.set))
     except EvaluationError as refusal:
@@ -48,8 +55,10 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def as_json(evaluation: Evaluation) -> dict[str, object]:
+def as_json(evaluation: "Evaluation") -> dict[str, object]:
     """The machine form: `plan`, `outputs`, `warnings`, `resources`."""
+    from sandbox.evaluate import masked
+
     return {
         "plan": evaluation.plan.to_json(),
         "outputs": evaluation.outputs,

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sandbox.client import Sandbox
-from sandbox.errors import SandboxError
-from sandbox.evaluate import Evaluation, EvaluationError, evaluate
+from sandbox.errors import EvaluationError, SandboxError
+from sandbox.evaluate import Evaluation, evaluate
 from sandbox.images import repository
 from sandbox.plan_command import overrides
 
