@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 
 from reconciler.actions import Move
-from reconciler.copying import Copier, Peer, TargetFullError
-from reconciler.handover import hand_over
+from reconciler.copying import Copy
+from reconciler.expiring import Expire
 from reconciler.link import Link, LinkError, Network, ReplyError, text
 from reconciler.observe import client_names
 from reconciler.pace import Bound, Progress
+from reconciler.slot_move import Peer, Surroundings, TargetFullError
 from reconciler.slots import count
 from reconciler.topology import Desired
 from reconciler.views import Observed
@@ -99,26 +100,16 @@ class Mover:
         source, target = self._peer(move.source, links), self._peer(move.target, links)
         for peer in (source, target):
             self._nobody_else(peer)
-        others = [
+        others = tuple(
             self._link(view.node_id, links)
             for view in self._views.values()
             if view.is_master and view.node_id not in (move.source, move.target)
-        ]
+        )
+        around = Surroundings(self._network, others, progress, self._stopped, self._log)
         if move.mode == "expire":
-            ends = (source.node_id, source.link), (target.node_id, target.link)
-            hand_over(self._network, *ends, others, move.slots, self._misses, progress, self._stopped)
+            Expire(source, target, around, self._misses).move(move.slots)
         else:
-            Copier(
-                self._network,
-                source,
-                target,
-                others,
-                self._password,
-                self._rate,
-                progress,
-                self._stopped,
-                self._log,
-            ).copy(move.slots)
+            Copy(source, target, around, self._password, self._rate).move(move.slots)
 
     def _nobody_else(self, peer: Peer) -> None:
         """Two runs that start together both saw nobody: here each sees the other, and the lower name goes on."""

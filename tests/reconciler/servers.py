@@ -45,6 +45,10 @@ def eventually(holds: Callable[[], bool], seconds: float = 10) -> None:
         time.sleep(0.05)
 
 
+def value_of(index: int, size_bytes: int) -> bytes:
+    return str(index).ljust(size_bytes, ".").encode()
+
+
 class Server:
     """One redis-server in cluster mode at its own loopback address."""
 
@@ -229,7 +233,7 @@ class Fleet:
     def write(self, count: int, size_bytes: int = 8) -> None:
         with self.client() as client:
             for index in range(count):
-                client.set(f"key:{index}", str(index).ljust(size_bytes, "."))
+                client.set(f"key:{index}", value_of(index, size_bytes))
 
     def read(self, count: int) -> int:
         """How many of the keys `write` wrote are there, with their values."""

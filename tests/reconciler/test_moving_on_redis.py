@@ -1,0 +1,206 @@
+"""Growing, shrinking and changing pools on real redis-servers that serve clients meanwhile."""
+
+from __future__ import annotations
+
+import json
+import random
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from reconciler.slots import count
+from tests.reconciler.load import Load
+from tests.reconciler.servers import Fleet, assert_formed, eventually
+
+pytestmark = pytest.mark.redis
+
+Reconcile = Callable[..., tuple[int, str]]
+KEYS = 3000
+
+
+def run_killed(fleet: Fleet, phase: str, file: Path, times: int, longest_s: float) -> int:
+    """Starts the phase and kills it at random moments; returns the seed."""
+    seed = random.randrange(10**6)
+    moments = random.Random(seed)
+    for _ in range(times):
+        child = fleet.spawn(phase, file, password=next(iter(fleet.servers.values())).password)
+        time.sleep(moments.uniform(0.3, longest_s))
+        child.kill()
+        child.wait()
+    return seed
+
+
+def test_growing_under_load_and_kills_loses_no_key_and_fails_no_request(
+    fleet: Fleet, reconcile: Reconcile, tmp_path: Path
+) -> None:
+    password = secrets.token_urlsafe()
+    fleet.formed(3, password=password)
+    fleet.write(KEYS)
+    fleet.shards(1, first=3, password=password)
+    topology = fleet.topology(4, move={"bytesPerSecond": 200_000})
+    file = tmp_path / "four.json"
+    file.write_text(json.dumps(topology))
+    with Load(fleet, KEYS) as load:
+        seed = run_killed(fleet, "form", file, 4, 2.5)
+        status, output = reconcile("form", topology, password=password)
+        time.sleep(0.5)
+    assert status == 0, output
+    assert password not in output
+    assert_formed(fleet, 4)
+    assert count(fleet.servers["redis-master-3"].me.slots) == 4096
+    assert load.failures == [], f"seed {seed}"
+    assert load.misses == 0, f"seed {seed}"
+    assert load.requests > 100
+    assert fleet.read(KEYS) + 0 == KEYS
+
+
+def test_a_new_pool_takes_over_from_the_old_one_through_the_client_service(fleet: Fleet, reconcile: Reconcile) -> None:
+    fleet.formed(3)
+    fleet.write(KEYS)
+    old = list(fleet.servers)
+    fleet.shards(3, prefix="big")
+    topology = fleet.topology(3, prefix="big", seeds=[fleet.servers["redis-master-1"].ip])
+    with Load(fleet, KEYS) as load:
+        status, output = reconcile("form", topology)
+        time.sleep(0.5)
+    assert status == 0, output
+    assert_formed(fleet, 3, "big")
+    assert load.failures == []
+    assert load.misses == 0
+    assert not any(fleet.servers[pod].me.slots for pod in old)
+    assert sum(int(fleet.servers[f"big-master-{shard}"].call("DBSIZE")) for shard in range(3)) == KEYS
+    for pod in old:
+        fleet.servers[pod].kill()
+        del fleet.servers[pod]
+    eventually(lambda: all(server.call("CLUSTER", "INFO").count(b"state:ok") for server in fleet.servers.values()))
+    eventually(lambda: sum(row.failed for row in fleet.servers["big-master-0"].rows().values()) == 6, 20)
+    status, output = reconcile("repair", topology)
+    assert status == 0, output
+    assert all(len(server.rows()) == 6 for server in fleet.servers.values())
+    assert fleet.read(KEYS) == KEYS
+
+
+def test_release_refuses_what_cannot_fit_and_then_empties_what_goes(
+    fleet: Fleet, reconcile: Reconcile, tmp_path: Path
+) -> None:
+    fleet.formed(4)
+    fleet.write(KEYS)
+    topology = fleet.topology(3)
+    before = {pod: server.me.slots for pod, server in fleet.servers.items()}
+    for pod in fleet.servers:
+        fleet.servers[pod].call("CONFIG", "SET", "maxmemory", "1mb", "maxmemory-policy", "noeviction")
+    status, output = reconcile("release", topology)
+    assert status == 2
+    assert "maxmemory" in output
+    assert {pod: server.me.slots for pod, server in fleet.servers.items()} == before
+    for pod in fleet.servers:
+        fleet.servers[pod].call("CONFIG", "SET", "maxmemory", "200mb")
+    file = tmp_path / "three.json"
+    file.write_text(json.dumps({**topology, "move": {"bytesPerSecond": 200_000}}))
+    with Load(fleet, KEYS) as load:
+        seed = run_killed(fleet, "release", file, 3, 1.5)
+        status, output = reconcile("release", topology)
+    assert status == 0, output
+    assert load.failures == [], f"seed {seed}"
+    assert load.misses == 0, f"seed {seed}"
+    for pod in ("redis-master-3", "redis-replica-3"):
+        assert not fleet.servers[pod].me.slots
+        fleet.servers.pop(pod).kill()
+    assert all(len(server.rows()) == 6 for server in fleet.servers.values())
+    assert_formed(fleet, 3)
+    assert fleet.read(KEYS) == KEYS
+    status, output = reconcile("release", topology)
+    assert status == 0
+    assert "0 actions" in output
+
+
+def test_expire_hands_slots_over_within_the_budget_of_misses(fleet: Fleet, reconcile: Reconcile) -> None:
+    fleet.formed(3)
+    fleet.write(KEYS)
+    fleet.shards(1, first=3)
+    budget = 300
+    topology = fleet.topology(4, move={"mode": "expire", "extraMissesPerSecond": budget})
+    start = time.monotonic()
+    with Load(fleet, KEYS) as load:
+        status, output = reconcile("form", topology)
+        time.sleep(0.5)
+    seconds = time.monotonic() - start
+    assert status == 0, output
+    assert_formed(fleet, 4)
+    assert load.failures == []
+    moved_share = KEYS / 4
+    # Every key that changed owner is gone, once, and never faster than the budget allows.
+    assert seconds > moved_share / budget * 0.8
+    assert 0 < load.misses <= moved_share * 1.3
+    for shard in range(4):
+        master, replica = fleet.servers[f"redis-master-{shard}"], fleet.servers[f"redis-replica-{shard}"]
+        eventually(lambda m=master, r=replica: m.call("DBSIZE") == r.call("DBSIZE"))  # type: ignore[misc]
+
+
+def test_a_target_without_memory_stops_the_move_and_keeps_every_key(fleet: Fleet, reconcile: Reconcile) -> None:
+    fleet.formed(3)
+    owners = [server for server in fleet.servers.values() if server.me.is_master]
+    slot = int(owners[0].call("CLUSTER", "KEYSLOT", "{tag}"))
+    source = next(server for server in owners if server.me.slots >> slot & 1)
+    target = next(server for server in owners if server is not source)
+    for index in range(40):
+        source.call("SET", f"{{tag}}{index}", b"x" * 100_000)
+    target.call("CONFIG", "SET", "maxmemory", str(int(str(target.info("memory")["used_memory"])) + 1_000_000))
+    target.call("CLUSTER", "SETSLOT", slot, "IMPORTING", source.me.node_id)
+    source.call("CLUSTER", "SETSLOT", slot, "MIGRATING", target.me.node_id)
+    status, output = reconcile("repair", fleet.topology(3), "--deadline", "3")
+    assert status == 1
+    assert "no memory left" in output
+    held = [int(server.call("CLUSTER", "COUNTKEYSINSLOT", slot)) for server in (source, target)]
+    assert sum(held) == 40
+    assert source.me.slots >> slot & 1
+    target.call("CONFIG", "SET", "maxmemory", "200mb")
+    status, output = reconcile("repair", fleet.topology(3))
+    assert status == 0, output
+    assert_formed(fleet, 3)
+    assert sum(int(server.call("CLUSTER", "COUNTKEYSINSLOT", slot)) for server in owners) == 40
+
+
+def test_a_source_that_dies_in_the_middle_is_replaced_by_its_replica_and_the_move_goes_on(
+    fleet: Fleet, reconcile: Reconcile, tmp_path: Path
+) -> None:
+    fleet.formed(3)
+    fleet.write(KEYS, 100)
+    fleet.shards(1, first=3)
+    file = tmp_path / "four.json"
+    topology = fleet.topology(4, move={"bytesPerSecond": 60_000})
+    file.write_text(json.dumps(topology))
+    child = fleet.spawn("form", file)
+    eventually(lambda: count(fleet.servers["redis-master-3"].me.slots) > 300, 20)
+    fleet.servers["redis-master-1"].kill()
+    eventually(lambda: bool(fleet.servers["redis-replica-1"].me.slots), 15)
+    fleet.servers["redis-master-1"].start()
+    output, _ = child.communicate(timeout=90)
+    status, again = reconcile("form", {**topology, "move": {}})
+    assert status == 0, output + again
+    assert_formed(fleet, 4)
+    assert fleet.read(KEYS) == KEYS
+
+
+def test_large_keys_and_keys_about_to_expire_travel_as_they_are(fleet: Fleet, reconcile: Reconcile) -> None:
+    fleet.formed(3)
+    fleet.shards(1, first=3)
+    with fleet.client() as client:
+        for index in range(12):
+            client.set(f"large:{index}", bytes([index]) * 8_000_000)
+            client.set(f"soon:{index}", "x", px=300)
+            client.set(f"later:{index}", "x", ex=500)
+    status, output = reconcile("form", fleet.topology(4))
+    assert status == 0, output
+    assert_formed(fleet, 4)
+    with fleet.client() as client:
+        for index in range(12):
+            assert client.get(f"large:{index}") == bytes([index]) * 8_000_000
+            assert client.get(f"soon:{index}") is None
+            ttl = client.ttl(f"later:{index}")
+            assert isinstance(ttl, int)
+            assert 400 < ttl <= 500
+    assert "MiB/s" in output
