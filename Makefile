@@ -28,7 +28,7 @@ check: .venv/tests .venv/sandbox ## format, lint, types, shell lint, tests: what
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy components sandbox reconciler __main__.py
-	shellcheck -s sh -x components/scripts/*.sh .ci/run sandbox/setup.sh
+	shellcheck -s sh -x -P SCRIPTDIR components/scripts/*.sh .ci/run sandbox/setup.sh
 	$(MAKE) test
 
 format: .venv/tests ## format the code

@@ -10,7 +10,7 @@ set -eu
 : "${PORT:?}" "${ALIVE_TIMEOUT_SECONDS:?}"
 . "${0%/*}/lib.sh"
 
-info=$(ask "$ALIVE_TIMEOUT_SECONDS" 127.0.0.1 INFO persistence replication keyspace) || {
+info=$(probe "$ALIVE_TIMEOUT_SECONDS" INFO persistence replication keyspace) || {
   log "not alive: no answer from 127.0.0.1:$PORT within $ALIVE_TIMEOUT_SECONDS s"
   exit 1
 }

@@ -8,7 +8,7 @@ set -eu
 # Shorter than the probe's own time limit, so that the reason is logged.
 ANSWER_SECONDS=4
 
-info=$(ask "$ANSWER_SECONDS" 127.0.0.1 INFO persistence replication) || {
+info=$(probe "$ANSWER_SECONDS" INFO persistence replication) || {
   log "not ready: no answer from 127.0.0.1:$PORT within $ANSWER_SECONDS s"
   exit 1
 }

@@ -97,6 +97,16 @@ class TestOnAServer:
         pod.signal(signal.SIGCONT)
         assert pod.script("alive.sh").returncode == 0
 
+    def test_probes_leave_no_process_behind(self, pod: Pod) -> None:
+        pod.execute("sleep", "1.2")  # what the start left of timeout(1) has ended by then
+        before = pod.execute("ps").stdout
+        for _ in range(3):
+            assert pod.script("alive.sh").returncode == 0
+            assert pod.script("ready.sh").returncode == 0
+        pod.execute("sleep", "1.2")
+        after = pod.execute("ps").stdout
+        assert after.count("\n") == before.count("\n"), after
+
     def test_a_server_that_runs_a_script_for_long_is_alive(self, pod: Pod) -> None:
         with pod.client() as client:
             client.config_set("busy-reply-threshold", 50)
