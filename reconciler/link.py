@@ -78,10 +78,6 @@ class Network(Protocol):
         """Seconds on a clock that never goes back."""
         ...
 
-    def wall_ms(self) -> float:
-        """Milliseconds since the epoch, to compare with the times Redis reports."""
-        ...
-
     def sleep(self, seconds: float) -> None: ...
 
 
@@ -184,9 +180,6 @@ class RealNetwork:
 
     def now(self) -> float:
         return time.monotonic()
-
-    def wall_ms(self) -> float:
-        return time.time() * 1000
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)

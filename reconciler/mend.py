@@ -29,8 +29,8 @@ def dead_owners(picture: Picture) -> Decision:
     waiting: list[str] = []
     for dead, slots in picture.absent_owned.items():
         name = picture.name(dead)
-        if not any(row.suspected or "noaddr" in row.flags for row in picture.rows_about(dead)):
-            waiting.append(f"{name} owns {describe(slots)} and does not answer, but its peers hear it")
+        if not all(row.suspected or "noaddr" in row.flags for row in picture.rows_about(dead)):
+            waiting.append(f"{name} owns {describe(slots)} and does not answer, but its peers do not miss it yet")
             continue
         copies = picture.copies_of(dead)
         step = _promote(picture, dead, copies[0]) if copies else _hand_over(picture, dead, slots)
@@ -64,7 +64,8 @@ def _hand_over(picture: Picture, dead: str, slots: int) -> Action | str:
         is_copy = any(row.master_id == dead for row in picture.rows_about(replica))
         if is_copy and not picture.replaced(replica) and picture.silent_ms(replica) < bound_ms:
             return f"its replica {picture.name(replica)} does not answer either, but may come back with the data"
-    overdue = picture.silent_ms(dead) >= bound_ms
+    # `down` is what a majority of masters agreed on: on the smaller side of a broken network nothing is overdue.
+    overdue = picture.down(dead) and picture.silent_ms(dead) >= bound_ms
     if not picture.replaced(dead) and not overdue:
         return f"it may come back; given up after {bound_ms // 1000} s, when all its keys are expired"
     shard = _shard_of(picture, dead, slots)

@@ -11,6 +11,7 @@ from reconciler.link import (
     Links,
     NameAbsentError,
     NameUnknownError,
+    Reply,
     ReplyError,
     integer,
     text,
@@ -22,7 +23,7 @@ MAX_ROUNDS = 8
 """Rounds of following addresses from table to table; gossip makes tables complete, so two are the rule."""
 
 LOOK_TIMEOUT_S = 3.0
-QUESTIONS = (("CLUSTER", "NODES"), ("CLUSTER", "INFO"), ("INFO",), ("DBSIZE",))
+QUESTIONS = (("CLUSTER", "NODES"), ("CLUSTER", "INFO"), ("INFO",), ("DBSIZE",), ("TIME",))
 
 MOVER_NAME = "reconciler-mover"
 """CLIENT SETNAME of connections that move slots: how one run sees that another is at work (and gone, when killed)."""
@@ -34,6 +35,15 @@ def parse_info(text_: str) -> dict[str, str]:
     return {key: value.strip() for key, _, value in pairs}
 
 
+def _milliseconds(time: Reply | ReplyError) -> float:
+    """The node's own clock, which is what the times in its table are of; TIME gives seconds and microseconds."""
+    if isinstance(time, ReplyError):
+        raise time
+    if not isinstance(time, list) or len(time) != 2:
+        raise ReplyError(f"two numbers were expected of TIME, the node answered {time!r:.80}")
+    return int(text(time[0])) * 1000 + int(text(time[1])) / 1000
+
+
 def client_names(client_list: str) -> frozenset[str]:
     """Names of connections that move slots, out of CLIENT LIST."""
     names = (word[5:] for line in client_list.splitlines() for word in line.split(" ") if word.startswith("name="))
@@ -43,8 +53,8 @@ def client_names(client_list: str) -> frozenset[str]:
 def look_at(links: Links, address: Address, pod: str | None) -> View:
     """One node's view. Raises `LinkError` or `ReplyError` when the node is not (yet) able to answer."""
     link = links.to(address)
-    nodes, state, info, keys = link.pipeline(QUESTIONS, LOOK_TIMEOUT_S)
-    rows = parse_cluster_nodes(text(nodes), links.network.wall_ms())
+    nodes, state, info, keys, time = link.pipeline(QUESTIONS, LOOK_TIMEOUT_S)
+    rows = parse_cluster_nodes(text(nodes), _milliseconds(time))
     facts = parse_info(text(info))
     if facts.get("loading") == "1":
         raise LinkError("the node is loading its data")
@@ -169,6 +179,7 @@ def observe(links: Links, desired: Desired, own_mover: str = "", look_for_movers
         missing=tuple(missing),
         seeds=tuple(seeds),
         unanswered=tuple(sorted(unanswered)),
+        existing_hosts=_existing_hosts(links, list(views.values()), desired),
         own_mover=own_mover,
     )
 
@@ -186,6 +197,24 @@ def _follow(links: Links, views: dict[str, View], tried: set[Address], extra: se
             views.setdefault(view.node_id, view)
         unanswered |= {f"{ip}:{port}" for (ip, port), _, _ in silent}
     return unanswered
+
+
+def _existing_hosts(links: Links, views: list[View], desired: Desired) -> frozenset[str]:
+    """Announced names of members that do not answer and are not of this topology, but that DNS still has (or cannot
+    tell): pods of another pool that are only away for now."""
+    answering = {view.node_id for view in views}
+    hosts = {row.hostname for view in views for row in view.rows if row.node_id not in answering and row.hostname}
+
+    def exists(host: str) -> bool:
+        try:
+            return bool(links.network.resolve(host))
+        except NameAbsentError:
+            return False
+        except NameUnknownError:
+            return True
+
+    others = sorted(hosts - {node.host for node in desired.nodes})
+    return frozenset(host for host, there in zip(others, links.threads.map(exists, others), strict=True) if there)
 
 
 def _with_open_slots(links: Links, views: list[View], look_for_movers: bool) -> list[View]:

@@ -177,7 +177,9 @@ class Picture:
         return not self.observed.missing and any("noaddr" in row.flags for row in self.rows_about(node_id))
 
     def may_be_missing_pod(self, node_id: str) -> bool:
-        """Whether an absent id may belong to a desired pod that does not answer now but may come back with it."""
+        """Whether an absent id may belong to a pod, of this topology or another, that may come back with it."""
+        if any(row.hostname in self.observed.existing_hosts for row in self.rows_about(node_id)):
+            return True
         if not self.observed.missing or self.replaced(node_id):
             return False
         names = {row.hostname for row in self.rows_about(node_id)} - {""}

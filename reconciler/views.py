@@ -116,12 +116,14 @@ class Seed:
 
 @dataclass(frozen=True)
 class Observed:
-    """Everything seen in one look. `unanswered` are addresses of cluster members that did not answer."""
+    """Everything seen in one look. `unanswered` are addresses of cluster members that did not answer;
+    `existing_hosts` the names of those that DNS still has although this topology does not."""
 
     views: tuple[View, ...]
     missing: tuple[Missing, ...] = ()
     seeds: tuple[Seed, ...] = ()
     unanswered: tuple[str, ...] = ()
+    existing_hosts: frozenset[str] = frozenset()
     own_mover: str = ""
 
 

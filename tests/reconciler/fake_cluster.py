@@ -22,9 +22,10 @@ from reconciler.link import (
     Reply,
     ReplyError,
 )
-from reconciler.slots import NO_SLOTS, members, ranges, slot_range
+from reconciler.slots import NO_SLOTS, members, ranges, slot_range, slot_set
 
 PORT = 6379
+EPOCH_S = 1_700_000_000
 READS = {"NODES", "INFO", "COUNTKEYSINSLOT", "GETKEYSINSLOT"}
 
 
@@ -41,6 +42,7 @@ class Known:
     epoch: int
     slots: int = NO_SLOTS
     failed: bool = False
+    heard_s: float = 0.0
 
 
 @dataclass(repr=False)
@@ -76,6 +78,7 @@ class FakeCluster:
         self.kill_at: int | None = None
         self.kill_after = False
         self.precious: set[bytes] = set()
+        self.dropped: list[tuple[float, str]] = []
         self._ids = itertools.count(1)
 
     # The network as the reconciler sees it.
@@ -93,9 +96,6 @@ class FakeCluster:
 
     def now(self) -> float:
         return self.time_s
-
-    def wall_ms(self) -> float:
-        return 1e12 + self.time_s * 1000
 
     def sleep(self, seconds: float) -> None:
         self.time_s += max(seconds, 0.001)
@@ -144,6 +144,8 @@ class FakeCluster:
             for node_id, known in node.table.items():
                 there = self.by_id(node_id)
                 known.failed = there is None or not there.alive
+                if not known.failed:
+                    known.heard_s = self.time_s
         self._elect()
         for node in self.living():
             master = self.by_id(node.master_id)
@@ -171,6 +173,8 @@ class FakeCluster:
         for node_id, known in node.table.items():
             if node_id != claimer and known.slots & slots and known.epoch < epoch:
                 known.slots &= ~slots
+        # A slot that is being imported does not learn its owner by gossip.
+        slots &= ~slot_set(node.importing)
         taken = NO_SLOTS
         for node_id, known in node.table.items():
             taken |= known.slots if node_id != claimer else NO_SLOTS
@@ -235,7 +239,10 @@ class FakeLink:
         for command in commands:
             replies.append(self._one([word.decode() if isinstance(word, bytes) else str(word) for word in command]))
         written = [words for _, words in self._world.writes[before:]]
-        if any(words[0] != "MIGRATE" and (words[1] != "SETSLOT" or self._owner_claims(words)) for words in written):
+        if any(
+            words[0] not in ("MIGRATE", "UNLINK") and (words[1] != "SETSLOT" or self._owner_claims(words))
+            for words in written
+        ):
             # The bus is as fast as clients are: by the next round trip every node has heard.
             self._world.gossip()
             self._world.check()
@@ -251,7 +258,7 @@ class FakeLink:
         if node is None or not node.alive:
             raise LinkError("nothing answers")
         write = not (
-            words[0] in ("INFO", "DBSIZE", "MEMORY", "CLIENT") or (words[0] == "CLUSTER" and words[1] in READS)
+            words[0] in ("INFO", "DBSIZE", "MEMORY", "CLIENT", "TIME") or (words[0] == "CLUSTER" and words[1] in READS)
         )
         if write and world.kill_at is not None and len(world.writes) == world.kill_at and not world.kill_after:
             raise Killed
@@ -283,6 +290,14 @@ def answer(world: FakeCluster, node: Node, words: list[str]) -> Reply:
             size = 100 * len(node.all_keys())
             link = f"master_link_status:{'up' if node.linked else 'down'}\r\n" if node.master_id else ""
             return f"{link}used_memory:{size}\r\nused_memory_dataset:{size}\r\nmaxmemory:{node.max_bytes}\r\n".encode()
+        case ["TIME"]:
+            now: list[Reply] = [str(int(EPOCH_S + world.time_s)).encode(), b"0"]
+            return now
+        case ["UNLINK", key]:
+            world.dropped.append((world.time_s, key))
+            for held in node.keys.values():
+                held.discard(key.encode())
+            return 1
         case ["DBSIZE"]:
             return len(node.all_keys())
         case ["CLIENT", "LIST"]:
@@ -305,12 +320,20 @@ def answer(world: FakeCluster, node: Node, words: list[str]) -> Reply:
 
 def _nodes(world: FakeCluster, node: Node) -> str:
     def line(
-        node_id: str, ip: str, flags: str, master: str | None, epoch: int, link: str, slots: int, more: str
+        node_id: str,
+        ip: str,
+        flags: str,
+        master: str | None,
+        epoch: int,
+        link: str,
+        slots: int,
+        more: str,
+        heard_s: float = 0,
     ) -> str:
         there = world.by_id(node_id)
         hostname = there.hostname if there else ""
         spans = " ".join(f"{a}-{b}" for a, b in ranges(slots))
-        heard = 0 if node_id == node.node_id else 1 if "fail" in flags else int(world.wall_ms())
+        heard = 0 if node_id == node.node_id else int((EPOCH_S + heard_s) * 1000)
         return f"{node_id} {ip}:{PORT}@16379,{hostname} {flags} {master or '-'} 0 {heard} {epoch} {link} {spans} {more}"
 
     marks = [f"[{slot}->-{other}]" for slot, other in node.migrating.items()]
@@ -333,7 +356,7 @@ def _nodes(world: FakeCluster, node: Node) -> str:
         there = world.by_id(node_id)
         reached = there is not None and there.alive and there.ip == known.ip
         link = "connected" if reached else "disconnected"
-        lines.append(line(node_id, known.ip, flags, known.master_id, known.epoch, link, known.slots, ""))
+        lines.append(line(node_id, known.ip, flags, known.master_id, known.epoch, link, known.slots, "", known.heard_s))
     return "\n".join(lines)
 
 

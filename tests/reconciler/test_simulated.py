@@ -202,6 +202,58 @@ def test_half_moved_slots_are_finished_without_losing_a_key(data: st.DataObject)
     assert_formed(world, desired)
 
 
+def test_expire_drops_no_more_keys_per_second_than_the_budget_allows() -> None:
+    world, _ = formed(3, 1)
+    world.precious = set()
+    budget = 4
+    desired = topology(4, 1, move={"mode": "expire", "extraMissesPerSecond": budget})
+    for node in world.living():
+        for slot in members(node.slots & ~take(node.slots, node.slots.bit_count() - 20)):
+            node.keys[slot] = {f"{slot}:{index}".encode() for index in range(2)}
+    start_all(world, desired)
+    start = world.time_s
+    outcome, lines = run(world, "form", desired, 600)
+    assert outcome is Outcome.DONE, lines
+    assert_formed(world, desired)
+    assert len(world.dropped) == 3 * 20 * 2
+    for when, _ in world.dropped:
+        so_far = sum(1 for earlier, _ in world.dropped if earlier <= when)
+        assert so_far <= budget * (when - start) + 3 * 16
+
+
+def test_a_pod_of_another_pool_that_is_only_away_is_not_forgotten() -> None:
+    world, old = formed(3, 1)
+    world.names["redis.clients.test"] = node_of(world, "redis-master-0").ip
+    new = topology(3, 1, "big", seeds=["redis.clients.test"])
+    start_all(world, new)
+    run_killed(world, "form", new, [])
+    away = node_of(world, "big-replica-0-1")
+    away.alive = False
+    world.sleep(30)
+    outcome, lines = run(world, "repair", old)
+    assert outcome is Outcome.DONE, lines
+    assert all(away.node_id in node.table for node in world.living())
+    del world.names[away.hostname]
+    run(world, "repair", old)
+    assert not any(away.node_id in node.table for node in world.living())
+
+
+def test_slots_of_a_lost_shard_are_given_up_only_when_everything_in_it_has_expired() -> None:
+    world, desired = formed(3, 1)
+    world.precious = set()
+    for pod in ("redis-master-1", "redis-replica-0-1"):
+        node_of(world, pod).alive = False
+    world.start("redis-replica-0-1", node_of(world, "redis-replica-0-1").ip)
+    world.names["redis-replica-0-1.test"] = node_of(world, "redis-replica-0-1").ip
+    outcome, lines = run(world, "repair", desired, 60)
+    assert outcome is Outcome.NOT_IN_TIME
+    assert not node_of(world, "redis-replica-0-1").slots
+    world.sleep(desired.move.ttl_seconds)
+    outcome, lines = run(world, "repair", desired, 60)
+    assert outcome is Outcome.DONE, lines
+    assert node_of(world, "redis-replica-0-1").slots
+
+
 def test_a_dns_failure_is_no_proof_that_there_is_no_cluster() -> None:
     world, desired = FakeCluster(), topology(3, 0, seeds=["redis.clients.test"])
     start_all(world, desired)
