@@ -95,6 +95,7 @@ class _Reader:
         self._problems = problems
         self._where = where
         self._values: dict[str, Any] = {}
+        self._is_object = isinstance(value, dict)
         if not isinstance(value, dict):
             problems.append(f"{where or 'the file'}: {_show(value)} is given, an object is needed")
             return
@@ -109,7 +110,7 @@ class _Reader:
         return f"{self._where}.{key}" if self._where else key
 
     def _missing(self, key: str, kind: str) -> None:
-        if self._values:
+        if self._is_object:
             self._problems.append(f"{self._path(key)}: missing; {kind} is needed")
 
     def _wrong(self, key: str, kind: str) -> None:

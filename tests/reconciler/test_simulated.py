@@ -254,6 +254,20 @@ def test_slots_of_a_lost_shard_are_given_up_only_when_everything_in_it_has_expir
     assert node_of(world, "redis-replica-0-1").slots
 
 
+def test_a_shard_whose_pods_all_copy_others_gets_a_master_again() -> None:
+    world, desired = formed(4, 1)
+    # As after a shrink under cluster-allow-replica-migration: the emptied pair follows another master, then comes back.
+    smaller = topology(3, 1)
+    run_killed(world, "release", smaller, [])
+    world.check()
+    for pod in ("redis-master-3", "redis-replica-0-3"):
+        node = node_of(world, pod)
+        node.master_id, node.keys, node.slots = node_of(world, "redis-master-0").node_id, {}, NO_SLOTS
+    world.sleep(100)
+    run_killed(world, "form", desired, [])
+    assert_formed(world, desired)
+
+
 def test_a_dns_failure_is_no_proof_that_there_is_no_cluster() -> None:
     world, desired = FakeCluster(), topology(3, 0, seeds=["redis.clients.test"])
     start_all(world, desired)
