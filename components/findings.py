@@ -30,9 +30,15 @@ class Finding:
         return f"{self.what}; {self.change} [{self.code}]"
 
 
-def derive_findings(settings: Settings, figures: Figures, cheaper: Step | None) -> tuple[Finding, ...]:
-    """Every finding of a stack, the ones about losing data or requests first; `cheaper` is a larger stack for less."""
+def derive_findings(
+    settings: Settings, figures: Figures, cheaper: Step | None, everywhere: Step | None
+) -> tuple[Finding, ...]:
+    """Every finding of a stack, the ones about losing data or requests first.
+
+    `cheaper` is a larger stack for less money, `everywhere` the stack with a copy of every shard in every zone.
+    """
     found = [finding for rule in _RULES for finding in rule(settings, figures)]
+    found += _cross_zone(figures, everywhere)
     if cheaper is not None and figures.money is not None and cheaper.infrastructure_usd is not None:
         found.append(
             Finding(
@@ -227,17 +233,23 @@ def _purchase(settings: Settings, figures: Figures) -> Iterator[Finding]:
         )
 
 
-def _money(settings: Settings, figures: Figures) -> Iterator[Finding]:
+def _cross_zone(figures: Figures, everywhere: Step | None) -> Iterator[Finding]:
     money = figures.money
     if money is None or money.cross_zone_to_nodes_ratio <= 1:
         return
-    spread, *others = money.cross_zone
-    best = min(others, key=lambda cost: cost.total_usd)
+    spread, local, *_ = money.cross_zone
+    change = f"clients that read from a copy in their own zone bring it to {local.total_usd:,.0f} USD"
+    if everywhere is not None and everywhere.infrastructure_usd is not None:
+        more = everywhere.infrastructure_usd - money.infrastructure_usd
+        change += (
+            f", with replicasPerMaster: {everywhere.pods // everywhere.masters - 1} to "
+            f"{money.cross_zone[-1].total_usd:,.0f} (and {more:,.0f} more for nodes and volumes)"
+        )
     yield Finding(
         "cross-zone-traffic-dominates",
         f"traffic between zones costs {spread.total_usd:,.0f} USD a month at this rate all day, "
         f"{money.cross_zone_to_nodes_ratio:.0f} times the nodes",
-        f"clients that read from their own zone ({best.clients}) bring it to {best.total_usd:,.0f} USD",
+        change,
     )
 
 
@@ -259,5 +271,4 @@ _RULES: tuple[Rule, ...] = (
     _network,
     _size_class,
     _purchase,
-    _money,
 )

@@ -28,6 +28,7 @@ GP3_INCLUDED_IOPS = 3000
 GP3_INCLUDED_MIB_PER_SECOND = 125
 CONTROL_PLANE_USD_PER_HOUR = 0.10
 """EKS, standard support (cloudburn.io, 2026-03). The whole fee is counted, though others may share the cluster."""
+EVERY_ZONE = "copy in every zone"
 CROSS_ZONE_USD_PER_GB = 0.02
 """0.01 out and 0.01 in, per 10**9 bytes, every region (duckbillgroup.com, a measured bill)."""
 
@@ -125,5 +126,5 @@ def cross_zone_costs(workload: Workload, replicas: int, zones: int) -> tuple[Cro
     if zones > 1:
         options.append(cost("zone-local reads", without_copy, replicas))
     if without_copy:
-        options.append(cost("copy in every zone", 0.0, zones - 1))
+        options.append(cost(EVERY_ZONE, 0.0, zones - 1))
     return tuple(options)

@@ -11,7 +11,7 @@ from components.findings import Finding, derive_findings
 from components.names import pool_name
 from components.pod_sizes import PodSize, compare_pod_sizes
 from components.refusal import Refused
-from components.right_sizing import Step, cheaper_with_more, scale_out
+from components.right_sizing import Step, cheaper_with_more, copy_in_every_zone, scale_out
 from components.settings import Settings
 from components.sizing import Sizing
 from components.tuning import Tuning
@@ -33,6 +33,8 @@ class Plan(Figures):
     """How long a StatefulSet may take to roll all its pods, one after the other."""
     pod_sizes: tuple[PodSize, ...]
     scale_out: tuple[Step, ...]
+    copy_in_every_zone: Step | None
+    """What reading from the own zone alone takes; None where the stack has it."""
     findings: tuple[Finding, ...]
 
     @property
@@ -52,13 +54,15 @@ def derive_plan(settings: Settings) -> Plan:
         figures = derive_figures(settings)
     except Refused as refusal:
         raise PlanRefused(refusal.messages) from None
+    everywhere = copy_in_every_zone(settings, figures)
     return Plan(
         **{field.name: getattr(figures, field.name) for field in fields(figures)},
         pool=pool_name(settings),
         rollout_timeout_seconds=_rollout_timeout_seconds(figures.sizing, figures.tuning),
         pod_sizes=compare_pod_sizes(settings, figures),
         scale_out=scale_out(settings),
-        findings=derive_findings(settings, figures, cheaper_with_more(settings, figures)),
+        copy_in_every_zone=everywhere,
+        findings=derive_findings(settings, figures, cheaper_with_more(settings, figures), everywhere),
     )
 
 

@@ -33,7 +33,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The stack with another number of masters of the same size. Without nodes of our own it has no price."""
+    """The stack with another number of masters or replicas. Without nodes of our own it has no price."""
 
     masters: int
     pods: int
@@ -93,6 +93,14 @@ def scale_out(settings: Settings) -> tuple[Step, ...]:
     """The stack as it is, half as large again, and twice as large."""
     masters = derive_sizing(settings).masters
     return tuple(_step(settings, ceil(masters * factor)) for factor in SCALE_OUT_FACTORS)
+
+
+def copy_in_every_zone(settings: Settings, figures: Figures) -> Step | None:
+    """The stack with a replica in each zone beside the master's; None where it has that many, or no nodes of ours."""
+    if figures.nodes is None or settings.replicas_per_master >= len(figures.nodes.zones) - 1:
+        return None
+    replicas = len(figures.nodes.zones) - 1
+    return _step(settings.model_copy(update={"replicas_per_master": replicas}), figures.sizing.masters)
 
 
 def cheaper_with_more(settings: Settings, figures: Figures) -> Step | None:

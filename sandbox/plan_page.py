@@ -50,11 +50,11 @@ class Page:
         self._console.print(Padding(table, (0, 0, 0, 2)))
 
     def table(self, table: Table) -> None:
-        """Left-aligned labels, right-aligned figures; the emphasised column stands out in colour."""
+        """Left-aligned labels, right-aligned figures; the emphasised column is marked and stands out in colour."""
         drawn = DrawnTable(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
         for index, title in enumerate(table.header):
             drawn.add_column(
-                title,
+                f"{title} <" if index == table.emphasised else title,
                 justify="left" if index == 0 else "right",
                 style="bold" if index == table.emphasised else "",
                 overflow="fold",

@@ -49,7 +49,7 @@ def pod_sizes(plan: Plan) -> Table:
     sizes = plan.pod_sizes
     rows = _POD_SIZE_ROWS + (_NODE_ROWS if plan.nodes else ())
     return Table(
-        ("", *(f"{format_size(size.pod_memory_bytes)}{' <' if size.is_chosen else ''}" for size in sizes)),
+        ("", *(format_size(size.pod_memory_bytes) for size in sizes)),
         tuple((label, *map(show, sizes)) for label, show in rows),
         next((index for index, size in enumerate(sizes, 1) if size.is_chosen), None),
     )

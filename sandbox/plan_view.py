@@ -165,7 +165,11 @@ def _money(page: Page, plan: Plan, storage: Storage) -> None:
     page.line(f"the volumes hold nodes.conf alone; with storage.size: 1GB they cost {usd(smallest)}")
     page.gap()
     page.table(tables.cross_zone(money))
-    page.line("at the configured rate all day: a fifth of it costs a fifth; a hit moves an image out, a miss one in")
+    everywhere = plan.copy_in_every_zone
+    if everywhere and everywhere.infrastructure_usd is not None:
+        more = everywhere.infrastructure_usd - money.infrastructure_usd
+        page.line(f"a copy in every zone: {everywhere.pods} pods, and {usd(more)} more for nodes and volumes")
+    page.line("at the configured rate all day, a fifth of it costs a fifth; hits move images out, misses in")
     page.gap()
     page.table(tables.elasticache(plan))
     page.line("ElastiCache: replication and its side of client traffic free, as far as known (unverified)")
