@@ -9,9 +9,9 @@ from typing import Any
 import pulumi
 import yaml
 
-from components.config_errors import NAMESPACE
-from components.decision import decide
-from components.plan import Plan
+from components.config_errors import NAMESPACE, ConfigErrors
+from components.decision import Decision, decide
+from components.plan import Plan, PlanRefused
 from components.settings import Settings
 from sandbox.engine import record
 from sandbox.errors import EvaluationError
@@ -56,6 +56,14 @@ def evaluate(stack: str, overrides: Mapping[str, str], directory: Path = PROJECT
 def _own(config: Mapping[str, str]) -> dict[str, str]:
     prefix = f"{NAMESPACE}:"
     return {key.removeprefix(prefix): value for key, value in config.items() if key.startswith(prefix)}
+
+
+def decide_stack(stack: str, overrides: Mapping[str, str], directory: Path = PROJECT_DIR) -> Decision:
+    """Settings and plan of a stack alone, without its resources. Raises EvaluationError."""
+    try:
+        return decide(_own(stack_config(stack, overrides, directory)))
+    except (ConfigErrors, PlanRefused) as refusal:
+        raise EvaluationError("\n".join(refusal.messages)) from None
 
 
 def stack_config(stack: str, overrides: Mapping[str, str], directory: Path = PROJECT_DIR) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandbox.errors import EvaluationError
@@ -22,7 +23,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="change one config value for this evaluation, as `pulumi config set` would (podMemory=128GB, "
         "workload.hitRate=0.9); repeatable",
     )
-    parser.add_argument("--json", action="store_true", help="plan, outputs, warnings and resources as one JSON object")
+    forms = parser.add_mutually_exclusive_group()
+    forms.add_argument("--json", action="store_true", help="plan, outputs, warnings and resources as one JSON object")
+    forms.add_argument(
+        "--compare", metavar="SIZE,SIZE", help="what differs between pod sizes, such as 64GB,128GB, one column each"
+    )
+    forms.add_argument("--html", metavar="FILE", type=Path, help="write one self-contained page with charts")
+    parser.add_argument(
+        "--measured-memory", metavar="SIZE", help="memory in use as measured (500GB): shows the plan that would do"
+    )
+    parser.add_argument(
+        "--measured-hit-rate",
+        metavar="SHARE",
+        type=float,
+        help="hit rate as measured (0.9): shows the plan that would do",
+    )
 
 
 def overrides(pairs: list[str]) -> dict[str, str]:
@@ -34,25 +49,66 @@ def overrides(pairs: list[str]) -> dict[str, str]:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prints the plan; exit status 1 and every fault on stderr when the config is refused."""
+    """Prints the plan. Raises EvaluationError with every fault when the config is refused."""
     # Every other command starts without Pulumi.
     from sandbox.evaluate import evaluate
 
-    try:
-        evaluation = evaluate(arguments.stack, overrides(arguments.set))
-    except EvaluationError as refusal:
-        print(f"error: {refusal}", file=sys.stderr)
-        return 1
+    changes = overrides(arguments.set)
+    if arguments.compare:
+        print(_comparison(arguments.stack, changes, arguments.compare.split(",")))
+        return 0
+    evaluation = evaluate(arguments.stack, changes)
     if arguments.json:
         json.dump(as_json(evaluation), sys.stdout, indent=2)
         print()
+    elif arguments.html:
+        _write_report(evaluation, arguments.html)
     else:
-        from sandbox.plan_view import render_resources, render_text
-
-        color = sys.stdout.isatty()
-        print(render_text(evaluation.plan, evaluation.settings, stack=evaluation.stack, color=color))
-        print(render_resources(evaluation.resources, color=color))
+        print(_text(evaluation, arguments.measured_memory, arguments.measured_hit_rate))
     return 0
+
+
+def _comparison(stack: str, changes: dict[str, str], sizes: list[str]) -> str:
+    from sandbox.evaluate import decide_stack
+    from sandbox.plan_compare import render_compare
+
+    if len(sizes) < 2:
+        raise EvaluationError(f"--compare takes two pod sizes or more, such as 64GB,128GB; given {','.join(sizes)}")
+    plans = [decide_stack(stack, changes | {"podMemory": size.strip()}).plan for size in sizes]
+    return render_compare(plans, color=sys.stdout.isatty())
+
+
+def _write_report(evaluation: "Evaluation", path: Path) -> None:
+    from sandbox.report_html import render_html
+
+    try:
+        path.write_text(render_html(evaluation.plan, evaluation.settings, stack=evaluation.stack))
+    except OSError as error:
+        raise EvaluationError(f"--html {path}: {error.strerror}; name a file in a folder that is there") from None
+    print(f"wrote {path}")
+
+
+def _text(evaluation: "Evaluation", memory: str | None, hit_rate: float | None) -> str:
+    from sandbox.plan_view import render_resources, render_text
+
+    color = sys.stdout.isatty()
+    parts = [render_text(evaluation.plan, evaluation.settings, stack=evaluation.stack, color=color)]
+    if memory is not None or hit_rate is not None:
+        parts.append(_right_size(evaluation, memory, hit_rate, color))
+    return "\n".join([*parts, render_resources(evaluation.resources, color=color)])
+
+
+def _right_size(evaluation: "Evaluation", memory: str | None, hit_rate: float | None, color: bool) -> str:
+    from components.right_sizing import Measured, right_size
+    from components.units import parse_size
+    from sandbox.plan_view import render_right_size
+
+    try:
+        measured = Measured(memory_bytes=None if memory is None else parse_size(memory), hit_rate=hit_rate)
+        found = right_size(evaluation.settings, measured)
+    except ValueError as error:
+        raise EvaluationError(f"--measured-memory {memory}, --measured-hit-rate {hit_rate}: {error}") from None
+    return render_right_size(found, color=color)
 
 
 def as_json(evaluation: "Evaluation") -> dict[str, object]:
