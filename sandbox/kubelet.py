@@ -23,6 +23,7 @@ from sandbox.volumes import VolumeStore
 
 CLUSTER_DOMAIN = "cluster.local"
 _RETRY_S = 1.0
+_ADDRESS_TIMEOUT_S = 20.0
 _BACKOFF_FIRST_S = 10.0
 _BACKOFF_MAX_S = 300.0
 _BACKOFF_FORGOTTEN_S = 600.0
@@ -133,7 +134,9 @@ class PodWorker:
     async def _live(self) -> None:
         pod = self._pod
         PodWorker._numbers += 1
-        pod.network = PodNetwork(PodWorker._numbers, self._node.addresses.take(f"{pod.namespace}/{pod.name}"))
+        owner = f"{pod.namespace}/{pod.name}"
+        await self._cluster.until(lambda: not self._node.addresses.is_waiting(owner), _ADDRESS_TIMEOUT_S)
+        pod.network = PodNetwork(PodWorker._numbers, self._node.addresses.take(owner))
         pod.network.create()
         self._node.on_network_change()
         await self._prepare_volumes()

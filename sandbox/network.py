@@ -70,7 +70,12 @@ class AddressPool:
             raise InvalidError(f"{address} is not in {POD_RANGE}")
         self._reserved[owner] = address
 
+    def is_waiting(self, owner: str) -> bool:
+        """Whether the address reserved for `owner` is still somebody else's."""
+        return self._reserved.get(owner) in self._used
+
     def take(self, owner: str) -> str:
+        """The reserved address if it is free, else the next in turn."""
         reserved = self._reserved.pop(owner, None)
         if reserved is not None and reserved not in self._used:
             self._used.add(reserved)

@@ -76,6 +76,7 @@ def _pod(cluster: Cluster, pod: Pod) -> dict[str, Any]:
     return {
         "name": pod.name,
         "namespace": pod.namespace,
+        "uid": pod.uid,
         "labels": pod.labels,
         "owner": {"kind": pod.owner[0], "name": pod.owner[2]},
         "image": pod.main_statuses[0].spec.image,

@@ -111,8 +111,19 @@ class Service(KubernetesObject):
         return self
 
 
+class StorageRequest(Manifest):
+    storage: str | int
+
+    @field_validator("storage")
+    @classmethod
+    def _is_quantity(cls, value: str | int) -> str | int:
+        if quantity.to_bytes(value) <= 0:
+            raise ValueError("a size above 0 is needed")
+        return value
+
+
 class ClaimResources(Manifest):
-    requests: dict[Literal["storage"], str | int] = Field(min_length=1)
+    requests: StorageRequest
     limits: Annotated[Any, NotEnforced(_STORAGE)] = None
 
 
@@ -125,7 +136,7 @@ class ClaimSpec(Manifest):
 
     @property
     def size_bytes(self) -> int:
-        return quantity.to_bytes(self.resources.requests["storage"])
+        return quantity.to_bytes(self.resources.requests.storage)
 
 
 class ClaimTemplate(Manifest):

@@ -47,13 +47,18 @@ def test_a_container_runs_as_its_user_without_rights_on_a_read_only_root(sandbox
     security = {"readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
     spec = pod_spec(
         container(
-            SLEEP, securityContext=security, volumeMounts=[{"name": "scratch", "mountPath": "/scratch"}, {"name": "d", "mountPath": "/d"}]
+            SLEEP,
+            securityContext=security,
+            volumeMounts=[{"name": "scratch", "mountPath": "/scratch"}, {"name": "d", "mountPath": "/d"}],
         ),
         securityContext={"runAsUser": 1234, "runAsGroup": 1235, "fsGroup": 1236, "runAsNonRoot": True},
         volumes=[{"name": "scratch", "emptyDir": {}}],
     )
     sandbox.apply([stateful_set("user", spec, volumeClaimTemplates=[claim_template("d", "1Mi")])])
-    script = "id -u; id -g; id -G; touch /scratch/x /d/y && stat -c %g /scratch/x /d/y; touch /bin/x; grep CapEff /proc/self/status"
+    script = (
+        "id -u; id -g; id -G; touch /scratch/x /d/y && stat -c %g /scratch/x /d/y; touch /bin/x; "
+        "grep CapEff /proc/self/status"
+    )
     done = sandbox.exec("user-0", ["sh", "-c", script])
     assert done.stdout.split() == ["1234", "1235", "1235", "1236", "1236", "1236", "CapEff:", "0000000000000000"]
     assert "Read-only file system" in done.stderr
@@ -68,9 +73,9 @@ def test_process_1_is_the_containers_own_and_sees_nobody_else(sandbox: Sandbox) 
 
 
 def test_exec_passes_on_input_output_and_exit_status(sandbox: Sandbox) -> None:
-    sandbox.apply([stateful_set("exec", pod_spec(container(SLEEP, workingDir="/tmp")))])  # noqa: S108
+    sandbox.apply([stateful_set("exec", pod_spec(container(SLEEP, workingDir="/run")))])
     done = sandbox.exec("exec-0", ["sh", "-c", "pwd; cat; echo problem >&2; exit 7"], stdin=b"given")
-    assert (done.exit, done.stdout, done.stderr) == (7, "/tmp\ngiven", "problem\n")  # noqa: S108
+    assert (done.exit, done.stdout, done.stderr) == (7, "/run\ngiven", "problem\n")
     assert sandbox.exec("exec-0", ["no-such-program"]).exit == 127
 
 
@@ -102,7 +107,17 @@ def test_config_maps_and_secrets_are_files_with_the_kubelets_modes(sandbox: Sand
         "ls one; stat -L -c '%a %g' conf/a.sh keys/password; grep app= info/labels; touch conf/new"
     )
     done = sandbox.exec("files-0", ["sh", "-c", script])
-    assert done.stdout.split("\n")[-9:] == ["hi", " 00 01 02", "2", "pass", "deep", "555 2000", "440 2000", 'app="files"', ""]
+    assert done.stdout.split("\n")[-9:] == [
+        "hi",
+        " 00 01 02",
+        "2",
+        "pass",
+        "deep",
+        "555 2000",
+        "440 2000",
+        'app="files"',
+        "",
+    ]
     assert "Read-only file system" in done.stderr
 
 
@@ -122,7 +137,9 @@ def test_a_failed_container_restarts_at_once_and_then_backs_off_with_the_same_ip
     assert pod["restarts"] == 1
     assert pod["lastTermination"] == {"exitCode": 3, "reason": "Error"}
     assert sandbox.logs("crash-0", previous=True) == "run\n"
-    backoffs = [message for _, subject, reason, message in sandbox.events() if reason == "BackOff" and "crash" in subject]
+    backoffs = [
+        message for _, subject, reason, message in sandbox.events() if reason == "BackOff" and "crash" in subject
+    ]
     assert backoffs == ["back-off 10s restarting failed container main"]
 
 
@@ -132,6 +149,7 @@ def test_a_killed_process_comes_back_in_place_with_its_volumes(sandbox: Sandbox)
         volumes=[{"name": "s", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}],
     )
     sandbox.apply([stateful_set("again", spec)])
+
     def starts() -> int:
         return len(sandbox.exec("again-0", ["cat", "/s/starts"]).stdout.splitlines())
 
@@ -165,15 +183,15 @@ def test_init_containers_run_one_after_the_other_before_the_pod(sandbox: Sandbox
 
 
 def test_readiness_follows_the_probe_both_ways_and_needs_its_thresholds(sandbox: Sandbox) -> None:
-    probe = {"exec": {"command": ["test", "-e", "/tmp/ready"]}, "periodSeconds": 1, "failureThreshold": 2}
+    probe = {"exec": {"command": ["test", "-e", "/run/ready"]}, "periodSeconds": 1, "failureThreshold": 2}
     spec = pod_spec(container(SLEEP, readinessProbe=probe))
     sandbox.apply([stateful_set("ready", spec, annotations={"pulumi.com/skipAwait": "true"})])
     eventually(lambda: sandbox.pods()["ready-0"]["state"] == "Running", 5, "running")
     assert not sandbox.pods()["ready-0"]["ready"]
-    sandbox.exec("ready-0", ["touch", "/tmp/ready"]).check()  # noqa: S108
+    sandbox.exec("ready-0", ["touch", "/run/ready"]).check()
     eventually(lambda: sandbox.pods()["ready-0"]["ready"], 3, "ready once the probe passes")
     removed = time.monotonic()
-    sandbox.exec("ready-0", ["rm", "/tmp/ready"]).check()  # noqa: S108
+    sandbox.exec("ready-0", ["rm", "/run/ready"]).check()
     eventually(lambda: not sandbox.pods()["ready-0"]["ready"], 5, "unready once it fails twice")
     # Two failures are a period apart, so one alone cannot have been enough.
     assert time.monotonic() - removed >= 1
@@ -183,14 +201,22 @@ def test_readiness_follows_the_probe_both_ways_and_needs_its_thresholds(sandbox:
 def test_a_failing_liveness_probe_restarts_the_container_after_its_startup_probe_passed(sandbox: Sandbox) -> None:
     spec = pod_spec(
         container(
-            f"rm -f /tmp/*; (sleep 1; touch /tmp/started) & {SLEEP}",
-            startupProbe={"exec": {"command": ["test", "-e", "/tmp/started"]}, "periodSeconds": 1, "failureThreshold": 9},
-            livenessProbe={"exec": {"command": ["test", "!", "-e", "/tmp/sick"]}, "periodSeconds": 1, "failureThreshold": 1},
+            f"rm -f /run/*; (sleep 1; touch /run/started) & {SLEEP}",
+            startupProbe={
+                "exec": {"command": ["test", "-e", "/run/started"]},
+                "periodSeconds": 1,
+                "failureThreshold": 9,
+            },
+            livenessProbe={
+                "exec": {"command": ["test", "!", "-e", "/run/sick"]},
+                "periodSeconds": 1,
+                "failureThreshold": 1,
+            },
         )
     )
     sandbox.apply([stateful_set("live", spec)])
     assert sandbox.pods()["live-0"]["restarts"] == 0
-    sandbox.exec("live-0", ["touch", "/tmp/sick"]).check()  # noqa: S108
+    sandbox.exec("live-0", ["touch", "/run/sick"]).check()
     eventually(lambda: sandbox.pods()["live-0"]["restarts"] == 1, 5, "restarted")
     reasons = [reason for _, subject, reason, _ in sandbox.events() if subject == "Pod default/live-0"]
     assert "Killing" in reasons
