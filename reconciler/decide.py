@@ -37,6 +37,7 @@ FORM: tuple[Rule, ...] = (
 
 REPAIR: tuple[Rule, ...] = (
     join.one_cluster_at_most,
+    mend.missing_pods,
     mend.nothing_formed,
     join.meet,
     mend.dead_owners,

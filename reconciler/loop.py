@@ -56,7 +56,7 @@ class Run:
         self._deadline_s = deadline_s
         self._password = password
         self._sources_at_once = sources_at_once
-        self._last_said: tuple[str, float] = ("", 0.0)
+        self._said: dict[str, float] = {}
 
     def run(self) -> Outcome:
         try:
@@ -118,10 +118,10 @@ class Run:
 
     def _say(self, what: str) -> None:
         """Log what is so; the same text again only every few seconds."""
-        said, when = self._last_said
-        if what != said or self._network.now() - when >= REPEAT_LOG_S:
+        now = self._network.now()
+        if now - self._said.get(what, -REPEAT_LOG_S) >= REPEAT_LOG_S:
             self._log(f"{self._phase}: {what}")
-            self._last_said = (what, self._network.now())
+            self._said[what] = now
 
     def _too_late(self, decision: Decision, failures: list[str]) -> Outcome:
         self._log(f"{self._phase}: not finished within {self._deadline_s:g} s. Left to do:")

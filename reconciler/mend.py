@@ -16,7 +16,16 @@ FAILOVER_EXTRA_MS = 5_000
 def nothing_formed(picture: Picture) -> Decision:
     if picture.formed_before:
         return Decision()
+    if picture.observed.missing:
+        return Decision(waiting=("no node that answers owns a slot",), finished=True)
     return Decision(notes=("no node owns a slot: the cluster is not formed yet, that is for form",), finished=True)
+
+
+def missing_pods(picture: Picture) -> Decision:
+    """Said, not waited for: a pod that is away is Kubernetes' to bring back."""
+    return Decision(
+        notes=tuple(f"{missing.pod} does not answer: {missing.reason}" for missing in picture.observed.missing)
+    )
 
 
 def dead_owners(picture: Picture) -> Decision:

@@ -59,17 +59,21 @@ class Server:
         options: Sequence[str] = (),
         password: str | None = None,
         nodes_conf: bytes = b"",
+        ca_file: Path | None = None,
     ) -> None:
         self.ip = ip
         self.port = port
         self.options = list(options)
         self.password = password
+        self.ca_file = ca_file
         self.process: subprocess.Popen[bytes] | None = None
         self.start(nodes_conf)
 
     @property
     def client(self) -> redis.Redis:
-        return redis.Redis(self.ip, self.port, password=self.password, socket_timeout=10, protocol=2)
+        tls: dict[str, Any] = {"ssl": True, "ssl_ca_certs": self.ca_file, "ssl_check_hostname": False}
+        more = tls if self.ca_file else {}
+        return redis.Redis(self.ip, self.port, password=self.password, socket_timeout=10, protocol=2, **more)
 
     def start(self, nodes_conf: bytes = b"") -> None:
         arguments = ["--bind", self.ip, "--port", str(self.port), "--save", "", "--appendonly", "no"]
@@ -171,8 +175,8 @@ class Fleet:
         self.children: list[subprocess.Popen[str]] = []
         self._next = 0
 
-    def add(self, pod: str, *options: str, password: str | None = None) -> Server:
-        server = Server(self.addresses[self._next], options=options, password=password)
+    def add(self, pod: str, *options: str, password: str | None = None, ca_file: Path | None = None) -> Server:
+        server = Server(self.addresses[self._next], options=options, password=password, ca_file=ca_file)
         self._next += 1
         self.servers[pod] = server
         return server

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import random
 import secrets
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from redis.crc import key_slot
 
 from tests.reconciler.servers import Fleet, assert_formed, eventually
 
@@ -49,7 +52,8 @@ def test_forming_survives_being_killed_at_any_moment(fleet: Fleet, tmp_path: Pat
 def test_a_password_is_used_and_never_shown(fleet: Fleet, tmp_path: Path, reconcile: Reconcile) -> None:
     password = secrets.token_urlsafe()
     wrong = secrets.token_urlsafe()
-    fleet.shards(3, password=password)
+    for shard in range(3):
+        fleet.add(f"redis-master-{shard}", password=password)
     status, output = reconcile("form", fleet.topology(3), password=password)
     assert status == 0, output
     assert password not in output
@@ -91,3 +95,52 @@ def test_a_pod_that_never_answers_is_named_when_the_deadline_ends(fleet: Fleet, 
     assert "redis-replica-2" in output
     assert "refused" in output.lower()
     assert len(fleet.servers["redis-master-0"].rows()) == 1
+
+
+def certificates(folder: Path) -> list[str]:
+    """A certificate authority and a certificate of no name in particular; returns the server options that use them."""
+    names = ("ca.key", "ca.crt", "a.key", "a.csr", "a.crt")
+    ca_key, ca, key, request, certificate = (str(folder / name) for name in names)
+    new_key = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    sign = ["openssl", "x509", "-req", "-days", "2"]
+    for command in (
+        [*new_key, "-x509", "-days", "2", "-subj", "/CN=test authority", "-keyout", ca_key, "-out", ca],
+        [*new_key, "-subj", "/CN=redis", "-keyout", key, "-out", request],
+        [*sign, "-in", request, "-CA", ca, "-CAkey", ca_key, "-CAcreateserial", "-out", certificate],
+    ):
+        subprocess.run(command, check=True, capture_output=True)
+    files = ["--tls-cert-file", certificate, "--tls-key-file", key, "--tls-ca-cert-file", ca]
+    ports = ["--port", "0", "--tls-port", "6379", "--tls-cluster", "yes", "--tls-replication", "yes"]
+    return [*ports, "--tls-auth-clients", "no", *files]
+
+
+def test_with_tls_a_cluster_is_formed_and_grown_with_its_keys(
+    fleet: Fleet, reconcile: Reconcile, tmp_path: Path
+) -> None:
+    options = certificates(tmp_path)
+    ca_file = tmp_path / "ca.crt"
+    password = secrets.token_urlsafe()
+    tls: dict[str, Any] = {"tls": True, "tlsCaFile": str(ca_file)}
+    for shard in range(3):
+        fleet.add(f"redis-master-{shard}", *options, password=password, ca_file=ca_file)
+    status, output = reconcile("form", fleet.topology(3, **tls), password=password)
+    assert status == 0, output
+    for server in fleet.servers.values():
+        slots = server.me.slots
+        with server.client as client:
+            for key in (f"key:{index}" for index in range(200)):
+                if slots >> key_slot(key.encode()) & 1:
+                    client.set(key, "x")
+    fleet.add("redis-master-3", *options, password=password, ca_file=ca_file)
+    status, output = reconcile("form", fleet.topology(4, **tls), password=password)
+    assert status == 0, output
+    assert_formed(fleet, 4)
+    counts = [int(server.call("DBSIZE")) for server in fleet.servers.values()]
+    assert sum(counts) == 200
+    assert counts[3] > 0
+    (tmp_path / "other").mkdir()
+    certificates(tmp_path / "other")
+    wrong = {**tls, "tlsCaFile": str(tmp_path / "other" / "ca.crt")}
+    status, output = reconcile("repair", fleet.topology(4, **wrong), "--deadline", "1", password=password)
+    assert status == 1
+    assert "certificate verify failed" in output
