@@ -21,14 +21,14 @@ def percent(value: float, digits: int = 0) -> str:
 def seconds(value: float) -> str:
     """Seconds below two minutes, then minutes: 440 -> 7 min 20 s."""
     if value < 120:
-        return f"{value:g} s" if value < 10 else f"{value:.0f} s"
+        return f"{value:.2g} s" if value < 10 else f"{value:.0f} s"
     minutes, rest = divmod(round(value), 60)
     return f"{minutes} min {rest} s" if rest else f"{minutes} min"
 
 
 def rate(value: float) -> str:
-    """Requests a second: 500 -> 500/s."""
-    return f"{value:,.0f}/s"
+    """Requests a second: 500 -> 500/s, 2.67 -> 2.7/s."""
+    return f"{value:,.0f}/s" if value >= 10 else f"{value:.2g}/s"
 
 
 def thousands(low: float, high: float) -> str:
@@ -37,5 +37,10 @@ def thousands(low: float, high: float) -> str:
 
 
 def gbps(value: float) -> str:
-    """4.8 -> 4.8 Gbps."""
-    return f"{value:.1f} Gbps"
+    """4.8 -> 4.8 Gbps, 0.0267 -> 0.03 Gbps."""
+    return f"{value:,.1f} Gbps" if value >= 0.1 else f"{value:.2f} Gbps"
+
+
+def times(value: float) -> str:
+    """Headroom: 1.25 -> 1.25x, 375 -> 375x."""
+    return f"{value:.2f}x" if value < 100 else f"{value:,.0f}x"

@@ -9,7 +9,7 @@ from components.plan import Plan
 from components.pod_sizes import PodSize
 from components.settings import CapacityType
 from components.units import MIB, format_size
-from sandbox.plan_format import gbps, gib, percent, rate, seconds, thousands, usd
+from sandbox.plan_format import gbps, gib, percent, rate, seconds, thousands, times, usd
 
 OTHER_TYPES_SHOWN = 4
 
@@ -187,7 +187,7 @@ def capacities(plan: Plan) -> Table:
                 name,
                 rate(row.ops_per_master),
                 rate(row.ops_total),
-                f"{row.headroom:.2f}x",
+                times(row.headroom),
                 percent(row.use_percent),
                 row.bound_by,
             )

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from components.catalogue import PRICE_DATE
+from components.compression import Compression
 from components.money import volume_usd
 from components.plan import Plan
 from components.right_sizing import RightSize
@@ -10,7 +11,7 @@ from components.settings import Settings, Storage
 from components.units import format_size, kubernetes_quantity
 from sandbox import plan_details
 from sandbox import plan_tables as tables
-from sandbox.plan_format import gib, percent, rate, seconds, usd
+from sandbox.plan_format import gbps, gib, percent, rate, seconds, times, usd
 from sandbox.plan_page import Page
 from sandbox.plan_tables import Table
 from sandbox.resources import Resource
@@ -71,6 +72,26 @@ def render_right_size(found: RightSize, *, color: bool = False) -> str:
     return page.text()
 
 
+def render_compression(found: Compression, *, color: bool = False) -> str:
+    """What images of a fraction of their size would change."""
+    page = Page(color)
+    page.heading(f"COMPRESSION to {percent(100 * found.ratio)} of the size")
+    page.item("an image", f"{found.object_bytes:,} bytes, {found.size_class_bytes:,} in memory")
+    page.item(
+        "working set",
+        f"{gib(found.images_size_bytes)}, {percent(found.memory_percent)} of the memory; break-even at a hit rate of "
+        f"{percent(100 * found.break_even_hit_rate, 1)}",
+    )
+    page.item("network", f"{gbps(found.egress_gbps_per_master)} sent by a master")
+    enough = found.enough
+    page.item(
+        "enough",
+        f"totalMemory: {format_size(enough.total_memory_bytes)}, {enough.pods} pods"
+        + (f", {usd(enough.infrastructure_usd)} USD a month" if enough.infrastructure_usd is not None else ""),
+    )
+    return page.text()
+
+
 def _decision(page: Page, plan: Plan, settings: Settings, stack: str) -> None:
     sizing, workload, nodes, money = plan.sizing, settings.workload, plan.nodes, plan.money
     page.heading(
@@ -98,7 +119,7 @@ def _decision(page: Page, plan: Plan, settings: Settings, stack: str) -> None:
     page.item(
         "serves",
         f"{rate(plan.capacity.ops_total)} wherever pods land, {rate(workload.requests_per_second)} wanted "
-        f"({plan.capacity.headroom:.2f}x)"
+        f"({times(plan.capacity.headroom)})"
         + ("" if nodes else f", with {plan.capacity.gbps_per_master:g} Gbps for each pod"),
     )
     predicted = "without end" if answer.p95_ms is None else f"{answer.p95_ms:.0f} ms"

@@ -10,7 +10,7 @@ from components.settings import Settings
 from components.units import GIB, format_size
 from components.working_set import memory_over_time
 from sandbox import plan_tables as tables
-from sandbox.plan_format import gib, percent, rate, usd
+from sandbox.plan_format import gib, percent, rate, times, usd
 from sandbox.plan_tables import Table
 from sandbox.svg_chart import Group, Level, Line, Stack, bar_chart, column_chart, line_chart
 
@@ -64,7 +64,7 @@ def _cards(plan: Plan, settings: Settings) -> str:
         (
             "requests",
             rate(plan.capacity.ops_total),
-            f"{rate(settings.workload.requests_per_second)} wanted, {plan.capacity.headroom:.2f}×",
+            f"{rate(settings.workload.requests_per_second)} wanted, {times(plan.capacity.headroom)}",
         ),
         (
             "p95, predicted",

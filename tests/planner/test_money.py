@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.elasticache import ElastiCache
+from components.elasticache import NODE_TYPES, ElastiCache
 from components.figures import derive_figures
 from components.money import Money, cross_zone_costs
 from components.settings import Settings, Workload
@@ -115,6 +115,8 @@ def test_elasticache_does_the_same_work() -> None:
         for option in figures.elasticache:
             assert option.usable_bytes >= figures.sizing.total_memory_bytes
             assert option.nodes == option.shards * 2
+            network = next(gbps for name, _, gbps, _ in NODE_TYPES if name == option.node_type)
+            assert option.shards * network >= figures.traffic.egress_gbps_per_master * figures.sizing.masters
 
 
 def test_nothing_is_priced_where_the_nodes_are_not_ours() -> None:

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from components.compression import compressed
 from components.plan import PlanRefused, derive_plan
 from components.right_sizing import Measured, right_size
 from components.settings import Settings
 from components.units import GIB
 from sandbox.plan_compare import render_compare
-from sandbox.plan_view import render_resources, render_right_size, render_text
+from sandbox.plan_view import render_compression, render_resources, render_right_size, render_text
 from sandbox.report_html import render_html
 from sandbox.resources import Resource
 from sandbox.svg_chart import ticks
@@ -133,6 +134,13 @@ def test_right_sizing_names_the_memory_to_configure() -> None:
     shown = render_right_size(right_size(option_1(), Measured(memory_bytes=500 * GIB)))
     assert "500 GiB in use" in shown
     assert re.search(r"totalMemory: \d+(GB|TB) would do", shown)
+
+
+def test_compression_says_what_would_be_enough() -> None:
+    shown = render_compression(compressed(option_1(), 0.3))
+    assert "COMPRESSION to 30 % of the size" in shown
+    assert "300,000 bytes, 327,680 in memory" in shown
+    assert re.search(r"enough +totalMemory: \d+GB", shown)
 
 
 def test_resources_are_counted_by_type() -> None:

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from components.compression import compressed
 from components.figures import derive_figures
 from components.right_sizing import Measured, right_size, scale_out
 from components.units import GIB, TIB, format_size
@@ -78,6 +79,22 @@ def test_what_is_recommended_holds_what_was_measured(memory_bytes: int) -> None:
 def test_what_cannot_have_been_measured_is_refused(measured: Measured, rule: str) -> None:
     with pytest.raises(ValueError, match=rule):
         right_size(option_1(), measured)
+
+
+def test_compression_saves_by_the_size_class_and_not_by_the_byte() -> None:
+    whole, found = compressed(option_1(), 1.0), compressed(option_1(), 0.3)
+    assert (found.object_bytes, found.size_class_bytes) == (300_000, 320 * 1024)
+    assert found.images_size_bytes / whole.images_size_bytes == pytest.approx(0.3125)
+    assert found.egress_gbps_per_master == pytest.approx(0.3 * whole.egress_gbps_per_master)
+    # "May allow 8M+8R (16 pods) instead of 16M+16R".
+    assert found.enough.masters <= 8
+    assert found.break_even_hit_rate == 0
+
+
+@pytest.mark.parametrize("ratio", [0.0, -1.0, 1.5])
+def test_a_compression_ratio_is_new_size_over_old(ratio: float) -> None:
+    with pytest.raises(ValueError, match="new size over old"):
+        compressed(option_1(), ratio)
 
 
 def test_scaling_out_goes_over_24_to_32_masters() -> None:

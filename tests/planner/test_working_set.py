@@ -84,12 +84,6 @@ def test_each_remedy_makes_the_images_fit(workload: dict[str, Any]) -> None:
     assert found.own.size_bytes > (needed_masters - 1) * room_of_a_master
 
 
-def test_compressed_images_take_less_by_their_class() -> None:
-    whole, a_third = derive_figures(option_1()).working_set, derive_figures(option_1(objectBytes=330_000)).working_set
-    assert a_third.size_class_bytes == 384 * 1024 - 48 * 1024 - 8 * 1024 or a_third.size_class_bytes == 327_680 + 65_536
-    assert a_third.own.size_bytes < whole.own.size_bytes * 0.4
-
-
 def test_memory_rises_for_one_ttl_and_stays_there() -> None:
     figures = derive_figures(option_1())
     line = list(memory_over_time(figures.working_set, 300, 600))
