@@ -23,9 +23,8 @@ def nothing_formed(picture: Picture) -> Decision:
 
 def missing_pods(picture: Picture) -> Decision:
     """Said, not waited for: a pod that is away is Kubernetes' to bring back."""
-    return Decision(
-        notes=tuple(f"{missing.pod} does not answer: {missing.reason}" for missing in picture.observed.missing)
-    )
+    missing = picture.observed.missing
+    return Decision(notes=tuple(f"{pod.pod} does not answer: {pod.reason}" for pod in missing))
 
 
 def dead_owners(picture: Picture) -> Decision:

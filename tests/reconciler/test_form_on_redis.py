@@ -49,17 +49,13 @@ def test_forming_survives_being_killed_at_any_moment(fleet: Fleet, tmp_path: Pat
     assert_formed(fleet, 3)
 
 
-def test_a_password_is_used_and_never_shown(fleet: Fleet, tmp_path: Path, reconcile: Reconcile) -> None:
-    password = secrets.token_urlsafe()
+def test_a_wrong_password_is_named_as_the_cause_and_not_shown(fleet: Fleet, reconcile: Reconcile) -> None:
     wrong = secrets.token_urlsafe()
     for shard in range(3):
-        fleet.add(f"redis-master-{shard}", password=password)
-    status, output = reconcile("form", fleet.topology(3), password=password)
-    assert status == 0, output
-    assert password not in output
+        fleet.add(f"redis-master-{shard}", password=secrets.token_urlsafe())
     status, output = reconcile("form", fleet.topology(3), "--deadline", "1", password=wrong)
     assert status == 1
-    assert "REDISCLI_AUTH" in output
+    assert "refuses the password in REDISCLI_AUTH" in output
     assert wrong not in output
 
 
@@ -90,7 +86,7 @@ def test_two_clusters_with_slots_are_never_joined(fleet: Fleet, reconcile: Recon
 def test_a_pod_that_never_answers_is_named_when_the_deadline_ends(fleet: Fleet, reconcile: Reconcile) -> None:
     fleet.shards(3)
     fleet.servers["redis-replica-2"].kill()
-    status, output = reconcile("form", fleet.topology(3), "--deadline", "2")
+    status, output = reconcile("form", fleet.topology(3), "--deadline", "1")
     assert status == 1
     assert "redis-replica-2" in output
     assert "refused" in output.lower()
