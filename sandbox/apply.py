@@ -210,12 +210,14 @@ class _Update:
         self._cluster.objects[item.key] = item
         if isinstance(item, PersistentVolumeClaim):
             self._workloads.add_claim(item)
+        self._workloads.refresh_volumes(*item.key)
 
     def _update(self, item: KubernetesObject) -> None:
         old = self._cluster.objects.get(item.key)
         if isinstance(item, StatefulSet) and isinstance(old, StatefulSet):
             statefulset.check_update(old, item)
         self._cluster.objects[item.key] = item
+        self._workloads.refresh_volumes(*item.key)
 
     async def _await(self, resource: Resource, item: KubernetesObject | None) -> None:
         if item is None or item.metadata.annotations.get("pulumi.com/skipAwait") == "true":
@@ -239,7 +241,12 @@ class _Update:
                 raise ApplyError(
                     f"not all pods were ready and current within {timeout_s:.0f} s:\n{self._explain(item)}"
                 )
+            self._stop_on_fault()
             await self._cluster.changed(1.0)
+
+    def _stop_on_fault(self) -> None:
+        if self._cluster.fault:
+            raise ApplyError(self._cluster.fault)
 
     async def _await_job(self, item: Job, timeout_s: float) -> None:
         await self._say(f"waiting for Job {item.metadata.name}")
@@ -248,7 +255,8 @@ class _Update:
             status = self._workloads.jobs.get(item.key)
             return status.condition if status else ""
 
-        await self._cluster.until(lambda: bool(condition()), timeout_s)
+        await self._cluster.until(lambda: bool(condition() or self._cluster.fault), timeout_s)
+        self._stop_on_fault()
         status = self._workloads.jobs.get(item.key)
         if status is None or not status.condition:
             raise ApplyError(f"not complete within {timeout_s:.0f} s:\n{self._explain(item)}")

@@ -18,7 +18,7 @@ from typing import Any
 
 from sandbox import errors
 from sandbox.errors import NotFoundError, SandboxError
-from sandbox.launcher import launch, wait_gone
+from sandbox.launcher import launch, members, wait_ended
 from sandbox.network import GATEWAY_IP
 from sandbox.protocol import address, default_name
 from sandbox.resources import Resource
@@ -133,11 +133,11 @@ class Sandbox:
     def stop(self) -> None:
         """Ends it and returns once no process is left in any of its namespaces. No sandbox running is no error."""
         with contextlib.suppress(NotFoundError):
-            namespaces = self.hello()["namespaces"]
+            processes = members(self.hello()["namespaces"])
             # The supervisor may be gone before its answer is.
             with contextlib.suppress(SandboxError, ConnectionError):
                 self._call("stop")
-            wait_gone(namespaces)
+            wait_ended(processes)
         if self._process is not None:
             self._process.wait(timeout=_END_TIMEOUT_S)
             self._process = None

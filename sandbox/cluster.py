@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -152,7 +153,15 @@ class Cluster:
         self.claims: dict[tuple[str, str], Claim] = {}
         self.namespaces: set[str] = {"default", "kube-system"}
         self.events: deque[Event] = deque(maxlen=1000)
+        self.fault = ""
+        """What went wrong in the sandbox itself, if anything: everything that waits must say so and stop."""
         self._changed = asyncio.Event()
+
+    def broken(self, where: str) -> None:
+        """Records the exception being handled as a fault of the sandbox itself."""
+        self.fault = f"fault in the sandbox itself, in {where}:\n{traceback.format_exc()}"
+        self.event(where, "SandboxFault", self.fault)
+        self.touch()
 
     def touch(self) -> None:
         self._changed.set()

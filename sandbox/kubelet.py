@@ -94,6 +94,11 @@ class PodWorker:
             if status.runtime is not None:
                 status.runtime.signal(signal.SIGKILL)
 
+    def refresh_volumes(self) -> None:
+        """Brings the files of ConfigMaps and Secrets up to date; the kubelet does so within about a minute."""
+        if self._paths:
+            self._publish_volumes()
+
     def restore(self) -> None:
         """Its machine is back: what is left of the pod is removed, so that its controller makes it anew."""
         self._pod.lost_at = None
@@ -104,18 +109,23 @@ class PodWorker:
         stop = asyncio.create_task(self._stop.wait())
         try:
             await asyncio.wait({life, stop}, return_when=asyncio.FIRST_COMPLETED)
-            if life.done() and life.exception() is not None:
-                self._fail_pod("SandboxError", str(life.exception()))
+            if life.done() and (error := life.exception()) is not None:
+                self._fail_pod("SandboxError", f"{type(error).__name__}: {error}")
             await stop
             # A lost machine cannot confirm the end of its pods: they stay until it is back.
             await self._cluster.until(lambda: self._pod.lost_at is None, float("inf"))
             await self._terminate()
             life.cancel()
             await asyncio.gather(life, return_exceptions=True)
+        except Exception:
+            self._cluster.broken(self._pod.subject)
         finally:
             life.cancel()
             stop.cancel()
-            self._clean_up()
+            try:
+                self._clean_up()
+            except Exception:
+                self._cluster.broken(self._pod.subject)
 
     def _fail_pod(self, reason: str, message: str) -> None:
         self._pod.phase, self._pod.reason, self._pod.message = "Failed", reason, message
@@ -155,14 +165,18 @@ class PodWorker:
         pod = self._pod
         while True:
             try:
-                self._paths = self._node.volumes.prepare(
-                    pod.uid, pod.spec, self._cluster.facts(pod), self._cluster.lookup(pod.namespace), pod.claims
-                )
+                self._publish_volumes()
                 return
             except ConfigError as error:
                 pod.message = f"MountVolume.SetUp failed: {error}"
                 self._cluster.event(pod.subject, "FailedMount", str(error))
                 await self._cluster.changed(_RETRY_S)
+
+    def _publish_volumes(self) -> None:
+        pod = self._pod
+        self._paths = self._node.volumes.prepare(
+            pod.uid, pod.spec, self._cluster.facts(pod), self._cluster.lookup(pod.namespace), pod.claims
+        )
 
     def _write_etc(self) -> None:
         pod = self._pod
@@ -346,6 +360,9 @@ class PodWorker:
             self._node.on_network_change()
 
     def _clean_up(self) -> None:
+        # First of all the name is free again: what follows must not keep a successor from starting.
+        self._cluster.pods.pop(self._pod.key, None)
+        self._cluster.touch()
         for status in self._pod.statuses.values():
             if status.runtime is not None:
                 status.runtime.signal(signal.SIGKILL)
@@ -354,5 +371,4 @@ class PodWorker:
         self._node.volumes.remove_pod(self._pod.uid)
         if (self._node.scratch / self._pod.uid).exists():
             shutil.rmtree(self._node.scratch / self._pod.uid)
-        self._cluster.pods.pop(self._pod.key, None)
         self._cluster.touch()

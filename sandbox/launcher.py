@@ -115,25 +115,40 @@ def _until_ready(process: subprocess.Popen[bytes], fd: int) -> None:
     raise SandboxError(f"the sandbox did not start: {text.decode(errors='replace') or 'no reason given'}")
 
 
-def wait_gone(namespaces: Iterable[str]) -> None:
-    """Returns once no process is in any of these namespaces (`pid:[4026…]`). Raises SandboxError naming the rest."""
+def members(namespaces: Iterable[str]) -> frozenset[tuple[int, str]]:
+    """(pid, start time) of every process in any of these namespaces (`pid:[4026…]`)."""
     wanted = set(namespaces)
-    deadline = time.monotonic() + _GONE_TIMEOUT_S
-    while True:
-        left = _members(wanted)
-        if not left:
-            return
-        if time.monotonic() >= deadline:
-            raise SandboxError(f"processes are left in the sandbox's namespaces: {', '.join(map(str, left))}")
-        time.sleep(0.02)
-
-
-def _members(namespaces: set[str]) -> list[int]:
-    found = []
+    found = set()
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             # A process may end while it is looked at.
             with contextlib.suppress(OSError):
-                if any(os.readlink(entry / "ns" / kind) in namespaces for kind in ("pid", "net", "mnt")):
-                    found.append(int(entry.name))
-    return found
+                if any(os.readlink(entry / "ns" / kind) in wanted for kind in ("pid", "net", "mnt")):
+                    found.add((int(entry.name), _start_time(int(entry.name))))
+    return frozenset(found)
+
+
+def wait_ended(processes: Iterable[tuple[int, str]]) -> None:
+    """Returns once all of these are gone; with its last process a namespace, its links and its mounts are gone too.
+
+    Processes, not namespaces, are waited for: the kernel gives a namespace's number to the next one at once.
+    Raises SandboxError naming what is left.
+    """
+    left = set(processes)
+    deadline = time.monotonic() + _GONE_TIMEOUT_S
+    while True:
+        left = {(pid, started) for pid, started in left if _start_time(pid) == started}
+        if not left:
+            return
+        if time.monotonic() >= deadline:
+            raise SandboxError(f"processes of the sandbox are left: {', '.join(str(pid) for pid, _ in sorted(left))}")
+        time.sleep(0.02)
+
+
+def _start_time(pid: int) -> str:
+    """Clock ticks from boot to the start of a process; empty when it is gone or only waits to be collected."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if fields[0] in ("Z", "X") else fields[19]

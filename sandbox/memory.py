@@ -10,11 +10,12 @@ import asyncio
 import contextlib
 import os
 import signal
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sandbox.cluster import Cluster, ContainerStatus, Pod
 from sandbox.errors import known
-from sandbox.process import descendants
+from sandbox.process import descendants, process_tree
 
 _PERIOD_S = 0.5
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -23,12 +24,13 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 async def watch_memory(cluster: Cluster) -> None:
     """Enforces limits.memory of every running container. Runs for ever."""
     while True:
+        tree = process_tree()
         for pod in list(cluster.pods.values()):
             for status in pod.statuses.values():
                 limit = status.spec.resources.limits.memory_bytes
                 if limit is None or status.runtime is None or not status.runtime.running:
                     continue
-                used = usage_bytes(status, limit)
+                used = usage_bytes(status, tree, limit)
                 if used > limit:
                     _kill(cluster, pod, status, used, limit)
         await asyncio.sleep(_PERIOD_S)
@@ -41,12 +43,12 @@ def _kill(cluster: Cluster, pod: Pod, status: ContainerStatus, used: int, limit:
     known(status.runtime, "only running containers are looked at").signal(signal.SIGKILL)
 
 
-def usage_bytes(status: ContainerStatus, limit: int | None = None) -> int:
+def usage_bytes(status: ContainerStatus, tree: Mapping[int, Sequence[int]], limit: int | None = None) -> int:
     """Memory of all processes of a container. Resident sizes are summed; only when they come near the limit is the
     dearer, exact figure (each shared page once) read."""
     if status.runtime is None or not status.runtime.running:
         return 0
-    pids = [status.runtime.pid, *descendants(status.runtime.pid)]
+    pids = [status.runtime.pid, *descendants(status.runtime.pid, tree)]
     resident = sum(_resident(pid) for pid in pids)
     if len(pids) == 1 or (limit is not None and resident <= limit):
         return resident

@@ -102,15 +102,21 @@ def run_tool(argv: Sequence[str], input_text: str | None = None) -> str:
 _TOOL_ENV = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 
 
-def descendants(pid: int) -> list[int]:
-    """All processes below `pid`, deepest last."""
+def process_tree() -> dict[int, list[int]]:
+    """Parent -> children, of all processes there are now."""
     children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
+    for name in os.listdir("/proc"):
+        if name.isdigit():
             with contextlib.suppress(OSError):
                 # The command name may hold spaces and parentheses; the parent is the second field after it.
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-                children.setdefault(parent, []).append(int(entry.name))
+                parent = int(Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[1])
+                children.setdefault(parent, []).append(int(name))
+    return children
+
+
+def descendants(pid: int, tree: Mapping[int, Sequence[int]] | None = None) -> list[int]:
+    """All processes below `pid`, deepest last."""
+    children = process_tree() if tree is None else tree
     found = list(children.get(pid, ()))
     for child in found:
         found.extend(children.get(child, ()))

@@ -68,7 +68,8 @@ def _slot_count(text: str) -> int:
 
 
 def status_text(report: Report) -> str:
-    parts = [_pods(report)]
+    parts = [report["fault"]] if report["fault"] else []
+    parts.append(_pods(report))
     if report["jobs"]:
         rows = [[j["namespace"], j["name"], j["condition"], j["reason"], str(j["failures"])] for j in report["jobs"]]
         parts.append(table(["JOB", "", "STATE", "REASON", "FAILURES"], rows))

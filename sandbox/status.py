@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sandbox.apply import Applier
@@ -10,6 +11,7 @@ from sandbox.cluster import Cluster, Pod
 from sandbox.manifests.objects import CronJob, Job, Service, StatefulSet
 from sandbox.memory import usage_bytes
 from sandbox.network import PartitionState
+from sandbox.process import process_tree
 from sandbox.services import endpoints
 from sandbox.workloads import Workloads
 
@@ -18,12 +20,13 @@ async def status_report(
     cluster: Cluster, workloads: Workloads, applier: Applier, partitions: PartitionState
 ) -> dict[str, Any]:
     """Sizes in bytes, times in seconds."""
+    tree = process_tree()
     return {
         "nodes": [
             {"name": node.name, "zone": node.zone, "ready": node.ready, "cordoned": node.cordoned}
             for node in cluster.nodes.values()
         ],
-        "pods": [_pod(cluster, pod) for pod in sorted(cluster.pods.values(), key=lambda pod: pod.key)],
+        "pods": [_pod(cluster, pod, tree) for pod in sorted(cluster.pods.values(), key=lambda pod: pod.key)],
         "statefulSets": [
             {
                 "name": item.metadata.name,
@@ -64,12 +67,13 @@ async def status_report(
             }
             for service in cluster.all(Service)
         ],
+        "fault": cluster.fault,
         "partitions": [sorted(side) for side in partitions.sides],
         "notEnforced": [{"subject": note.subject, "reason": note.reason} for note in applier.noted()],
     }
 
 
-def _pod(cluster: Cluster, pod: Pod) -> dict[str, Any]:
+def _pod(cluster: Cluster, pod: Pod, tree: Mapping[int, Sequence[int]]) -> dict[str, Any]:
     waiting = next((s for s in pod.statuses.values() if s.state == "waiting" and s.reason != "ContainerCreating"), None)
     last = next((s.last for s in pod.statuses.values() if s.last is not None), None)
     state = "Lost" if pod.lost_at is not None else "Terminating" if pod.deleting else pod.phase
@@ -91,7 +95,7 @@ def _pod(cluster: Cluster, pod: Pod) -> dict[str, Any]:
         "restarts": sum(s.restarts for s in pod.statuses.values()),
         "lastTermination": None if last is None else {"exitCode": last.exit_code, "reason": last.reason},
         "ageS": round(time.time() - pod.created_at, 1),
-        "memoryBytes": sum(usage_bytes(status) for status in pod.statuses.values()),
+        "memoryBytes": sum(usage_bytes(status, tree) for status in pod.statuses.values()),
         "memoryLimitBytes": sum(s.spec.resources.limits.memory_bytes or 0 for s in pod.main_statuses) or None,
     }
 

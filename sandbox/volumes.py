@@ -119,6 +119,20 @@ def _names(spec: PodSpec) -> set[str]:
     return {volume.name for volume in spec.volumes}
 
 
+def mounted(spec: PodSpec) -> set[tuple[str, str]]:
+    """(kind, name) of every ConfigMap and Secret the pod's volumes show."""
+    found = set()
+    for volume in spec.volumes:
+        if volume.config_map is not None:
+            found.add(("ConfigMap", volume.config_map.name))
+        if volume.secret is not None:
+            found.add(("Secret", volume.secret.secret_name))
+        for part in volume.projected.sources if volume.projected is not None else ():
+            found |= {("ConfigMap", part.config_map.name)} if part.config_map is not None else set()
+            found |= {("Secret", part.secret.name)} if part.secret is not None else set()
+    return found
+
+
 def files_of(volume: Volume, spec: PodSpec, facts: PodFacts, lookup: Lookup) -> dict[str, File]:
     """Path in the volume -> file, for the volume sources that carry content. Raises ConfigError when one is missing."""
     if volume.config_map is not None:

@@ -17,7 +17,7 @@ from sandbox.kubelet import Node, PodWorker
 from sandbox.manifests.metadata import ObjectMeta
 from sandbox.manifests.objects import CronJob, Job, PersistentVolumeClaim, StatefulSet
 from sandbox.manifests.pod import PodTemplate
-from sandbox.volumes import Claim
+from sandbox.volumes import Claim, mounted
 
 _TICK_S = 1.0
 _JOB_BACKOFF_FIRST_S = 10.0
@@ -61,7 +61,11 @@ class Workloads:
     async def run(self) -> None:
         """Runs for ever."""
         while True:
-            self.step()
+            try:
+                self.step()
+            except Exception:
+                # A controller goes on after a fault; whoever waits for it is told.
+                self._cluster.broken("the controllers")
             await self._cluster.changed(_TICK_S)
 
     def step(self) -> None:
@@ -237,6 +241,12 @@ class Workloads:
         if item.spec.persistent_volume_claim_retention_policy.when_deleted == "Delete":
             self._delete_claims(item, keep=set())
         self.revisions.pop(item.key, None)
+
+    def refresh_volumes(self, kind: str, namespace: str, name: str) -> None:
+        """A ConfigMap or Secret has new contents: pods that mount it see them."""
+        for pod in self._cluster.pods.values():
+            if pod.namespace == namespace and (kind, name) in mounted(pod.spec) and pod.uid in self.workers:
+                self.workers[pod.uid].refresh_volumes()
 
     def add_claim(self, item: PersistentVolumeClaim) -> None:
         key = (item.metadata.namespace, item.metadata.name)

@@ -14,7 +14,7 @@ import pytest
 
 from sandbox.client import Sandbox
 from sandbox.errors import NotFoundError, SandboxError
-from sandbox.launcher import wait_gone
+from sandbox.launcher import members, wait_ended
 from sandbox.resources import Resource
 from tests.sandbox.manifests import SLEEP, claim_template, container, pod_spec, stateful_set
 
@@ -63,10 +63,13 @@ def test_a_killed_launcher_takes_every_process_and_namespace_with_it() -> None:
     namespaces = child.stdout.readline().split()
     # The supervisor's three and three of each of the two pods.
     assert len(namespaces) == 9
+    # The supervisor, two bubblewraps, two shells, two sleeps (or what they just started).
+    processes = members(namespaces)
+    assert len(processes) >= 5
     child.send_signal(signal.SIGKILL)
     child.wait()
     child.stdout.close()
-    wait_gone(namespaces)
+    wait_ended(processes)
     with pytest.raises(NotFoundError):
         Sandbox(name).hello()
 
@@ -76,9 +79,10 @@ def test_down_leaves_nothing_and_a_second_down_is_no_error() -> None:
     sandbox = Sandbox(f"down-{os.getpid()}", die_with_parent=False)
     sandbox.start()
     sandbox.apply(pods())
-    namespaces = sandbox.hello()["namespaces"]
+    processes = members(sandbox.hello()["namespaces"])
+    assert len(processes) >= 5
     sandbox.stop()
-    wait_gone(namespaces)
+    wait_ended(processes)
     sandbox.stop()
     assert not sandbox.is_running
 

@@ -121,6 +121,23 @@ def test_config_maps_and_secrets_are_files_with_the_kubelets_modes(sandbox: Sand
     assert "Read-only file system" in done.stderr
 
 
+def test_the_files_of_a_changed_config_map_change_in_running_pods_and_its_variables_do_not(sandbox: Sandbox) -> None:
+    spec = pod_spec(
+        container(
+            SLEEP,
+            volumeMounts=[{"name": "conf", "mountPath": "/conf"}],
+            env=[{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "conf", "key": "a"}}}],
+        ),
+        volumes=[{"name": "conf", "configMap": {"name": "conf"}}],
+    )
+    pods = stateful_set("conf", spec)
+    sandbox.apply([resource("ConfigMap", "conf", data={"a": "1", "gone": "x"}), pods])
+    sandbox.apply([resource("ConfigMap", "conf", data={"a": "2", "b": "3"}), pods])
+    done = sandbox.exec("conf-0", ["sh", "-c", "cd /conf; ls; cat a; echo; echo $A"])
+    assert done.stdout.split() == ["a", "b", "2", "1"]
+    assert sandbox.pods()["conf-0"]["restarts"] == 0
+
+
 def test_a_claim_holds_its_size_and_not_a_byte_more(sandbox: Sandbox) -> None:
     spec = pod_spec(container(SLEEP, volumeMounts=[{"name": "data", "mountPath": "/data"}]))
     sandbox.apply([stateful_set("disk", spec, volumeClaimTemplates=[claim_template("data", "1Mi")])])
