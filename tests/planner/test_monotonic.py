@@ -42,7 +42,7 @@ MASTERS = st.integers(3, 40)
 RATES = st.integers(1, 30_000)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(PODS, MASTERS, st.integers(1, 5), RATES, RATES)
 def test_more_requests_never_cost_less(pod_gib: int, masters: int, zone_count: int, some: int, more: int) -> None:
     few = figures(pod_gib, masters, zone_count, requestsPerSecond=some)
@@ -57,7 +57,7 @@ def test_more_requests_never_cost_less(pod_gib: int, masters: int, zone_count: i
     assert many.money.total_usd >= few.money.total_usd - 1e-6
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(PODS, MASTERS, st.integers(1, 20), st.integers(1, 5), RATES)
 def test_more_memory_costs_less_only_where_more_masters_relax_a_rule(
     pod_gib: int, masters: int, more: int, zone_count: int, rate: int
@@ -105,7 +105,7 @@ DEMANDS = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(DEMANDS, st.integers(2, 3), st.integers(2, 3))
 def test_a_multiple_of_the_zones_never_costs_less(demand: PodDemand, few: int, times: int) -> None:
     assume(few * times <= len(LETTERS))
@@ -115,7 +115,7 @@ def test_a_multiple_of_the_zones_never_costs_less(demand: PodDemand, few: int, t
     assert more.usd_per_month >= less.usd_per_month - 1e-6
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(DEMANDS, st.integers(1, 6))
 def test_zones_never_save_a_node_that_the_pods_need(demand: PodDemand, count: int) -> None:
     plan = choose(demand, count)
@@ -133,7 +133,7 @@ def test_four_zones_may_cost_less_than_three() -> None:
     assert (three.nodes_total, four.nodes_total) == (9, 8)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(DEMANDS, st.floats(1, 3), st.integers(3, 5))
 def test_a_busier_or_larger_pod_never_costs_less(demand: PodDemand, factor: float, count: int) -> None:
     now = choose(demand, count)
