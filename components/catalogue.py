@@ -77,12 +77,7 @@ class InstanceType:
     @property
     def allocatable_cpu_millicores(self) -> int:
         """All cores less kubeReserved: 6 % of the first, 1 % of the second, 0.5 % of two more, 0.25 % of the rest."""
-        left, reserved = self.vcpu * 1000, 0
-        for band, per_ten_thousand in _CPU_RESERVED_BANDS:
-            taken = min(left, band)
-            reserved += taken * per_ten_thousand // 10_000
-            left -= taken
-        return self.vcpu * 1000 - reserved - left * _CPU_RESERVED_REST // 10_000
+        return self.vcpu * 1000 - _reserved_cpu_millicores(self.vcpu)
 
     @property
     def max_volumes(self) -> int:
@@ -157,6 +152,16 @@ def region_of(zone: str) -> str:
 def letter_of(zone: str) -> str:
     """us-east-1a -> a. ValueError as in `region_of`."""
     return zone.removeprefix(region_of(zone))
+
+
+@cache
+def _reserved_cpu_millicores(vcpu: int) -> int:
+    left, reserved = vcpu * 1000, 0
+    for band, per_ten_thousand in _CPU_RESERVED_BANDS:
+        taken = min(left, band)
+        reserved += taken * per_ten_thousand // 10_000
+        left -= taken
+    return reserved + left * _CPU_RESERVED_REST // 10_000
 
 
 @cache

@@ -90,9 +90,8 @@ def nodes_in_zone(pods: int, per_node: int, copies_apart: int) -> int:
     return others + -(-(pods - others) // per_node)
 
 
-def capacity_fault(kind: InstanceType, demand: PodDemand, rules: Nodes) -> str | None:
+def capacity_fault(kind: InstanceType, demand: PodDemand, rules: Nodes, limits: PodsPerNode) -> str | None:
     """Why a node of this type cannot carry even one pod, with the figures; None when it can."""
-    limits = pods_per_node(kind, demand, rules.packing)
     if limits.most > 0:
         return None
     if limits.by_memory == 0:
@@ -131,11 +130,8 @@ def architecture_fault(kind: InstanceType, rules: Nodes) -> str | None:
 
 def evened_out(most: int, pods_of_zones: tuple[int, ...], copies_apart: int) -> int:
     """The fewest pods per node with which every zone still needs as few nodes as with `most`."""
-
-    def nodes(per_node: int) -> list[int]:
-        return [nodes_in_zone(pods, per_node, copies_apart) for pods in pods_of_zones]
-
-    return min(fewer for fewer in range(1, most + 1) if nodes(fewer) == nodes(most))
+    others = copies_apart - 1
+    return max(-(-(pods - others) // (nodes_in_zone(pods, most, copies_apart) - others)) for pods in pods_of_zones)
 
 
 def schedulable(kind: InstanceType, demand: PodDemand) -> int:

@@ -10,7 +10,7 @@ Where a type could take more pods than these rules allow, the kubelet is told to
 scheduler cannot put one more pod there (`NodePlan.system_reserved_cpu_millicores`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from components.catalogue import (
     AMI_TYPES,
@@ -131,7 +131,8 @@ def choose_nodes(demand: PodDemand, zones: tuple[str, ...], rules: Nodes, catalo
     if len(regions) != 1:
         raise NodesRefused([f"eks.subnets = {list(zones)}: the zones must be of one region, not of {len(regions)}"])
     counts = pods_per_zone(demand.copies, demand.masters, zones)
-    groups = tuple(ZoneNodes(zone, 0, count[0], count.total() - count[0]) for zone, count in counts.items())
+    # With more zones than pods some stay empty, and an EKS node group of no nodes does not exist.
+    groups = tuple(ZoneNodes(zone, 0, count[0], count.total() - count[0]) for zone, count in counts.items() if count)
     return _Search(demand, groups, rules, catalogue.market(regions[0])).plan()
 
 
@@ -149,11 +150,12 @@ class _Search:
         passing: list[tuple[tuple[float, int, float, str], InstanceType, Candidate]] = []
         rejected: list[Rejection] = []
         for kind in self.market.types:
-            reason = self.market.gap(kind) or self._fault(kind)
+            limits = pods_per_node(kind, self.demand, self.rules.packing)
+            reason = self.market.gap(kind) or self._fault(kind, limits)
             if reason:
                 rejected.append(Rejection(kind.name, reason))
                 continue
-            candidate = self._candidate(kind)
+            candidate = self._candidate(kind, limits)
             usd = candidate.nodes_total * kind.usd_per_month(self.market.region)
             order = (round(usd, 6), kind.numa_nodes or 1, candidate.worst_use_percent, kind.name)
             passing.append((order, kind, candidate))
@@ -180,26 +182,23 @@ class _Search:
                 ]
             )
 
-    def _fault(self, kind: InstanceType) -> str | None:
-        return architecture_fault(kind, self.rules) or capacity_fault(kind, self.demand, self.rules)
+    def _fault(self, kind: InstanceType, limits: PodsPerNode) -> str | None:
+        return architecture_fault(kind, self.rules) or capacity_fault(kind, self.demand, self.rules, limits)
 
-    def _layout(self, kind: InstanceType) -> tuple[int, tuple[ZoneNodes, ...]]:
+    def _layout(self, kind: InstanceType, limits: PodsPerNode) -> tuple[int, list[int]]:
         """Pods per node, and the nodes of each zone; the type carries at least one pod."""
         required = self.rules.placement is Placement.REQUIRED
         apart = -(-self.demand.copies // len(self.groups)) if required else 1
         pods = tuple(group.masters + group.replicas for group in self.groups)
-        per_node = pods_per_node(kind, self.demand, self.rules.packing).most
+        per_node = limits.most
         if schedulable(kind, self.demand) > per_node:
             # Cores are kept back anyway: then also so many that the pods spread evenly.
             per_node = evened_out(per_node, pods, apart)
-        return per_node, tuple(
-            ZoneNodes(group.zone, nodes_in_zone(count, per_node, apart), group.masters, group.replicas)
-            for group, count in zip(self.groups, pods, strict=True)
-        )
+        return per_node, [nodes_in_zone(count, per_node, apart) for count in pods]
 
-    def _candidate(self, kind: InstanceType) -> Candidate:
-        per_node, groups = self._layout(kind)
-        nodes = sum(group.nodes for group in groups)
+    def _candidate(self, kind: InstanceType, limits: PodsPerNode) -> Candidate:
+        per_node, by_zone = self._layout(kind, limits)
+        nodes = sum(by_zone)
         return Candidate(
             instance_type=kind.name,
             architecture=kind.architecture,
@@ -221,13 +220,14 @@ class _Search:
         if kind is None:
             known = "not in the catalogue (components/ec2_types.csv)"
             raise NodesRefused([f"nodes.instanceType = {name}: {known}; {cheapest}"])
+        limits = pods_per_node(kind, self.demand, self.rules.packing)
         offered = kind.zones_offering(region)
         missing = (
             f"offered in {offered} zones of {region}, and {len(self.groups)} are asked for"
             if self.market.most_zones and offered < len(self.groups)
             else None
         )
-        reasons = [reason for reason in (missing, self._fault(kind)) if reason]
+        reasons = [reason for reason in (missing, self._fault(kind, limits)) if reason]
         if reasons:
             raise NodesRefused([f"nodes.instanceType = {name}: {reason}; {cheapest}" for reason in reasons])
         return kind
@@ -252,8 +252,10 @@ class _Search:
 
     def _on(self, kind: InstanceType, passing: tuple[Candidate, ...], rejected: tuple[Rejection, ...]) -> NodePlan:
         demand, region = self.demand, self.market.region
-        per_node, groups = self._layout(kind)
-        nodes_total = sum(group.nodes for group in groups)
+        limits = pods_per_node(kind, demand, self.rules.packing)
+        per_node, by_zone = self._layout(kind, limits)
+        groups = tuple(replace(group, nodes=count) for group, count in zip(self.groups, by_zone, strict=True))
+        nodes_total = sum(by_zone)
         usd_per_hour, price_region = kind.price(region)
         cpu_for_pods = per_node * demand.cpu_millicores + DAEMONSETS_CPU_MILLICORES
         letters = kind.zone_letters.get(region, "")
@@ -285,7 +287,7 @@ class _Search:
             zones_offering=kind.zones_offering(region),
             zones_in_region=self.market.most_zones,
             zones_unsure=tuple(group.zone for group in groups if letters and letter_of(group.zone) not in letters),
-            per_node_limits=pods_per_node(kind, demand, self.rules.packing),
+            per_node_limits=limits,
             passing=passing,
             rejected=rejected,
         )

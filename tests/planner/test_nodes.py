@@ -49,6 +49,12 @@ def test_a_named_type_is_taken_when_it_passes(name: str, nodes_total: int, per_n
     assert nodes.usd_per_month == pytest.approx(usd, abs=1)
 
 
+def test_a_zone_that_gets_no_pods_gets_no_node_group() -> None:
+    nodes = nodes_of("64GB", "192GB", zones=tuple(f"us-east-1{letter}" for letter in "abcdef"))
+    assert [zone.zone[-1] for zone in nodes.zones] == ["a", "b", "c", "d"]
+    assert all(zone.nodes for zone in nodes.zones)
+
+
 def test_intel_nodes_have_the_intel_image() -> None:
     nodes = nodes_of(nodes={"architecture": "x86_64"})
     assert nodes.ami_type == "AL2023_x86_64_STANDARD"
