@@ -10,11 +10,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from sandbox.errors import SandboxError
+from sandbox.nodes import nodes_to_json
 from sandbox.protocol import PROJECT_DIR, address
+from sandbox.scheduler import Node
 
 _TOOLS = {
     "unshare": "util-linux",
@@ -50,9 +52,9 @@ def check_machine() -> None:
         raise SandboxError("this machine cannot run the sandbox; it lacks " + "; ".join(lacking))
 
 
-def launch(name: str, *, die_with_parent: bool) -> subprocess.Popen[bytes]:
+def launch(name: str, *, die_with_parent: bool, nodes: Sequence[Node] = ()) -> subprocess.Popen[bytes]:
     """Starts a supervisor and returns once it answers. With `die_with_parent` it ends with this process, and with
-    this thread when that is the main one; without, it outlives the caller."""
+    this thread when that is the main one; without, it outlives the caller. `nodes` replace the usual six."""
     check_machine()
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -70,6 +72,8 @@ def launch(name: str, *, die_with_parent: bool) -> subprocess.Popen[bytes]:
     argv = ["unshare", "--fork", "--kill-child=SIGKILL", "--mount-proc"]
     argv += ["--pid", "--mount", "--net", "--uts", "--ipc", "--", sys.executable, "-m", "sandbox.supervisor"]
     argv += ["--name", name, "--listen-fd", str(listener.fileno()), "--ready-fd", str(ready_write)]
+    if nodes:
+        argv += ["--nodes", nodes_to_json(nodes)]
     if die_with_parent:
         argv += ["--parent-fd", str(alive_read)]
         if threading.current_thread() is threading.main_thread():
