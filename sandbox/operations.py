@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -36,17 +35,9 @@ class Operations:
         self.applier = Applier(cluster, workloads, node.images)
 
     async def hello(self, request: Message, fds: list[int], client: MessageSocket, inbox: Inbox) -> dict[str, Any]:
-        """The namespaces this sandbox consists of, so that `down` can prove that none is left."""
-        inodes = {os.readlink(f"/proc/self/ns/{kind}") for kind in ("pid", "net", "mnt")}
-        for pod in self.cluster.pods.values():
-            if pod.network is not None and os.path.exists(pod.network.netns_path):
-                inodes.add(f"net:[{os.stat(pod.network.netns_path).st_ino}]")
-            for status in pod.statuses.values():
-                if status.runtime is not None:
-                    for kind in ("pid", "mnt"):
-                        with contextlib.suppress(OSError):
-                            inodes.add(os.readlink(f"/proc/{status.runtime.pid}/ns/{kind}"))
-        return {"name": self.name, "namespaces": sorted(inodes), **self.cluster.summary()}
+        """The supervisor's own namespaces: everything the sandbox runs is in them or below their processes."""
+        namespaces = [os.readlink(f"/proc/self/ns/{kind}") for kind in ("pid", "net", "mnt")]
+        return {"name": self.name, "namespaces": namespaces, **self.cluster.summary()}
 
     async def stop(self, request: Message, fds: list[int], client: MessageSocket, inbox: Inbox) -> None:
         await client.send({"result": {}})

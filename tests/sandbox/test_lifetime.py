@@ -61,8 +61,6 @@ def test_a_killed_launcher_takes_every_process_and_namespace_with_it() -> None:
     child = subprocess.Popen([sys.executable, "-c", CHILD, name], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
     namespaces = child.stdout.readline().split()
-    # The supervisor's three and three of each of the two pods.
-    assert len(namespaces) == 9
     # The supervisor, two bubblewraps, two shells, two sleeps (or what they just started).
     processes = members(namespaces)
     assert len(processes) >= 5
