@@ -22,6 +22,7 @@ from sandbox.launcher import launch, members, wait_ended
 from sandbox.network import GATEWAY_IP
 from sandbox.protocol import address, default_name
 from sandbox.resources import Resource
+from sandbox.scheduler import Node
 
 Message = dict[str, Any]
 _END_TIMEOUT_S = 15.0
@@ -97,12 +98,14 @@ class Connection:
 class Sandbox:
     """A running sandbox, by name; as a context manager it is started on entry and stopped on exit.
 
-    Start it from the main thread: with `die_with_parent` the kernel ends it with the starting thread.
+    Start it from the main thread: with `die_with_parent` the kernel ends it with the starting thread. `nodes` are
+    the machines pods are placed on, where the usual two in each of three zones will not do.
     """
 
-    def __init__(self, name: str | None = None, *, die_with_parent: bool = True) -> None:
+    def __init__(self, name: str | None = None, *, die_with_parent: bool = True, nodes: Sequence[Node] = ()) -> None:
         self.name = name or default_name()
         self._die_with_parent = die_with_parent
+        self._nodes = tuple(nodes)
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Sandbox:
@@ -116,7 +119,7 @@ class Sandbox:
 
     def start(self) -> None:
         """Raises SandboxError when one of this name runs already, or the machine lacks something."""
-        self._process = launch(self.name, die_with_parent=self._die_with_parent)
+        self._process = launch(self.name, die_with_parent=self._die_with_parent, nodes=self._nodes)
 
     @property
     def is_running(self) -> bool:

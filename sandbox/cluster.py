@@ -16,10 +16,10 @@ from sandbox.environment import Contents, Lookup, PodFacts
 from sandbox.errors import InvalidError, NotFoundError
 from sandbox.logs import LogBuffer
 from sandbox.manifests.container import Container
-from sandbox.manifests.objects import ConfigMap, KubernetesObject, Secret
+from sandbox.manifests.objects import ConfigMap, KubernetesObject, Secret, StorageClass
 from sandbox.manifests.pod import PodSpec
 from sandbox.network import PodNetwork
-from sandbox.scheduler import Node, PlacedPod
+from sandbox.scheduler import ZONE_LABEL, Node, PlacedPod
 from sandbox.volumes import Claim
 
 NODE_MONITOR_GRACE_S = 40.0
@@ -263,8 +263,18 @@ class Cluster:
         )
 
     def placed_view(self, pod: Pod) -> PlacedPod:
-        zones = frozenset(claim.zone for claim in pod.claims.values() if claim.zone is not None)
+        wanted = [zones for claim in pod.claims.values() if (zones := self.zones_of(claim))]
+        # Zones that suit one volume and not another leave the pod pending, as on a real cluster.
+        zones = frozenset.intersection(*wanted) or frozenset({"no zone suits all volumes"}) if wanted else frozenset()
         return PlacedPod(pod.name, pod.namespace, pod.labels, pod.spec, pod.node, zones)
+
+    def zones_of(self, claim: Claim) -> frozenset[str]:
+        """Zones the claim's volume is in, or may be made in; empty if it is not made yet and any zone will do."""
+        if claim.zone is not None:
+            return frozenset({claim.zone})
+        classes = {item.metadata.name: item for item in self.all(StorageClass)}
+        found = classes.get(claim.spec.storage_class_name or "")
+        return frozenset() if found is None else found.zones(ZONE_LABEL)
 
     def summary(self) -> Mapping[str, int]:
         return {"pods": len(self.pods), "objects": len(self.objects), "claims": len(self.claims)}

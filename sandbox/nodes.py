@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from sandbox.scheduler import Node
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from sandbox.scheduler import Node, Taint
 
 _ZONES = ("zone-a", "zone-b", "zone-c")
 _NODES_PER_ZONE = 2
@@ -17,3 +21,13 @@ def pretend_nodes() -> list[Node]:
         for zone in _ZONES
         for number in range(1, _NODES_PER_ZONE + 1)
     ]
+
+
+def nodes_to_json(nodes: Sequence[Node]) -> str:
+    """What `nodes_from_json` reads."""
+    return json.dumps([asdict(node) | {"labels": dict(node.labels)} for node in nodes])
+
+
+def nodes_from_json(text: str) -> list[Node]:
+    """A list of objects with the fields of Node. Raises ValueError or TypeError for anything else."""
+    return [Node(**item | {"taints": tuple(Taint(**taint) for taint in item["taints"])}) for item in json.loads(text)]

@@ -19,10 +19,11 @@ from sandbox.images import ImageStore
 from sandbox.kubelet import Node
 from sandbox.memory import watch_memory
 from sandbox.network import AddressPool
-from sandbox.nodes import pretend_nodes
+from sandbox.nodes import nodes_from_json, pretend_nodes
 from sandbox.operations import OPERATIONS, Operations
 from sandbox.process import reap_orphans, run_tool
 from sandbox.protocol import Message, MessageSocket
+from sandbox.scheduler import Node as Machine
 from sandbox.services import dns_view
 from sandbox.volumes import VolumeStore
 from sandbox.workloads import Workloads
@@ -30,12 +31,14 @@ from sandbox.workloads import Workloads
 STATE_DIR = Path("/run/sandbox")
 
 
-async def _main(listener: socket.socket, ready_fd: int, parent_fd: int | None, name: str) -> None:
+async def _main(
+    listener: socket.socket, ready_fd: int, parent_fd: int | None, name: str, machines: list[Machine]
+) -> None:
     # A private /run: named network namespaces and all state live in it and vanish with the mount namespace.
     run_tool(["mount", "-t", "tmpfs", "-o", "mode=0755", "sandbox", "/run"])
     STATE_DIR.mkdir()
     network.set_up()
-    cluster = Cluster(pretend_nodes())
+    cluster = Cluster(machines)
     partitions = network.PartitionState()
     node = Node(
         cluster=cluster,
@@ -138,6 +141,7 @@ def main() -> int:
     parser.add_argument("--ready-fd", type=int, required=True)
     parser.add_argument("--parent-fd", type=int)
     parser.add_argument("--name", required=True)
+    parser.add_argument("--nodes", type=nodes_from_json, default=pretend_nodes(), help="JSON; default: six of them")
     arguments = parser.parse_args()
     if os.getpid() != 1:
         sys.stderr.write("the supervisor must be process 1 of its own pid namespace; use `python -m sandbox up`\n")
@@ -145,7 +149,7 @@ def main() -> int:
     os.umask(0o022)
     listener = socket.socket(fileno=arguments.listen_fd)
     try:
-        asyncio.run(_main(listener, arguments.ready_fd, arguments.parent_fd, arguments.name))
+        asyncio.run(_main(listener, arguments.ready_fd, arguments.parent_fd, arguments.name, arguments.nodes))
     except SandboxError as error:
         os.write(arguments.ready_fd, str(error).encode())
         return 1

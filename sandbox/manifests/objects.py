@@ -130,7 +130,8 @@ class ClaimResources(Manifest):
 class ClaimSpec(Manifest):
     access_modes: tuple[Literal["ReadWriteOnce", "ReadWriteOncePod"], ...] = Field(min_length=1)
     resources: ClaimResources
-    storage_class_name: Annotated[str | None, NotEnforced(_STORAGE)] = None
+    storage_class_name: str | None = None
+    """Decides in which zones the volume may be made; nothing else of a class has an effect."""
     volume_mode: Literal["Filesystem"] = "Filesystem"
     volume_attributes_class_name: Annotated[str | None, NotEnforced(_STORAGE)] = None
 
@@ -148,6 +149,35 @@ class ClaimTemplate(Manifest):
 
 class PersistentVolumeClaim(KubernetesObject):
     spec: ClaimSpec
+
+
+class TopologyExpression(Manifest):
+    key: str
+    values: tuple[str, ...] = Field(min_length=1)
+
+
+class TopologyTerm(Manifest):
+    match_label_expressions: tuple[TopologyExpression, ...] = Field(min_length=1)
+
+
+class StorageClass(KubernetesObject):
+    provisioner: Annotated[str, NotEnforced(_STORAGE)] = ""
+    parameters: Annotated[Any, NotEnforced(_STORAGE)] = None
+    allow_volume_expansion: Annotated[Any, NotEnforced(_STORAGE)] = None
+    reclaim_policy: Annotated[Any, NotEnforced("a volume goes with its claim")] = None
+    mount_options: Annotated[Any, NotEnforced(_STORAGE)] = None
+    volume_binding_mode: Annotated[Any, NotEnforced("a volume is made when its first pod is placed")] = None
+    allowed_topologies: tuple[TopologyTerm, ...] = ()
+
+    def zones(self, zone_label: str) -> frozenset[str]:
+        """Zones its volumes may be made in; none means every zone."""
+        return frozenset(
+            value
+            for term in self.allowed_topologies
+            for expression in term.match_label_expressions
+            if expression.key == zone_label
+            for value in expression.values
+        )
 
 
 class ClaimRetention(Manifest):
@@ -283,13 +313,13 @@ RUN: dict[str, type[KubernetesObject]] = {
     "batch/v1/Job": Job,
     "batch/v1/CronJob": CronJob,
     "policy/v1/PodDisruptionBudget": PodDisruptionBudget,
+    "storage.k8s.io/v1/StorageClass": StorageClass,
 }
 """Kinds the sandbox runs, by apiVersion/kind."""
 
 NOTED: dict[str, str] = {
     "v1/Namespace": "names are kept apart; nothing else depends on it",
     "v1/ServiceAccount": "there is no API server to authenticate to",
-    "storage.k8s.io/v1/StorageClass": _STORAGE,
     "scheduling.k8s.io/v1/PriorityClass": "pods are never preempted here",
     "networking.k8s.io/v1/NetworkPolicy": "every pod reaches every pod",
     "rbac.authorization.k8s.io/v1/Role": "there is no API server to authorise at",

@@ -153,10 +153,13 @@ def test_an_unknown_kind_is_refused_with_the_kinds_there_are() -> None:
 
 
 def test_descriptive_kinds_are_taken_note_of() -> None:
-    storage = Resource(
-        "urn", "kubernetes:storage.k8s.io/v1:StorageClass", "fast", inputs={"metadata": {"name": "fast"}}
+    priority = Resource(
+        "urn",
+        "kubernetes:scheduling.k8s.io/v1:PriorityClass",
+        "high",
+        inputs={"metadata": {"name": "high"}, "value": 1},
     )
-    assert decode_object(storage) is None
+    assert decode_object(priority) is None
 
 
 def test_fields_without_effect_are_listed_with_the_reason() -> None:
