@@ -15,6 +15,7 @@ from pathlib import Path
 
 from sandbox.errors import SandboxError
 from sandbox.nodes import nodes_to_json
+from sandbox.process import descendants, process_tree
 from sandbox.protocol import PROJECT_DIR, address
 from sandbox.scheduler import Node
 
@@ -120,16 +121,19 @@ def _until_ready(process: subprocess.Popen[bytes], fd: int) -> None:
 
 
 def members(namespaces: Iterable[str]) -> frozenset[tuple[int, str]]:
-    """(pid, start time) of every process in any of these namespaces (`pid:[4026…]`)."""
+    """(pid, start time) of every process in any of these namespaces (`pid:[4026…]`), and of those below them: pods
+    have namespaces of their own, but the supervisor is their ancestor."""
     wanted = set(namespaces)
-    found = set()
+    inside = set()
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             # A process may end while it is looked at.
             with contextlib.suppress(OSError):
                 if any(os.readlink(entry / "ns" / kind) in wanted for kind in ("pid", "net", "mnt")):
-                    found.add((int(entry.name), _start_time(int(entry.name))))
-    return frozenset(found)
+                    inside.add(int(entry.name))
+    tree = process_tree()
+    below = {child for pid in inside for child in descendants(pid, tree)}
+    return frozenset((pid, started) for pid in inside | below if (started := _start_time(pid)))
 
 
 def wait_ended(processes: Iterable[tuple[int, str]]) -> None:

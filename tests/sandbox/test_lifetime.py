@@ -76,10 +76,12 @@ def test_a_killed_launcher_takes_every_process_and_namespace_with_it() -> None:
 def test_down_leaves_nothing_and_a_second_down_is_no_error() -> None:
     sandbox = Sandbox(f"down-{os.getpid()}", die_with_parent=False)
     sandbox.start()
-    sandbox.apply(pods())
-    processes = members(sandbox.hello()["namespaces"])
-    assert len(processes) >= 5
-    sandbox.stop()
+    try:
+        sandbox.apply(pods())
+        processes = members(sandbox.hello()["namespaces"])
+        assert len(processes) >= 5
+    finally:
+        sandbox.stop()
     wait_ended(processes)
     sandbox.stop()
     assert not sandbox.is_running
