@@ -60,13 +60,14 @@ def test_a_killed_launcher_takes_every_process_and_namespace_with_it() -> None:
     name = f"killed-{os.getpid()}"
     child = subprocess.Popen([sys.executable, "-c", CHILD, name], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
-    namespaces = child.stdout.readline().split()
-    # The supervisor, two bubblewraps, two shells, two sleeps (or what they just started).
-    processes = members(namespaces)
-    assert len(processes) >= 5
-    child.send_signal(signal.SIGKILL)
-    child.wait()
-    child.stdout.close()
+    try:
+        processes = members(child.stdout.readline().split())
+        # The supervisor, and per pod a bubblewrap and its shell.
+        assert len(processes) >= 5
+    finally:
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        child.stdout.close()
     wait_ended(processes)
     with pytest.raises(NotFoundError):
         Sandbox(name).hello()
