@@ -15,6 +15,8 @@ ANSWER_SECONDS=2
 HANDOVER_CENTISECONDS=550
 # The votes come within two round trips and two ticks of 100 ms, once the replica has every write.
 VOTES_CENTISECONDS=50
+# A pod that restarts is back and syncing in half a minute; until then this node serves on.
+RETURN_CENTISECONDS=3000
 # Clients that were told of the new master in the meantime need not find out by a broken connection.
 SETTLE_SECONDS=0.5
 
@@ -92,6 +94,7 @@ hand_over() {
 clock
 deadline=$((now + STOP_DEADLINE_SECONDS * 100))
 waiting=
+lonely=
 while :; do
   if ! look; then
     log "Redis does not answer: leaving"
@@ -117,7 +120,12 @@ while :; do
     log "no replica took the slots within $STOP_DEADLINE_SECONDS s: leaving, the others will elect one if they can"
     exit 1
   fi
-  if [ "$expected" -eq 0 ]; then
+  if [ "$expected" -gt 0 ]; then
+    lonely=
+  elif [ -z "$lonely" ]; then
+    log "no replica lives: waiting for its pod to come back"
+    lonely=$now
+  elif [ $((now - lonely)) -ge "$RETURN_CENTISECONDS" ]; then
     log "a master without a living replica: leaving, its keys are lost"
     exit 0
   fi

@@ -45,15 +45,25 @@ class Cluster:
             with master.client() as client:
                 client.execute_command("CLUSTER SET-CONFIG-EPOCH", i + 1)
                 client.execute_command("CLUSTER ADDSLOTSRANGE", first, last)
-        with self.masters[0].client() as client:
-            for pod in self.pods[1:]:
-                client.execute_command("CLUSTER MEET", pod.ip, PORT, BUS_PORT)
+        wait_until("every node knows all others", self._meet, step_seconds=0.5)
         for i, replica in enumerate(self.replicas):
             with replica.client() as client, self.masters[i % len(self.masters)].client() as master:
                 master_id = master.execute_command("CLUSTER MYID")
                 attach = partial(client.execute_command, "CLUSTER REPLICATE", master_id)
                 wait_until(f"{replica.name} knows its master", attach)
         self.wait_until_whole()
+
+    def _meet(self) -> bool:
+        """Makes nodes meet that do not know each other yet; a handshake that got lost is not repeated by Redis."""
+        strangers = [pod for pod in self.pods if self._known_nodes(pod) < len(self.pods)]
+        with self.masters[0].client() as client:
+            for pod in strangers:
+                client.execute_command("CLUSTER MEET", pod.ip, PORT, BUS_PORT)
+        return not strangers
+
+    def _known_nodes(self, pod: Pod) -> int:
+        with pod.client() as client:
+            return int(client.execute_command("CLUSTER INFO")["cluster_known_nodes"])
 
     def wait_until_whole(self, seconds: float = 30) -> None:
         """Every node sees every slot served and no failure; every replica is in sync."""

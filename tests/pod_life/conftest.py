@@ -1,3 +1,4 @@
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -12,15 +13,19 @@ from tests.pod_life.clusters import Cluster
 from tests.pod_life.pods import AUTH, Network, Pod
 
 
+ROOT = Path(os.environ.get("POD_LIFE_ROOT", "/"))
+"""File system to take the programs from: this machine's, or an unpacked one with another version of Redis."""
+
+
 @pytest.fixture(scope="session")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the image has on its PATH: busybox under its applets' names, redis-server and redis-cli."""
     directory = tmp_path_factory.mktemp("image")
     for program in ("busybox", "redis-server", "redis-cli"):
-        found = shutil.which(program)
-        assert found, f"{program} is not installed: apt-get install busybox redis-server redis-tools"
+        found = ROOT / "usr" / "bin" / program
+        assert found.exists(), f"{found} is missing: apt-get install busybox redis-server redis-tools"
         shutil.copy(found, directory / program)
-    applets = subprocess.run([directory / "busybox", "--list"], capture_output=True, text=True, check=True).stdout
+    applets = subprocess.run(["busybox", "--list"], capture_output=True, text=True, check=True).stdout
     for applet in set(applets.split()) - {"busybox"}:
         (directory / applet).symlink_to("busybox")
     return directory
@@ -28,7 +33,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def network(tmp_path: Path, image: Path) -> Iterator[Network]:
-    network = Network(tmp_path, image)
+    network = Network(tmp_path, image, ROOT / "usr")
     yield network
     network.close()
 

@@ -103,9 +103,11 @@ class _Records(BaseResolver):
 class Network:
     """A bridge, a name server and the pods on it."""
 
-    def __init__(self, directory: Path, image: Path) -> None:
+    def __init__(self, directory: Path, image: Path, usr: Path) -> None:
+        """`image` is what pods have as /bin, `usr` where their libraries are."""
         self.directory = directory
         self.image = image
+        self.usr = usr
         self.names: dict[str, list[str]] = {}
         self.pods: list[Pod] = []
         self._links = 0
@@ -243,8 +245,9 @@ class Pod:
         base = str(self.base)
         return (
             "bwrap --die-with-parent --unshare-user --uid 999 --gid 1000 --unshare-pid --as-pid-1 --unshare-ipc"
-            " --cap-drop ALL --ro-bind /usr/lib /usr/lib --symlink usr/lib /lib --symlink usr/lib64 /lib64"
-            f" --ro-bind-try /usr/lib64 /usr/lib64 --ro-bind {self.network.image} /bin --proc /proc --dev /dev"
+            " --cap-drop ALL --symlink usr/lib /lib --symlink usr/lib64 /lib64"
+            f" --ro-bind {self.network.usr}/lib /usr/lib --ro-bind-try {self.network.usr}/lib64 /usr/lib64"
+            f" --ro-bind {self.network.image} /bin --proc /proc --dev /dev"
             f" --ro-bind {SCRIPTS} /scripts --ro-bind {base}/etc /etc/redis --bind {base}/run /run/redis"
             f" --ro-bind {base}/resolv.conf /etc/resolv.conf --bind {base}/data /data --remount-ro / --chdir /data"
         ).split()

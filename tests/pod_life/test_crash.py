@@ -106,6 +106,7 @@ def test_a_master_whose_replica_is_cut_off_serves_again_when_its_patience_ends(c
     cluster.fill(300)
     crashed, unreachable = cluster.masters[0], cluster.replicas[0]
     unreachable.cut()
+    crashed.env["START_TAKEOVER_SECONDS"] = "3"
     begin = time.monotonic()
     crash(crashed)
     key = cluster.key_of(0)

@@ -72,9 +72,12 @@ def test_the_same_with_an_output_limit_below_what_is_written_never_ends(make_clu
         backlog, "repl-backlog-size 1mb"
     )
     cluster = make_cluster(conf=plain)
-    begun, ended = resync_slowly(cluster)
-    assert begun > 1
+    with cluster.masters[0].client() as client:
+        if int(client.info("server")["redis_version"].partition(".")[0]) >= 8:
+            pytest.skip("from Redis 8 on the replica holds what is written during its resync")
+    _, ended = resync_slowly(cluster)
     assert not ended
+    assert cluster.masters[0].lines("output buffer limits")
 
 
 def test_a_replica_with_old_data_that_syncs_through_its_volume_is_restarted_and_then_syncs(cluster: Cluster) -> None:

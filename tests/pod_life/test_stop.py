@@ -1,10 +1,11 @@
 """A pod is stopped on purpose: rolling update, node drain, scale-down."""
 
+import signal
 import time
 
 import pytest
 
-from tests.pod_life.clusters import Cluster, Load
+from tests.pod_life.clusters import Cluster, Load, writable
 from tests.pod_life.pods import Pod
 
 pytestmark = [pytest.mark.redis, pytest.mark.sandbox]
@@ -63,9 +64,17 @@ def test_a_replica_leaves_at_once(cluster: Cluster) -> None:
     assert cluster.role(cluster.masters[0]) == "master"
 
 
-def test_a_master_without_a_living_replica_says_so_and_leaves(cluster: Cluster) -> None:
+def test_a_master_without_a_living_replica_serves_until_its_deadline_and_leaves(cluster: Cluster) -> None:
     master, replica = cluster.masters[0], cluster.replicas[0]
     replica.destroy()
-    hook = master.script("stop.sh")
-    assert hook.returncode in (0, 1)
+    master.env["STOP_DEADLINE_SECONDS"] = "2"
+    assert master.script("stop.sh").returncode == 1
     assert master.lines("leaving")
+    assert writable(master, cluster.key_of(0))
+
+
+def test_a_master_whose_server_does_not_answer_leaves(cluster: Cluster) -> None:
+    master = cluster.masters[0]
+    master.signal(signal.SIGSTOP)
+    assert master.script("stop.sh").returncode == 1
+    assert master.lines("does not answer")
