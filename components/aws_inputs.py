@@ -7,7 +7,7 @@ from typing import Any
 
 from components import names
 from components.nodes import NodePlan, ZoneNodes
-from components.settings import CapacityType
+from components.settings import CapacityType, Eks
 
 NODE_POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEKS_CNI_Policy", "AmazonEC2ContainerRegistryPullOnly")
 """The managed policies EKS's documentation asks of a node role."""
@@ -88,17 +88,27 @@ def launch_template(nodes: NodePlan, tags: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def node_group(
-    pool: str, cluster_name: str, nodes: NodePlan, zone: ZoneNodes, capacity_type: CapacityType
-) -> dict[str, Any]:
-    """Inputs of one zone's managed node group, beside those that other resources produce."""
+def node_set(eks: Eks, nodes: NodePlan) -> str:
+    """Names the node groups that have the same fields of those EKS cannot change on an existing group: subnets, AMI
+    type, capacity type, role. Another value makes new groups, and the pods move to them before the old ones go."""
+    subnets = [eks.subnets[zone] for zone in sorted(eks.subnets)]
+    return names.digest(*subnets, nodes.ami_type, nodes.capacity_type, eks.node_role_arn or "")
+
+
+def node_group(pool: str, eks: Eks, nodes: NodePlan, zone: ZoneNodes, living: int) -> dict[str, Any]:
+    """Inputs of one zone's managed node group, beside those that other resources produce.
+
+    `living` is how many nodes the group has now, 0 when there is none. It only grows here: EKS picks the nodes that
+    go, empty or not, and ends them after 15 minutes whatever still runs there (docs/adr/0006).
+    """
+    size = max(zone.nodes, living)
     return {
-        "clusterName": cluster_name,
+        "clusterName": eks.cluster_name,
         "amiType": nodes.ami_type,
-        "capacityType": _CAPACITY[capacity_type],
-        "scalingConfig": {"minSize": zone.nodes, "desiredSize": zone.nodes, "maxSize": zone.nodes},
+        "capacityType": _CAPACITY[nodes.capacity_type],
+        "scalingConfig": {"minSize": zone.nodes, "desiredSize": size, "maxSize": size},
         # One node at a time: its pods hand over first, and the next waits until they are back in sync.
         "updateConfig": {"maxUnavailable": 1},
-        "labels": {names.POOL_LABEL: pool},
+        "labels": {names.POOL_LABEL: pool, names.NODES_LABEL: node_set(eks, nodes)},
         "taints": [{"key": names.POOL_LABEL, "value": pool, "effect": "NO_SCHEDULE"}],
     }

@@ -42,33 +42,20 @@ class RedisImageCacheCluster(pulumi.ComponentResource):
 
         ready: list[pulumi.Resource] = []
         if settings.eks is not None and plan.nodes is not None:
-            ready.append(
-                RedisNodeGroups(
-                    f"{name}-{plan.pool}-nodes",
-                    plan.pool,
-                    settings.eks,
-                    plan.nodes,
-                    settings.nodes.capacity_type,
-                    child,
-                )
-            )
+            ready.append(RedisNodeGroups(f"{name}-{plan.pool}-nodes", plan.pool, settings.eks, plan.nodes, child))
         priority = KubernetesObject(
             "scheduling.k8s.io/v1/PriorityClass",
             f"{name}-priority",
             {"metadata": objects.common_metadata(None, None, {}), **objects.priority_class()},
             child,
         )
-        zone_classes = {
-            zone: _storage_class(f"{name}-storage-{zone}", settings, child, zone) for zone in _own_zones(settings)
-        }
+        ready += _storage_classes(name, settings, child)
         pool = RedisPool(
             f"{name}-{plan.pool}",
             settings,
             plan,
             password=_password(name, settings, child),
             priority_class=priority.name,
-            storage_class=_shared_class(name, settings, child),
-            zone_classes=zone_classes,
             after=ready,
             opts=child,
         )
@@ -97,26 +84,25 @@ def _password(name: str, settings: Settings, child: pulumi.ResourceOptions) -> p
     return pulumi.Output.secret(made.result)
 
 
-def _own_zones(settings: Settings) -> tuple[str, ...]:
-    return settings.zones if settings.storage.class_name is None else ()
+def _storage_classes(name: str, settings: Settings, child: pulumi.ResourceOptions) -> list[pulumi.Resource]:
+    """`fast-ssd` and its likes for single zones, where they are ours to make.
 
-
-def _shared_class(name: str, settings: Settings, child: pulumi.ResourceOptions) -> pulumi.Output[str] | str | None:
-    """Class of the StatefulSets' claim templates: the one given, `fast-ssd` on EKS, or the cluster's default."""
-    if settings.storage.class_name is not None or settings.eks is None:
-        return settings.storage.class_name
-    return _storage_class(f"{name}-storage", settings, child)
-
-
-def _storage_class(
-    name: str, settings: Settings, child: pulumi.ResourceOptions, zone: str | None = None
-) -> pulumi.Output[str]:
-    full_name = names.STORAGE_CLASS if zone is None else f"{names.STORAGE_CLASS}-{zone}"
-    made = KubernetesObject(
-        "storage.k8s.io/v1/StorageClass",
-        name,
-        {"metadata": objects.common_metadata(full_name, None, {}), **objects.storage_class(settings, zone)},
-        # Named, and its parameters cannot change: the old one must go first. Bound volumes do not notice.
-        pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(delete_before_replace=True)),
-    )
-    return made.name
+    Their names are given and their parameters cannot change, so a changed one goes before its successor comes. Pods
+    and claims therefore spell the name out: on an output of it Pulumi would take them down too, and make them anew.
+    """
+    if not objects.makes_storage_classes(settings):
+        return []
+    logical_names: dict[str | None, str] = {None: f"{name}-storage"}
+    logical_names |= {zone: f"{name}-storage-{zone}" for zone in settings.zones}
+    return [
+        KubernetesObject(
+            "storage.k8s.io/v1/StorageClass",
+            logical_name,
+            {
+                "metadata": objects.common_metadata(objects.storage_class_name(zone), None, {}),
+                **objects.storage_class(settings, zone),
+            },
+            pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(delete_before_replace=True)),
+        )
+        for zone, logical_name in logical_names.items()
+    ]

@@ -4,8 +4,8 @@ import pulumi
 
 from components import aws_inputs
 from components.nodes import NodePlan
-from components.sdk import AwsResource
-from components.settings import CapacityType, Eks
+from components.sdk import AwsResource, ask_aws
+from components.settings import Eks
 
 
 class RedisNodeGroups(pulumi.ComponentResource):
@@ -24,7 +24,6 @@ class RedisNodeGroups(pulumi.ComponentResource):
         pool: str,
         eks: Eks,
         nodes: NodePlan,
-        capacity_type: CapacityType,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("redis-image-cache:index:RedisNodeGroups", name, None, opts)
@@ -40,11 +39,23 @@ class RedisNodeGroups(pulumi.ComponentResource):
             computed=("latestVersion",),
         )
         version = template.computed("latestVersion").apply(lambda number: str(int(number)))
+        # What EKS cannot change on a group stands in its name: groups that replace others are made first, the pods
+        # roll over to them, and the old ones go last, empty.
+        set_name = f"{name}-{aws_inputs.node_set(eks, nodes)}"
+        living = _living_sizes(eks.cluster_name, f"{set_name}-")
+        for zone in nodes.zones:
+            surplus = living.get(f"{set_name}-{zone.zone}", 0) - zone.nodes
+            if surplus > 0:
+                pulumi.log.warn(
+                    f"{zone.zone} has {zone.nodes + surplus} nodes for pool {pool}, {surplus} more than its pods "
+                    "need. They stay, since EKS would end nodes with living pods; docs/runbook.md (Fewer nodes) says "
+                    "how they go"
+                )
         self.groups = {
             zone.zone: AwsResource(
                 "eks/nodeGroup:NodeGroup",
-                f"{name}-{zone.zone}",
-                aws_inputs.node_group(pool, eks.cluster_name, nodes, zone, capacity_type)
+                f"{set_name}-{zone.zone}",
+                aws_inputs.node_group(pool, eks, nodes, zone, living.get(f"{set_name}-{zone.zone}", 0))
                 | {
                     "nodeRoleArn": role_arn,
                     "subnetIds": [eks.subnets[zone.zone]],
@@ -56,6 +67,20 @@ class RedisNodeGroups(pulumi.ComponentResource):
             for zone in nodes.zones
         }
         self.register_outputs({"groups": {zone: group.id for zone, group in self.groups.items()}})
+
+
+def _living_sizes(cluster_name: str, prefix: str) -> dict[str, int]:
+    """Logical name -> nodes wanted now, of the groups that AWS has already: Pulumi's state does not tell a program
+    what there is, and the size may have been changed since."""
+    found = ask_aws("eks/getNodeGroups:getNodeGroups", {"clusterName": cluster_name})["names"]
+    sizes: dict[str, int] = {}
+    for group in found:
+        logical_name, _, _ = group.rpartition("-")
+        if logical_name.startswith(prefix):
+            answer = ask_aws("eks/getNodeGroup:getNodeGroup", {"clusterName": cluster_name, "nodeGroupName": group})
+            size = int(answer["scalingConfigs"][0]["desiredSize"])
+            sizes[logical_name] = max(size, sizes.get(logical_name, 0))
+    return sizes
 
 
 def _node_role(

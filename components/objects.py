@@ -27,6 +27,21 @@ def priority_class() -> dict[str, Any]:
     return {"value": PRIORITY, "description": "Redis image cache: before pods that hold no state"}
 
 
+def makes_storage_classes(settings: Settings) -> bool:
+    """Whether the classes of the volumes are made here: on EKS, unless one is given."""
+    return settings.eks is not None and settings.storage.class_name is None
+
+
+def storage_class_name(zone: str | None) -> str:
+    """`fast-ssd`, or the class of volumes of one zone."""
+    return names.STORAGE_CLASS if zone is None else f"{names.STORAGE_CLASS}-{zone}"
+
+
+def claim_class(settings: Settings, zone: str | None = None) -> str | None:
+    """Class of the claims; None is the cluster's default."""
+    return storage_class_name(zone) if makes_storage_classes(settings) else settings.storage.class_name
+
+
 def storage_class(settings: Settings, zone: str | None = None) -> dict[str, Any]:
     """Encrypted gp3 by the EBS CSI driver; with a zone, volumes that can only be made there.
 
@@ -56,7 +71,7 @@ def storage_class(settings: Settings, zone: str | None = None) -> dict[str, Any]
     return body
 
 
-def claim_spec(plan: Plan, class_name: Any) -> dict[str, Any]:
+def claim_spec(plan: Plan, class_name: str | None) -> dict[str, Any]:
     """Claim of one pod's volume; without a class, Kubernetes takes the cluster's default."""
     spec = {
         "accessModes": ["ReadWriteOnce"],
@@ -65,8 +80,12 @@ def claim_spec(plan: Plan, class_name: Any) -> dict[str, Any]:
     return spec if class_name is None else spec | {"storageClassName": class_name}
 
 
-def zone_claims(plan: Plan, zones: tuple[str, ...]) -> dict[str, str]:
-    """Claim name -> zone, for every pod: made before the StatefulSets, which then find them by name."""
+def zone_claims(settings: Settings, plan: Plan) -> dict[str, str]:
+    """Claim name -> zone, for every pod: made before the StatefulSets, which then find them by name. Empty where the
+    classes are not ours, so that none allows a single zone."""
+    zones = settings.zones
+    if not makes_storage_classes(settings):
+        return {}
     return {
         f"{names.VOLUME}-{names.set_name(copy)}-{ordinal}": zone_of(copy, ordinal, zones)
         for copy in range(plan.sizing.replicas_per_master + 1)
@@ -135,7 +154,7 @@ def _from_namespaces(allowed: list[str]) -> list[dict[str, Any]]:
     return [pools, named] if allowed else [pools]
 
 
-def stateful_set(settings: Settings, plan: Plan, copy: int, refs: PodRefs, class_name: Any) -> dict[str, Any]:
+def stateful_set(settings: Settings, plan: Plan, copy: int, refs: PodRefs) -> dict[str, Any]:
     """The StatefulSet of the n-th copy of every shard."""
     labels = names.set_labels(copy)
     return {
@@ -148,7 +167,10 @@ def stateful_set(settings: Settings, plan: Plan, copy: int, refs: PodRefs, class
         "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Delete", "whenScaled": "Delete"},
         "template": pod_template(settings, plan, copy, refs),
         "volumeClaimTemplates": [
-            {"metadata": {"name": names.VOLUME, "labels": names.APP_LABEL}, "spec": claim_spec(plan, class_name)}
+            {
+                "metadata": {"name": names.VOLUME, "labels": names.APP_LABEL},
+                "spec": claim_spec(plan, claim_class(settings)),
+            }
         ],
     }
 

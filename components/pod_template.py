@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from components import names
+from components import aws_inputs, names
 from components.bundle import scripts
 from components.node_rules import EXPORTER_CPU_MILLICORES, EXPORTER_MEMORY_MIB
 from components.plan import Plan
@@ -45,8 +45,11 @@ def pod_template(settings: Settings, plan: Plan, copy: int, refs: PodRefs) -> di
         "containers": [_redis(settings, plan, copy, refs)],
         "volumes": _volumes(refs),
     }
-    if plan.nodes is not None:
-        spec["nodeSelector"] = {names.POOL_LABEL: plan.pool}
+    if settings.eks is not None and plan.nodes is not None:
+        spec["nodeSelector"] = {
+            names.POOL_LABEL: plan.pool,
+            names.NODES_LABEL: aws_inputs.node_set(settings.eks, plan.nodes),
+        }
         spec["tolerations"] = [
             {"key": names.POOL_LABEL, "operator": "Equal", "value": plan.pool, "effect": "NoSchedule"}
         ]

@@ -31,8 +31,6 @@ class RedisPool(pulumi.ComponentResource):
         plan: Plan,
         password: pulumi.Output[str],
         priority_class: pulumi.Output[str],
-        storage_class: pulumi.Output[str] | str | None,
-        zone_classes: dict[str, pulumi.Output[str]],
         after: list[pulumi.Resource],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -47,12 +45,13 @@ class RedisPool(pulumi.ComponentResource):
         config_map, secret = self._configuration(password)
         refs = PodRefs(config_map, secret, priority_class)
         job_refs = self._reconciler(secret)
-        before: list[pulumi.Resource] = [*self._network(), *self._claims(zone_classes)]
+        # The nodes too, although the namespace waits for them: what goes in one update goes in reverse order.
+        before: list[pulumi.Resource] = [*after, *self._network(), *self._claims()]
 
         release = self._job("release", job_refs, before)
         order: list[pulumi.Resource] = [release]
         for copy in reversed(range(plan.sizing.replicas_per_master + 1)):
-            order = [*order, self._stateful_set(copy, refs, storage_class, [*before, *order])]
+            order = [*order, self._stateful_set(copy, refs, [*before, *order])]
         self.formed = self._job("form", job_refs, order)
         KubernetesObject(
             "batch/v1/CronJob",
@@ -126,9 +125,7 @@ class RedisPool(pulumi.ComponentResource):
             ),
         ]
 
-    def _claims(self, zone_classes: dict[str, pulumi.Output[str]]) -> list[pulumi.Resource]:
-        if not zone_classes:
-            return []
+    def _claims(self) -> list[pulumi.Resource]:
         metadata = {"annotations": {"pulumi.com/skipAwait": "true"}}  # bound only once its pod is scheduled
         return [
             KubernetesObject(
@@ -136,30 +133,21 @@ class RedisPool(pulumi.ComponentResource):
                 f"{self._name}-{claim}",
                 {
                     "metadata": self._metadata(claim, names.APP_LABEL) | metadata,
-                    "spec": objects.claim_spec(self._plan, zone_classes[zone]),
+                    "spec": objects.claim_spec(self._plan, objects.claim_class(self._settings, zone)),
                 },
-                # A claim's zone is for life.
-                pulumi.ResourceOptions.merge(
-                    self._child, pulumi.ResourceOptions(ignore_changes=["spec.storageClassName"])
-                ),
+                self._child,
             )
-            for claim, zone in objects.zone_claims(self._plan, self._settings.zones).items()
+            for claim, zone in objects.zone_claims(self._settings, self._plan).items()
         ]
 
-    def _stateful_set(
-        self,
-        copy: int,
-        refs: PodRefs,
-        storage_class: pulumi.Output[str] | str | None,
-        after: list[pulumi.Resource],
-    ) -> KubernetesObject:
+    def _stateful_set(self, copy: int, refs: PodRefs, after: list[pulumi.Resource]) -> KubernetesObject:
         name = names.set_name(copy)
         return KubernetesObject(
             "apps/v1/StatefulSet",
             f"{self._name}-{name}",
             {
                 "metadata": self._metadata(name, names.set_labels(copy)),
-                "spec": objects.stateful_set(self._settings, self._plan, copy, refs, storage_class),
+                "spec": objects.stateful_set(self._settings, self._plan, copy, refs),
             },
             self._after(after, timeout_seconds=self._plan.rollout_timeout_seconds),
         )

@@ -35,8 +35,15 @@ class Recording:
     warnings: list[str] = field(default_factory=list)
 
 
-def record(program: Path, project: str, stack: str, config: Mapping[str, str]) -> Recording:
-    """Runs `program` (a `__main__.py`) with `config` (full keys, values as the CLI passes them).
+def record(
+    program: Path,
+    project: str,
+    stack: str,
+    config: Mapping[str, str],
+    node_groups: Mapping[str, int] | None = None,
+) -> Recording:
+    """Runs `program` (a `__main__.py`) with `config` (full keys, values as the CLI passes them). `node_groups` is what
+    AWS is to have already: name -> desired size.
 
     Raises what the program raises; `pulumi.RunError` is its way to refuse without a traceback.
     """
@@ -47,7 +54,7 @@ def record(program: Path, project: str, stack: str, config: Mapping[str, str]) -
     loop.set_default_executor(ThreadPoolExecutor(1, initializer=asyncio.set_event_loop, initargs=(worker_loop,)))
     try:
         pulumi.runtime.set_all_config(dict(config))
-        monitor = _RecordingMonitor(_Provider(config), recording)
+        monitor = _RecordingMonitor(_Provider(config, node_groups or {}), recording)
         settings.reset_options()
         mocks.set_mocks(
             monitor.mocks, project=project, stack=stack, preview=False, logger=_logger(recording), monitor=monitor
@@ -116,6 +123,7 @@ class _RecordingMonitor(mocks.MockMonitor):
                     depends_on=tuple(sorted(set(request.dependencies))),
                     provider=request.provider.rsplit("::", 1)[0],
                     inputs=_named(request.type, request.name, digest, inputs),
+                    needs=tuple(sorted({urn for deps in request.propertyDependencies.values() for urn in deps.urns})),
                     secrets=frozenset(_secret_keys(rpc.deserialize_properties(request.object))),
                     options=_options(request),
                 )
@@ -179,8 +187,9 @@ def _named(type_: str, name: str, digest: str, inputs: dict[str, Any]) -> dict[s
 class _Provider(mocks.Mocks):
     """Invents what AWS, Kubernetes and the random provider would answer."""
 
-    def __init__(self, config: Mapping[str, str]) -> None:
+    def __init__(self, config: Mapping[str, str], node_groups: Mapping[str, int]) -> None:
         self._config = config
+        self._node_groups = node_groups
         self.digests: dict[tuple[str, str], str] = {}
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
@@ -194,6 +203,11 @@ class _Provider(mocks.Mocks):
         return str(state.get("id", f"{args.name}-{digest[:7]}")), state
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+        match args.token:
+            case "aws:eks/getNodeGroups:getNodeGroups":
+                return {"names": sorted(self._node_groups)}, []
+            case "aws:eks/getNodeGroup:getNodeGroup":
+                return {"scalingConfigs": [{"desiredSize": self._node_groups[args.args["nodeGroupName"]]}]}, []
         answer = _CALLS.get(args.token)
         if answer is None:
             raise ValueError(f"the program asks a provider for {args.token}, which cannot be answered offline")

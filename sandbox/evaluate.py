@@ -32,14 +32,21 @@ class Evaluation:
     resources: tuple[Resource, ...]
 
 
-def evaluate(stack: str, overrides: Mapping[str, str], directory: Path = PROJECT_DIR) -> Evaluation:
+def evaluate(
+    stack: str,
+    overrides: Mapping[str, str],
+    directory: Path = PROJECT_DIR,
+    node_groups: Mapping[str, int] | None = None,
+) -> Evaluation:
     """Runs the program with the stack's config and `overrides` (`podMemory` or `workload.hitRate` -> text).
+
+    `node_groups` is what AWS has already, name -> desired size; nothing if absent.
 
     Raises EvaluationError with every fault of the config at once.
     """
     config = stack_config(stack, overrides, directory)
     try:
-        recording = record(directory / "__main__.py", NAMESPACE, stack, config)
+        recording = record(directory / "__main__.py", NAMESPACE, stack, config, node_groups)
     except pulumi.RunError as refusal:
         raise EvaluationError(str(refusal)) from refusal
     decision = decide(_own(config))

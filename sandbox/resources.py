@@ -13,7 +13,8 @@ class Resource:
 
     `type` is a Pulumi token (`kubernetes:apps/v1:StatefulSet`); `inputs` is what the provider would get, in
     the provider's own (camelCase) names, with secrets in clear. `parent` and `depends_on` are URNs. A component
-    is a resource without inputs: depending on it waits for all its descendants. `secrets` names the inputs
+    is a resource without inputs: depending on it waits for all its descendants. `needs` are those whose outputs stand
+    in the inputs; they are not passed on as JSON. `secrets` names the inputs
     whose values nobody may see; `options` holds what else steers the provider (protect, ignoreChanges, …).
     """
 
@@ -24,6 +25,7 @@ class Resource:
     depends_on: tuple[str, ...] = ()
     provider: str | None = None
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
     secrets: frozenset[str] = frozenset()
     options: Mapping[str, Any] = field(default_factory=dict)
 

@@ -1,0 +1,147 @@
+"""Changing a living stack in the sandbox, under load, with the Jobs killed at seeded moments."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from sandbox.client import Sandbox
+from sandbox.errors import ApplyError, SandboxError
+from sandbox.evaluate import Evaluation
+from tests.faults.deployment import Deployment, Load, local_stack, ours
+from tests.faults.measure import Measurement
+
+LOAD = Load(requests_per_second=20, write_share=0.2, value_bytes=20_000, keys_per_shard=80)
+"""Small values: what is tested is that nothing is lost, not how fast."""
+
+SLOW_MIB_PER_SECOND = "1"
+"""A bound on the copy rate so low that even a few megabytes are still moving when a kill comes."""
+
+
+@dataclass
+class Stack:
+    """A stack `local` in a sandbox of its own, and the config it was last brought to."""
+
+    deployment: Deployment
+    overrides: dict[str, str]
+    log: list[str] = field(default_factory=list)
+
+    @property
+    def sandbox(self) -> Sandbox:
+        return self.deployment.sandbox
+
+    def edit(self, **overrides: str) -> Evaluation:
+        """A config edit and `pulumi up`. Keys as for `--set`, with two underscores for a dot."""
+        self.overrides |= {key.replace("__", "."): value for key, value in overrides.items()}
+        return self.up()
+
+    def up(self) -> Evaluation:
+        evaluation = local_stack(*sorted(self.overrides.items()))
+        self.sandbox.apply(evaluation.resources, self.log.append)
+        self.deployment.namespace = evaluation.plan.pool
+        self.deployment.services = list(evaluation.outputs["discoveryAddresses"])
+        return evaluation
+
+    def masters(self) -> dict[str, int]:
+        """Slots of every pod, in any pool, that serves some."""
+        found = {}
+        for pod in self.sandbox.status()["pods"]:
+            if pod["owner"]["kind"] == "StatefulSet":
+                nodes = self.sandbox.exec(pod["name"], ["redis-cli", "CLUSTER", "NODES"], namespace=pod["namespace"])
+                mine = next(line for line in nodes.check().stdout.splitlines() if "myself" in line)
+                slots = sum(_slots(part) for part in mine.split()[8:])
+                if slots:
+                    found[f"{pod['namespace']}/{pod['name']}"] = slots
+        return found
+
+    def namespaces(self) -> set[str]:
+        return {pod["namespace"] for pod in self.sandbox.status()["pods"]}
+
+
+def _slots(part: str) -> int:
+    if part.startswith("["):
+        return 0
+    first, _, last = part.partition("-")
+    return int(last or first) - int(first) + 1
+
+
+@contextmanager
+def stack(name: str, **overrides: str) -> Iterator[Stack]:
+    config = {key.replace("__", "."): value for key, value in overrides.items()}
+    with ours(name, *sorted(config.items())) as deployment:
+        yield Stack(deployment, config)
+
+
+class Killer(threading.Thread):
+    """Kills the running Job's process at seeded moments while a change is under way."""
+
+    def __init__(self, sandbox: Sandbox, seed: int, times: int) -> None:
+        super().__init__(daemon=True)
+        self._sandbox = sandbox
+        self._random = random.Random(seed)
+        self._left = times
+        self._ended = threading.Event()
+        self.killed: list[str] = []
+
+    def __enter__(self) -> Killer:
+        self.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._ended.set()
+        self.join(30)
+
+    def run(self) -> None:
+        delay_s = self._random.uniform(0.3, 3.0)
+        while self._left and not self._ended.wait(0.05):
+            name = self._running_job()
+            if name is None:
+                continue
+            if self._ended.wait(delay_s):
+                return
+            try:
+                self.killed.append(self._sandbox.fault("kill-process", pod=name))
+            except SandboxError:
+                # The Job ended by itself in the meantime: the next one it is.
+                continue
+            self._left -= 1
+            delay_s = self._random.uniform(0.3, 3.0)
+
+    def _running_job(self) -> str | None:
+        running = [
+            pod["name"]
+            for pod in self._sandbox.status()["pods"]
+            if pod["owner"]["kind"] == "Job" and pod["state"] == "Running" and "-repair" not in pod["name"]
+        ]
+        return running[0] if running else None
+
+
+def until_done(change: Callable[[], Evaluation], attempts: int) -> Evaluation:
+    """The change, run again as a person would when it fails because its Job was killed too often."""
+    for _ in range(attempts - 1):
+        try:
+            return change()
+        except ApplyError:
+            continue
+    return change()
+
+
+def assert_nothing_lost(measured: Measurement, requests_at_least: int) -> None:
+    """No key lost, no failed request, and the hit rate as before, of a load that really ran."""
+    assert measured.errors == {}, measured.tracebacks
+    assert measured.lost_keys == 0
+    assert measured.lost_updates_before == 0
+    assert measured.lost_updates_after == 0
+    assert measured.unreadable == 0
+    assert measured.requests >= requests_at_least
+    # Every key is there before the change, so the hit rate before is 1.
+    assert sum(shard.misses for shard in measured.shards) <= measured.requests * 0.01
+
+
+def wait_settled(seconds: float) -> None:
+    """The load goes on for a moment after the change, so that what shows late is seen."""
+    time.sleep(seconds)
