@@ -22,6 +22,7 @@ from sandbox.client import Completed, Sandbox
 from sandbox.errors import NotFoundError, SandboxError
 from sandbox.evaluate import Evaluation, evaluate
 from sandbox.resources import Resource
+from sandbox.scheduler import Node, Taint
 from tests.faults.measure import Measurement, measure
 
 SHARDS = 3
@@ -213,9 +214,7 @@ class Deployment:
     def wait_whole(self, within_s: float = 120.0) -> float:
         """Seconds until every pod is ready and every node finds the cluster whole. Raises SandboxError with what is
         missing."""
-        took = self.until(
-            lambda: all(pod["ready"] for pod in self.pods().values()) and self.is_whole(), within_s
-        )
+        took = self.until(lambda: all(pod["ready"] for pod in self.pods().values()) and self.is_whole(), within_s)
         if took is None:
             raise SandboxError(f"{self.name} is not whole after {within_s:.0f} s:\n{self.explain()}")
         return took
@@ -250,25 +249,87 @@ def local_stack(*overrides: tuple[str, str]) -> Evaluation:
     return evaluate("local", dict(overrides))
 
 
+_SMALL_PODS_ON_EKS = {
+    "podMemory": "256MB",
+    "totalMemory": "768MB",
+    "workload.requestsPerSecond": "10",
+    "nodes.production": "false",
+}
+
+
+@cache
+def zoned_stack() -> Evaluation:
+    """The stack `prod` with pods as small as those of `local`: zones, node groups, volumes and taints as on EKS."""
+    return evaluate("prod", _SMALL_PODS_ON_EKS)
+
+
+def machines(evaluation: Evaluation) -> list[Node]:
+    """The machines of the rendered node groups, with the zones of their subnets, their labels and taints."""
+    eks, plan = evaluation.settings.eks, evaluation.plan.nodes
+    if eks is None or plan is None:
+        raise ValueError(f"stack {evaluation.stack} has no node groups")
+    zone_of = {subnet: zone for zone, subnet in eks.subnets.items()}
+    found = []
+    for resource in evaluation.resources:
+        if resource.kind != "NodeGroup":
+            continue
+        zone = zone_of[resource.inputs["subnetIds"][0]]
+        taints = tuple(
+            Taint(taint["key"], taint["value"], _EFFECTS[taint["effect"]]) for taint in resource.inputs["taints"]
+        )
+        found += [
+            Node(
+                f"node-{zone}-{number}",
+                zone,
+                plan.allocatable_memory_mib * 1024**2,
+                plan.allocatable_cpu_millicores,
+                labels=resource.inputs["labels"],
+                taints=taints,
+            )
+            for number in range(resource.inputs["scalingConfig"]["desiredSize"])
+        ]
+    return found
+
+
+_EFFECTS = {"NO_SCHEDULE": "NoSchedule", "NO_EXECUTE": "NoExecute", "PREFER_NO_SCHEDULE": "PreferNoSchedule"}
+"""The EKS API's spelling -> that of Kubernetes."""
+
+
+@contextmanager
+def zoned(name: str) -> Iterator[Deployment]:
+    """The rendered stack with a zone for each pod, on the machines of its node groups and two for the Jobs."""
+    jobs = [Node(f"other-{n}", f"us-east-1{letter}", 8 * 1024**3, 4000) for n, letter in enumerate("ab")]
+    with Sandbox(f"{name}-{os.getpid()}", nodes=[*machines(zoned_stack()), *jobs]) as sandbox:
+        yield _deployed(sandbox, zoned_stack())
+
+
 @contextmanager
 def ours(name: str, *overrides: tuple[str, str]) -> Iterator[Deployment]:
     """The stack `local` as rendered, in a sandbox that ends with the block, or with this process."""
-    evaluation = local_stack(*overrides)
     with Sandbox(f"{name}-{os.getpid()}") as sandbox:
-        sandbox.apply(evaluation.resources)
-        namespace = str(evaluation.outputs["plan"]["pool"])
-        password = sandbox.exec("redis-master-0", ["sh", "-c", 'printf %s "$REDISCLI_AUTH"'], namespace=namespace)
-        deployment = Deployment(
-            "the rendered stack",
-            sandbox,
-            str(evaluation.outputs["endpoint"]),
-            list(evaluation.outputs["discoveryAddresses"]),
-            password.check().stdout,
-            namespace,
-            evaluation.resources,
-        )
-        deployment.wait_whole()
-        yield deployment
+        yield _deployed(sandbox, local_stack(*overrides))
+
+
+def _deployed(sandbox: Sandbox, evaluation: Evaluation) -> Deployment:
+    sandbox.apply(evaluation.resources)
+    return attached(sandbox, evaluation)
+
+
+def attached(sandbox: Sandbox, evaluation: Evaluation) -> Deployment:
+    """A stack that was applied, once it is whole."""
+    namespace = str(evaluation.outputs["plan"]["pool"])
+    password = sandbox.exec("redis-master-0", ["sh", "-c", 'printf %s "$REDISCLI_AUTH"'], namespace=namespace)
+    deployment = Deployment(
+        "the rendered stack",
+        sandbox,
+        str(evaluation.outputs["endpoint"]),
+        list(evaluation.outputs["discoveryAddresses"]),
+        password.check().stdout,
+        namespace,
+        evaluation.resources,
+    )
+    deployment.wait_whole()
+    return deployment
 
 
 def plain_resources() -> tuple[Resource, ...]:
@@ -312,7 +373,11 @@ def form_plain(deployment: Deployment) -> None:
 def machine() -> str:
     """What the figures were measured on: processors, memory, kernel and Redis, without the machine's name."""
     cpu = next(
-        (line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
         "unknown processor",
     )
     memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3

@@ -21,17 +21,23 @@ from pathlib import Path
 from typing import Any
 
 from redis import Redis
+from redis.backoff import NoBackoff
 from redis.cluster import RedisCluster
 from redis.crc import key_slot
-from redis.exceptions import MovedError, RedisError
+from redis.exceptions import MovedError, RedisClusterException, RedisError, ResponseError
+from redis.retry import Retry
 
 SLOTS = 16384
 _SLOTS_AROUND_MIDDLE = 1000
 _TTL_S = 3600
 _PROBE_EVERY_S = 0.02
+_PROBE_CONNECT_TIMEOUT_S = 0.1
 _PROBE_TIMEOUT_S = 0.3
 _CHECK_DEADLINE_S = 20.0
 _TRACEBACKS_KEPT = 5
+_WAITS = 5
+_TICK_S = 0.01
+_STALL_S = 0.05
 
 
 def cluster_client(endpoint: str) -> Any:
@@ -43,7 +49,6 @@ def cluster_client(endpoint: str) -> Any:
         port=int(port),
         password=os.environ.get("REDIS_PASSWORD") or None,
         dynamic_startup_nodes=False,
-        require_full_coverage=False,
         socket_connect_timeout=1,
         socket_timeout=2,
     )
@@ -105,8 +110,19 @@ class Worker(threading.Thread):
     def fill(self) -> None:
         for key in (*self.old, *self.new):
             self._write(self.client, key, 1)
-        for primary in self.client.get_primaries():
-            self.client.execute_command("WAIT", 1, 5000, target_nodes=primary)
+        self._wait_for_replicas()
+
+    def _wait_for_replicas(self) -> None:
+        for _ in range(_WAITS):
+            try:
+                for primary in self.client.get_primaries():
+                    self.client.execute_command("WAIT", 1, 5000, target_nodes=primary)
+                return
+            except ResponseError:
+                # A hand-over ends WAIT on the master that was: "UNBLOCKED".
+                time.sleep(1)
+                self.client.nodes_manager.initialize()
+        raise TimeoutError(f"the replicas did not confirm what was written, asked {_WAITS} times")
 
     def _write(self, client: Any, key: str, version: int) -> None:
         self.tried[key] = version
@@ -141,7 +157,7 @@ class Worker(threading.Thread):
         # Whatever reaches the application is a failed request, also what the client should never have let out.
         except Exception as error:
             outcome = type(error).__name__
-            if not isinstance(error, RedisError) and len(self.tracebacks) < _TRACEBACKS_KEPT:
+            if not isinstance(error, RedisError | RedisClusterException) and len(self.tracebacks) < _TRACEBACKS_KEPT:
                 self.tracebacks.append(traceback.format_exc())
         self.requests.append((began, time.monotonic(), kind, outcome))
 
@@ -157,7 +173,7 @@ class Worker(threading.Thread):
                     client = client or cluster_client(self._config["endpoint"])
                     found[key] = version_in(key, client.get(key), self._size_bytes)
                     break
-                except (RedisError, OSError):
+                except (RedisError, RedisClusterException, OSError):
                     client = None
                     if time.monotonic() > deadline:
                         unreadable.append(key)
@@ -195,10 +211,9 @@ class Prober(threading.Thread):
                 host=address[0],
                 port=address[1],
                 password=os.environ.get("REDIS_PASSWORD") or None,
-                socket_connect_timeout=_PROBE_TIMEOUT_S,
+                socket_connect_timeout=_PROBE_CONNECT_TIMEOUT_S,
                 socket_timeout=_PROBE_TIMEOUT_S,
-                retry=None,
-                retry_on_error=[],
+                retry=Retry(NoBackoff(), 0),
             )
         return self._links[address]
 
@@ -225,6 +240,24 @@ class Prober(threading.Thread):
             time.sleep(_PROBE_EVERY_S)
 
 
+class Metronome(threading.Thread):
+    """Notes when this machine did not let the load generator run: what happened meanwhile it cannot say."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        super().__init__(daemon=True)
+        self._stop_event = stop
+        self.stalls: list[tuple[float, float]] = []
+
+    def run(self) -> None:
+        before = time.monotonic()
+        while not self._stop_event.is_set():
+            time.sleep(_TICK_S)
+            now = time.monotonic()
+            if now - before > _STALL_S:
+                self.stalls.append((before + _TICK_S, now))
+            before = now
+
+
 def main(config_path: str) -> int:
     config = json.loads(Path(config_path).read_text())
     stop = threading.Event()
@@ -232,7 +265,8 @@ def main(config_path: str) -> int:
     probers = [Prober(config, shard, stop) for shard in range(config["shards"])]
     for worker in workers:
         worker.fill()
-    for thread in (*workers, *probers):
+    metronome = Metronome(stop)
+    for thread in (metronome, *workers, *probers):
         thread.start()
     Path(config["ready"]).touch()
     deadline = time.monotonic() + config["longest_s"]
@@ -257,7 +291,7 @@ def main(config_path: str) -> int:
     ]
     report = Path(config["report"])
     unfinished = report.with_suffix(".new")
-    unfinished.write_text(json.dumps({"ended": ended, "shards": shards}))
+    unfinished.write_text(json.dumps({"ended": ended, "stalls": metronome.stalls, "shards": shards}))
     unfinished.rename(report)
     return 0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -20,14 +20,23 @@ class Gap:
         return f"{self.seconds:.1f} s" if self.ended else f"none in {self.seconds:.0f} s"
 
 
-def longest_gap(acks: Sequence[float], since: float, until: float) -> Gap:
+Span = tuple[float, float]
+"""(from, to), in seconds of CLOCK_MONOTONIC."""
+
+
+def longest_gap(acks: Sequence[float], since: float, until: float, stalls: Sequence[Span] = ()) -> Gap:
     """The longest time between two acknowledgements that ends after `since`; or from the last one to `until`.
 
-    A gap that is still open at `until` counts as not ended if it is longer than all others.
+    A gap that is still open at `until` counts as not ended if it is longer than all others. While the load generator
+    itself stood still (`stalls`) it could not have seen a write, so that time is not counted.
     """
+
+    def seconds(begin: float, end: float) -> float:
+        return end - begin - sum(max(0.0, min(end, to) - max(begin, start)) for start, to in stalls)
+
     inside = [ack for ack in acks if ack <= until]
-    gaps = [Gap(later - earlier) for earlier, later in pairwise(inside) if later > since]
-    gaps.append(Gap(until - (inside[-1] if inside else since), ended=False))
+    gaps = [Gap(seconds(earlier, later)) for earlier, later in pairwise(inside) if later > since]
+    gaps.append(Gap(seconds(inside[-1] if inside else since, until), ended=False))
     longest = max(gaps, key=lambda gap: gap.seconds)
     # The load is stopped between two requests: that last moment is no outage.
     return longest if longest.ended or longest.seconds > 1.0 else Gap(longest.seconds)
@@ -106,19 +115,19 @@ class Measurement:
         return _worst(shard.client_gap for shard in self.shards)
 
 
-def _worst(gaps: Any) -> Gap:
+def _worst(gaps: Iterable[Gap]) -> Gap:
     return max(gaps, key=lambda gap: (not gap.ended, gap.seconds))
 
 
 def measure(report: Mapping[str, Any], fault_at: float) -> Measurement:
     """`fault_at` is CLOCK_MONOTONIC just before the fault was caused."""
     return Measurement(
-        tuple(_shard(shard, fault_at, report["ended"]) for shard in report["shards"]),
+        tuple(_shard(shard, fault_at, report["ended"], report["stalls"]) for shard in report["shards"]),
         tuple(text for shard in report["shards"] for text in shard["tracebacks"]),
     )
 
 
-def _shard(shard: Mapping[str, Any], fault_at: float, ended: float) -> Shard:
+def _shard(shard: Mapping[str, Any], fault_at: float, ended: float, stalls: Sequence[Span]) -> Shard:
     requests = [tuple(request) for request in shard["requests"]]
     outcomes = Counter(outcome for *_, outcome in requests)
     lost = before = after = 0
@@ -139,9 +148,9 @@ def _shard(shard: Mapping[str, Any], fault_at: float, ended: float) -> Shard:
         requests=len(requests),
         failed={kind: count for kind, count in outcomes.items() if kind not in ("ok", "miss")},
         misses=outcomes["miss"],
-        write_gap=longest_gap(shard["acks"], fault_at, ended),
+        write_gap=longest_gap(shard["acks"], fault_at, ended, stalls),
         client_gap=longest_gap(
-            [end for _, end, _, outcome in requests if outcome in ("ok", "miss")], fault_at, ended
+            [end for _, end, _, outcome in requests if outcome in ("ok", "miss")], fault_at, ended, stalls
         ),
         lost_keys=lost,
         lost_updates_before=before,

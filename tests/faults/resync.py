@@ -1,0 +1,91 @@
+"""A replica copies its master's whole data set over a limited link, alone and under the full write load."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from tests.faults.deployment import SHARDS, Deployment, Load
+from tests.faults.load import shard_keys
+
+
+@dataclass(frozen=True)
+class Resync:
+    """A replica's full resync, without load and under the full write load. None = it did not end in time."""
+
+    quiet_s: float | None
+    loaded_s: float | None
+    full_syncs: int
+    """Begun by the master while the load ran; one is enough."""
+    peak_bytes: int
+    """The most memory the master's pod used meanwhile, and its limit."""
+    limit_bytes: int
+
+    @property
+    def ratio(self) -> float | None:
+        return None if self.quiet_s is None or self.loaded_s is None else self.loaded_s / self.quiet_s
+
+
+RESYNC_DATA_MB = 120
+RESYNC_RATE = "160mbit"
+"""The replica's link: data and link have the ratio of a full pod of 64 GB and one flow of 5 Gbps within a factor of
+20, so that a resync takes seconds instead of milliseconds."""
+RESYNC_WRITES = Load(requests_per_second=32, write_share=1.0, keys_per_shard=20)
+"""100 kB each: a sixth of what the link carries, as 1,600 MB/s over 16 masters are of 5 Gbps."""
+PLAIN_OUTPUT_LIMIT = "replica 1048576 262144 4"
+"""Redis's default of 256 MB, 64 MB, 60 s, reduced as the pods are (1/256 of 64 GB) and as a resync's time is (1/15)."""
+_RESYNC_WITHIN_S = 90.0
+
+
+def full_resync(deployment: Deployment, *, shard: int = 1, scaled_default_limit: bool = False) -> Resync:
+    """Makes a replica copy its master's whole data set over a limited link, twice: alone, and under writes.
+
+    `scaled_default_limit` sets the plain deployment's output limit (a default nobody set) to the scale of its pods.
+    """
+    master, replicas = deployment.copies(shard)
+    replica = replicas[0]
+
+    def cli(pod: str, *words: str) -> str:
+        return deployment.sandbox.exec(pod, ["redis-cli", *words], namespace=deployment.namespace).check().stdout
+
+    if scaled_default_limit:
+        cli(master, "CONFIG", "SET", "client-output-buffer-limit", PLAIN_OUTPUT_LIMIT)
+    tag = shard_keys(shard, SHARDS, "resync", 1)[0]
+    fill = "for i = 1, tonumber(ARGV[1]) do redis.call('SET', KEYS[1] .. i, string.rep('x', 1000000)) end"
+    cli(master, "EVAL", fill, "1", f"{{{tag}}}:", str(RESYNC_DATA_MB))
+    deployment.wait_whole()
+    quiet_s, _, _ = _resync(deployment, master, replica)
+    with deployment.load(RESYNC_WRITES) as running:
+        loaded_s, syncs, peak = _resync(deployment, master, replica)
+        running.end()
+    limit = deployment.pods()[master]["memoryLimitBytes"]
+    drop = "for i = 1, tonumber(ARGV[1]) do redis.call('UNLINK', KEYS[1] .. i) end"
+    deployment.until(deployment.is_whole, _RESYNC_WITHIN_S)
+    cli(master, "EVAL", drop, "1", f"{{{tag}}}:", str(RESYNC_DATA_MB))
+    return Resync(quiet_s, loaded_s, syncs, peak, limit)
+
+
+def _resync(deployment: Deployment, master: str, replica: str) -> tuple[float | None, int, int]:
+    """Seconds from the replica's answer after a crash to its being in sync; full syncs begun; the master's peak."""
+
+    def full_syncs() -> int:
+        done = deployment.sandbox.exec(master, ["redis-cli", "INFO", "stats"], namespace=deployment.namespace).check()
+        return next(int(line.split(":")[1]) for line in done.stdout.splitlines() if line.startswith("sync_full:"))
+
+    before, peak = full_syncs(), 0
+    deployment.fault("slow-link", pod=replica, rate=RESYNC_RATE)
+    deployment.fault("kill-process", pod=replica)
+    began: float | None = None
+    deadline = time.monotonic() + _RESYNC_WITHIN_S
+    try:
+        while time.monotonic() < deadline:
+            peak = max(peak, deployment.pods()[master]["memoryBytes"])
+            syncs = full_syncs() - before
+            began = began or (time.monotonic() if syncs else None)
+            view = deployment.view(replica)
+            if began and view and view.info.get("role") == "slave" and view.info.get("master_link_status") == "up":
+                return time.monotonic() - began, syncs, peak
+            time.sleep(0.1)
+        return None, full_syncs() - before, peak
+    finally:
+        deployment.fault("slow-link", pod=replica)
