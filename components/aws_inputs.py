@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from components import names
+from components.catalogue import NODE_ROOT_VOLUME_GIB
 from components.nodes import NodePlan, ZoneNodes
 from components.settings import CapacityType, Eks
 
 NODE_POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEKS_CNI_Policy", "AmazonEC2ContainerRegistryPullOnly")
 """The managed policies EKS's documentation asks of a node role."""
-ROOT_VOLUME_GIB = 50
 _CAPACITY = {CapacityType.ON_DEMAND: "ON_DEMAND", CapacityType.SPOT: "SPOT"}
 _BOUNDARY = "NODECONFIG"
 
@@ -77,7 +77,7 @@ def launch_template(nodes: NodePlan, tags: Mapping[str, str]) -> dict[str, Any]:
             {
                 "deviceName": "/dev/xvda",
                 "ebs": {
-                    "volumeSize": ROOT_VOLUME_GIB,
+                    "volumeSize": NODE_ROOT_VOLUME_GIB,
                     "volumeType": "gp3",
                     "encrypted": "true",
                     "deleteOnTermination": "true",

@@ -38,6 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         help="hit rate as measured (0.9): shows the plan that would do",
     )
+    parser.add_argument(
+        "--compression",
+        metavar="RATIO",
+        type=float,
+        help="size of an image once compressed (0.3): shows what it changes",
+    )
 
 
 def overrides(pairs: list[str]) -> dict[str, str]:
@@ -64,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     elif arguments.html:
         _write_report(evaluation, arguments.html)
     else:
-        print(_text(evaluation, arguments.measured_memory, arguments.measured_hit_rate))
+        print(_text(evaluation, arguments))
     return 0
 
 
@@ -88,13 +94,15 @@ def _write_report(evaluation: "Evaluation", path: Path) -> None:
     print(f"wrote {path}")
 
 
-def _text(evaluation: "Evaluation", memory: str | None, hit_rate: float | None) -> str:
+def _text(evaluation: "Evaluation", arguments: argparse.Namespace) -> str:
     from sandbox.plan_view import render_resources, render_text
 
     color = sys.stdout.isatty()
     parts = [render_text(evaluation.plan, evaluation.settings, stack=evaluation.stack, color=color)]
-    if memory is not None or hit_rate is not None:
-        parts.append(_right_size(evaluation, memory, hit_rate, color))
+    if arguments.measured_memory is not None or arguments.measured_hit_rate is not None:
+        parts.append(_right_size(evaluation, arguments.measured_memory, arguments.measured_hit_rate, color))
+    if arguments.compression is not None:
+        parts.append(_compression(evaluation, arguments.compression, color))
     return "\n".join([*parts, render_resources(evaluation.resources, color=color)])
 
 
@@ -109,6 +117,16 @@ def _right_size(evaluation: "Evaluation", memory: str | None, hit_rate: float | 
     except ValueError as error:
         raise EvaluationError(f"--measured-memory {memory}, --measured-hit-rate {hit_rate}: {error}") from None
     return render_right_size(found, color=color)
+
+
+def _compression(evaluation: "Evaluation", ratio: float, color: bool) -> str:
+    from components.compression import compressed
+    from sandbox.plan_view import render_compression
+
+    try:
+        return render_compression(compressed(evaluation.settings, ratio), color=color)
+    except ValueError as error:
+        raise EvaluationError(f"--compression {ratio}: {error}") from None
 
 
 def as_json(evaluation: "Evaluation") -> dict[str, object]:
