@@ -29,6 +29,10 @@ class Copy(SlotMove):
         self._rate = rate
         self._batch = Batch()
 
+    def _ridding(self, keys: list[bytes], size_bytes: int) -> list[tuple[Argument, ...]]:
+        self._rate.spend(size_bytes)
+        return [self._migrate(keys, _timeout_s(size_bytes))]
+
     def _rid(self, found: list[tuple[int, list[bytes]]]) -> None:
         sizes = self._sizes([key for _, keys in found for key in keys])
         for step in self._steps(found, sizes):
@@ -62,7 +66,7 @@ class Copy(SlotMove):
     def _send(self, step: list[list[bytes]], sizes: dict[bytes, int]) -> None:
         carried = sum(sizes[key] for group in step for key in group)
         self._rate.spend(carried)
-        timeout_s = MIGRATE_BASE_TIMEOUT_S + carried / MIGRATE_SLOWEST_BYTES_PER_S
+        timeout_s = _timeout_s(carried)
         commands = [self._migrate(group, timeout_s) for group in step]
         for attempt in range(1, TRIES + 1):
             start = self._around.network.now()
@@ -95,3 +99,7 @@ class Copy(SlotMove):
         if self._password:
             head += ["AUTH", self._password]
         return (*head, "KEYS", *keys)
+
+
+def _timeout_s(size_bytes: int) -> float:
+    return MIGRATE_BASE_TIMEOUT_S + size_bytes / MIGRATE_SLOWEST_BYTES_PER_S

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.link import ReplyError
+from reconciler.link import Argument, ReplyError
 from reconciler.pace import Bound
 from reconciler.slot_move import Peer, SlotMove, Surroundings
 
@@ -20,6 +20,10 @@ class Expire(SlotMove):
     def __init__(self, source: Peer, target: Peer, around: Surroundings, misses: Bound) -> None:
         super().__init__(source, target, around)
         self._misses = misses
+
+    def _ridding(self, keys: list[bytes], size_bytes: int) -> list[tuple[Argument, ...]]:
+        self._misses.spend(len(keys))
+        return [("UNLINK", key) for key in keys]
 
     def _rid(self, found: list[tuple[int, list[bytes]]]) -> None:
         for _, keys in found:

@@ -156,12 +156,13 @@ def _open_slot(picture: Picture, slot: int) -> Action | tuple[str, str] | str:
     )
     if owner is None:
         former = next((node for node, slots in picture.absent_owned.items() if slots & bit), None)
-        if former is None or not importers:
+        if not importers:
             return "nobody owns it"
-        if picture.copies_of(former) or not picture.down(former):
+        if former is not None and (picture.copies_of(former) or not picture.down(former)):
             return f"its owner {picture.name(former)} does not answer yet"
         taker = importers[0]
-        return TakeSlots(taker.node_id, bit, former, f"{taker.name} has what is left of slot {slot}")
+        source = former or dict(taker.me.importing)[slot]
+        return TakeSlots(taker.node_id, bit, source, f"{taker.name} has what is left of slot {slot}, which nobody owns")
     stale = [view for view in marked if (view is owner) == (slot in dict(view.me.importing))]
     if stale:
         return Stabilise(stale[0].node_id, slot, f"{stale[0].name} still marks slot {slot}, which {owner.name} owns")

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from reconciler import introduction
 from reconciler.act import owning
 from reconciler.link import Address, Argument, Link, LinkError, Network, Reply, ReplyError, integer, text
 from reconciler.pace import Progress
@@ -67,6 +68,10 @@ class SlotMove(ABC):
     def _rid(self, found: list[tuple[int, list[bytes]]]) -> None:
         """Rid the source of keys (by slot) of slots that are marked."""
 
+    @abstractmethod
+    def _ridding(self, keys: list[bytes], size_bytes: int) -> list[tuple[Argument, ...]]:
+        """Commands that rid the source of all of these keys, of one slot, at once; accounted for within the bounds."""
+
     def move(self, slots: int) -> None:
         """Move `slots`, those the source owns now. May be cut off anywhere; a later run finishes what is half moved.
 
@@ -74,6 +79,9 @@ class SlotMove(ABC):
         """
         waiting = list(members(slots & own_slots(self._source.link)))
         given: list[int] = []
+        if waiting and introduction.strangers(self._source.link, self._target.link):
+            given = self._introduce(waiting)
+            waiting = [slot for slot in waiting if slot not in set(given)]
         while waiting and not self._around.stopped():
             part, waiting = waiting[: self._slots_at_once], waiting[self._slots_at_once :]
             start = self._around.network.now()
@@ -93,6 +101,25 @@ class SlotMove(ABC):
                 self._settle(given)
                 given = []
         self._settle(given)
+
+    def _introduce(self, slots: list[int]) -> list[int]:
+        """Give a few slots at one stroke each, and wait until clients have met the target; returns those slots."""
+        source, target = self._source, self._target
+        given: list[int] = []
+        for slot in introduction.small_slots(source.link, slots):
+            keys, size_bytes = introduction.keys_of(source.link, slot)
+            if self._around.stopped() or (size_bytes > introduction.MAX_BYTES and len(given) >= introduction.FEW):
+                break
+            start = self._around.network.now()
+            ends = (source.node_id, source.link), (target.node_id, target.link)
+            if introduction.change_owner(*ends, slot, self._ridding(keys, size_bytes)):
+                given.append(slot)
+                seconds = self._around.network.now() - start
+                self._around.progress.add(slots=1, keys=len(keys), size_bytes=size_bytes, block_s=seconds)
+        if given:
+            self._around.log(f"move: {len(given)} small slots went ahead so that clients get to know {target.name}")
+            introduction.wait_for_clients(self._around.network, source.link, target.link, self._around.stopped)
+        return given
 
     def _open(self, slots: list[int]) -> list[int]:
         """Mark the slots, the target first: once the source sends clients on, the target must let them in. Slots that

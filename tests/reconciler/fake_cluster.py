@@ -77,6 +77,7 @@ class FakeCluster:
         self.writes: list[tuple[str, tuple[str, ...]]] = []
         self.kill_at: int | None = None
         self.kill_after = False
+        self.clients = False
         self.precious: set[bytes] = set()
         self.dropped: list[tuple[float, str]] = []
         self._ids = itertools.count(1)
@@ -221,6 +222,7 @@ class FakeLink:
     def __init__(self, world: FakeCluster, ip: str) -> None:
         self._world = world
         self._ip = ip
+        self._queue: list[list[str]] | None = None
 
     def call(self, *arguments: Argument, timeout_s: float = REPLY_TIMEOUT_S) -> Reply:
         reply = self.pipeline([arguments])[0]
@@ -253,6 +255,33 @@ class FakeLink:
         return words[3] == "NODE" and node is not None and words[4] == node.node_id
 
     def _one(self, words: list[str]) -> Reply | ReplyError:
+        if words == ["MULTI"]:
+            self._queue = []
+            return b"OK"
+        if words == ["EXEC"]:
+            queue, self._queue = self._queue or [], None
+            return self._transaction(queue)
+        if self._queue is not None:
+            self._queue.append(words)
+            return b"QUEUED"
+        return self._now(words)
+
+    def _transaction(self, queue: list[list[str]]) -> Reply | ReplyError:
+        """All or nothing as far as a kill goes; an error of one command does not stop the next."""
+        world = self._world
+        if world.kill_at is not None and len(world.writes) + len(queue) > world.kill_at and not world.kill_after:
+            raise Killed
+        kill_at, world.kill_at = world.kill_at, None
+        replies: list[Reply] = []
+        for words in queue:
+            reply = self._now(words)
+            replies.append(reply if not isinstance(reply, ReplyError) else str(reply).encode())
+        world.kill_at = kill_at
+        if kill_at is not None and len(world.writes) > kill_at:
+            raise Killed
+        return replies
+
+    def _now(self, words: list[str]) -> Reply | ReplyError:
         world = self._world
         node = world.nodes.get(self._ip)
         if node is None or not node.alive:
@@ -300,8 +329,9 @@ def answer(world: FakeCluster, node: Node, words: list[str]) -> Reply:
             return 1
         case ["DBSIZE"]:
             return len(node.all_keys())
-        case ["CLIENT", "LIST"]:
-            return b""
+        case ["CLIENT", "LIST", *_]:
+            # An ordinary client talks to whoever has slots.
+            return b"id=7 addr=10.1.1.1:99 name= age=9 idle=0\n" if world.clients and node.slots else b""
         case ["MEMORY", "USAGE", _]:
             return 100
         case ["CLUSTER", "COUNTKEYSINSLOT", slot]:

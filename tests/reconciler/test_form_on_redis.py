@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import random
 import secrets
+import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +24,33 @@ pytestmark = pytest.mark.redis
 Reconcile = Callable[..., tuple[int, str]]
 
 
-def test_a_fresh_cluster_is_formed_and_forming_it_again_does_nothing(fleet: Fleet, reconcile: Reconcile) -> None:
+def test_a_fresh_cluster_is_formed_and_forming_it_again_does_nothing(
+    fleet: Fleet, reconcile: Reconcile, tmp_path: Path
+) -> None:
     fleet.shards(3)
     status, output = reconcile("form", fleet.topology(3))
     assert status == 0, output
     assert_formed(fleet, 3)
     epochs = [row.epoch for row in fleet.servers["redis-master-0"].rows().values() if row.is_master]
     assert len(set(epochs)) == 3
-    status, output = reconcile("form", fleet.topology(3))
-    assert status == 0
-    assert "0 actions" in output
+    # Again, and as the Jobs run it: from two archives, with nothing else installed.
+    for name in ("reconciler", "redis"):
+        spec = find_spec(name)
+        assert spec is not None
+        package = Path(str(spec.origin)).parent
+        shutil.make_archive(str(tmp_path / name), "zip", package.parent, package.name)
+    file = tmp_path / "topology.json"
+    file.write_text(json.dumps(fleet.topology(3)))
+    again = subprocess.run(
+        [sys.executable, "-S", "-m", "reconciler", "form", "--topology", str(file)],
+        env={"PYTHONPATH": f"{tmp_path}/reconciler.zip:{tmp_path}/redis.zip"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert again.returncode == 0, again.stderr
+    assert "0 actions" in again.stdout
 
 
 def test_forming_survives_being_killed_at_any_moment(fleet: Fleet, tmp_path: Path, reconcile: Reconcile) -> None:
@@ -93,16 +113,24 @@ def test_a_pod_that_never_answers_is_named_when_the_deadline_ends(fleet: Fleet, 
     assert len(fleet.servers["redis-master-0"].rows()) == 1
 
 
-def certificates(folder: Path) -> list[str]:
-    """A certificate authority and a certificate of no name in particular; returns the server options that use them."""
-    names = ("ca.key", "ca.crt", "a.key", "a.csr", "a.crt")
-    ca_key, ca, key, request, certificate = (str(folder / name) for name in names)
-    new_key = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    sign = ["openssl", "x509", "-req", "-days", "2"]
+NEW_KEY = ("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+
+
+def authority(folder: Path, name: str) -> str:
+    """A certificate authority of its own; returns its certificate's file."""
+    key, certificate = str(folder / f"{name}.key"), str(folder / f"{name}.crt")
+    made = [*NEW_KEY, "-x509", "-days", "2", "-subj", f"/CN={name}", "-keyout", key, "-out", certificate]
+    subprocess.run(made, check=True, capture_output=True)
+    return certificate
+
+
+def tls_options(folder: Path, ca: str) -> list[str]:
+    """Server options with a certificate of no name in particular, signed by the authority."""
+    key, request, certificate = (str(folder / name) for name in ("redis.key", "redis.csr", "redis.crt"))
+    signing = ["-CA", ca, "-CAkey", ca.replace(".crt", ".key"), "-CAcreateserial"]
     for command in (
-        [*new_key, "-x509", "-days", "2", "-subj", "/CN=test authority", "-keyout", ca_key, "-out", ca],
-        [*new_key, "-subj", "/CN=redis", "-keyout", key, "-out", request],
-        [*sign, "-in", request, "-CA", ca, "-CAkey", ca_key, "-CAcreateserial", "-out", certificate],
+        [*NEW_KEY, "-subj", "/CN=redis", "-keyout", key, "-out", request],
+        ["openssl", "x509", "-req", "-days", "2", "-in", request, *signing, "-out", certificate],
     ):
         subprocess.run(command, check=True, capture_output=True)
     files = ["--tls-cert-file", certificate, "--tls-key-file", key, "--tls-ca-cert-file", ca]
@@ -113,8 +141,8 @@ def certificates(folder: Path) -> list[str]:
 def test_with_tls_a_cluster_is_formed_and_grown_with_its_keys(
     fleet: Fleet, reconcile: Reconcile, tmp_path: Path
 ) -> None:
-    options = certificates(tmp_path)
-    ca_file = tmp_path / "ca.crt"
+    ca_file = Path(authority(tmp_path, "ours"))
+    options = tls_options(tmp_path, str(ca_file))
     password = secrets.token_urlsafe()
     tls: dict[str, Any] = {"tls": True, "tlsCaFile": str(ca_file)}
     for shard in range(3):
@@ -134,9 +162,7 @@ def test_with_tls_a_cluster_is_formed_and_grown_with_its_keys(
     counts = [int(server.call("DBSIZE")) for server in fleet.servers.values()]
     assert sum(counts) == 200
     assert counts[3] > 0
-    (tmp_path / "other").mkdir()
-    certificates(tmp_path / "other")
-    wrong = {**tls, "tlsCaFile": str(tmp_path / "other" / "ca.crt")}
+    wrong = {**tls, "tlsCaFile": authority(tmp_path, "theirs")}
     status, output = reconcile("repair", fleet.topology(4, **wrong), "--deadline", "1", password=password)
     assert status == 1
     assert "certificate verify failed" in output

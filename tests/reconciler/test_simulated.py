@@ -140,6 +140,7 @@ def test_pods_that_come_back_without_their_volume_are_taken_in_again(
 @given(st.integers(3, 5), st.integers(3, 8), kills)
 def test_growing_moves_slots_with_their_keys(before: int, after: int, moments: list[tuple[int, bool]]) -> None:
     world, _ = formed(before, 1)
+    world.clients = True
     desired = topology(max(before, after), 1)
     start_all(world, desired)
     run_killed(world, "form", desired, [(writes * 40, done) for writes, done in moments])
