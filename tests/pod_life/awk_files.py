@@ -92,7 +92,7 @@ def tables(draw: st.DrawFn) -> Table:
         first, last = bounds[shard], bounds[shard + 1] - 1
         aux = f",tls-port=0,shard-id={shard + 100:040x}" if has_aux else ""
         master = _id(shard * 10 + 1)
-        slots = (str(first),) if first == last else (f"{first}-{last}",)
+        slots: tuple[str, ...] = (str(first),) if first == last else (f"{first}-{last}",)
         health = draw(st.sampled_from([(), ("fail?",), ("fail",)]))
         nodes.append(Node(master, f"10.0.{shard}.1", f"m-{shard}.x", aux, ("master", *health), "-", shard + 1, slots))
         for replica in range(draw(st.integers(0, 2))):
@@ -114,7 +114,8 @@ def tables(draw: st.DrawFn) -> Table:
     mine = order[at]
     health_free = tuple(flag for flag in mine.flags if flag in ("master", "slave"))
     slots = mine.slots
-    if slots and draw(st.booleans()):
+    is_migrating = draw(st.booleans())
+    if slots and is_migrating:
         slots = (*slots, f"[{bounds[0]}->-{_id(999)}]")
     order[at] = Node(
         mine.id, mine.ip or "10.0.9.9", mine.host, mine.aux, ("myself", *health_free), mine.master, mine.epoch, slots

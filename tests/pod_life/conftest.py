@@ -12,7 +12,6 @@ from components.units import MIB
 from tests.pod_life.clusters import Cluster
 from tests.pod_life.pods import AUTH, Network, Pod
 
-
 ROOT = Path(os.environ.get("POD_LIFE_ROOT", "/"))
 """File system to take the programs from: this machine's, or an unpacked one with another version of Redis."""
 

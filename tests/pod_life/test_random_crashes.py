@@ -3,6 +3,7 @@
 import os
 import random
 import time
+from functools import partial
 
 import pytest
 
@@ -25,6 +26,11 @@ def crash_and_restart(pod: Pod, chance: random.Random) -> None:
         pod.start()
 
 
+def takes_writes(cluster: Cluster, shard: int) -> bool:
+    key = cluster.key_of(shard)
+    return any(writable(pod, key) for pod in (cluster.masters[shard], cluster.replicas[shard]))
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_random_crashes_of_one_copy_of_a_shard_lose_no_key(cluster: Cluster, seed: int) -> None:
     chance = random.Random(seed)
@@ -38,10 +44,7 @@ def test_random_crashes_of_one_copy_of_a_shard_lose_no_key(cluster: Cluster, see
                 crash_and_restart(chance.choice(pairs[shard]), chance)
             begin = time.monotonic()
             for shard in shards:
-                key = cluster.key_of(shard)
-                wait_until(
-                    "the shard takes writes", lambda key=key, shard=shard: any(writable(p, key) for p in pairs[shard])
-                )
+                wait_until("the shard takes writes", partial(takes_writes, cluster, shard))
             print(seed, crash, shards, "writable", round(time.monotonic() - begin, 2), end=" ")
         cluster.wait_until_whole()
         print("whole", round(time.monotonic() - begin, 2), len(load.failures), load.requests)

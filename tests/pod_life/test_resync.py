@@ -22,7 +22,7 @@ def full_syncs(master: Pod) -> int:
 
 def in_sync(replica: Pod) -> bool:
     with replica.client() as client:
-        return client.info("replication").get("master_link_status") == "up"
+        return bool(client.info("replication").get("master_link_status") == "up")
 
 
 @contextmanager
