@@ -11,6 +11,7 @@ scheduler cannot put one more pod there (`NodePlan.system_reserved_cpu_millicore
 """
 
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
 from components.catalogue import (
     AMI_TYPES,
@@ -218,7 +219,9 @@ class _Search:
         )
         kind = next((kind for kind in self.market.types if kind.name == name), None)
         if kind is None:
-            known = "not in the catalogue (components/ec2_types.csv)"
+            near = get_close_matches(name, [kind.name for kind in self.market.types], n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            known = f"not in the catalogue (components/ec2_types.csv); {hint}".removesuffix(" ").removesuffix(";")
             raise NodesRefused([f"nodes.instanceType = {name}: {known}; {cheapest}"])
         limits = pods_per_node(kind, self.demand, self.rules.packing)
         offered = kind.zones_offering(region)

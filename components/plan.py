@@ -3,9 +3,11 @@
 Pure: the same settings give the same plan.
 """
 
+import re
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from components.config_errors import NAMESPACE
 from components.figures import Figures, derive_figures
 from components.findings import Finding, derive_findings
 from components.names import pool_name
@@ -53,7 +55,7 @@ def derive_plan(settings: Settings) -> Plan:
     try:
         figures = derive_figures(settings)
     except Refused as refusal:
-        raise PlanRefused(refusal.messages) from None
+        raise PlanRefused([_with_namespace(message) for message in refusal.messages]) from None
     everywhere = copy_in_every_zone(settings, figures)
     return Plan(
         **{field.name: getattr(figures, field.name) for field in fields(figures)},
@@ -69,3 +71,8 @@ def derive_plan(settings: Settings) -> Plan:
 def _rollout_timeout_seconds(sizing: Sizing, tuning: Tuning) -> int:
     each = tuning.termination_grace_seconds + _POD_START_SECONDS + 2 * tuning.resync_seconds + tuning.min_ready_seconds
     return sizing.masters * each
+
+
+def _with_namespace(message: str) -> str:
+    """A message that begins with a config key names it as the stack file does."""
+    return f"{NAMESPACE}:{message}" if re.match(r"[a-zA-Z.]+ = ", message) else message
