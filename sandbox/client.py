@@ -69,7 +69,9 @@ class Connection:
         if fds:
             sent = socket.send_fds(self.sock, [data], list(fds))
             data = data[sent:]
-        self.sock.sendall(data)
+        # Even sending nothing fails once the supervisor has answered and closed, and the answer would be lost.
+        if data:
+            self.sock.sendall(data)
 
     def receive(self) -> Message:
         """The next message. Raises SandboxError when the supervisor is gone."""

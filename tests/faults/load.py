@@ -33,7 +33,7 @@ _TTL_S = 3600
 _PROBE_EVERY_S = 0.02
 _PROBE_CONNECT_TIMEOUT_S = 0.1
 _PROBE_TIMEOUT_S = 0.3
-_CHECK_DEADLINE_S = 20.0
+_CHECK_DEADLINE_S = 15.0
 _TRACEBACKS_KEPT = 5
 _WAITS = 5
 _TICK_S = 0.01
@@ -165,20 +165,16 @@ class Worker(threading.Thread):
         """What a new client reads of each acknowledged key: version, None if it is gone; keys it could not read."""
         client = None
         found: dict[str, int | None] = {}
-        unreadable: list[str] = []
         deadline = time.monotonic() + _CHECK_DEADLINE_S
         for key in self.acknowledged:
-            while True:
+            while key not in found and time.monotonic() < deadline:
                 try:
                     client = client or cluster_client(self._config["endpoint"])
                     found[key] = version_in(key, client.get(key), self._size_bytes)
-                    break
                 except (RedisError, RedisClusterException, OSError):
                     client = None
-                    if time.monotonic() > deadline:
-                        unreadable.append(key)
-                        break
                     time.sleep(0.2)
+        unreadable = [key for key in self.acknowledged if key not in found]
         return {"found": found, "unreadable": unreadable}
 
 
