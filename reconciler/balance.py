@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.actions import Action, Decision, Forget, Move
+from reconciler.actions import Action, Decision, Failover, Forget, Move
 from reconciler.picture import Picture
 from reconciler.slots import SLOT_COUNT, count, describe, take
 from reconciler.topology import MIN_MASTERS
@@ -114,7 +114,14 @@ def _highest(slots: int, number: int) -> int:
 
 
 def drain_leaving(picture: Picture) -> Decision:
-    """Slots of nodes that will go, with their keys, to the masters that stay."""
+    """Slots of nodes that will go, with their keys, to the masters that stay; to a replica that stays by failover."""
+    handed = tuple(
+        Failover(heir.node_id, "", f"{view.name} will go, {heir.name} has its data and stays")
+        for view in leaving(picture)
+        if view.is_master and view.me.slots and (heir := _heir(picture, view)) is not None
+    )
+    if handed:
+        return Decision(handed)
     sources = {view.node_id: view.me.slots for view in leaving(picture) if view.is_master and view.me.slots}
     # A shard that does not own slots yet is form's to fill: its replicas are not paired.
     staying = [view for view in picture.shard_masters.values() if view.me.slots]
@@ -131,6 +138,16 @@ def drain_leaving(picture: Picture) -> Decision:
             "Nothing was moved; form the topology first, or keep more masters"
         )
     return _checked(picture, plan_moves(picture, sources | extra, staying, "leaving"))
+
+
+def _heir(picture: Picture, going: View) -> View | None:
+    """A replica in sync that stays, of a shard that has no owner of slots yet."""
+    for copy in picture.copies_of(going.node_id):
+        if copy.node_id in picture.desired_ids and copy.link_up:
+            shard = picture.desired.node(copy.pod or "").shard
+            if not any(view.me.slots for view in picture.shard_views(shard)):
+                return copy
+    return None
 
 
 def forget_leaving(picture: Picture) -> Decision:

@@ -78,6 +78,7 @@ class FakeCluster:
         self.kill_at: int | None = None
         self.kill_after = False
         self.clients = False
+        self.other_mover = False
         self.precious: set[bytes] = set()
         self.dropped: list[tuple[float, str]] = []
         self._ids = itertools.count(1)
@@ -331,6 +332,8 @@ def answer(world: FakeCluster, node: Node, words: list[str]) -> Reply:
             return len(node.all_keys())
         case ["CLIENT", "LIST", *_]:
             # An ordinary client talks to whoever has slots.
+            if world.other_mover:
+                return b"id=8 addr=10.1.1.2:98 name=reconciler-mover:00000000 age=9 idle=0\n"
             return b"id=7 addr=10.1.1.1:99 name= age=9 idle=0\n" if world.clients and node.slots else b""
         case ["MEMORY", "USAGE", _]:
             return 100

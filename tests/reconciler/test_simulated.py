@@ -269,6 +269,38 @@ def test_a_shard_whose_pods_all_copy_others_gets_a_master_again() -> None:
     assert_formed(world, desired)
 
 
+def test_a_master_that_goes_hands_over_to_its_replica_that_stays() -> None:
+    world, _ = formed(3, 1)
+    world.promote(node_of(world, "redis-replica-0-1"), node_of(world, "redis-master-1"))
+    world.gossip()
+    smaller = topology(3, 0)
+    before = len(world.writes)
+    run_killed(world, "release", smaller, [])
+    assert_formed(world, smaller)
+    assert {words[0] for _, words in world.writes[before:]} == {"CLUSTER"}, "keys were moved where a failover does"
+
+
+def test_a_second_change_while_one_is_under_way_is_refused_and_a_repair_leaves_it_alone() -> None:
+    world, _ = formed(3, 1)
+    world.other_mover = True
+    desired = topology(4, 1)
+    start_all(world, desired)
+    outcome, lines = run(world, "form", desired)
+    assert outcome is Outcome.REFUSED
+    assert "another run is moving slots" in lines[-1]
+    source, target = node_of(world, "redis-master-0"), node_of(world, "redis-master-1")
+    target.importing[0] = source.node_id
+    source.migrating[0] = target.node_id
+    before = len(world.writes)
+    outcome, lines = run(world, "repair", desired, 20)
+    assert outcome is Outcome.NOT_IN_TIME
+    assert len(world.writes) == before
+    world.other_mover = False
+    assert run(world, "repair", desired)[0] is Outcome.DONE
+    assert run(world, "form", desired)[0] is Outcome.DONE
+    assert_formed(world, desired)
+
+
 def test_a_dns_failure_is_no_proof_that_there_is_no_cluster() -> None:
     world, desired = FakeCluster(), topology(3, 0, seeds=["redis.clients.test"])
     start_all(world, desired)
