@@ -11,6 +11,7 @@ from components.network import Capacity, Traffic, derive_capacity, derive_traffi
 from components.node_rules import EXPORTER_CPU_MILLICORES, EXPORTER_MEMORY_MIB, PodDemand
 from components.nodes import NodePlan, choose_nodes
 from components.refusal import Refused
+from components.resize import Resize, derive_resize
 from components.settings import Settings
 from components.sizing import Sizing, derive_sizing
 from components.tuning import Tuning, derive_tuning
@@ -33,6 +34,7 @@ class Figures:
     """On the nodes, all of a node's pods being masters; elsewhere with 10 Gbps for each pod."""
     latency: Latency
     failure: Failure
+    resize: Resize
     money: Money | None
     elasticache: tuple[ElastiCache, ...]
 
@@ -58,6 +60,8 @@ def derive_figures(settings: Settings) -> Figures:
     working_set = derive_working_set(workload, sizing, tuning.repl_backlog_bytes)
     nodes = _nodes(settings, sizing, traffic)
     link_gbps, masters_on_link = (nodes.sustained_gbps, nodes.pods_per_node) if nodes else (ASSUMED_INTERFACE_GBPS, 1)
+    # A resize lasts long enough for the mean over all nodes: some of a node's pods are replicas.
+    mean_masters_on_link = max(1.0, masters_on_link * sizing.masters / sizing.pods)
     return Figures(
         sizing=sizing,
         traffic=traffic,
@@ -68,6 +72,7 @@ def derive_figures(settings: Settings) -> Figures:
         capacity=derive_capacity(workload, traffic, sizing.masters, link_gbps / masters_on_link),
         latency=derive_latency(workload, sizing.masters, traffic.egress_gbps_per_master, link_gbps, masters_on_link),
         failure=derive_failure(sizing, tuning, working_set, traffic.writes_per_second, nodes),
+        resize=derive_resize(settings, sizing, traffic, working_set, link_gbps / mean_masters_on_link),
         money=derive_money(sizing, workload, settings.storage, nodes) if nodes else None,
         elasticache=(derive_elasticache(sizing, workload, traffic, nodes.region, len(nodes.zones)) if nodes else ()),
     )

@@ -7,13 +7,13 @@ from typing import Any
 from components import names
 from components.plan import Plan
 from components.pod_template import AUTH_KEY, locked_down
-from components.resize import derive_move
 from components.settings import Settings
 
 PACKAGES = ("reconciler", "redis")
 """Python packages the Jobs import, each from a zip in a ConfigMap of its own."""
 TOPOLOGY_KEY = "topology.json"
 _NOBODY = 65534
+_LAST_WORDS_SECONDS = 60
 _REPAIR_SCHEDULE = "* * * * *"
 _REPAIR_DEADLINE_SECONDS = 55
 """Ends before the next run begins; what is unfinished is observed anew then."""
@@ -28,10 +28,19 @@ class JobRefs:
     packages: dict[str, Any]
 
 
+def deadline_seconds(plan: Plan) -> int:
+    """How long the reconciler may take to form the cluster and move its slots."""
+    return plan.tuning.form_deadline_seconds + plan.resize.deadline_seconds
+
+
+def await_seconds(plan: Plan) -> int:
+    """How long Pulumi waits for a Job: until Kubernetes has ended it for certain, and said so."""
+    return deadline_seconds(plan) + 2 * _LAST_WORDS_SECONDS
+
+
 def topology(settings: Settings, plan: Plan) -> str:
     """The desired topology as the reconciler reads it (JSON)."""
     copies = plan.sizing.replicas_per_master + 1
-    move = derive_move(settings, plan.sizing)
     return json.dumps(
         {
             "pool": plan.pool,
@@ -49,12 +58,12 @@ def topology(settings: Settings, plan: Plan) -> str:
             ],
             "seeds": [names.service_host(names.CLIENT_SERVICE, names.CLIENT_NAMESPACE)],
             "nodeTimeoutMs": plan.tuning.node_timeout_ms,
-            "deadlineSeconds": plan.tuning.form_deadline_seconds,
+            "deadlineSeconds": deadline_seconds(plan),
             "bringHome": True,
             "move": {
-                "mode": move.mode.value,
-                "bytesPerSecond": move.bytes_per_second,
-                "extraMissesPerSecond": move.extra_misses_per_second,
+                "mode": plan.resize.mode.value,
+                "bytesPerSecond": plan.resize.max_bytes_per_second,
+                "extraMissesPerSecond": plan.resize.extra_misses_per_second,
                 "ttlSeconds": settings.workload.ttl_seconds,
             },
         },
@@ -67,10 +76,9 @@ def job(settings: Settings, plan: Plan, phase: str, refs: JobRefs) -> dict[str, 
 
     The reconciler ends itself at its deadline and says why; Kubernetes' own deadline comes after it.
     """
-    deadline_seconds = plan.tuning.form_deadline_seconds
     return {
         "backoffLimit": 3,
-        "activeDeadlineSeconds": deadline_seconds + 60,
+        "activeDeadlineSeconds": deadline_seconds(plan) + _LAST_WORDS_SECONDS,
         "template": _template(settings, plan, phase, refs, restart_policy="Never"),
     }
 

@@ -158,5 +158,5 @@ class RedisPool(pulumi.ComponentResource):
             "batch/v1/Job",
             f"{self._name}-{phase}",
             {"metadata": metadata, "spec": jobs.job(self._settings, self._plan, phase, refs)},
-            self._after(after, timeout_seconds=self._plan.tuning.form_deadline_seconds + 120),
+            self._after(after, timeout_seconds=jobs.await_seconds(self._plan)),
         )

@@ -2,7 +2,7 @@
 
 from components.plan import Plan
 from components.settings import Settings
-from components.units import format_size
+from components.units import MIB, format_size
 from sandbox import plan_tables as tables
 from sandbox.plan_format import gbps, gib, percent, rate, seconds
 from sandbox.plan_page import Page
@@ -78,6 +78,23 @@ def failure(page: Page, plan: Plan) -> None:
             "zone lost",
             f"{found.zone_masters_left} of {plan.sizing.masters} masters left; copies of a shard {apart}",
         )
+
+
+def resize(page: Page, plan: Plan) -> None:
+    """Both ways to another size, between masters like these."""
+    found = plan.resize
+    page.heading("CHANGING SIZE, live")
+    page.item(
+        "copy",
+        f"{seconds(found.copy_seconds)} for the working set, {seconds(found.copy_full_seconds)} when full, no miss: "
+        f"{found.copy_bytes_per_second_per_master / MIB:,.0f} MiB/s from each master, bound by {found.copy_bound_by}",
+    )
+    page.item(
+        "expire",
+        f"{seconds(found.expire_seconds)} and {found.expire_extra_misses:,} extra misses, "
+        f"{rate(found.extra_misses_per_second)} at most; nothing is copied",
+    )
+    page.item("chosen", f"{found.mode.value} (resize.mode); a Job waits {seconds(found.deadline_seconds)} for it")
 
 
 def scale_out(page: Page, plan: Plan) -> None:

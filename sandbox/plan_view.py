@@ -31,6 +31,7 @@ def render_text(plan: Plan, settings: Settings, *, stack: str, color: bool = Fal
     plan_details.network(page, plan)
     plan_details.failure(page, plan)
     plan_details.scale_out(page, plan)
+    plan_details.resize(page, plan)
     return page.text()
 
 

@@ -1,4 +1,4 @@
-"""Writes the golden files: `python -m tests.golden.render`. Review the diff: it is what a `pulumi up` would change."""
+"""Writes the golden files and the README's plan: `python -m tests.golden.render`. Review the diff: it is what a `pulumi up` would change."""
 
 import base64
 import re
@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from sandbox.evaluate import Evaluation, evaluate, masked
+from sandbox.plan_view import render_text
 
 STACKS = {"prod-64gb": "64GB", "prod-128gb": "128GB"}
 FOLDER = Path(__file__).parent
@@ -73,9 +74,20 @@ def _file(name: str, text: str) -> str:
     return "(a file of this repository, or of a pinned package)" if name.endswith((".sh", ".awk", ".zip")) else text
 
 
+def decision(evaluation: Evaluation) -> str:
+    """What `make plan` begins with, as the README shows it."""
+    shown = render_text(evaluation.plan, evaluation.settings, stack=evaluation.stack)
+    return shown.split("\nPOD SIZES")[0].rstrip()
+
+
 def main() -> None:
     for name, pod_memory in STACKS.items():
         (FOLDER / f"{name}.yaml").write_text(golden(evaluate("prod", {"podMemory": pod_memory})))
+    readme = FOLDER.parent.parent / "README.md"
+    text = re.sub(
+        r"(?<=```\n)prod: .*?(?=\n```)", lambda _: decision(evaluate("prod", {})), readme.read_text(), flags=re.DOTALL
+    )
+    readme.write_text(text)
 
 
 if __name__ == "__main__":

@@ -59,7 +59,9 @@ class Stack:
         return found
 
     def namespaces(self) -> set[str]:
-        return {pod["namespace"] for pod in self.sandbox.status()["pods"]}
+        """Of the pools that have pods."""
+        pods = self.sandbox.status()["pods"]
+        return {pod["namespace"] for pod in pods if pod["owner"]["kind"] == "StatefulSet"}
 
 
 def _slots(part: str) -> int:
