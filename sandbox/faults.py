@@ -14,7 +14,7 @@ from sandbox.errors import InvalidError, NotFoundError, UnsupportedError
 from sandbox.kubelet import Node
 from sandbox.manifests.objects import PodDisruptionBudget, StatefulSet
 from sandbox.network import PartitionState
-from sandbox.shaping import shape
+from sandbox.shaping import Links
 from sandbox.volumes import Claim, used_bytes
 from sandbox.workloads import Workloads
 
@@ -29,6 +29,7 @@ class Faults:
         self._node = node
         self._workloads = workloads
         self._partitions = partitions
+        self._links = Links(cluster)
 
     async def do(self, verb: str, arguments: dict[str, Any]) -> str:
         """One line on what was done. Raises InvalidError for an unknown verb, NotFoundError for an unknown target."""
@@ -178,10 +179,7 @@ class Faults:
         self, pod: str, rate: str | None = None, delay_ms: float = 0.0, loss_percent: float = 0.0
     ) -> str:
         found = self._pod(pod)
-        if found.network is None:
-            raise NotFoundError(f"{found.subject} has no network")
-        done = shape(found.network, rate, delay_ms, loss_percent)
-        return f"link of {found.name}: {done}"
+        return f"link of {found.name}: {await self._links.shape(found, rate, delay_ms, loss_percent)}"
 
     async def cordon(self, node: str) -> str:
         self._cluster.find_node(node)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import shutil
 import signal
 import time
@@ -62,7 +63,7 @@ class Backoff:
 class PodWorker:
     """Runs one placed pod from start to removal."""
 
-    _numbers = 0
+    _numbers = itertools.count(1)
 
     def __init__(self, pod: Pod, node: Node) -> None:
         self._pod = pod
@@ -143,10 +144,9 @@ class PodWorker:
 
     async def _live(self) -> None:
         pod = self._pod
-        PodWorker._numbers += 1
         owner = f"{pod.namespace}/{pod.name}"
         await self._cluster.until(lambda: not self._node.addresses.is_waiting(owner), _ADDRESS_TIMEOUT_S)
-        pod.network = PodNetwork(PodWorker._numbers, self._node.addresses.take(owner))
+        pod.network = PodNetwork(next(PodWorker._numbers), self._node.addresses.take(owner))
         pod.network.create()
         self._node.on_network_change()
         await self._prepare_volumes()

@@ -8,6 +8,7 @@ so a lost machine looks lost, not refused.
 from __future__ import annotations
 
 import ipaddress
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,8 @@ _MTU_BYTES = 9001
 _NETNS_DIR = Path("/run/netns")
 _FIRST_CUT_TABLE = 1000
 _CUT_PRIORITY = 100
+DETOUR_PRIORITY = 200
+LOCAL_PRIORITY = 300
 
 
 def set_up() -> None:
@@ -39,12 +42,17 @@ def set_up() -> None:
     if foreign:
         raise SandboxError(f"the sandbox's network namespace already has links: {', '.join(foreign)}")
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+    # Or what is meant for the sandbox itself could not be sent through a slow link: a packet that already found its
+    # socket is not forwarded.
+    Path("/proc/sys/net/ipv4/ip_early_demux").write_text("0")
     # A pod's own address must not be answered from another path, or partitions would leak.
     Path("/proc/sys/net/ipv4/conf/all/send_redirects").write_text("0")
     Path("/proc/sys/net/ipv4/icmp_ratelimit").write_text("0")
     run_tool(
         ["ip", "-batch", "-"],
-        f"link set lo up\naddr add {GATEWAY_IP}/32 dev lo\nroute add blackhole {POD_RANGE} metric 4096\n",
+        f"link set lo up\naddr add {GATEWAY_IP}/32 dev lo\nroute add blackhole {POD_RANGE} metric 4096\n"
+        # Behind the rules of partitions and slow links, which also hold for what pods say to the sandbox itself.
+        f"rule add priority {LOCAL_PRIORITY} lookup local\nrule del priority 0 lookup local\n",
     )
 
 
@@ -138,8 +146,9 @@ class PodNetwork:
         run_tool(["ip", "link", "set", self.link, "down"])
 
     def delete(self) -> None:
-        """Removes link and namespace; processes of the pod must have ended."""
-        run_tool(["ip", "netns", "delete", self.netns])
+        """Removes link and namespace, as far as they were made; processes of the pod must have ended."""
+        if os.path.exists(self.netns_path):
+            run_tool(["ip", "netns", "delete", self.netns])
         try:
             if self.link in _links():
                 run_tool(["ip", "link", "delete", self.link])

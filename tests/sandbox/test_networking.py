@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from sandbox.client import Sandbox
-from sandbox.errors import UnsupportedError
 from tests.sandbox.conftest import eventually
 from tests.sandbox.manifests import SLEEP, container, headless, pod_spec, resource, stateful_set
 
@@ -184,10 +181,41 @@ def test_a_full_disk_is_full_and_can_be_freed(sandbox: Sandbox) -> None:
     assert sandbox.exec("disk-0", ["sh", "-c", "echo x > /d/x"]).exit == 0
 
 
-def test_delay_works_or_the_kernels_lack_is_named(sandbox: Sandbox) -> None:
-    sandbox.apply([stateful_set("web", pod_spec(container(SLEEP)))])
-    if "sch_netem" in Path("/proc/kallsyms").read_text():
-        assert "delay 5 ms" in sandbox.fault("slow-link", pod="web-0", delay_ms=5)
-    else:
-        with pytest.raises(UnsupportedError, match="no netem queue"):
-            sandbox.fault("slow-link", pod="web-0", delay_ms=5)
+PING = """
+import socket, sys, time
+began = time.monotonic()
+with socket.create_connection((sys.argv[1], 7000), 20):
+    print(time.monotonic() - began)
+"""
+
+
+def test_delay_and_loss_of_a_link_are_felt_by_every_peer_and_end_when_asked(sandbox: Sandbox) -> None:
+    main = {"name": "main", "image": "python:3.13-alpine", "command": ["python3", "-c", SERVE]}
+    listening = {"tcpSocket": {"port": 7000}, "periodSeconds": 1, "timeoutSeconds": 5}
+    sandbox.apply([stateful_set("web", pod_spec({**main, "readinessProbe": listening}), replicas=2)])
+    ip = sandbox.pods()["web-1"]["ip"]
+
+    def handshake_s(source: str | None) -> float:
+        if source is None:
+            return float(sandbox.run(["python", "-c", PING, ip], timeout_s=30).check().stdout)
+        return float(sandbox.exec(source, ["python3", "-c", PING, ip]).check().stdout)
+
+    assert "delay 200 ms, loss 3 %" in sandbox.fault("slow-link", pod="web-1", delay_ms=200, loss_percent=3)
+    # There and back again.
+    assert handshake_s("web-0") >= 0.4
+    assert handshake_s(None) >= 0.4
+    assert float(sandbox.run(["python", "-c", FETCH, ip], timeout_s=60).check().stdout) > 0.8
+    sandbox.fault("slow-link", pod="web-1")
+    assert handshake_s("web-0") < 0.2
+    rules = sandbox.run(["ip", "rule"]).stdout
+    assert "slow" not in rules
+
+
+def test_a_link_that_loses_everything_is_a_silent_one_and_does_not_outlive_its_pod(sandbox: Sandbox) -> None:
+    sandbox.apply([stateful_set("web", pod_spec(container(LISTEN)), replicas=2)])
+    ip = sandbox.pods()["web-1"]["ip"]
+    eventually(lambda: talks(sandbox, "web-0", ip), 5, "reachable at first")
+    sandbox.fault("slow-link", pod="web-1", loss_percent=100)
+    assert not talks(sandbox, "web-0", ip)
+    sandbox.fault("kill-pod", pod="web-1", now=True)
+    eventually(lambda: "slow" not in sandbox.run(["ip", "-o", "link"]).stdout, 5, "the emulated link is gone")
