@@ -137,7 +137,7 @@ def _volumes(refs: PodRefs) -> list[dict[str, Any]]:
                 "items": [{"key": name, "path": name} for name in scripts()],
             },
         },
-        {"name": "run", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
+        {"name": "run", "emptyDir": {"medium": "Memory", "sizeLimit": "8Mi"}},
     ]
 
 

@@ -1,4 +1,4 @@
-"""Writes the golden files and the README's plan: `python -m tests.golden.render`. Review the diff: it is what a `pulumi up` would change."""
+"""Writes the golden files and the plan in the README: `python -m tests.golden.render`. Its diff is what changes."""
 
 import base64
 import re

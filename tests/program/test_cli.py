@@ -31,7 +31,9 @@ def test_the_json_form_holds_plan_outputs_warnings_and_resources_without_secrets
 
 
 def test_bad_config_is_told_on_stderr_without_a_traceback_and_fails() -> None:
-    finished = plan("--stack", "prod", "--set", "podMemory=64 GB", "--set", "workload.hitRate=1.5", "--set", "colour=red")
+    finished = plan(
+        "--stack", "prod", "--set", "podMemory=64 GB", "--set", "workload.hitRate=1.5", "--set", "colour=red"
+    )
 
     assert finished.returncode == 1
     assert finished.stdout == ""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from components.settings import Settings
-from sandbox.plan_view import render_text
+from tests.golden.render import decision
 from tests.program.stacks import stack
 
 README = Path("README.md").read_text()
@@ -21,10 +21,7 @@ def block_with(fragment: str) -> str:
 
 
 def test_the_plan_in_the_readme_is_the_plan_of_stack_prod() -> None:
-    prod = stack("prod")
-
-    shown = render_text(prod.plan, prod.settings, stack="prod")
-    assert shown.startswith(block_with("prod: 16 masters").rstrip())
+    assert block_with("prod: 16 masters").rstrip() == decision(stack("prod"))
 
 
 def test_the_transcript_in_the_readme_creates_what_the_local_stack_renders() -> None:
