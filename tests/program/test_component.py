@@ -136,7 +136,7 @@ def test_no_password_stands_in_an_argument_or_in_a_plain_input(prod: Evaluation)
 
 
 def test_a_given_password_is_used_and_stays_a_secret() -> None:
-    given_one = stack("prod", access__password="correct-horse-battery")  # noqa: S106
+    given_one = stack("prod", access__password="correct-horse-battery")
 
     (secret,) = of_type(given_one, ":Secret").values()
     assert secret.inputs["stringData"] == {"password": "correct-horse-battery"}
