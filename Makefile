@@ -1,10 +1,11 @@
 # Everything that is needed is installed by these commands themselves; `make up` is the one to start with.
 .DEFAULT_GOAL := help
 STACK ?= local
+SEED ?= 1
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 
-.PHONY: help up down status plan test check format bench clean
+.PHONY: help up down status plan test check faults soak format bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +31,12 @@ check: .venv/tests .venv/sandbox ## format, lint, types, shell lint, tests: what
 	$(VENV)/bin/mypy components sandbox reconciler __main__.py
 	shellcheck -s sh -x -P SCRIPTDIR components/scripts/*.sh .ci/run sandbox/setup.sh
 	$(MAKE) test
+
+faults: .venv/tests .venv/sandbox ## every fault, measured beside the plain deployment; writes docs/faults.md (20 minutes)
+	@$(PYTHON) -m tests.faults.report --write docs/faults.md
+
+soak: .venv/tests .venv/sandbox ## every kill at 20 random moments (SEED=1; about an hour)
+	@$(PYTHON) -m tests.faults.soak --seed $(SEED)
 
 format: .venv/tests ## format the code
 	$(VENV)/bin/ruff format .

@@ -162,6 +162,7 @@ class Deployment:
     password: str = field(repr=False)
     namespace: str = "default"
     resources: tuple[Resource, ...] = ()
+    pods_wanted: int = 2 * SHARDS
 
     def pods(self) -> dict[str, dict[str, Any]]:
         """Name -> status of every Redis pod of the cluster."""
@@ -197,9 +198,9 @@ class Deployment:
     def is_whole(self) -> bool:
         views = self.views()
         return (
-            len(views) == 2 * SHARDS
+            len(views) == self.pods_wanted
             and all(view.is_whole for view in views.values())
-            and {len(view.nodes) for view in views.values()} == {2 * SHARDS}
+            and {len(view.nodes) for view in views.values()} == {self.pods_wanted}
         )
 
     def until(self, condition: Callable[[], bool], within_s: float) -> float | None:
@@ -327,6 +328,7 @@ def attached(sandbox: Sandbox, evaluation: Evaluation) -> Deployment:
         password.check().stdout,
         namespace,
         evaluation.resources,
+        2 * evaluation.plan.sizing.masters,
     )
     deployment.wait_whole()
     return deployment

@@ -131,6 +131,23 @@ def form_killed(sandbox: Sandbox, evaluation: Evaluation, moments_s: Sequence[fl
     return killed, attached(sandbox, evaluation)
 
 
+def release_killed(sandbox: Sandbox, moments_s: Sequence[float]) -> tuple[int, Deployment, Outcome]:
+    """Four masters become three under load, while the release Job that takes the slots off the fourth is killed again
+    and again: (pods killed, the cluster, what the load saw)."""
+    four, three = local_stack(("totalMemory", "1024MB")), local_stack()
+    sandbox.apply(four.resources)
+    deployment = attached(sandbox, four)
+    killed = 0
+    with deployment.load() as running:
+        running.mark()
+        killed, error = kill_jobs_while(sandbox, lambda: sandbox.apply(three.resources), "release", moments_s)
+        if error is not None:
+            raise error
+        after = attached(sandbox, three)
+        measured = running.end()
+    return killed, after, Outcome(f"killed {killed} times", measured, 0.0)
+
+
 def repair_killed(deployment: Deployment, moments_s: Sequence[float], *, shard: int = 1) -> int:
     """A replica loses its volume; the repair that puts it back is killed at each of the moments, then runs in peace."""
     replica = f"redis-replica-{shard}"

@@ -74,10 +74,10 @@ its own for every row. This stack takes all rows one after another, and nobody t
 the pods stand in zones by their volumes, as on EKS.
 
 **Load.** On every shard 25 requests/s of 100 kB, a fifth of them writes, by redis-py's `RedisCluster` with its default
-retries and `dynamic_startup_nodes=False`, `socket_timeout=2`, `socket_connect_timeout=1`. *failed* counts requests whose
-error reached the caller. *lost* counts keys that were acknowledged and are gone. Seconds are the longest time between
-two writes that a raw connection got through to one shard (tried up to 50 times a second), less the time in which the
-machine did not run the measuring process.
+retries and `dynamic_startup_nodes=False`, `socket_timeout=2`, `socket_connect_timeout=1`. *failed* counts requests
+whose error reached the caller. *lost* counts keys that were acknowledged and are gone. Seconds are the longest time
+between two writes that a raw connection got through to one shard (tried up to 50 times a second), less the time in
+which the machine did not run the measuring process.
 
 **Resync.** 120 MB over a link of 160 Mbit/s, which makes seconds of it, while 3.2 MB/s are written to the shard. The
 plain deployment's output limit is Redis's default reduced like the pods: 256 MB, 64 MB, 60 s become 1 MB, 256 kB, 4 s.

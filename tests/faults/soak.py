@@ -1,0 +1,155 @@
+"""`make soak`: every kill at many seeded random moments, on the rendered stack under load.
+
+    python -m tests.faults.soak [--moments 20] [--seed 1] [--only crash,lost]
+
+Each line says what was killed, when, and whether what must hold held. Exit status 0 when it always did; a line that
+failed names the seed that does it again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from sandbox.client import Sandbox
+from sandbox.errors import SandboxError
+from tests.faults import planned, scenarios
+from tests.faults.deployment import SHARDS, Deployment, local_stack, ours
+from tests.faults.scenarios import PATIENT, Outcome
+
+_KILLS_OF_ONE_JOB = 3
+"""A Job's backoffLimit: one more and Kubernetes gives up, as it should."""
+_FORM_S, _RELEASE_S, _REPAIR_S = 5.0, 4.0, 2.0
+"""How long these usually take here; the moments lie within."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One kill, or the kills of one Job: how many moments it was, and what did not hold."""
+
+    moments: int
+    text: str
+    broken: tuple[str, ...]
+
+
+def _unplanned(outcome: Outcome) -> Finding:
+    checks = {
+        "keys lost": outcome.load.lost_keys > 0,
+        "keys unreadable": outcome.load.unreadable > 0,
+        "old writes lost": outcome.load.lost_updates_before > 0,
+        "no writes any more": not outcome.load.write_gap.ended,
+        "other shards stopped": not outcome.bystanders_serve,
+        "not whole again": outcome.whole_after_s is None,
+    }
+    text = f"{outcome.done}: {outcome.load.write_gap}, {outcome.load.failed} failed"
+    return Finding(1, text, tuple(what for what, broken in checks.items() if broken))
+
+
+def _planned(outcome: Outcome) -> Finding:
+    found = _unplanned(outcome)
+    failed = (f"requests failed: {outcome.load.errors}",) if outcome.load.failed else ()
+    return Finding(1, found.text, found.broken + failed)
+
+
+def _masters(
+    scenario: Callable[..., Outcome], judge: Callable[[Outcome], Finding]
+) -> Callable[[int, int], Iterator[Finding]]:
+    def kills(seed: int, moments: int) -> Iterator[Finding]:
+        with ours("soak") as deployment:
+            for n in range(moments):
+                dice = random.Random(f"{seed}/{n}")
+                deployment.wait_whole(150)
+                yield judge(scenario(deployment, PATIENT, shard=dice.randrange(SHARDS), moment=dice))
+
+    return kills
+
+
+def _end_state(killed: int, what: str, deployment: Deployment) -> Finding:
+    same = planned.bring_home(deployment)
+    broken = () if same else (f"another end state: {planned.end_state(deployment)}",)
+    return Finding(killed, f"{what} killed {killed} times", broken)
+
+
+def _form(seed: int, moments: int) -> Iterator[Finding]:
+    done = turn = 0
+    while done < moments:
+        turn += 1
+        with Sandbox(f"soak-form-{os.getpid()}") as sandbox:
+            times = planned.moments(seed * 1000 + turn, _KILLS_OF_ONE_JOB, _FORM_S)
+            killed, deployment = planned.form_killed(sandbox, local_stack(), times)
+            done += max(killed, 1)
+            yield _end_state(killed, "form", deployment)
+
+
+def _release(seed: int, moments: int) -> Iterator[Finding]:
+    done = turn = 0
+    while done < moments:
+        turn += 1
+        with Sandbox(f"soak-release-{os.getpid()}") as sandbox:
+            times = planned.moments(seed * 1000 + turn, _KILLS_OF_ONE_JOB, _RELEASE_S)
+            killed, deployment, outcome = planned.release_killed(sandbox, times)
+            done += max(killed, 1)
+            found = _end_state(killed, "release", deployment)
+            yield Finding(found.moments, found.text, found.broken + _planned(outcome).broken)
+
+
+def _repair(seed: int, moments: int) -> Iterator[Finding]:
+    with ours("soak") as deployment:
+        done = turn = 0
+        while done < moments:
+            turn += 1
+            dice = random.Random(f"{seed}/{turn}")
+            times = [dice.uniform(0, _REPAIR_S) for _ in range(_KILLS_OF_ONE_JOB)]
+            killed = planned.repair_killed(deployment, times, shard=dice.randrange(SHARDS))
+            done += max(killed, 1)
+            yield _end_state(killed, "repair", deployment)
+
+
+KINDS: dict[str, Callable[[int, int], Iterator[Finding]]] = {
+    "crash": _masters(scenarios.crash, _unplanned),
+    "lost": _masters(scenarios.master_lost, _unplanned),
+    "kill-pod": _masters(scenarios.kill_pod, _planned),
+    "form": _form,
+    "repair": _repair,
+    "release": _release,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.soak", description="Kills at random moments.")
+    parser.add_argument("--moments", type=int, default=20, help="of each kind (default 20)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", metavar="KIND,…", help=f"of: {', '.join(KINDS)}")
+    options = parser.parse_args(arguments)
+    kinds = list(KINDS) if options.only is None else options.only.split(",")
+    unknown = sorted(set(kinds) - set(KINDS))
+    if unknown:
+        parser.error(f"there is no kind {', '.join(unknown)}; kinds: {', '.join(KINDS)}")
+    began = time.monotonic()
+    failures = 0
+    for kind in kinds:
+        count = 0
+        try:
+            for found in KINDS[kind](options.seed, options.moments):
+                count += found.moments
+                failures += bool(found.broken)
+                verdict = f"BROKEN: {'; '.join(found.broken)}" if found.broken else "ok"
+                _say(began, f"{kind} {count}/{options.moments}: {found.text}: {verdict}")
+        except SandboxError as error:
+            failures += 1
+            _say(began, f"{kind}: BROKEN: {error}")
+    print(f"{failures} of the kills broke something; seed {options.seed}" if failures else "every kill was survived")
+    return 1 if failures else 0
+
+
+def _say(began: float, text: str) -> None:
+    print(f"{time.monotonic() - began:6.0f}s  {text}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""Unplanned faults on the rendered stack, under load. Times are held to three times the goal, no closer."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from tests.faults import rows, scenarios
+from tests.faults.deployment import Deployment
+from tests.faults.scenarios import PATIENT, Outcome
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("faults-crashes")]
+GENEROUS = 3
+
+
+def no_key_is_lost(outcome: Outcome) -> bool:
+    return outcome.load.keys > 0 and outcome.load.lost_keys == outcome.load.unreadable == 0
+
+
+def writable_within(outcome: Outcome, seconds: float) -> bool:
+    gap = outcome.load.write_gap
+    return gap.ended and gap.seconds <= GENEROUS * seconds
+
+
+def others_serve(outcome: Outcome) -> bool:
+    return outcome.bystanders_serve and outcome.bystanders_gap_s <= GENEROUS * rows.BYSTANDERS_S
+
+
+@pytest.mark.parametrize("seed", [11, 12])
+def test_a_master_that_crashes_at_any_moment_loses_no_key(whole: Deployment, seed: int) -> None:
+    dice = random.Random(seed)
+    outcome = scenarios.crash(whole, PATIENT, shard=dice.randrange(3), moment=dice)
+    assert no_key_is_lost(outcome)
+    assert outcome.load.lost_updates_before == 0
+    assert writable_within(outcome, rows.CRASH_S)
+    assert others_serve(outcome)
+    assert outcome.whole_after_s is not None
+
+
+def test_a_master_over_its_memory_limit_loses_no_key(whole: Deployment) -> None:
+    outcome = scenarios.memory_limit(whole)
+    assert no_key_is_lost(outcome)
+    assert writable_within(outcome, rows.CRASH_S)
+    assert others_serve(outcome)
+
+
+@pytest.mark.parametrize("seed", [21])
+def test_the_replica_takes_over_from_a_master_that_stays_away(whole: Deployment, seed: int) -> None:
+    dice = random.Random(seed)
+    outcome = scenarios.master_lost(whole, PATIENT, shard=dice.randrange(3), moment=dice)
+    assert no_key_is_lost(outcome)
+    assert writable_within(outcome, rows.PROMOTION_S)
+    assert others_serve(outcome)
+    assert outcome.whole_after_s is not None
+
+
+def test_a_master_cut_off_from_the_others_soon_takes_no_write_that_would_be_lost(whole: Deployment) -> None:
+    outcome = scenarios.partition(whole)
+    last_s = rows.last_lost_ack_s(outcome)
+    assert no_key_is_lost(outcome)
+    assert last_s is None or last_s <= GENEROUS * rows.NODE_TIMEOUT_S
+    assert outcome.whole_after_s is not None
+
+
+@pytest.mark.parametrize("ips", ["new", "rotated"])
+def test_all_pods_that_restart_at_other_addresses_find_each_other_again(whole: Deployment, ips: str) -> None:
+    outcome = scenarios.restart_all(whole, ips=ips)
+    assert writable_within(outcome, rows.RESTART_ALL_S)
+    assert outcome.whole_after_s is not None

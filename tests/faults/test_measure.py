@@ -1,0 +1,106 @@
+"""What is read out of a load's report."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from redis.crc import key_slot
+
+from tests.faults.load import shard_keys, value_of, version_in
+from tests.faults.measure import Gap, longest_gap, measure
+
+moments = st.lists(st.integers(0, 1000), min_size=2, unique=True).map(lambda times: [t / 10 for t in sorted(times)])
+
+
+@given(moments)
+def test_the_longest_gap_is_one_between_neighbours(acks: list[float]) -> None:
+    gap = longest_gap(acks, since=-1.0, until=acks[-1])
+    assert gap.seconds == max(later - earlier for earlier, later in pairwise(acks))
+    assert gap.ended
+
+
+@given(moments, st.integers(11, 1000))
+def test_a_gap_that_never_ends_is_told_from_one_that_did(acks: list[float], more: int) -> None:
+    open_s = more / 10
+    gap = longest_gap(acks, since=-1.0, until=acks[-1] + open_s)
+    widest = max(later - earlier for earlier, later in pairwise(acks))
+    assume(abs(widest - open_s) > 0.01)
+    assert gap.ended == (widest > open_s)
+    assert gap.seconds == pytest.approx(max(widest, open_s))
+
+
+@given(moments, st.floats(0, 100))
+def test_what_was_over_before_the_fault_does_not_count(acks: list[float], fault_at: float) -> None:
+    gap = longest_gap(acks, since=fault_at, until=acks[-1])
+    assert gap.seconds <= max([0.0, *(later - earlier for earlier, later in pairwise(acks) if later > fault_at)])
+
+
+@given(moments, st.floats(0, 100), st.floats(0, 20))
+def test_a_stall_of_the_measuring_process_never_makes_a_gap_longer(
+    acks: list[float], begin: float, length: float
+) -> None:
+    plain = longest_gap(acks, -1.0, acks[-1])
+    assert longest_gap(acks, -1.0, acks[-1], [(begin, begin + length)]).seconds <= plain.seconds
+
+
+def test_a_stall_inside_a_gap_is_not_counted() -> None:
+    assert longest_gap([0, 5], -1, 5, [(1, 3), (4.5, 9)]) == Gap(2.5)
+
+
+@given(st.integers(0, 10_000), st.integers(20, 300))
+def test_a_value_tells_its_version_and_no_other_does(version: int, size: int) -> None:
+    value = value_of("key", version, size)
+    assert len(value) == size
+    assert version_in("key", value, size) == version
+    assert version_in("key", value[:-1], size) is None
+    assert version_in("other", value, size) is None
+    assert version_in("key", None, size) is None
+
+
+@given(st.integers(1, 8))
+def test_keys_lie_in_the_shard_they_are_made_for(shards: int) -> None:
+    for shard in range(shards):
+        for key in shard_keys(shard, shards, "x", 3):
+            assert key_slot(key.encode()) * shards // 16384 == shard
+
+
+def report(found: int | None, **more: Any) -> dict[str, Any]:
+    """A key acknowledged as version 1 (before a fault at 10), 2 and 3 (after it), and tried as 4."""
+    shard = {
+        "requests": [[9.0, 9.1, "set", "ok"], [10.0, 12.0, "get", "ConnectionError"], [12.0, 12.1, "get", "ok"]],
+        "acks": [9.0, 12.5],
+        "acknowledged": {"key": [[1, 9.0], [2, 11.0], [3, 12.0]]},
+        "tried": {"key": 4},
+        "found": {"key": found},
+        "unreadable": [],
+        "tracebacks": [],
+    }
+    return {"ended": 13.0, "stalls": [], "shards": [shard | more]}
+
+
+@pytest.mark.parametrize(
+    ("found", "lost", "before", "after"),
+    [(4, 0, 0, 0), (3, 0, 0, 0), (2, 0, 0, 1), (1, 0, 0, 1), (0, 0, 1, 1), (None, 1, 0, 0), (5, 1, 0, 0)],
+)
+def test_lost_keys_and_lost_updates_are_told_apart(found: int | None, lost: int, before: int, after: int) -> None:
+    measured = measure(report(found), fault_at=10.0)
+    assert (measured.lost_keys, measured.lost_updates_before, measured.lost_updates_after) == (lost, before, after)
+
+
+def test_a_key_nobody_could_read_is_not_called_lost() -> None:
+    measured = measure(report(None, unreadable=["key"]), fault_at=10.0)
+    assert (measured.lost_keys, measured.unreadable) == (0, 1)
+
+
+def test_failures_are_counted_by_the_error_that_reached_the_caller() -> None:
+    measured = measure(report(3), fault_at=10.0)
+    assert (measured.requests, measured.failed, measured.errors) == (3, 1, {"ConnectionError": 1})
+    assert measured.write_gap == Gap(3.5)
+
+
+def test_the_last_lost_acknowledgement_is_dated_from_the_fault() -> None:
+    assert measure(report(1), fault_at=10.0).shards[0].last_lost_ack_s == 2.0
