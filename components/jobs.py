@@ -13,6 +13,9 @@ PACKAGES = ("reconciler", "redis")
 """Python packages the Jobs import, each from a zip in a ConfigMap of its own."""
 TOPOLOGY_KEY = "topology.json"
 _NOBODY = 65534
+_CONTAINER = "reconciler"
+_REFUSED = 2
+"""Exit status of the reconciler when it refuses: `reconciler.loop.Outcome.REFUSED`, which is not imported here."""
 _LAST_WORDS_SECONDS = 60
 _REPAIR_SCHEDULE = "* * * * *"
 _REPAIR_DEADLINE_SECONDS = 55
@@ -78,6 +81,15 @@ def job(settings: Settings, plan: Plan, phase: str, refs: JobRefs) -> dict[str, 
     """
     return {
         "backoffLimit": 3,
+        # A refusal stays one however often it is asked: the Job fails at once, and its log says why.
+        "podFailurePolicy": {
+            "rules": [
+                {
+                    "action": "FailJob",
+                    "onExitCodes": {"containerName": _CONTAINER, "operator": "In", "values": [_REFUSED]},
+                }
+            ]
+        },
         "activeDeadlineSeconds": deadline_seconds(plan) + _LAST_WORDS_SECONDS,
         "template": _template(settings, plan, phase, refs, restart_policy="Never"),
     }
@@ -116,7 +128,7 @@ def _template(settings: Settings, plan: Plan, phase: str, refs: JobRefs, restart
             },
             "containers": [
                 {
-                    "name": "reconciler",
+                    "name": _CONTAINER,
                     "image": settings.images.python,
                     "command": ["python3", "-m", "reconciler", phase, "--topology", f"/etc/reconciler/{TOPOLOGY_KEY}"],
                     "env": [

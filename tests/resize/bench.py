@@ -146,7 +146,9 @@ def main() -> int:
                 measured(fleet, "redis-cli --cluster rebalance", "first", lambda: by_redis_cli(fleet)),
             ]
             said: list[str] = []
-            rows.append(measured(fleet, "mover, copy", "second", lambda: said.append(by_reconciler(fleet, folder, "first"))))
+            rows.append(
+                measured(fleet, "mover, copy", "second", lambda: said.append(by_reconciler(fleet, folder, "first")))
+            )
             rows.append(
                 measured(
                     fleet,
@@ -161,7 +163,9 @@ def main() -> int:
         fleet.close()
     moves = [line for output in said for line in output.splitlines() if " move: " in line]
     blocks = [float(found) for line in moves for found in re.findall(r"longest block (\d+) ms", line)]
-    print(f"{VALUES:,} values of {VALUE_BYTES:,} bytes in {SLOT_COUNT:,} slots, from {SHARDS} masters to {SHARDS} others")
+    print(
+        f"{VALUES:,} values of {VALUE_BYTES:,} bytes in {SLOT_COUNT:,} slots, from {SHARDS} masters to {SHARDS} others"
+    )
     print(f"{os.cpu_count()} processors for {2 * SHARDS} servers and the mover\n")
     print(f"{'':34}{'seconds':>8}{'MB/s':>8}{'keys there':>12}{'longest PING':>14}")
     for row in rows:

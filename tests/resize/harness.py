@@ -58,6 +58,17 @@ class Stack:
                     found[f"{pod['namespace']}/{pod['name']}"] = slots
         return found
 
+    def copies_agree(self) -> bool:
+        """Whether every replica has as many keys as its master."""
+        views = self.deployment.views()
+        keys = {name: self._exec(name, "DBSIZE") for name in views}
+        master_of = {view.myself[0]: name for name, view in views.items()}
+        return all(view.is_master or keys[name] == keys[master_of[view.myself[3]]] for name, view in views.items())
+
+    def _exec(self, pod: str, *command: str) -> str:
+        done = self.sandbox.exec(pod, ["redis-cli", *command], namespace=self.deployment.namespace)
+        return done.check().stdout.strip()
+
     def namespaces(self) -> set[str]:
         """Of the pools that have pods."""
         pods = self.sandbox.status()["pods"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from tests.resize.harness import LOAD, SLOW_MIB_PER_SECOND, Killer, assert_nothing_lost, stack, until_done, wait_settled
@@ -40,3 +42,21 @@ def test_three_six_and_four_masters_with_killed_jobs_lose_no_key_and_fail_no_req
         assert growing.killed
         assert shrinking.killed
         assert_nothing_lost(measured, requests_at_least=500)
+
+
+def test_handing_over_ownership_alone_fails_no_request_and_misses_no_more_than_the_budget() -> None:
+    budget = 40
+    config = {"resize__mode": "expire", "resize__extraMissesPerSecond": str(budget)}
+    with stack("resize-expire", podMemory="64MB", totalMemory="192MB", **config) as living:
+        with living.deployment.load(LOAD) as load:
+            began = time.monotonic()
+            living.edit(totalMemory="256MB")
+            seconds = time.monotonic() - began
+            wait_settled(2)
+            measured = load.end()
+        assert sorted(living.masters().values()) == [4096] * 4
+        assert measured.errors == {}, measured.tracebacks
+        # A quarter of the slots changed owner, and only their keys are gone, no faster than the budget allows.
+        assert 0 < measured.lost_keys <= measured.keys * 0.35
+        assert seconds >= measured.lost_keys / budget * 0.8
+        assert living.deployment.until(living.copies_agree, within_s=10) is not None
