@@ -1,0 +1,103 @@
+"""`make up`: the rendered stack `local`, run for real, is a formed cluster that serves images."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from sandbox.client import Sandbox
+from sandbox.report import redis_facts
+from sandbox.up_command import up
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("up")]
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[tuple[Sandbox, list[str]]]:
+    said: list[str] = []
+    with Sandbox(f"up-{os.getpid()}", die_with_parent=True) as sandbox:
+        assert up(sandbox, "local", [], said.append) == 0
+        yield sandbox, said
+
+
+def test_every_shard_has_its_own_replica_and_all_slots_are_served(running: tuple[Sandbox, list[str]]) -> None:
+    sandbox, _ = running
+    facts = redis_facts(sandbox, sandbox.status())
+
+    assert len(facts) == 6
+    assert sum(fact["slots"] for fact in facts.values()) == 16384
+    for shard in range(3):
+        master, replica = (facts[f"redis-256mb/redis-{role}-{shard}"] for role in ("master", "replica"))
+        assert (master["role"], replica["role"], replica["linkUp"]) == ("master", "replica", True)
+        assert replica["masterId"] == master["nodeId"]
+
+
+def test_both_copies_of_a_shard_are_in_different_zones_where_there_is_a_choice(
+    running: tuple[Sandbox, list[str]],
+) -> None:
+    pods = running[0].pods()
+
+    for shard in range(3):
+        assert pods[f"redis-master-{shard}"]["zone"] != pods[f"redis-replica-{shard}"]["zone"]
+
+
+def test_what_it_says_shows_progress_the_check_and_how_to_go_on(running: tuple[Sandbox, list[str]]) -> None:
+    text = "\n".join(running[1])
+
+    for fragment in ("waiting for StatefulSet", "images of 1 MB written and read", "make status", "make down"):
+        assert fragment in text
+
+
+def test_up_again_changes_nothing_and_restarts_nobody(running: tuple[Sandbox, list[str]]) -> None:
+    sandbox, _ = running
+    before = {name: (pod["ip"], pod["restarts"]) for name, pod in sandbox.pods().items() if pod["state"] == "Running"}
+    said: list[str] = []
+
+    assert up(sandbox, "local", [], said.append) == 0
+
+    assert any("no changes" in line for line in said)
+    after = {name: (pod["ip"], pod["restarts"]) for name, pod in sandbox.pods().items() if name in before}
+    assert after == before
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        (["redis-cli", "INFO", "memory"], "maxmemory:268435456"),
+        (["redis-cli", "INFO", "stats"], "keyspace_hits"),
+        (["redis-cli", "cluster", "info"], "cluster_state:ok"),
+        (["redis-cli", "cluster", "nodes"], "redis-replica-2.redis-replica.redis-256mb.svc.cluster.local"),
+        (["redis-cli", "INFO", "keyspace"], "# Keyspace"),
+    ],
+)
+def test_the_sizing_document_s_monitoring_commands_work_as_written(
+    running: tuple[Sandbox, list[str]], command: list[str], expected: str
+) -> None:
+    assert expected in running[0].exec("redis-master-0", command).check().stdout
+
+
+def test_the_form_job_ran_in_the_image_and_from_the_zips_it_was_rendered_with(
+    running: tuple[Sandbox, list[str]],
+) -> None:
+    sandbox, _ = running
+    (name,) = (name for name in sandbox.pods() if "-form-" in name)
+
+    assert sandbox.pods()[name]["image"].startswith("python:")
+    assert "3 masters, 3 replicas, 16384 slots" in sandbox.logs(name)
+
+
+def test_a_repair_of_the_healthy_cluster_finds_nothing_to_do(running: tuple[Sandbox, list[str]]) -> None:
+    result = running[0].trigger("redis-repair", wait=True)
+
+    assert result["condition"] == "Complete"
+    assert "0 actions" in result["log"]
+
+
+def test_no_password_is_in_any_process_s_arguments_or_log(running: tuple[Sandbox, list[str]]) -> None:
+    sandbox, _ = running
+    password = sandbox.exec("redis-master-0", ["sh", "-c", 'printf %s "$REDISCLI_AUTH"']).check().stdout
+
+    assert len(password) >= 32
+    for pod in ("redis-master-0", "redis-replica-0"):
+        arguments = sandbox.exec(pod, ["sh", "-c", "cat /proc/[0-9]*/cmdline"]).stdout
+        assert password not in arguments + sandbox.logs(pod)
