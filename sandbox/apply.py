@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sandbox import statefulset
-from sandbox.changes import Applied, Changes, Step, Verb, plan_changes
+from sandbox.awaiting import ready
+from sandbox.changes import Applied, Changes, Step, Verb, identity, plan_changes
 from sandbox.cluster import Cluster
 from sandbox.errors import ApplyError, InvalidError, SandboxError
 from sandbox.images import ImageStore
@@ -29,12 +29,7 @@ from sandbox.workloads import Workloads
 
 Progress = Callable[[str], Awaitable[None]]
 
-_TIMEOUT_S: Mapping[str, float] = {"StatefulSet": 300.0, "Job": 600.0}
-"""The provider's default waits (pulumi-kubernetes 4); the annotation pulumi.com/timeoutSeconds replaces them."""
 _DELETE_TIMEOUT_S = 300.0
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|m|s|ms)")
-_UNIT_S = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-_LINES_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -54,6 +49,8 @@ class Applier:
         self._images = images
         self._busy = asyncio.Lock()
         self.applied: dict[str, Applied] = {}
+        self.pending: list[Resource] = []
+        """Replaced, and not deleted since because their update failed: the next one deletes them."""
 
     def noted(self) -> list[Noted]:
         """Everything of the applied resources that has no effect here."""
@@ -98,18 +95,6 @@ class Applier:
                     raise type(error)(f"{_label(resource)}: container {container.name}: {error}") from None
 
 
-def await_timeout_s(resource: Resource) -> float:
-    """customTimeouts.create over the annotation pulumi.com/timeoutSeconds over the provider's default."""
-    custom = str((resource.options.get("customTimeouts") or {}).get("create", ""))
-    if custom:
-        parts = _DURATION.findall(custom)
-        if not parts or "".join(number + unit for number, unit in parts) != custom:
-            raise InvalidError(f"customTimeouts.create is {custom!r}; give a duration such as 90s, 10m or 1h30m")
-        return sum(float(number) * _UNIT_S[unit] for number, unit in parts)
-    annotations = (resource.inputs.get("metadata") or {}).get("annotations") or {}
-    return float(annotations.get("pulumi.com/timeoutSeconds", _TIMEOUT_S.get(resource.kind, 0.0)))
-
-
 def _templates(item: KubernetesObject | None) -> list[PodTemplate]:
     if isinstance(item, StatefulSet | Job):
         return [item.spec.template]
@@ -151,7 +136,9 @@ class _Update:
             for step in self._changes.steps:
                 group.create_task(self._when_due(step))
         if not self._faults:
-            for resource in self._changes.deletes:
+            replaced = set(map(id, self._changes.deletes))
+            earlier = [resource for resource in self._applier.pending if id(resource) not in replaced]
+            for resource in [*self._changes.deletes, *earlier]:
                 await self._guard(resource, self._delete(resource))
         if self._faults:
             raise ApplyError("\n".join(self._faults))
@@ -185,7 +172,12 @@ class _Update:
         if step.verb is Verb.REPLACE and step.deletes_first and step.old is not None:
             await self._delete(step.old)
         item = self._decoded[resource.urn]
+        if step.verb is Verb.REPLACE and not step.deletes_first and step.old is not None:
+            self._applier.pending.append(step.old)
         if step.verb in (Verb.CREATE, Verb.REPLACE):
+            # Names are made from content here, so an edit that is taken back meets the object it was to replace.
+            for resource in [old for old in self._applier.pending if identity(old) == identity(step.resource)]:
+                await self._delete(resource)
             self._create(resource, item)
         elif item is not None:
             self._update(item)
@@ -222,62 +214,11 @@ class _Update:
     async def _await(self, resource: Resource, item: KubernetesObject | None) -> None:
         if item is None or item.metadata.annotations.get("pulumi.com/skipAwait") == "true":
             return
-        timeout_s = await_timeout_s(resource)
-        if isinstance(item, StatefulSet):
-            await self._await_statefulset(item, timeout_s)
-        elif isinstance(item, Job):
-            await self._await_job(item, timeout_s)
-
-    async def _await_statefulset(self, item: StatefulSet, timeout_s: float) -> None:
-        shown = ""
-        deadline = time.monotonic() + timeout_s
-        while not self._workloads.is_settled(item):
-            ready = sum(pod.ready and not pod.deleting for pod in self._cluster.owned(item.key))
-            text = f"waiting for StatefulSet {item.metadata.name}: {ready}/{item.spec.replicas} pods ready"
-            if text != shown:
-                shown = text
-                await self._say(text)
-            if time.monotonic() >= deadline:
-                raise ApplyError(
-                    f"not all pods were ready and current within {timeout_s:.0f} s:\n{self._explain(item)}"
-                )
-            self._stop_on_fault()
-            await self._cluster.changed(1.0)
-
-    def _stop_on_fault(self) -> None:
-        if self._cluster.fault:
-            raise ApplyError(self._cluster.fault)
-
-    async def _await_job(self, item: Job, timeout_s: float) -> None:
-        await self._say(f"waiting for Job {item.metadata.name}")
-
-        def condition() -> str:
-            status = self._workloads.jobs.get(item.key)
-            return status.condition if status else ""
-
-        await self._cluster.until(lambda: bool(condition() or self._cluster.fault), timeout_s)
-        self._stop_on_fault()
-        status = self._workloads.jobs.get(item.key)
-        if status is None or not status.condition:
-            raise ApplyError(f"not complete within {timeout_s:.0f} s:\n{self._explain(item)}")
-        if status.condition == "Failed":
-            tail = "\n".join(status.last_log.splitlines()[-_LINES_SHOWN:]) or "(it wrote nothing)"
-            raise ApplyError(f"{status.reason} after {status.failures} failures; its last output:\n{tail}")
-
-    def _explain(self, item: KubernetesObject) -> str:
-        """One line per pod that is not ready: its state, and the latest event about it."""
-        lines = []
-        for pod in self._cluster.owned(item.key):
-            if pod.ready and not pod.deleting:
-                continue
-            states = [f"{s.spec.name} {s.state} {s.reason} {s.message}".strip() for s in pod.statuses.values()]
-            events = [event for event in self._cluster.events if event.subject == pod.subject]
-            latest = f"; last event: {events[-1].reason}: {events[-1].message}" if events else ""
-            lines.append(f"  {pod.name}: {pod.phase} {pod.message or ', '.join(states)}{latest}")
-        return "\n".join(lines) or "  no pod was created"
+        await ready(self._cluster, self._workloads, resource, item, self._say)
 
     async def _delete(self, resource: Resource) -> None:
         began = time.monotonic()
+        self._applier.pending = [old for old in self._applier.pending if old is not resource]
         self._counts["delete"] = self._counts.get("delete", 0) + 1
         metadata = resource.inputs.get("metadata") or {}
         name, namespace = metadata.get("name", resource.name), metadata.get("namespace", "default")
@@ -296,7 +237,7 @@ class _Update:
     async def _deleted(self, item: KubernetesObject) -> None:
         """Waits until what the object owned is gone too."""
         if isinstance(item, CronJob):
-            self._workloads.delete_cron(item)
+            self._workloads.batch.delete_cron(item)
         if isinstance(item, PersistentVolumeClaim):
             claim = self._cluster.claims.get((item.metadata.namespace, item.metadata.name))
             if claim is not None:
@@ -307,7 +248,7 @@ class _Update:
         if isinstance(item, StatefulSet):
             self._workloads.forget_statefulset(item)
         if isinstance(item, Job):
-            self._workloads.delete_job(item)
+            self._workloads.batch.delete_job(item)
 
     async def _delete_namespace(self, name: str) -> None:
         """A namespace takes everything in it along, also claims no resource names."""

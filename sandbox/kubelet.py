@@ -20,14 +20,12 @@ from sandbox.images import ImageStore
 from sandbox.logs import LogBuffer
 from sandbox.manifests.container import LifecycleHandler, Probe
 from sandbox.network import GATEWAY_IP, AddressPool, PodNetwork
+from sandbox.pod_files import etc_files
+from sandbox.restarts import Backoff
 from sandbox.volumes import VolumeStore
 
-CLUSTER_DOMAIN = "cluster.local"
 _RETRY_S = 1.0
 _ADDRESS_TIMEOUT_S = 20.0
-_BACKOFF_FIRST_S = 10.0
-_BACKOFF_MAX_S = 300.0
-_BACKOFF_FORGOTTEN_S = 600.0
 _MINIMUM_TERM_S = 2.0
 """What the kubelet grants a container between SIGTERM and SIGKILL when the hook used up the grace period."""
 
@@ -42,22 +40,6 @@ class Node:
     addresses: AddressPool
     scratch: Path
     on_network_change: Callable[[], None]
-
-
-class Backoff:
-    """Delay before a restart: none the first time, then 10 s doubling to 300 s; forgotten after 10 quiet minutes."""
-
-    def __init__(self) -> None:
-        self._delay_s = 0.0
-        self._updated = 0.0
-
-    def next_delay_s(self, finished_at: float) -> float:
-        if finished_at - self._updated > _BACKOFF_FORGOTTEN_S:
-            self._delay_s = 0.0
-        delay = self._delay_s
-        self._delay_s = min(max(delay * 2, _BACKOFF_FIRST_S), _BACKOFF_MAX_S)
-        self._updated = finished_at
-        return delay
 
 
 class PodWorker:
@@ -179,23 +161,10 @@ class PodWorker:
         )
 
     def _write_etc(self) -> None:
-        pod = self._pod
-        directory = self._node.scratch / pod.uid / "etc"
+        directory = self._node.scratch / self._pod.uid / "etc"
         directory.mkdir(parents=True)
-        search = [f"{pod.namespace}.svc.{CLUSTER_DOMAIN}", f"svc.{CLUSTER_DOMAIN}", CLUSTER_DOMAIN]
-        options = {"ndots": "5"} | {option.name: option.value or "" for option in pod.spec.dns_config.options}
-        shown = " ".join(f"{name}:{value}" if value else name for name, value in options.items())
-        (directory / "resolv.conf").write_text(
-            f"search {' '.join([*search, *pod.spec.dns_config.searches])}\nnameserver {GATEWAY_IP}\noptions {shown}\n"
-        )
-        names = pod.hostname
-        if pod.spec.subdomain:
-            names = f"{pod.hostname}.{pod.spec.subdomain}.{pod.namespace}.svc.{CLUSTER_DOMAIN}\t{pod.hostname}"
-        aliases = "".join(f"{alias.ip}\t{' '.join(alias.hostnames)}\n" for alias in pod.spec.host_aliases)
-        (directory / "hosts").write_text(
-            f"# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n{pod.ip}\t{names}\n{aliases}"
-        )
-        (directory / "hostname").write_text(f"{pod.hostname}\n")
+        for name, text in etc_files(self._pod, GATEWAY_IP).items():
+            (directory / name).write_text(text)
 
     async def _supervise(self, status: ContainerStatus) -> bool:
         """Runs a container, again and again as its restart policy says; whether its last run succeeded."""

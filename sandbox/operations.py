@@ -107,12 +107,11 @@ class Operations:
         if len(found) != 1:
             known = ", ".join(f"{c.metadata.namespace}/{c.metadata.name}" for c in self.cluster.all(CronJob)) or "none"
             raise NotFoundError(f"not exactly one CronJob {request['cronjob']!r}; CronJobs: {known}")
-        job = self.workloads.trigger(found[0])
+        batch = self.workloads.batch
+        job = batch.trigger(found[0])
         if request.get("wait"):
-            await self.cluster.until(
-                lambda: bool(self.workloads.jobs.get(job.key) and self.workloads.jobs[job.key].condition), 600.0
-            )
-        status = self.workloads.jobs.get(job.key)
+            await self.cluster.until(lambda: job.key in batch.jobs and bool(batch.jobs[job.key].condition), 600.0)
+        status = batch.jobs.get(job.key)
         return {
             "job": job.metadata.name,
             "condition": status.condition if status else "",

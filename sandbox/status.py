@@ -101,7 +101,7 @@ def _pod(cluster: Cluster, pod: Pod, tree: Mapping[int, Sequence[int]]) -> dict[
 
 
 def _job(workloads: Workloads, job: Job) -> dict[str, Any]:
-    status = workloads.jobs.get(job.key)
+    status = workloads.batch.jobs.get(job.key)
     return {
         "name": job.metadata.name,
         "namespace": job.metadata.namespace,
