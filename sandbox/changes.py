@@ -62,7 +62,7 @@ class Step:
     @property
     def deletes_first(self) -> bool:
         """Two objects of one name cannot exist at once; with a new name the old one goes last."""
-        return self.verb is Verb.REPLACE and self.old is not None and _identity(self.old) == _identity(self.resource)
+        return self.verb is Verb.REPLACE and self.old is not None and identity(self.old) == identity(self.resource)
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,8 @@ class Changes:
     """In the order they must go, after all steps."""
 
 
-def _identity(resource: Resource) -> tuple[str, str, str]:
+def identity(resource: Resource) -> tuple[str, str, str]:
+    """Type, namespace and name: what two objects cannot share."""
     metadata = resource.inputs.get("metadata") or {}
     return resource.type, metadata.get("namespace", "default"), metadata.get("name", "")
 

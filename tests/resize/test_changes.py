@@ -50,13 +50,13 @@ def test_handing_over_ownership_alone_fails_no_request_and_misses_no_more_than_t
     with stack("resize-expire", podMemory="64MB", totalMemory="192MB", **config) as living:
         with living.deployment.load(LOAD) as load:
             began = time.monotonic()
-            living.edit(totalMemory="256MB")
+            living.edit(totalMemory="384MB")
             seconds = time.monotonic() - began
             wait_settled(2)
             measured = load.end()
-        assert sorted(living.masters().values()) == [4096] * 4
+        assert len(living.masters()) == 6
         assert measured.errors == {}, measured.tracebacks
-        # A quarter of the slots changed owner, and only their keys are gone, no faster than the budget allows.
-        assert 0 < measured.lost_keys <= measured.keys * 0.35
+        # Half of the slots changed owner, and only their keys are gone, no faster than the budget allows.
+        assert 0 < measured.lost_keys <= measured.keys * 0.6
         assert seconds >= measured.lost_keys / budget * 0.8
         assert living.deployment.until(living.copies_agree, within_s=10) is not None
