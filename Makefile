@@ -5,7 +5,7 @@ SEED ?= 1
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 
-.PHONY: help up down status plan test check faults soak format bench clean
+.PHONY: help up down status plan test check faults soak bench-resize format bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,10 @@ faults: .venv/tests .venv/sandbox ## every fault, measured beside the plain depl
 
 soak: .venv/tests .venv/sandbox ## every kill at 20 random moments (SEED=1; about an hour)
 	@$(PYTHON) -m tests.faults.soak --seed $(SEED)
+	@$(PYTHON) -m tests.resize.soak --seed $(SEED)
+
+bench-resize: .venv/tests .venv/sandbox ## 2 GB of 1 MB values to other masters, by the mover and by redis-cli (3 minutes)
+	@$(PYTHON) -m tests.resize.bench
 
 format: .venv/tests ## format the code
 	$(VENV)/bin/ruff format .

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from redis import Redis
 from redis.exceptions import RedisError
 
 from reconciler.slots import SLOT_COUNT
@@ -53,8 +54,6 @@ class Pinger(threading.Thread):
         self.longest_s = 0.0
 
     def run(self) -> None:
-        from redis import Redis
-
         with Redis(self._ip, socket_timeout=30) as client:
             while not self._ended.wait(_POLL_S):
                 began = time.perf_counter()

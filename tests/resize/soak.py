@@ -1,0 +1,77 @@
+"""`make soak`: changes of size with their Jobs killed at many seeded moments, under load.
+
+python -m tests.resize.soak [--moments 10] [--seed 1] [--only masters,pool]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from sandbox.errors import SandboxError
+from tests.resize.harness import LOAD, SLOW_MIB_PER_SECOND, Killer, assert_nothing_lost, stack, until_done, wait_settled
+
+KINDS: Mapping[str, tuple[Mapping[str, str], Sequence[Mapping[str, str]]]] = {
+    "masters": (
+        {"podMemory": "64MB", "totalMemory": "192MB"},
+        [{"totalMemory": "384MB"}, {"totalMemory": "256MB"}],
+    ),
+    "pool": (
+        {"podMemory": "128MB", "totalMemory": "384MB"},
+        [{"podMemory": "64MB"}, {"podMemory": "128MB"}],
+    ),
+}
+"""Kind -> the stack, and the edits that are made one after the other."""
+
+_KILLS_AT_MOST = 5
+"""Of one change: a Job is tried four times, and an update that failed is run again."""
+
+
+def run(kind: str, seed: int, moments: int) -> tuple[int, list[str]]:
+    """Kills until `moments` are reached; how many there were, and what went wrong."""
+    config, edits = KINDS[kind]
+    killed, turn = 0, 0
+    wrong: list[str] = []
+    while killed < moments and turn < moments:
+        turn += 1
+        with stack(f"resize-soak-{kind}", **config, resize__maxMibPerSecond=SLOW_MIB_PER_SECOND) as living:
+            with living.deployment.load(LOAD) as load:
+                for number, edit in enumerate(edits):
+                    moment_seed = seed * 10_000 + turn * 10 + number
+                    with Killer(living.sandbox, moment_seed, times=_KILLS_AT_MOST) as killer:
+                        until_done(partial(living.edit, **edit), attempts=4)
+                    killed += len(killer.killed)
+                wait_settled(2)
+                measured = load.end()
+            try:
+                assert_nothing_lost(measured, requests_at_least=500)
+            except AssertionError as error:
+                wrong.append(f"turn {turn}: {error}")
+    return killed, wrong
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.resize.soak", description="Kills while the size changes.")
+    parser.add_argument("--moments", type=int, default=10, help="of each kind (default 10)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", default=",".join(KINDS), help=f"of {', '.join(KINDS)}")
+    options = parser.parse_args(arguments)
+    failed = False
+    for kind in options.only.split(","):
+        if kind not in KINDS:
+            parser.error(f"--only {kind}: the kinds are {', '.join(KINDS)}")
+        try:
+            killed, wrong = run(kind, options.seed, options.moments)
+        except SandboxError as error:
+            killed, wrong = 0, [str(error)]
+        failed = failed or bool(wrong)
+        print(
+            f"{kind}: Jobs killed {killed} times, seed {options.seed}: {'; '.join(wrong) or 'nothing lost'}", flush=True
+        )
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
