@@ -186,7 +186,18 @@ class _Update:
         await self._await(resource, item)
         self._applier.applied[resource.urn] = Applied(resource)
         why = f" ({', '.join(step.because[:4])})" if step.because else ""
-        await self._say(f"{step.verb} {_label(resource)}{why} in {time.monotonic() - began:.1f}s")
+        await self._say(
+            f"{step.verb} {_label(resource)}{why} in {time.monotonic() - began:.1f}s{self._last_word(item)}"
+        )
+
+    def _last_word(self, item: KubernetesObject | None) -> str:
+        """What a finished Job said at last: the reason to run it."""
+        if not isinstance(item, Job):
+            return ""
+        statuses = [status for pod in self._cluster.owned(item.key) for status in pod.statuses.values()]
+        log = [status.log.tail(1) for status in statuses if status.log is not None]
+        # Its time stamp says nothing beside the seconds in front.
+        return f"\n         {log[-1].partition('Z ')[2] or log[-1]}" if log else ""
 
     def _create(self, resource: Resource, item: KubernetesObject | None) -> None:
         metadata = resource.inputs.get("metadata") or {}
