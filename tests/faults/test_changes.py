@@ -33,6 +33,7 @@ def test_a_rolling_update_fails_no_request(whole: Deployment) -> None:
 
 
 def test_a_full_resync_under_the_full_write_load_ends_at_the_first_attempt(whole: Deployment) -> None:
+    assert planned.bring_home(whole)
     found = resync.full_resync(whole)
     assert found.full_syncs == 1
     assert found.ratio is not None
