@@ -13,6 +13,7 @@ from components.units import kubernetes_quantity
 
 CONF_KEY = "redis.conf"
 AUTH_KEY = "password"
+ALSO_ACCEPTED_KEY = "alsoAccepted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ def _redis(settings: Settings, plan: Plan, copy: int, refs: PodRefs) -> dict[str
             {"name": "PORT", "value": str(names.REDIS_PORT)},
             *[{"name": name, "value": str(value)} for name, value in tuning.script_env().items()],
             _password(refs),
+            *([] if settings.access.also_accepted is None else [_also_accepted(refs)]),
         ],
         "resources": {
             "requests": {
@@ -208,3 +210,11 @@ def _field(name: str, path: str) -> dict[str, Any]:
 def _password(refs: PodRefs, name: str = "REDISCLI_AUTH") -> dict[str, Any]:
     """In the environment, where redis-cli looks for it: `kubectl exec … redis-cli` works, and argv shows nothing."""
     return {"name": name, "valueFrom": {"secretKeyRef": {"name": refs.secret, "key": AUTH_KEY}}}
+
+
+def _also_accepted(refs: PodRefs) -> dict[str, Any]:
+    """For the server alone; whoever connects from inside a pod uses the password."""
+    return {
+        "name": "ALSO_ACCEPTED_AUTH",
+        "valueFrom": {"secretKeyRef": {"name": refs.secret, "key": ALSO_ACCEPTED_KEY}},
+    }

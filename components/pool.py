@@ -5,7 +5,7 @@ import pulumi
 from components import jobs, names, objects
 from components.bundle import package_zip_base64, scripts
 from components.plan import Plan
-from components.pod_template import AUTH_KEY, CONF_KEY, PodRefs
+from components.pod_template import ALSO_ACCEPTED_KEY, AUTH_KEY, CONF_KEY, PodRefs
 from components.redis_conf import redis_conf
 from components.sdk import KubernetesObject
 from components.settings import Settings
@@ -83,7 +83,11 @@ class RedisPool(pulumi.ComponentResource):
 
     def _configuration(self, password: pulumi.Output[str]) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
         config_map = self._config_map("config", data={CONF_KEY: redis_conf(self._plan.tuning), **scripts()})
-        secret = self._object("v1/Secret", "auth", {"stringData": {AUTH_KEY: password}})
+        passwords: dict[str, object] = {AUTH_KEY: password}
+        also_accepted = self._settings.access.also_accepted
+        if also_accepted is not None:
+            passwords[ALSO_ACCEPTED_KEY] = pulumi.Output.secret(also_accepted.get_secret_value())
+        secret = self._object("v1/Secret", "auth", {"stringData": passwords})
         return config_map, secret.name
 
     def _reconciler(self, secret: pulumi.Output[str]) -> jobs.JobRefs:

@@ -139,6 +139,11 @@ class Access(_Section):
     password: SecretStr | None = Field(
         None, min_length=16, description="secret; absent = a random one is made and kept in the stack's state"
     )
+    also_accepted: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="secret; a second password that clients may use while the password is changed (docs/runbook.md)",
+    )
     allow_from_namespaces: tuple[str, ...] = Field(
         (), description="namespaces whose pods may connect (a NetworkPolicy); empty = every pod of the cluster"
     )

@@ -45,6 +45,11 @@ quoted() {
     END { printf "\"%s\"\n", text }'
 }
 
+# What Redis knows a password by. The argument stays inside this shell.
+digest_of() {
+  printf '%s' "$1" | sha256sum | cut -d ' ' -f 1
+}
+
 write_server_conf() {
   {
     printf 'include %s\n' "$SERVER_CONF"
@@ -58,8 +63,14 @@ write_server_conf() {
     printf 'cluster-announce-hostname %s\n' "$my_host"
     if [ -n "${REDISCLI_AUTH:-}" ]; then
       secret=$(printf '%s' "$REDISCLI_AUTH" | quoted)
-      printf 'requirepass %s\n' "$secret"
       printf 'masterauth %s\n' "$secret"
+      if [ -n "${ALSO_ACCEPTED_AUTH:-}" ]; then
+        # While the password is changed there are two; only the user they belong to can have both.
+        printf 'user default on #%s #%s ~* &* +@all\n' \
+          "$(digest_of "$REDISCLI_AUTH")" "$(digest_of "$ALSO_ACCEPTED_AUTH")"
+      else
+        printf 'requirepass %s\n' "$secret"
+      fi
     fi
   } >"$RUN/redis.conf.new"
   mv "$RUN/redis.conf.new" "$RUN/redis.conf"

@@ -53,6 +53,7 @@ EDITS: Mapping[str, tuple[Mapping[str, str], ...]] = {
     "storage.className": ({"storage.className": "gp3"}, {"storage.className": "gp3.fast"}),
     "monitoring.exporter": ({"monitoring.exporter": "true"},),
     "access.password": ({"access.password": "correct-horse-battery"},),
+    "access.alsoAccepted": ({"access.alsoAccepted": "battery-staple-horse"},),
     "access.allowFromNamespaces": ({"access.allowFromNamespaces": '["shop"]'},),
     "images.redis": ({"images.redis": "redis:7.2-alpine"},),
     "images.python": ({"images.python": "python:3.12-alpine"},),
