@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from sandbox.client import Sandbox
-from sandbox.errors import ApplyError, SandboxError
+from sandbox.client import Connection, Sandbox
+from sandbox.errors import ApplyError, NotFoundError, SandboxError
 from sandbox.evaluate import Evaluation
 from tests.faults.deployment import Deployment, Load, local_stack, ours
 from tests.faults.measure import Measurement
@@ -45,6 +45,27 @@ class Stack:
         self.deployment.namespace = evaluation.plan.pool
         self.deployment.services = list(evaluation.outputs["discoveryAddresses"])
         return evaluation
+
+    def cut_off(self, when: Callable[[], bool], within_s: float, **overrides: str) -> None:
+        """A config edit whose `pulumi up` is ended by force once `when` is true; its Jobs run on."""
+        self.overrides |= {key.replace("__", "."): value for key, value in overrides.items()}
+        evaluation = local_stack(*sorted(self.overrides.items()))
+        with Connection(self.sandbox.name) as connection:
+            resources = [resource.to_json() for resource in evaluation.resources]
+            connection.send({"operation": "apply", "resources": resources})
+            assert self.deployment.until(when, within_s) is not None, "the update did not get that far"
+
+    def jobs(self, phase: str) -> list[str]:
+        """Pods of the phase's Jobs, whatever became of them."""
+        pods = self.sandbox.status()["pods"]
+        return [pod["name"] for pod in pods if pod["owner"]["kind"] == "Job" and f"-{phase}-" in pod["name"]]
+
+    def says(self, pod: str) -> str:
+        """The pod's log; empty while it has none."""
+        try:
+            return self.sandbox.logs(pod)
+        except NotFoundError:
+            return ""
 
     def masters(self) -> dict[str, int]:
         """Slots of every pod, in any pool, that serves some."""
@@ -133,13 +154,13 @@ class Killer(threading.Thread):
         return running[0] if running else None
 
 
-def until_done(change: Callable[[], Evaluation], attempts: int) -> Evaluation:
-    """The change, run again as a person would when it fails because its Job was killed too often."""
+def until_done(change: Callable[[], Evaluation], attempts: int, pause_s: float = 0.0) -> Evaluation:
+    """The change, run again as a person would when it fails because its Job was killed too often, or refused."""
     for _ in range(attempts - 1):
         try:
             return change()
         except ApplyError:
-            continue
+            time.sleep(pause_s)
     return change()
 
 

@@ -1,6 +1,6 @@
 """`make soak`: changes of size with their Jobs killed at many seeded moments, under load.
 
-python -m tests.resize.soak [--moments 10] [--seed 1] [--only masters,pool]
+python -m tests.resize.soak [--moments 10] [--seed 1] [--only masters,pool,replicas]
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ KINDS: Mapping[str, tuple[Mapping[str, str], Sequence[Mapping[str, str]]]] = {
     "pool": (
         {"podMemory": "128MB", "totalMemory": "384MB"},
         [{"podMemory": "64MB"}, {"podMemory": "128MB"}],
+    ),
+    "replicas": (
+        {"podMemory": "64MB", "totalMemory": "192MB"},
+        [{"replicasPerMaster": "2"}, {"replicasPerMaster": "1"}],
     ),
 }
 """Kind -> the stack, and the edits that are made one after the other."""
