@@ -29,6 +29,7 @@ class Resync:
 
 
 RESYNC_DATA_MB = 120
+_AT_ONCE_MB = 10
 RESYNC_RATE = "160mbit"
 """The replica's link: data and link have the ratio of a full pod of 64 GB and one flow of 5 Gbps within a factor of
 20, so that a resync takes seconds instead of milliseconds."""
@@ -55,7 +56,10 @@ def full_resync(deployment: Deployment, *, shard: int = 2, scaled_default_limit:
         cli(master, "CONFIG", "SET", "client-output-buffer-limit", PLAIN_OUTPUT_LIMIT)
     tag = shard_keys(shard, SHARDS, "resync", 1)[0]
     fill = "for i = 1, tonumber(ARGV[1]) do redis.call('SET', KEYS[1] .. i, string.rep('x', 1000000)) end"
-    cli(master, "EVAL", fill, "1", f"{{{tag}}}:", str(RESYNC_DATA_MB))
+    for part in range(0, RESYNC_DATA_MB, _AT_ONCE_MB):
+        # In one go it would not fit the replica's output buffer, and cause the very resync that is to be measured.
+        cli(master, "EVAL", fill, "1", f"{{{tag}}}:{part}:", str(_AT_ONCE_MB))
+        cli(master, "WAIT", "1", "5000")
     deployment.wait_whole()
     quiet_s, _, _ = _resync(deployment, master, replica)
     with deployment.load(RESYNC_WRITES) as running:
@@ -64,7 +68,8 @@ def full_resync(deployment: Deployment, *, shard: int = 2, scaled_default_limit:
     limit = deployment.pods()[master]["memoryLimitBytes"]
     drop = "for i = 1, tonumber(ARGV[1]) do redis.call('UNLINK', KEYS[1] .. i) end"
     deployment.until(deployment.is_whole, _RESYNC_WITHIN_S)
-    cli(master, "EVAL", drop, "1", f"{{{tag}}}:", str(RESYNC_DATA_MB))
+    for part in range(0, RESYNC_DATA_MB, _AT_ONCE_MB):
+        cli(master, "EVAL", drop, "1", f"{{{tag}}}:{part}:", str(_AT_ONCE_MB))
     return Resync(quiet_s, loaded_s, syncs, peak, limit)
 
 
