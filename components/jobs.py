@@ -74,6 +74,11 @@ def topology(settings: Settings, plan: Plan) -> str:
     )
 
 
+def labels(phase: str) -> dict[str, str]:
+    """Of a phase's Jobs and their pods: `kubectl get jobs -l phase=form`."""
+    return {"app": "redis-reconciler", "phase": phase}
+
+
 def job(settings: Settings, plan: Plan, phase: str, refs: JobRefs) -> dict[str, Any]:
     """A Job that runs one phase of the reconciler (`form` or `release`) to its end.
 
@@ -104,6 +109,7 @@ def cron_job(settings: Settings, plan: Plan, refs: JobRefs) -> dict[str, Any]:
         "successfulJobsHistoryLimit": 1,
         "failedJobsHistoryLimit": 3,
         "jobTemplate": {
+            "metadata": {"labels": labels("repair")},
             "spec": {
                 "backoffLimit": 0,
                 "activeDeadlineSeconds": _REPAIR_DEADLINE_SECONDS,
@@ -115,7 +121,7 @@ def cron_job(settings: Settings, plan: Plan, refs: JobRefs) -> dict[str, Any]:
 
 def _template(settings: Settings, plan: Plan, phase: str, refs: JobRefs, restart_policy: str) -> dict[str, Any]:
     return {
-        "metadata": {"labels": {"app": "redis-reconciler", "phase": phase}},
+        "metadata": {"labels": labels(phase)},
         "spec": {
             "restartPolicy": restart_policy,
             "automountServiceAccountToken": False,

@@ -157,7 +157,7 @@ class RedisPool(pulumi.ComponentResource):
         )
 
     def _job(self, phase: str, refs: jobs.JobRefs, after: list[pulumi.Resource]) -> KubernetesObject:
-        metadata = self._metadata() | {"annotations": {"pulumi.com/replaceUnready": "true"}}
+        metadata = self._metadata(labels=jobs.labels(phase)) | {"annotations": {"pulumi.com/replaceUnready": "true"}}
         return KubernetesObject(
             "batch/v1/Job",
             f"{self._name}-{phase}",
