@@ -145,6 +145,11 @@ def _nothing_on_disk() -> tuple[tuple[str, ...], ...]:
             "stop-writes-on-bgsave-error no",
             "dir /data",
         ),
+        (
+            "A replica with old data syncs through its volume. What it leaves there would be loaded at the next start,\n"
+            "however old, and the next such sync would not fit beside it.",
+            "rdb-del-sync-files yes",
+        ),
     )
 
 

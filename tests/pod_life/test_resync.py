@@ -103,3 +103,17 @@ def test_a_replica_with_old_data_that_syncs_through_its_volume_is_restarted_and_
     wait_until("the replica is in sync", lambda: in_sync(replica))
     assert replica.script("ready.sh").returncode == 0
     assert list(replica.data.glob("temp-*.rdb")) == []
+
+
+def test_a_sync_through_the_volume_leaves_nothing_that_a_later_start_would_load(cluster: Cluster) -> None:
+    master, replica = cluster.masters[0], cluster.replicas[0]
+    cluster.fill(100)
+    before = full_syncs(master)
+    with master.client() as client:
+        replica.cut()
+        for turn in range(300):
+            client.set(cluster.key_of(0), b"%d" % turn + bytes(100_000))
+        client.execute_command("CLIENT KILL TYPE replica")
+        replica.cut(connected=True)
+    wait_until("the replica has synced anew", lambda: full_syncs(master) > before and in_sync(replica))
+    assert list(replica.data.glob("*.rdb")) == []
