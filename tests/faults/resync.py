@@ -52,8 +52,6 @@ def full_resync(deployment: Deployment, *, shard: int = 2, scaled_default_limit:
     def cli(pod: str, *words: str) -> str:
         return deployment.sandbox.exec(pod, ["redis-cli", *words], namespace=deployment.namespace).check().stdout
 
-    if scaled_default_limit:
-        cli(master, "CONFIG", "SET", "client-output-buffer-limit", PLAIN_OUTPUT_LIMIT)
     tag = shard_keys(shard, SHARDS, "resync", 1)[0]
     fill = "for i = 1, tonumber(ARGV[1]) do redis.call('SET', KEYS[1] .. i, string.rep('x', 1000000)) end"
     for part in range(0, RESYNC_DATA_MB, _AT_ONCE_MB):
@@ -61,6 +59,8 @@ def full_resync(deployment: Deployment, *, shard: int = 2, scaled_default_limit:
         cli(master, "EVAL", fill, "1", f"{{{tag}}}:{part}:", str(_AT_ONCE_MB))
         cli(master, "WAIT", "1", "5000")
     deployment.wait_whole()
+    if scaled_default_limit:
+        cli(master, "CONFIG", "SET", "client-output-buffer-limit", PLAIN_OUTPUT_LIMIT)
     quiet_s, _, _ = _resync(deployment, master, replica)
     with deployment.load(RESYNC_WRITES) as running:
         loaded_s, syncs, peak = _resync(deployment, master, replica)
