@@ -146,8 +146,8 @@ def _nothing_on_disk() -> tuple[tuple[str, ...], ...]:
             "dir /data",
         ),
         (
-            "A replica with old data syncs through its volume. What it leaves there would be loaded at the next start,\n"
-            "however old, and the next such sync would not fit beside it.",
+            "A replica with old data syncs through its volume. What it leaves there a later start would load, however\n"
+            "old, and the next such sync would not fit beside it.",
             "rdb-del-sync-files yes",
         ),
     )

@@ -158,8 +158,6 @@ def _resynced(found: resync.Resync) -> Result:
 
 
 def _resync(deployment: Deployment) -> Result:
-    # Or the repair CronJob might bring a master home in the midst of it.
-    planned.bring_home(deployment)
     return _resynced(resync.full_resync(deployment))
 
 
