@@ -22,7 +22,7 @@ from tests.faults import planned
 from tests.faults.deployment import Deployment, machine, ours, plain, zoned
 from tests.faults.rows import ROWS, Measure, Result, Row, Stack
 
-_WIDTHS = (24, 21, 21, 24, 6)
+_WIDTHS = (23, 20, 20, 23, 6)
 _HEADINGS = ("fault", "goal", "plain deployment", "this stack", "")
 _GAP = "  "
 
