@@ -113,15 +113,19 @@ def _highest(slots: int, number: int) -> int:
     return slots & ~take(slots, count(slots) - number)
 
 
-def drain_leaving(picture: Picture) -> Decision:
-    """Slots of nodes that will go, with their keys, to the masters that stay; to a replica that stays by failover."""
-    handed = tuple(
-        Failover(heir.node_id, "", f"{view.name} will go, {heir.name} has its data and stays")
-        for view in leaving(picture)
-        if view.is_master and view.me.slots and (heir := _heir(picture, view)) is not None
+def hand_to_heirs(picture: Picture) -> Decision:
+    """Slots of nodes that will go, to a replica of theirs that stays: by failover, no key moves."""
+    return Decision(
+        tuple(
+            Failover(heir.node_id, "", f"{view.name} will go, {heir.name} has its data and stays")
+            for view in leaving(picture)
+            if view.is_master and view.me.slots and (heir := _heir(picture, view)) is not None
+        )
     )
-    if handed:
-        return Decision(handed)
+
+
+def drain_leaving(picture: Picture) -> Decision:
+    """Slots of nodes that will go, with their keys, to the masters that stay."""
     sources = {view.node_id: view.me.slots for view in leaving(picture) if view.is_master and view.me.slots}
     # A shard that does not own slots yet is form's to fill: its replicas are not paired.
     staying = [view for view in picture.shard_masters.values() if view.me.slots]
@@ -152,11 +156,15 @@ def _heir(picture: Picture, going: View) -> View | None:
 
 def forget_leaving(picture: Picture) -> Decision:
     """Nodes without slots that will go leave every table of those that stay. They keep their own: until their pods
-    are deleted they send clients to the right nodes."""
+    are deleted they send clients to the right nodes.
+
+    Not the replicas of masters that stay: until it is deleted, such a pod is in sync, and a master that rolls may hand
+    over to it. Nobody would believe a node that everybody has forgotten. They are forgotten when they are dead."""
     staying = picture.desired_views
     actions: list[Action] = []
     for view in leaving(picture):
         knowing = tuple(stayer.node_id for stayer in staying if view.node_id in stayer.table)
-        if knowing and not view.me.slots:
+        follows_a_stayer = not view.is_master and view.me.master_id in picture.desired_ids
+        if knowing and not view.me.slots and not follows_a_stayer:
             actions.append(Forget(view.node_id, knowing, f"{view.name} will go and owns nothing"))
     return Decision(tuple(actions))
