@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from reconciler.actions import Action, AssignSlots, Decision, Failover, Move, Replicate, Reset, Stabilise, TakeSlots
+from reconciler.actions import (
+    Action,
+    AssignSlots,
+    Decision,
+    Failover,
+    Move,
+    Replicate,
+    Reset,
+    Stabilise,
+    TakeSlots,
+)
 from reconciler.picture import Picture
 from reconciler.slots import ALL_SLOTS, SLOT_COUNT, count, describe
 from reconciler.views import View

@@ -12,7 +12,7 @@ from reconciler.expiring import Expire
 from reconciler.link import Link, LinkError, Network, ReplyError, text
 from reconciler.observe import client_names
 from reconciler.pace import Bound, Progress
-from reconciler.slot_move import Peer, Surroundings, TargetFullError
+from reconciler.slot_move import Peer, SlotMove, Surroundings, TargetFullError
 from reconciler.slots import count
 from reconciler.topology import Desired
 from reconciler.views import Observed
@@ -55,6 +55,9 @@ class Mover:
         for move in moves:
             by_source.setdefault(move.source, []).append(move)
         progress = Progress(self._network, self._log, sum(count(move.slots) for move in moves))
+        failures = self._introduce(moves, progress)
+        if failures:
+            return failures
         with ThreadPoolExecutor(min(self._sources_at_once, len(by_source))) as threads:
             futures = [threads.submit(self._from_source, mine, progress) for mine in by_source.values()]
             try:
@@ -77,7 +80,7 @@ class Mover:
                 if self._stopped():
                     break
                 try:
-                    self._one(move, links, progress)
+                    self._slot_move(move, links, progress).move(move.slots)
                 except (LinkError, ReplyError, TargetFullError) as error:
                     failures.append(f"{move.why}: {error}")
         finally:
@@ -96,7 +99,22 @@ class Mover:
         address = (view.me.ip or view.ip, view.port)
         return Peer(node_id, view.name, address, self._link(node_id, links))
 
-    def _one(self, move: Move, links: dict[str, Link], progress: Progress) -> None:
+    def _introduce(self, moves: Sequence[Move], progress: Progress) -> list[str]:
+        """Each target from one source: a cluster client that uses one master uses them all."""
+        failures = []
+        first = {move.target: move for move in reversed(moves)}
+        for move in first.values():
+            links: dict[str, Link] = {}
+            try:
+                self._slot_move(move, links, progress).introduce(move.slots)
+            except (LinkError, ReplyError) as error:
+                failures.append(f"{move.why}: {error}")
+            finally:
+                for link in links.values():
+                    link.close()
+        return failures
+
+    def _slot_move(self, move: Move, links: dict[str, Link], progress: Progress) -> SlotMove:
         source, target = self._peer(move.source, links), self._peer(move.target, links)
         for peer in (source, target):
             self._nobody_else(peer)
@@ -107,9 +125,8 @@ class Mover:
         )
         around = Surroundings(self._network, others, progress, self._stopped, self._log)
         if move.mode == "expire":
-            Expire(source, target, around, self._misses).move(move.slots)
-        else:
-            Copy(source, target, around, self._password, self._rate).move(move.slots)
+            return Expire(source, target, around, self._misses)
+        return Copy(source, target, around, self._password, self._rate)
 
     def _nobody_else(self, peer: Peer) -> None:
         """Two runs that start together both saw nobody: here each sees the other, and the lower name goes on."""

@@ -79,9 +79,6 @@ class SlotMove(ABC):
         """
         waiting = list(members(slots & own_slots(self._source.link)))
         given: list[int] = []
-        if waiting and introduction.strangers(self._source.link, self._target.link):
-            given = self._introduce(waiting)
-            waiting = [slot for slot in waiting if slot not in set(given)]
         while waiting and not self._around.stopped():
             part, waiting = waiting[: self._slots_at_once], waiting[self._slots_at_once :]
             start = self._around.network.now()
@@ -102,24 +99,43 @@ class SlotMove(ABC):
                 given = []
         self._settle(given)
 
-    def _introduce(self, slots: list[int]) -> list[int]:
-        """Give a few slots at one stroke each, and wait until clients have met the target; returns those slots."""
+    def introduce(self, slots: int) -> None:
+        """Give a few slots one at a time, when clients of the source do not know the target, and wait for them.
+
+        Raises `ReplyError` or `LinkError`.
+        """
         source, target = self._source, self._target
-        given: list[int] = []
-        for slot in introduction.small_slots(source.link, slots):
-            keys, size_bytes = introduction.keys_of(source.link, slot)
-            if self._around.stopped() or (size_bytes > introduction.MAX_BYTES and len(given) >= introduction.FEW):
-                break
-            start = self._around.network.now()
-            ends = (source.node_id, source.link), (target.node_id, target.link)
-            if introduction.change_owner(*ends, slot, self._ridding(keys, size_bytes)):
-                given.append(slot)
-                seconds = self._around.network.now() - start
-                self._around.progress.add(slots=1, keys=len(keys), size_bytes=size_bytes, block_s=seconds)
-        if given:
-            self._around.log(f"move: {len(given)} small slots went ahead so that clients get to know {target.name}")
-            introduction.wait_for_clients(self._around.network, source.link, target.link, self._around.stopped)
-        return given
+        mine = slots & own_slots(source.link)
+        if not mine or not introduction.strangers(source.link, target.link):
+            return
+        small = introduction.small_slots(source.link, list(members(mine)))
+        if not small:
+            return
+        self._around.log(
+            f"move: a few small slots of {source.name} go ahead, so that clients get to know {target.name}"
+        )
+        for number in introduction.ROUNDS:
+            now, small = small[:number], small[number:]
+            wait_s = introduction.ROUND_WAIT_S if small else introduction.WAIT_S
+            self._settle([slot for slot in now if self._give_at_once(slot)])
+            ends = source.link, target.link
+            met = introduction.wait_for_clients(self._around.network, *ends, self._around.stopped, wait_s)
+            if met or not small or self._around.stopped():
+                return
+
+    def _give_at_once(self, slot: int) -> bool:
+        source, target = self._source, self._target
+        keys, size_bytes = introduction.keys_of(source.link, slot)
+        if size_bytes > introduction.MAX_BYTES or not keys:
+            return False
+        ridding = self._ridding(keys, size_bytes)
+        start = self._around.network.now()
+        ends = (source.node_id, source.link), (target.node_id, target.link)
+        if not introduction.change_owner(*ends, slot, ridding):
+            return False
+        seconds = self._around.network.now() - start
+        self._around.progress.add(slots=1, keys=len(keys), size_bytes=size_bytes, block_s=seconds)
+        return True
 
     def _open(self, slots: list[int]) -> list[int]:
         """Mark the slots, the target first: once the source sends clients on, the target must let them in. Slots that

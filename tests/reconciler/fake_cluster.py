@@ -189,7 +189,8 @@ class FakeCluster:
                     node.migrating.pop(slot, None)
             else:
                 taken |= mine
-        node.table[claimer].slots = slots & ~taken
+        # A slot that a node stops claiming stays its own in this table until somebody else claims it.
+        node.table[claimer].slots = (node.table[claimer].slots | slots) & ~taken
 
     def _elect(self) -> None:
         owners = [node for node in self.ever() if node.slots and node.master_id is None]
@@ -242,18 +243,11 @@ class FakeLink:
         for command in commands:
             replies.append(self._one([word.decode() if isinstance(word, bytes) else str(word) for word in command]))
         written = [words for _, words in self._world.writes[before:]]
-        if any(
-            words[0] not in ("MIGRATE", "UNLINK") and (words[1] != "SETSLOT" or self._owner_claims(words))
-            for words in written
-        ):
+        if any(words[0] not in ("MIGRATE", "UNLINK") and words[1] != "SETSLOT" for words in written):
             # The bus is as fast as clients are: by the next round trip every node has heard.
             self._world.gossip()
             self._world.check()
         return replies
-
-    def _owner_claims(self, words: tuple[str, ...]) -> bool:
-        node = self._world.nodes.get(self._ip)
-        return words[3] == "NODE" and node is not None and words[4] == node.node_id
 
     def _one(self, words: list[str]) -> Reply | ReplyError:
         if words == ["MULTI"]:
@@ -311,11 +305,8 @@ def answer(world: FakeCluster, node: Node, words: list[str]) -> Reply:
         case ["CLUSTER", "NODES"]:
             return _nodes(world, node).encode()
         case ["CLUSTER", "INFO"]:
-            return (
-                b"cluster_state:ok\r\n"
-                if node.slots or any(k.slots for k in node.table.values())
-                else b"cluster_state:fail\r\n"
-            )
+            state = "ok" if node.slots or any(known.slots for known in node.table.values()) else "fail"
+            return f"cluster_state:{state}\r\ncluster_my_epoch:{node.epoch}\r\n".encode()
         case ["INFO"]:
             size = 100 * len(node.all_keys())
             link = f"master_link_status:{'up' if node.linked else 'down'}\r\n" if node.master_id else ""

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from reconciler.loop import Outcome, Run
-from reconciler.slots import ALL_SLOTS, NO_SLOTS, members, take
+from reconciler.slots import ALL_SLOTS, NO_SLOTS, SLOT_COUNT, members, take
 from reconciler.topology import Desired, parse_topology
 from tests.reconciler.fake_cluster import FakeCluster, Killed, Node
 
@@ -82,7 +82,7 @@ def assert_formed(world: FakeCluster, desired: Desired) -> None:
 
 def fill(world: FakeCluster, desired: Desired) -> None:
     for node in list(world.living()):
-        for slot in members(take(node.slots, 3)):
+        for slot in list(members(node.slots))[::200]:
             node.keys[slot] = {f"{slot}:{index}".encode() for index in range(3)}
     world.gossip()
     world.precious = world.all_keys()
@@ -188,7 +188,7 @@ def test_half_moved_slots_are_finished_without_losing_a_key(data: st.DataObject)
     masters = [node for node in world.living() if node.slots]
     for _ in range(data.draw(st.integers(1, 4))):
         source, target = data.draw(st.permutations(masters))[:2]
-        slot = data.draw(st.sampled_from(sorted(members(take(source.slots, 4)))))
+        slot = data.draw(st.sampled_from([*sorted(source.keys)[:2], *members(take(source.slots, 2))]))
         if data.draw(st.booleans()):
             target.importing[slot] = source.node_id
         if data.draw(st.booleans()):
@@ -209,6 +209,7 @@ def test_expire_drops_no_more_keys_per_second_than_the_budget_allows() -> None:
     budget = 4
     desired = topology(4, 1, move={"mode": "expire", "extraMissesPerSecond": budget})
     for node in world.living():
+        node.keys = {}
         for slot in members(node.slots & ~take(node.slots, node.slots.bit_count() - 20)):
             node.keys[slot] = {f"{slot}:{index}".encode() for index in range(2)}
     start_all(world, desired)
@@ -278,6 +279,46 @@ def test_a_master_that_goes_hands_over_to_its_replica_that_stays() -> None:
     run_killed(world, "release", smaller, [])
     assert_formed(world, smaller)
     assert {words[0] for _, words in world.writes[before:]} == {"CLUSTER"}, "keys were moved where a failover does"
+
+
+def test_a_target_that_clients_do_not_know_is_introduced_before_slots_are_half_moved() -> None:
+    world, _ = formed(3, 1)
+    world.clients = True
+    desired = topology(4, 1)
+    start_all(world, desired)
+    newcomer = node_of(world, "redis-master-3").node_id
+    before = len(world.writes)
+    lines = run_killed(world, "form", desired, [])
+    assert any("get to know redis-master-3" in line for line in lines)
+    marks = [words[3] for _, words in world.writes[before:] if words[1] == "SETSLOT" and newcomer in words]
+    # One slot on its own, all the way, before any is left half moved for longer.
+    assert marks[:2] == ["MIGRATING", "NODE"]
+
+
+@MOVING
+@given(st.integers(0, 40), st.booleans())
+def test_an_introduction_that_is_cut_off_is_finished(after_writes: int, done: bool) -> None:
+    world, _ = formed(3, 1)
+    world.clients = True
+    desired = topology(4, 1)
+    start_all(world, desired)
+    while not any("MIGRATING" in words for _, words in world.writes):
+        world.kill_at = len(world.writes) + 3
+        try:
+            run(world, "form", desired)
+        except Killed:
+            continue
+    world.kill_at, world.kill_after = len(world.writes) + after_writes, done
+    try:
+        run(world, "form", desired)
+    except Killed:
+        world.sleep(1)
+    world.kill_at = None
+    outcome, lines = run(world, "repair", desired)
+    assert outcome is Outcome.DONE, lines
+    assert sum(node.slots.bit_count() for node in world.living() if node.master_id is None) == SLOT_COUNT
+    run_killed(world, "form", desired, [])
+    assert_formed(world, desired)
 
 
 def test_a_second_change_while_one_is_under_way_is_refused_and_a_repair_leaves_it_alone() -> None:
