@@ -178,7 +178,13 @@ def both_copies_lost(deployment: Deployment, limits: Limits = PATIENT, *, shard:
 
 def restart_all(deployment: Deployment, limits: Limits = PATIENT, *, ips: str = "new") -> Outcome:
     """Every pod dies at once and comes back with another address (`new`, or `rotated` among the pods)."""
-    return _under_load(deployment, lambda running: deployment.fault("restart-all", ips=ips), limits=limits)
+    # Nodes that know nobody take writes for a while, until they notice that they are alone.
+    return _under_load(
+        deployment,
+        lambda running: deployment.fault("restart-all", ips=ips),
+        limits=limits,
+        until=deployment.is_whole,
+    )
 
 
 def zone_lost(deployment: Deployment, limits: Limits = PATIENT) -> Outcome:
