@@ -5,10 +5,10 @@ SEED ?= 1
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 
-.PHONY: help up down status plan test check faults soak bench-resize format bench clean
+.PHONY: help up down status plan test check faults soak bench-plan bench-resize format clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: .venv/sandbox ## run the stack `local` for real on this machine
 	@$(PYTHON) -m sandbox up
@@ -22,7 +22,7 @@ status: .venv/program ## pods, roles, slots, memory
 plan: .venv/program ## the derived plan and the resources of a stack (STACK=prod), offline
 	@$(PYTHON) -m sandbox plan --stack $(STACK)
 
-test: .venv/tests .venv/sandbox ## every test; those that start Redis run last
+test: .venv/tests .venv/sandbox ## every test
 	$(PYTHON) -m pytest -q -n 2 --dist loadgroup
 
 check: .venv/tests .venv/sandbox ## format, lint, types, shell lint, tests: what CI runs
@@ -38,6 +38,9 @@ faults: .venv/tests .venv/sandbox ## every fault, measured beside the plain depl
 soak: .venv/tests .venv/sandbox ## every kill at 20 random moments (SEED=1; about an hour)
 	@$(PYTHON) -m tests.faults.soak --seed $(SEED)
 	@$(PYTHON) -m tests.resize.soak --seed $(SEED)
+
+bench-plan: .venv/program ## how long `make plan` takes beside importing Pulumi
+	@$(PYTHON) -m tests.program.bench_plan
 
 bench-resize: .venv/tests .venv/sandbox ## 2 GB of 1 MB values to other masters, by the mover and by redis-cli (3 minutes)
 	@$(PYTHON) -m tests.resize.bench

@@ -49,7 +49,7 @@ def evaluate(
         recording = record(directory / "__main__.py", NAMESPACE, stack, config, node_groups)
     except pulumi.RunError as refusal:
         raise EvaluationError(str(refusal)) from refusal
-    decision = decide(_own(config))
+    decision = decide(own_config(config))
     return Evaluation(
         stack=stack,
         settings=decision.settings,
@@ -60,7 +60,8 @@ def evaluate(
     )
 
 
-def _own(config: Mapping[str, str]) -> dict[str, str]:
+def own_config(config: Mapping[str, str]) -> dict[str, str]:
+    """The program's own part of a stack's config, keyed without namespace."""
     prefix = f"{NAMESPACE}:"
     return {key.removeprefix(prefix): value for key, value in config.items() if key.startswith(prefix)}
 
@@ -68,7 +69,7 @@ def _own(config: Mapping[str, str]) -> dict[str, str]:
 def decide_stack(stack: str, overrides: Mapping[str, str], directory: Path = PROJECT_DIR) -> Decision:
     """Settings and plan of a stack alone, without its resources. Raises EvaluationError."""
     try:
-        return decide(_own(stack_config(stack, overrides, directory)))
+        return decide(own_config(stack_config(stack, overrides, directory)))
     except (ConfigErrors, PlanRefused) as refusal:
         raise EvaluationError("\n".join(refusal.messages)) from None
 
