@@ -1,16 +1,18 @@
 """`make soak`: changes of size with their Jobs killed at many seeded moments, under load.
 
-python -m tests.resize.soak [--moments 10] [--seed 1] [--only masters,pool,replicas]
+python -m tests.resize.soak [--moments 10] [--seed 1] [--only masters,pool,replicas,second]
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from functools import partial
 
 from sandbox.errors import SandboxError
+from tests.resize.content import fill, there
 from tests.resize.harness import LOAD, SLOW_MIB_PER_SECOND, Killer, assert_nothing_lost, stack, until_done, wait_settled
 
 KINDS: Mapping[str, tuple[Mapping[str, str], Sequence[Mapping[str, str]]]] = {
@@ -29,6 +31,7 @@ KINDS: Mapping[str, tuple[Mapping[str, str], Sequence[Mapping[str, str]]]] = {
 }
 """Kind -> the stack, and the edits that are made one after the other."""
 
+SECOND = "second"
 _KILLS_AT_MOST = 5
 """Of one change: a Job is tried four times, and an update that failed is run again."""
 
@@ -56,16 +59,46 @@ def run(kind: str, seed: int, moments: int) -> tuple[int, list[str]]:
     return killed, wrong
 
 
+def second_change() -> None:
+    """An update is cut off, as by Ctrl-C twice: its Job goes on alone, and the next update, with another config, moves
+    nothing until that one has ended."""
+    with stack("resize-second", podMemory="64MB", totalMemory="192MB", resize__maxMibPerSecond="1") as living:
+        assert fill(living, 120) == 120
+        before = set(living.jobs("form"))
+
+        def moving() -> set[str]:
+            return {pod for pod in living.jobs("form") if pod not in before and "Move:" in living.says(pod)}
+
+        living.cut_off(lambda: bool(moving()), within_s=90, totalMemory="256MB")
+        (first,) = moving()
+        heard: list[str] = []
+        listener = threading.Thread(target=living.sandbox.follow_logs, args=(first, heard.append), daemon=True)
+        listener.start()
+        until_done(lambda: living.edit(totalMemory="320MB"), attempts=10, pause_s=5)
+        listener.join(30)
+
+        assert len(living.masters()) == 5
+        second = [pod for pod in living.jobs("form") if pod not in before | {first}]
+        began = min(line.split()[0] for pod in second for line in living.says(pod).splitlines() if "Move:" in line)
+        ended = max(line.split()[0] for line in "".join(heard).splitlines() if " move: " in line)
+        assert began >= ended
+        assert there(living, 120) == 120
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.resize.soak", description="Kills while the size changes.")
     parser.add_argument("--moments", type=int, default=10, help="of each kind (default 10)")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", default=",".join(KINDS), help=f"of {', '.join(KINDS)}")
+    parser.add_argument("--only", default=",".join((*KINDS, SECOND)), help="some of the default's")
     options = parser.parse_args(arguments)
     failed = False
     for kind in options.only.split(","):
+        if kind == SECOND:
+            second_change()
+            print("second: nothing moved until the first change had ended", flush=True)
+            continue
         if kind not in KINDS:
-            parser.error(f"--only {kind}: the kinds are {', '.join(KINDS)}")
+            parser.error(f"--only {kind}: the kinds are {', '.join((*KINDS, SECOND))}")
         try:
             killed, wrong = run(kind, options.seed, options.moments)
         except SandboxError as error:
