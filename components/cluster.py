@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 
 import pulumi
-import pulumi_random as random
 
 from components import names, objects
 from components.node_groups import RedisNodeGroups
 from components.plan import Plan
 from components.pool import RedisPool
-from components.sdk import KubernetesObject
+from components.sdk import KubernetesObject, RandomPassword
 from components.settings import Settings
 
 _PASSWORD_LENGTH = 40
@@ -79,8 +78,7 @@ def _password(name: str, settings: Settings, child: pulumi.ResourceOptions) -> p
     given = settings.access.password
     if given is not None:
         return pulumi.Output.secret(given.get_secret_value())
-    # No punctuation: it would need quoting in redis.conf and in every shell a person pastes it into.
-    made = random.RandomPassword(f"{name}-password", length=_PASSWORD_LENGTH, special=False, opts=child)
+    made = RandomPassword(f"{name}-password", _PASSWORD_LENGTH, child)
     return pulumi.Output.secret(made.result)
 
 

@@ -64,6 +64,26 @@ class AwsResource(pulumi.CustomResource):
         return value
 
 
+class RandomPassword(pulumi.CustomResource):
+    """A password that is made once and kept, encrypted, in the stack's state."""
+
+    result: pulumi.Output[str]
+
+    def __init__(self, logical_name: str, length: int, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(
+            "random:index/randomPassword:RandomPassword",
+            logical_name,
+            # No punctuation: it would need quoting in redis.conf and in every shell a person pastes it into.
+            {"length": length, "special": False, "result": None},
+            pulumi.ResourceOptions.merge(
+                pulumi.ResourceOptions(
+                    version=version("pulumi-random"), additional_secret_outputs=["bcryptHash", "result"]
+                ),
+                opts,
+            ),
+        )
+
+
 def ask_aws(token: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
     """What AWS answers to a lookup such as `eks/getCluster:getCluster`, at once, also during a preview."""
     options = pulumi.InvokeOptions(version=version("pulumi-aws"))
