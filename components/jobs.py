@@ -114,7 +114,7 @@ def cron_job(settings: Settings, plan: Plan, refs: JobRefs) -> dict[str, Any]:
                 "backoffLimit": 0,
                 "activeDeadlineSeconds": _REPAIR_DEADLINE_SECONDS,
                 "template": _template(settings, plan, "repair", refs, restart_policy="Never"),
-            }
+            },
         },
     }
 
