@@ -11,7 +11,7 @@ set -eu
 . "${0%/*}/lib.sh"
 
 info=$(probe "$ALIVE_TIMEOUT_SECONDS" INFO persistence replication keyspace) || {
-  log "not alive: no answer from 127.0.0.1:$PORT within $ALIVE_TIMEOUT_SECONDS s"
+  log "not alive: no answer from 127.0.0.1:$PORT, $ALIVE_TIMEOUT_SECONDS s are allowed"
   exit 1
 }
 case $info in

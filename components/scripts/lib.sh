@@ -22,8 +22,8 @@ probe() {
   probe_end=$((now + probe_seconds * 100))
   redis-cli -h 127.0.0.1 -p "$PORT" "$@" &
   probe_pid=$!
-  # Ended, but not waited for: state Z.
-  while read -r _ _ probe_state _ <"/proc/$probe_pid/stat" && [ "$probe_state" != Z ]; do
+  # Ended: state Z, or gone where the shell has collected it already.
+  while { read -r _ _ probe_state _ <"/proc/$probe_pid/stat"; } 2>/dev/null && [ "$probe_state" != Z ]; do
     clock
     if [ "$now" -ge "$probe_end" ]; then
       kill -KILL "$probe_pid"

@@ -9,7 +9,7 @@ set -eu
 ANSWER_SECONDS=4
 
 info=$(probe "$ANSWER_SECONDS" INFO persistence replication) || {
-  log "not ready: no answer from 127.0.0.1:$PORT within $ANSWER_SECONDS s"
+  log "not ready: no answer from 127.0.0.1:$PORT, $ANSWER_SECONDS s are allowed"
   exit 1
 }
 case $info in
