@@ -41,6 +41,14 @@ def end_state(deployment: Deployment) -> list[Shard]:
     )
 
 
+def is_balanced(deployment: Deployment) -> bool:
+    """Every shard in its pods and of even size, whichever slots it is: moves leave as many as they can where they are."""
+    views, state, wanted = deployment.views(), end_state(deployment), wanted_state()
+    pairs = sorted((master, replicas) for master, _, replicas in state)
+    counts = [len(views[master].slots) for master, _, _ in state if master in views]
+    return pairs == sorted((master, replicas) for master, _, replicas in wanted) and max(counts) - min(counts) <= 1
+
+
 def wanted_state() -> list[Shard]:
     """Shard i: redis-master-i with the i-th part of an even split, followed by redis-replica-i."""
     bounds = [round(shard * SLOTS / SHARDS) for shard in range(SHARDS + 1)]

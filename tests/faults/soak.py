@@ -15,6 +15,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import count
 
 from sandbox.client import Sandbox
 from sandbox.errors import SandboxError
@@ -24,7 +26,8 @@ from tests.faults.scenarios import PATIENT, Outcome
 
 _KILLS_OF_ONE_JOB = 3
 """A Job's backoffLimit: one more and Kubernetes gives up, as it should."""
-_FORM_S, _RELEASE_S, _REPAIR_S = 5.0, 4.0, 2.0
+_HOME_WITHIN_S = 150.0
+_FORM_S, _RELEASE_S, _REPAIR_S = 5.0, 2.0, 2.0
 """How long these usually take here; the moments lie within."""
 
 
@@ -69,45 +72,64 @@ def _masters(
     return kills
 
 
-def _end_state(killed: int, what: str, deployment: Deployment) -> Finding:
-    same = planned.bring_home(deployment)
+def _end_state(killed: int, what: str, deployment: Deployment, reached: Callable[[], bool]) -> Finding:
+    same = deployment.until(reached, _HOME_WITHIN_S) is not None
     broken = () if same else (f"another end state: {planned.end_state(deployment)}",)
     return Finding(killed, f"{what} killed {killed} times", broken)
 
 
+def _until_done(moments: int, turns: Iterator[Finding]) -> Iterator[Finding]:
+    """Findings until so many kills have hit; a Job that was done before its moment came does not count."""
+    done = 0
+    for _ in range(3 * moments):
+        if done >= moments:
+            return
+        found = next(turns)
+        done += found.moments
+        yield found
+
+
 def _form(seed: int, moments: int) -> Iterator[Finding]:
-    done = turn = 0
-    while done < moments:
-        turn += 1
+    return _until_done(moments, _forms(seed))
+
+
+def _forms(seed: int) -> Iterator[Finding]:
+    for turn in count(1):
         with Sandbox(f"soak-form-{os.getpid()}") as sandbox:
             times = planned.moments(seed * 1000 + turn, _KILLS_OF_ONE_JOB, _FORM_S)
             killed, deployment = planned.form_killed(sandbox, local_stack(), times)
-            done += max(killed, 1)
-            yield _end_state(killed, "form", deployment)
+            home = partial(_is_home, deployment)
+            yield _end_state(killed, "form", deployment, home)
 
 
 def _release(seed: int, moments: int) -> Iterator[Finding]:
-    done = turn = 0
-    while done < moments:
-        turn += 1
+    return _until_done(moments, _releases(seed))
+
+
+def _releases(seed: int) -> Iterator[Finding]:
+    for turn in count(1):
         with Sandbox(f"soak-release-{os.getpid()}") as sandbox:
             times = planned.moments(seed * 1000 + turn, _KILLS_OF_ONE_JOB, _RELEASE_S)
             killed, deployment, outcome = planned.release_killed(sandbox, times)
-            done += max(killed, 1)
-            found = _end_state(killed, "release", deployment)
+            found = _end_state(killed, "release", deployment, partial(planned.is_balanced, deployment))
             yield Finding(found.moments, found.text, found.broken + _planned(outcome).broken)
 
 
 def _repair(seed: int, moments: int) -> Iterator[Finding]:
+    return _until_done(moments, _repairs(seed))
+
+
+def _repairs(seed: int) -> Iterator[Finding]:
     with ours("soak") as deployment:
-        done = turn = 0
-        while done < moments:
-            turn += 1
+        for turn in count(1):
             dice = random.Random(f"{seed}/{turn}")
             times = [dice.uniform(0, _REPAIR_S) for _ in range(_KILLS_OF_ONE_JOB)]
             killed = planned.repair_killed(deployment, times, shard=dice.randrange(SHARDS))
-            done += max(killed, 1)
-            yield _end_state(killed, "repair", deployment)
+            yield _end_state(killed, "repair", deployment, partial(_is_home, deployment))
+
+
+def _is_home(deployment: Deployment) -> bool:
+    return planned.end_state(deployment) == planned.wanted_state()
 
 
 KINDS: dict[str, Callable[[int, int], Iterator[Finding]]] = {
@@ -133,13 +155,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began = time.monotonic()
     failures = 0
     for kind in kinds:
-        count = 0
+        hit = 0
         try:
             for found in KINDS[kind](options.seed, options.moments):
-                count += found.moments
+                hit += found.moments
                 failures += bool(found.broken)
                 verdict = f"BROKEN: {'; '.join(found.broken)}" if found.broken else "ok"
-                _say(began, f"{kind} {count}/{options.moments}: {found.text}: {verdict}")
+                _say(began, f"{kind} {hit}/{options.moments}: {found.text}: {verdict}")
         except SandboxError as error:
             failures += 1
             _say(began, f"{kind}: BROKEN: {error}")
