@@ -42,7 +42,7 @@ def end_state(deployment: Deployment) -> list[Shard]:
 
 
 def is_balanced(deployment: Deployment) -> bool:
-    """Every shard in its pods and of even size, whichever slots it is: moves leave as many as they can where they are."""
+    """Every shard in its pods and of even size, whichever slots they are: a move leaves what it can."""
     views, state, wanted = deployment.views(), end_state(deployment), wanted_state()
     pairs = sorted((master, replicas) for master, _, replicas in state)
     counts = [len(views[master].slots) for master, _, _ in state if master in views]
