@@ -37,6 +37,13 @@ def test_the_transcript_in_the_readme_creates_what_the_local_stack_renders() -> 
     assert named == rendered
 
 
+def test_the_fault_table_in_the_readme_is_the_one_that_was_measured() -> None:
+    measured = [line for line in Path("docs/faults.md").read_text().splitlines() if line.startswith("|")]
+
+    assert len(measured) > 10
+    assert "\n".join(measured) in README
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)
 def test_every_file_that_is_named_exists(document: Path) -> None:
     text = document.read_text()
