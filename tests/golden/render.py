@@ -1,4 +1,4 @@
-"""Writes the golden files and the plan in the README: `python -m tests.golden.render`. Its diff is what changes."""
+"""Writes the golden files, and the README's plan and fault table: `python -m tests.golden.render`. Its diff is what changes."""
 
 import base64
 import re
@@ -12,6 +12,7 @@ from sandbox.plan_view import render_text
 
 STACKS = {"prod-64gb": "64GB", "prod-128gb": "128GB"}
 FOLDER = Path(__file__).parent
+_FAULT_TABLE = r"\| fault \|.*\n(?:\|.*\n)*"
 
 
 def golden(evaluation: Evaluation) -> str:
@@ -83,11 +84,14 @@ def decision(evaluation: Evaluation) -> str:
 def main() -> None:
     for name, pod_memory in STACKS.items():
         (FOLDER / f"{name}.yaml").write_text(golden(evaluate("prod", {"podMemory": pod_memory})))
-    readme = FOLDER.parent.parent / "README.md"
-    text = re.sub(
-        r"(?<=```\n)prod: .*?(?=\n```)", lambda _: decision(evaluate("prod", {})), readme.read_text(), flags=re.DOTALL
-    )
-    readme.write_text(text)
+    root = FOLDER.parent.parent
+    text = (root / "README.md").read_text()
+    shown = decision(evaluate("prod", {}))
+    text = re.sub(r"(?<=```\n)prod: .*?(?=\n```)", lambda _: shown, text, flags=re.DOTALL)
+    measured = re.search(_FAULT_TABLE, (root / "docs/faults.md").read_text())
+    if measured is None:
+        raise ValueError("docs/faults.md has no table; `make faults` writes it")
+    (root / "README.md").write_text(re.sub(_FAULT_TABLE, lambda _: measured[0], text))
 
 
 if __name__ == "__main__":
