@@ -1,4 +1,4 @@
-"""Writes the golden files, and the README's plan and fault table: `python -m tests.golden.render`. Its diff is what changes."""
+"""Writes the golden files, and the plan and fault table of the README: `python -m tests.golden.render`."""
 
 import base64
 import re
