@@ -27,10 +27,10 @@ def others_serve(outcome: Outcome) -> bool:
     return outcome.bystanders_serve and outcome.bystanders_gap_s <= GENEROUS * rows.BYSTANDERS_S
 
 
-@pytest.mark.parametrize("seed", [11, 12])
-def test_a_master_that_crashes_at_any_moment_loses_no_key(whole: Deployment, seed: int) -> None:
-    dice = random.Random(seed)
-    outcome = scenarios.crash(whole, PATIENT, shard=dice.randrange(3), moment=dice)
+# A container that crashes a second time is held back by the kubelet, so every crash here is another pod's first.
+@pytest.mark.parametrize(("seed", "shard"), [(11, 0), (12, 2)])
+def test_a_master_that_crashes_at_any_moment_loses_no_key(whole: Deployment, seed: int, shard: int) -> None:
+    outcome = scenarios.crash(whole, PATIENT, shard=shard, moment=random.Random(seed))
     assert no_key_is_lost(outcome)
     assert outcome.load.lost_updates_before == 0
     assert writable_within(outcome, rows.CRASH_S)
