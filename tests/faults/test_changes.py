@@ -9,7 +9,7 @@ from tests.faults.deployment import Deployment
 from tests.faults.scenarios import Limits, Outcome
 from tests.faults.test_crashes import GENEROUS, no_key_is_lost, others_serve
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("faults-changes")]
+pytestmark = pytest.mark.sandbox
 
 
 def unnoticed(outcome: Outcome) -> None:

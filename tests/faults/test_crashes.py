@@ -10,7 +10,7 @@ from tests.faults import rows, scenarios
 from tests.faults.deployment import Deployment
 from tests.faults.scenarios import PATIENT, Outcome
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("faults-crashes")]
+pytestmark = pytest.mark.sandbox
 GENEROUS = 3
 
 

@@ -10,7 +10,7 @@ from sandbox.client import Sandbox
 from tests.faults import planned
 from tests.faults.deployment import local_stack
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("faults-jobs")]
+pytestmark = pytest.mark.sandbox
 
 
 def test_a_form_killed_at_random_moments_reaches_the_same_end_state() -> None:

@@ -8,7 +8,7 @@ from tests.faults import scenarios
 from tests.faults.deployment import SHARDS, Deployment
 from tests.faults.test_crashes import no_key_is_lost, others_serve
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("faults-zones")]
+pytestmark = pytest.mark.sandbox
 
 
 def test_every_slot_is_served_after_the_loss_of_a_zone(stack_in_zones: Deployment) -> None:
