@@ -66,7 +66,7 @@ class Cluster:
             return int(client.execute_command("CLUSTER INFO")["cluster_known_nodes"])
 
     def wait_until_whole(self, seconds: float = 30) -> None:
-        """Every node sees every slot served and no failure; every replica is in sync."""
+        """Every node sees every slot served, no failure and who is a replica; every replica is in sync."""
 
         def whole() -> bool:
             for pod in self.pods:
@@ -80,6 +80,8 @@ class Cluster:
                     if replication["role"] == "slave" and replication["master_link_status"] != "up":
                         return False
                     nodes = client.execute_command("CLUSTER NODES")
+                    if sum("slave" in node["flags"] for node in nodes.values()) != len(self.replicas):
+                        return False
                     if any("fail" in node["flags"] or "noaddr" in node["flags"] for node in nodes.values()):
                         return False
                     if any(ip_of(address) == "" for address in nodes):
