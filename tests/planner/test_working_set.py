@@ -32,10 +32,11 @@ def test_as_many_images_fit_into_1_gb_as_in_a_real_redis(object_bytes: int, fitt
 
 
 @given(st.integers(1, 512 * MIB))
-def test_a_class_holds_its_object_and_wastes_a_quarter_at_most(object_bytes: int) -> None:
+def test_a_class_holds_its_object_and_wastes_a_quarter_or_one_step_at_most(object_bytes: int) -> None:
     taken = size_class_bytes(object_bytes)
     assert taken > object_bytes
-    assert taken <= max(16, (object_bytes + 10) * 1.25)
+    # Header and end mark take 10 bytes at most; up to 128 bytes classes are 16 apart, so a tiny object may waste 15.
+    assert taken <= max(object_bytes + 10 + 15, (object_bytes + 10) * 1.25)
     # Four classes to a doubling: no odd sizes.
     assert taken % 16 == 0
 
