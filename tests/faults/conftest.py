@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.faults import planned
-from tests.faults.deployment import Deployment, ours, plain, zoned
+from tests.faults.deployment import Deployment
+from tests.faults.stacks import ours, plain, zoned
 
 
 def _name(request: pytest.FixtureRequest) -> str:

@@ -13,8 +13,9 @@ from sandbox.client import Sandbox
 from sandbox.errors import NotFoundError, SandboxError
 from sandbox.evaluate import Evaluation
 from sandbox.resources import Resource
-from tests.faults.deployment import SHARDS, SLOTS, Deployment, attached, local_stack
+from tests.faults.deployment import SHARDS, SLOTS, Deployment
 from tests.faults.scenarios import PATIENT, Limits, Outcome, rolling_update
+from tests.faults.stacks import attached, local_stack
 
 Shard = tuple[str, tuple[int, int], frozenset[str]]
 """(master's pod, its first and last slot, pods that replicate it)."""

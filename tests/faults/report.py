@@ -19,8 +19,9 @@ from pathlib import Path
 
 from sandbox.errors import SandboxError
 from tests.faults import planned
-from tests.faults.deployment import Deployment, machine, ours, plain, zoned
+from tests.faults.deployment import Deployment, machine
 from tests.faults.rows import ROWS, Measure, Result, Row, Stack
+from tests.faults.stacks import ours, plain, zoned
 
 _WIDTHS = (23, 20, 20, 23, 6)
 _HEADINGS = ("fault", "goal", "plain deployment", "this stack", "")

@@ -21,8 +21,9 @@ from itertools import count
 from sandbox.client import Sandbox
 from sandbox.errors import SandboxError
 from tests.faults import planned, scenarios
-from tests.faults.deployment import SHARDS, Deployment, local_stack, ours
+from tests.faults.deployment import SHARDS, Deployment
 from tests.faults.scenarios import PATIENT, Outcome
+from tests.faults.stacks import local_stack, ours
 
 _KILLS_OF_ONE_JOB = 3
 """A Job's backoffLimit: one more and Kubernetes gives up, as it should."""

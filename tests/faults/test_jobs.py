@@ -8,7 +8,7 @@ import pytest
 
 from sandbox.client import Sandbox
 from tests.faults import planned
-from tests.faults.deployment import local_stack
+from tests.faults.stacks import local_stack
 
 pytestmark = pytest.mark.sandbox
 

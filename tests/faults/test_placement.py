@@ -20,7 +20,7 @@ from sandbox.manifests.objects import (
     decode_object,
 )
 from sandbox.scheduler import ZONE_LABEL, Node, PlacedPod, feasible_nodes
-from tests.faults.deployment import machines
+from tests.faults.stacks import machines
 
 ORDERS = 20
 INDEX = "apps.kubernetes.io/pod-index"

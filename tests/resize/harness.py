@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from sandbox.client import Connection, Sandbox
 from sandbox.errors import ApplyError, NotFoundError, SandboxError
 from sandbox.evaluate import Evaluation
-from tests.faults.deployment import Deployment, Load, local_stack, ours
+from tests.faults.deployment import Deployment, Load
 from tests.faults.measure import Measurement
+from tests.faults.stacks import local_stack, ours
 
 LOAD = Load(requests_per_second=20, write_share=0.2, value_bytes=20_000, keys_per_shard=80)
 """Small values: what is tested is that nothing is lost, not how fast."""

@@ -1,0 +1,146 @@
+"""The clusters themselves: the rendered stacks, and the sizing document's plain deployment, each in a sandbox."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+from sandbox.client import Sandbox
+from sandbox.evaluate import Evaluation, evaluate
+from sandbox.resources import Resource
+from sandbox.scheduler import Node, Taint
+from tests.faults.deployment import SHARDS, Deployment
+
+_PLAIN = Path(__file__).parent / "plain" / "objects.yaml"
+
+
+@cache
+def local_stack(*overrides: tuple[str, str]) -> Evaluation:
+    return evaluate("local", dict(overrides))
+
+
+_SMALL_PODS_ON_EKS = {
+    "podMemory": "256MB",
+    "totalMemory": "768MB",
+    "workload.requestsPerSecond": "10",
+    "nodes.production": "false",
+}
+
+
+@cache
+def zoned_stack() -> Evaluation:
+    """The stack `prod` with pods as small as those of `local`: zones, node groups, volumes and taints as on EKS."""
+    return evaluate("prod", _SMALL_PODS_ON_EKS)
+
+
+def machines(evaluation: Evaluation) -> list[Node]:
+    """The machines of the rendered node groups, with the zones of their subnets, their labels and taints."""
+    eks, plan = evaluation.settings.eks, evaluation.plan.nodes
+    if eks is None or plan is None:
+        raise ValueError(f"stack {evaluation.stack} has no node groups")
+    zone_of = {subnet: zone for zone, subnet in eks.subnets.items()}
+    found = []
+    for resource in evaluation.resources:
+        if resource.kind != "NodeGroup":
+            continue
+        zone = zone_of[resource.inputs["subnetIds"][0]]
+        taints = tuple(
+            Taint(taint["key"], taint["value"], _EFFECTS[taint["effect"]]) for taint in resource.inputs["taints"]
+        )
+        found += [
+            Node(
+                f"node-{zone}-{number}",
+                zone,
+                plan.allocatable_memory_mib * 1024**2,
+                plan.allocatable_cpu_millicores,
+                labels=resource.inputs["labels"],
+                taints=taints,
+            )
+            for number in range(resource.inputs["scalingConfig"]["desiredSize"])
+        ]
+    return found
+
+
+_EFFECTS = {"NO_SCHEDULE": "NoSchedule", "NO_EXECUTE": "NoExecute", "PREFER_NO_SCHEDULE": "PreferNoSchedule"}
+"""The EKS API's spelling -> that of Kubernetes."""
+
+
+@contextmanager
+def zoned(name: str) -> Iterator[Deployment]:
+    """The rendered stack with a zone for each pod, on the machines of its node groups and two for the Jobs."""
+    jobs = [Node(f"other-{n}", f"us-east-1{letter}", 8 * 1024**3, 4000) for n, letter in enumerate("ab")]
+    with Sandbox(f"{name}-{os.getpid()}", nodes=[*machines(zoned_stack()), *jobs]) as sandbox:
+        yield _deployed(sandbox, zoned_stack())
+
+
+@contextmanager
+def ours(name: str, *overrides: tuple[str, str]) -> Iterator[Deployment]:
+    """The stack `local` as rendered, in a sandbox that ends with the block, or with this process."""
+    with Sandbox(f"{name}-{os.getpid()}") as sandbox:
+        yield _deployed(sandbox, local_stack(*overrides))
+
+
+def _deployed(sandbox: Sandbox, evaluation: Evaluation) -> Deployment:
+    sandbox.apply(evaluation.resources)
+    return attached(sandbox, evaluation)
+
+
+def attached(sandbox: Sandbox, evaluation: Evaluation) -> Deployment:
+    """A stack that was applied, once it is whole."""
+    namespace = str(evaluation.outputs["plan"]["pool"])
+    password = sandbox.exec("redis-master-0", ["sh", "-c", 'printf %s "$REDISCLI_AUTH"'], namespace=namespace)
+    deployment = Deployment(
+        "the rendered stack",
+        sandbox,
+        str(evaluation.outputs["endpoint"]),
+        list(evaluation.outputs["discoveryAddresses"]),
+        password.check().stdout,
+        namespace,
+        evaluation.resources,
+        2 * evaluation.plan.sizing.masters,
+    )
+    deployment.wait_whole()
+    return deployment
+
+
+def plain_resources() -> tuple[Resource, ...]:
+    """The document's objects, as the sandbox takes them."""
+    resources = []
+    for item in yaml.safe_load_all(_PLAIN.read_text()):
+        kind, version, name = item["kind"], item["apiVersion"], item["metadata"]["name"]
+        token = f"kubernetes:{version if '/' in version else 'core/' + version}:{kind}"
+        resources.append(
+            Resource(f"urn:pulumi:plain::plain::{token}::{name}-{kind}", token, name, provider="k8s", inputs=item)
+        )
+    return tuple(resources)
+
+
+@contextmanager
+def plain(name: str) -> Iterator[Deployment]:
+    """The sizing document's deployment, formed by its own command, in a sandbox of its own."""
+    with Sandbox(f"{name}-{os.getpid()}") as sandbox:
+        resources = plain_resources()
+        sandbox.apply(resources)
+        services = [f"redis-{role}.default.svc.cluster.local:6379" for role in ("master", "replica")]
+        deployment = Deployment(
+            "the document's plain deployment", sandbox, services[0], services, "", resources=resources
+        )
+        form_plain(deployment)
+        yield deployment
+
+
+def form_plain(deployment: Deployment) -> None:
+    """`redis-cli --cluster create` with the masters' addresses first, as the document forms its cluster."""
+    pods = deployment.pods()
+    deployment.until(lambda: len(deployment.views()) == 2 * SHARDS, 30)
+    addresses = [
+        f"{pods[f'redis-{role}-{shard}']['ip']}:6379" for role in ("master", "replica") for shard in range(SHARDS)
+    ]
+    command = ["redis-cli", "--cluster", "create", *addresses, "--cluster-replicas", "1", "--cluster-yes"]
+    deployment.sandbox.exec("redis-master-0", command, timeout_s=60).check()
+    deployment.wait_whole()
