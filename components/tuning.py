@@ -12,6 +12,9 @@ FORK_STALL_MS_PER_GIB = 20
 """Upper end of the 10-20 ms per GB that fork() holds the main thread for copying page tables (redis-facts 9)."""
 NODE_TIMEOUT_MS_MIN = 5000
 """A master that is gone is replaced about 3.5 s after this time (redis-facts 9: 5000 -> 8.5 s)."""
+FENCE_AFTER_SHARE = 0.6
+"""Of the node timeout. A node pings whomever it has not heard for half of it (clusterCron in the source of Redis), so
+in a healthy cluster no answer is older than that and a round trip."""
 _STALL_MARGIN = 1.5
 _BACKLOG_SECONDS = 20
 """A broken replication link is back within node timeout and election (8.5 s, redis-facts 9), twice over. A pod that
@@ -54,6 +57,8 @@ class Tuning:
     maxmemory_bytes: int
     replicas_per_master: int
     node_timeout_ms: int
+    fence_after_ms: int
+    """A master that has not heard a majority of masters for so long holds back writes (`scripts/fence.sh`)."""
     repl_backlog_bytes: int
     replica_output_buffer_limit_bytes: int
     client_memory_limit_bytes: int
@@ -79,6 +84,8 @@ class Tuning:
     def script_env(self) -> dict[str, int]:
         """Environment that the scripts in `scripts/` read beside the pod's own name, address and Service."""
         return {
+            "NODE_TIMEOUT_MS": self.node_timeout_ms,
+            "FENCE_AFTER_MS": self.fence_after_ms,
             "START_TAKEOVER_SECONDS": self.start_takeover_seconds,
             "STOP_DEADLINE_SECONDS": self.stop_deadline_seconds,
             "ALIVE_TIMEOUT_SECONDS": self.alive_timeout_seconds,
@@ -144,6 +151,7 @@ def derive_tuning(
         maxmemory_bytes=maxmemory_bytes,
         replicas_per_master=replicas_per_master,
         node_timeout_ms=node_timeout_ms,
+        fence_after_ms=int(node_timeout_ms * FENCE_AFTER_SHARE),
         repl_backlog_bytes=backlog_bytes,
         replica_output_buffer_limit_bytes=output_limit_bytes,
         client_memory_limit_bytes=max(_CLIENT_BYTES_MIN, int(maxmemory_bytes * _CLIENT_SHARE)),
@@ -163,6 +171,7 @@ def derive_tuning(
         startup=Probe(
             period_seconds=1, timeout_seconds=alive_timeout_seconds + 2, failure_threshold=start_takeover_seconds + 45
         ),
-        readiness=Probe(period_seconds=5, timeout_seconds=6, failure_threshold=2),
+        # Every second, since it also fences; not ready after about as many seconds, or three answers that never came.
+        readiness=Probe(period_seconds=1, timeout_seconds=6, failure_threshold=3),
         liveness=Probe(period_seconds=10, timeout_seconds=alive_timeout_seconds + 2, failure_threshold=6),
     )

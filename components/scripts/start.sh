@@ -32,7 +32,8 @@ ELECTION_CENTISECONDS=40
 trap 'log "told to stop before Redis was started"; exit 143' TERM
 
 scratch=$RUN/start
-rm -rf "$scratch"
+# What the last process of this pod left behind.
+rm -rf "$scratch" "$RUN/writes-held"
 # What a process that was killed left half-written: a snapshot from its master, or nodes.conf.
 rm -f /data/temp-*.rdb "$NODES_CONF".tmp* "$NODES_CONF.new"
 mkdir -p "$scratch/dns" "$scratch/answers" "$scratch/errors"

@@ -14,7 +14,7 @@ ANSWER_SECONDS=2
 # Redis gives up a hand-over after 5 s; by then the replica says what it is.
 HANDOVER_CENTISECONDS=550
 # The votes come within two round trips and two ticks of 100 ms, once the replica has every write.
-VOTES_CENTISECONDS=50
+VOTES_CENTISECONDS=25
 # A pod that restarts is back and syncing in half a minute; until then this node serves on.
 RETURN_CENTISECONDS=3000
 # Clients that were told of the new master in the meantime need not find out by a broken connection.
@@ -81,8 +81,8 @@ hand_over() {
     fi
     if [ -z "$taken" ] && [ "$now" -ge "$votes_due" ] && [ "$(offset_of "$1")" = "$(offset_of 127.0.0.1)" ]; then
       log "the masters gave no votes: CLUSTER FAILOVER TAKEOVER"
-      told "$1" TAKEOVER || return 1
-      taken=yes
+      # Refused when the votes came at this very moment: then it is master already.
+      told "$1" TAKEOVER && taken=yes
     fi
     sleep 0.05
     clock

@@ -16,8 +16,6 @@ RESTART_ALL_S = 30.0
 HANDOVER_S = 0.5
 RESYNC_RATIO = 3.0
 NODE_TIMEOUT_S = 5.0
-SPLIT_MARGIN_S = 0.5
-"""A node looks at its timeouts ten times a second, and the clock of a fault starts before its packets stop."""
 BYSTANDERS_S = 2.0
 """The longest gap between writes that still counts as serving throughout, on cores that everything here shares."""
 _REPAIR_S = 100.0
@@ -146,7 +144,7 @@ def _split(outcome: Outcome) -> str:
 
 
 def _split_is_bounded(outcome: Outcome) -> bool:
-    return _keeps(outcome) and (last_lost_ack_s(outcome) or 0.0) <= NODE_TIMEOUT_S + SPLIT_MARGIN_S
+    return _keeps(outcome) and (last_lost_ack_s(outcome) or 0.0) <= NODE_TIMEOUT_S
 
 
 def _resynced(found: resync.Resync) -> Result:

@@ -1,6 +1,7 @@
 """The awk programs as the image runs them, and nodes.conf files for them."""
 
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,11 +11,23 @@ from tests.pod_life.pods import SCRIPTS
 
 
 def awk(program: str, *files: Path, **variables: object) -> subprocess.CompletedProcess[str]:
+    return _run([*_command(program, variables), *map(str, files)], None)
+
+
+def awk_on(program: str, text: str, **variables: object) -> subprocess.CompletedProcess[str]:
+    """The program with `text` as its standard input."""
+    return _run(_command(program, variables), text)
+
+
+def _command(program: str, variables: Mapping[str, object]) -> list[str]:
     command = ["busybox", "awk"]
     for name, value in variables.items():
         command += ["-v", f"{name}={value}"]
-    command += ["-f", str(SCRIPTS / program), *map(str, files)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    return [*command, "-f", str(SCRIPTS / program)]
+
+
+def _run(command: list[str], text: str | None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, input=text, capture_output=True, text=True, timeout=20, check=False)
 
 
 @dataclass(frozen=True)

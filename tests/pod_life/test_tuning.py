@@ -59,6 +59,9 @@ def test_deadlines_follow_from_each_other(case: tuple[Tuning, int, float]) -> No
     fork_stall_seconds = 0.02 * derived.maxmemory_bytes / GIB
     assert node_timeout_seconds >= 5
     assert node_timeout_seconds >= 1.5 * fork_stall_seconds
+    # Later than the oldest answer there is in a healthy cluster, and, with a look every second, still in time.
+    assert derived.node_timeout_ms * 0.55 < derived.fence_after_ms
+    assert derived.fence_after_ms + 1000 * derived.readiness.period_seconds < derived.node_timeout_ms
     # An election of the others is over before a starting master gives up or takes over by itself.
     assert derived.start_takeover_seconds >= 2 * node_timeout_seconds
     assert derived.startup.period_seconds * derived.startup.failure_threshold > derived.start_takeover_seconds + 15
