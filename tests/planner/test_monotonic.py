@@ -112,6 +112,9 @@ def test_a_multiple_of_the_zones_never_costs_less(demand: PodDemand, few: int, t
     less, more = choose(demand, few), choose(demand, few * times)
     if less is None or more is None:
         return
+    if more.instance_type not in [candidate.instance_type for candidate in less.passing]:
+        # A type that is not sold in one of the few zones; where no type is sold in all of many, that is no rule.
+        return
     assert more.usd_per_month >= less.usd_per_month - 1e-6
 
 
