@@ -142,7 +142,10 @@ class RunningLoad:
         self._thread.join(_REPORT_WITHIN_S)
         if not self._report.exists():
             raise SandboxError(f"the load left no report: {self._done}")
-        return measure(json.loads(self._report.read_text()), self.fault_at)
+        report = json.loads(self._report.read_text())
+        if report["died"]:
+            raise SandboxError(f"a part of the load died, so what it did not see says nothing: {report['died'][0]}")
+        return measure(report, self.fault_at)
 
 
 @dataclass

@@ -257,6 +257,8 @@ class Metronome(threading.Thread):
 def main(config_path: str) -> int:
     config = json.loads(Path(config_path).read_text())
     stop = threading.Event()
+    died: list[str] = []
+    threading.excepthook = lambda hook: died.append("".join(traceback.format_exception(hook.exc_value)))
     workers = [Worker(config, shard, stop) for shard in range(config["shards"])]
     probers = [Prober(config, shard, stop) for shard in range(config["shards"])]
     for worker in workers:
@@ -287,7 +289,7 @@ def main(config_path: str) -> int:
     ]
     report = Path(config["report"])
     unfinished = report.with_suffix(".new")
-    unfinished.write_text(json.dumps({"ended": ended, "stalls": metronome.stalls, "shards": shards}))
+    unfinished.write_text(json.dumps({"ended": ended, "stalls": metronome.stalls, "shards": shards, "died": died}))
     unfinished.rename(report)
     return 0
 
