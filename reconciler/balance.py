@@ -115,13 +115,16 @@ def _highest(slots: int, number: int) -> int:
 
 def hand_to_heirs(picture: Picture) -> Decision:
     """Slots of nodes that will go, to a replica of theirs that stays: by failover, no key moves."""
-    return Decision(
-        tuple(
-            Failover(heir.node_id, "", f"{view.name} will go, {heir.name} has its data and stays")
-            for view in leaving(picture)
-            if view.is_master and view.me.slots and (heir := _heir(picture, view)) is not None
-        )
-    )
+    actions: list[Action] = []
+    waiting: list[str] = []
+    for view in leaving(picture):
+        if not (view.is_master and view.me.slots) or (heir := _heir(picture, view)) is None:
+            continue
+        if picture.in_step(heir):
+            actions.append(Failover(heir.node_id, "", f"{view.name} will go, {heir.name} has its data and stays"))
+        else:
+            waiting.append(f"{view.name} will go, and {heir.name}, which has its data, is not in step yet")
+    return Decision(tuple(actions), tuple(waiting))
 
 
 def drain_leaving(picture: Picture) -> Decision:

@@ -270,6 +270,9 @@ def bring_home(picture: Picture) -> Decision:
         return Decision()
     for shard, master in sorted(picture.shard_masters.items()):
         home = picture.by_pod[picture.desired.shard(shard)[0].pod]
-        if home is not master and home.me.master_id == master.node_id and not home.syncing:
-            return Decision((Failover(home.node_id, "", f"shard {shard}: {home.name} is in sync and is its home"),))
+        if home is master or home.me.master_id != master.node_id or home.syncing:
+            continue
+        if not picture.in_step(home):
+            return Decision(waiting=(f"shard {shard}: {home.name} is to be master again, and is not in step yet",))
+        return Decision((Failover(home.node_id, "", f"shard {shard}: {home.name} is in step and is its home"),))
     return Decision()

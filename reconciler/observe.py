@@ -35,6 +35,12 @@ def parse_info(text_: str) -> dict[str, str]:
     return {key: value.strip() for key, _, value in pairs}
 
 
+def _is_replica_online(key: str, value: str) -> bool:
+    """Of INFO's `slave0:ip=…,port=…,state=online,offset=…,lag=0` (and no other line)."""
+    fields = dict(part.partition("=")[::2] for part in value.split(","))
+    return key.removeprefix("slave").isdigit() and fields.get("state") == "online" and fields.get("lag") in ("0", "1")
+
+
 def _milliseconds(time: Reply | ReplyError) -> float:
     """The node's own clock, which is what the times in its table are of; TIME gives seconds and microseconds."""
     if isinstance(time, ReplyError):
@@ -71,6 +77,7 @@ def look_at(links: Links, address: Address, pod: str | None) -> View:
         keys=integer(keys),
         link_up=facts.get("master_link_status") == "up",
         syncing=facts.get("master_sync_in_progress") == "1",
+        replicas_online=sum(1 for key, value in facts.items() if _is_replica_online(key, value)),
         replication_offset=int(replica_offset),
         used_bytes=int(facts.get("used_memory", "0")),
         dataset_bytes=int(facts.get("used_memory_dataset", "0")),

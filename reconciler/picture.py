@@ -200,6 +200,15 @@ class Picture:
         copies = [view for view in self.observed.views if not view.is_master and view.me.master_id == master_id]
         return sorted(copies, key=lambda view: -view.replication_offset)
 
+    def in_step(self, copy: View) -> bool:
+        """Whether a replica could take over from its living master at once.
+
+        A link that is up is not enough: after a full resync the master sends nothing before the replica's first
+        confirmation, which comes once a second, and during a hand-over it holds back writes until the replica has all.
+        """
+        master = self.views.get(copy.me.master_id or "")
+        return copy.link_up and master is not None and master.replicas_online >= len(self.copies_of(master.node_id))
+
     @cached_property
     def has_majority(self) -> bool:
         """Whether most masters with slots answer: without that, no vote can promote a replica."""

@@ -62,6 +62,8 @@ class View:
     keys: int
     link_up: bool
     syncing: bool
+    replicas_online: int
+    """Of a master: replicas it sends its writes to as they come, and that confirmed some within the last second."""
     replication_offset: int
     used_bytes: int
     dataset_bytes: int

@@ -26,6 +26,8 @@ from reconciler.slots import NO_SLOTS, members, ranges, slot_range, slot_set
 
 PORT = 6379
 EPOCH_S = 1_700_000_000
+ACK_S = 1.0
+"""How often a replica confirms what it has (`replicationCron`)."""
 READS = {"NODES", "INFO", "COUNTKEYSINSLOT", "GETKEYSINSLOT"}
 
 
@@ -60,6 +62,7 @@ class Node:
     importing: dict[int, str] = field(default_factory=dict)
     banned: dict[str, float] = field(default_factory=dict)
     linked: bool = False
+    linked_s: float = 0.0
     max_bytes: int = 0
 
     def all_keys(self) -> set[bytes]:
@@ -151,7 +154,10 @@ class FakeCluster:
         self._elect()
         for node in self.living():
             master = self.by_id(node.master_id)
+            was_linked = node.linked
             node.linked = bool(node.master_id and master and master.alive and master.master_id is None)
+            if node.linked and not was_linked:
+                node.linked_s = self.time_s
             if node.linked and master is not None:
                 node.keys = {slot: set(keys) for slot, keys in master.keys.items()}
 
@@ -212,6 +218,11 @@ class FakeCluster:
             former.migrating, former.importing = {}, {}
         else:
             former.slots = NO_SLOTS
+
+    def online(self, master: Node) -> list[Node]:
+        """Replicas that get the writes as they come: only some time after their link is up."""
+        replicas = [node for node in self.living() if node.master_id == master.node_id and node.linked]
+        return [node for node in replicas if self.time_s - node.linked_s >= ACK_S]
 
     def check(self) -> None:
         lost = self.precious - self.all_keys()
@@ -310,6 +321,10 @@ def answer(world: FakeCluster, node: Node, words: list[str]) -> Reply:
         case ["INFO"]:
             size = 100 * len(node.all_keys())
             link = f"master_link_status:{'up' if node.linked else 'down'}\r\n" if node.master_id else ""
+            link += "".join(
+                f"slave{n}:ip={replica.ip},port={PORT},state=online,offset=0,lag=0\r\n"
+                for n, replica in enumerate(world.online(node))
+            )
             return f"{link}used_memory:{size}\r\nused_memory_dataset:{size}\r\nmaxmemory:{node.max_bytes}\r\n".encode()
         case ["TIME"]:
             now: list[Reply] = [str(int(EPOCH_S + world.time_s)).encode(), b"0"]
@@ -429,6 +444,7 @@ def _change(world: FakeCluster, node: Node, words: list[str]) -> None:
             former = world.by_id(node.master_id) or Node(node.master_id or "", "", "", alive=False)
             if not former.alive and former.node_id in node.table:
                 former.slots = node.table[former.node_id].slots
+            assert mode or node in world.online(former), "a hand-over would hold back writes for long"
             assert mode != ["TAKEOVER"] or not former.alive, "a living master would be taken over"
             world.promote(node, former)
         case ["SETSLOT", slot, *rest]:
