@@ -18,12 +18,21 @@ from reconciler.actions import (
     TakeSlots,
 )
 from reconciler.link import Argument, Link, LinkError, Links, ReplyError, text
+from reconciler.observe import parse_info
 from reconciler.slots import describe, members, ranges
 from reconciler.views import Observed, Row, parse_cluster_nodes
 
 CHECK_INTERVAL_S = 0.1
 CHECK_TIMEOUT_S = 10.0
 """A failover agreed with the master may take 5 s by Redis's own bound; everything else shows at the next ping."""
+
+VOTES_S = 0.25
+"""The masters' votes come within two round trips and two ticks of 100 ms, once the replica has every write."""
+
+HANDOVER_S = 5.5
+"""Redis gives up a hand-over after 5 s (CLUSTER_MF_TIMEOUT in its source); until then the master holds back writes."""
+
+HANDOVER_POLL_S = 0.05
 
 PIPELINED_SLOTS = 512
 
@@ -95,7 +104,10 @@ class Actor:
                 self._link(node).call("CLUSTER", "RESET", "SOFT")
                 return lambda: None if self._rows(node)[node].is_master else "it is still a replica"
             case Failover(node, mode):
-                self._link(node).call("CLUSTER", "FAILOVER", *([mode] if mode else []))
+                if mode:
+                    self._link(node).call("CLUSTER", "FAILOVER", mode)
+                else:
+                    self._hand_over(node)
                 return lambda: None if self._rows(node)[node].is_master else "it is not master yet"
             case Forget(gone, nodes):
                 return self._forget(gone, nodes)
@@ -104,6 +116,28 @@ class Actor:
                 return lambda: None
             case Move():
                 raise TypeError("moves are carried out by the Mover")
+
+    def _hand_over(self, node: str) -> None:
+        """A living master's slots to its replica. The master holds back writes until the replica has them all and the
+        others have voted; they refuse within two node timeouts of a vote about the same master. Then TAKEOVER does
+        it: the master lives, so no other replica can be elected, and while it takes no writes equal offsets mean
+        that nothing is lost."""
+        network = self._links.network
+        replica = self._link(node)
+        former = self._link(self._rows(node)[node].master_id or "")
+        replica.call("CLUSTER", "FAILOVER")
+        asked = network.now()
+        while network.now() - asked < HANDOVER_S:
+            network.sleep(HANDOVER_POLL_S)
+            role, has = _role_and_offset(replica)
+            if role == "master":
+                return
+            if network.now() - asked >= VOTES_S and has == _role_and_offset(former)[1]:
+                try:
+                    replica.call("CLUSTER", "FAILOVER", "TAKEOVER")
+                except ReplyError:
+                    # The votes came at this very moment; who is master is looked at next.
+                    continue
 
     def _assign(self, action: AssignSlots) -> Check:
         bounds: list[Argument] = [bound for pair in ranges(action.slots) for bound in pair]
@@ -135,6 +169,12 @@ class Actor:
             return f"{len(still)} nodes still know it" if still else None
 
         return check
+
+
+def _role_and_offset(link: Link) -> tuple[str, str]:
+    """Of INFO replication: what a node is, and the offset of what it sent as a master, or has as a replica."""
+    facts = parse_info(text(link.call("INFO", "replication")))
+    return facts.get("role", ""), facts.get("slave_repl_offset", facts.get("master_repl_offset", ""))
 
 
 def take_slots(link: Link, node: str, former: str, slots: int) -> None:

@@ -85,8 +85,8 @@ which the machine did not run the measuring process.
 **Resync.** 120 MB over a link of 160 Mbit/s, which makes seconds of it, while 3.2 MB/s are written to the shard. The
 plain deployment's output limit is Redis's default reduced like the pods: 256 MB, 64 MB, 60 s become 1 MB, 256 kB, 4 s.
 
-**Split network.** A node pings each other one at least every half node timeout and waits one node timeout for an
-answer, so it takes 5 to 7.5 s to notice that it is alone. Until then it takes writes, which are lost when it is back.
+**Split network.** Redis notices after 5 to 7.5 s that it is alone, and takes writes until then, which are lost when it
+is back. Here the readiness probe holds them back before that (docs/adr/0008-a-lonely-master-holds-back-writes.md).
 
 **Absolute figures** are this machine's; both clusters, measured at the same time, and the load share its cores.
 """

@@ -28,6 +28,8 @@ PORT = 6379
 EPOCH_S = 1_700_000_000
 ACK_S = 1.0
 """How often a replica confirms what it has (`replicationCron`)."""
+VOTE_AGAIN_S = 10.0
+"""Two node timeouts: so long masters give no second vote about one master."""
 READS = {"NODES", "INFO", "COUNTKEYSINSLOT", "GETKEYSINSLOT"}
 
 
@@ -63,6 +65,9 @@ class Node:
     banned: dict[str, float] = field(default_factory=dict)
     linked: bool = False
     linked_s: float = 0.0
+    voted_s: float = -60.0
+    """When the masters last voted about this one."""
+    waits_for_votes: bool = False
     max_bytes: int = 0
 
     def all_keys(self) -> set[bytes]:
@@ -318,9 +323,10 @@ def answer(world: FakeCluster, node: Node, words: list[str]) -> Reply:
         case ["CLUSTER", "INFO"]:
             state = "ok" if node.slots or any(known.slots for known in node.table.values()) else "fail"
             return f"cluster_state:{state}\r\ncluster_my_epoch:{node.epoch}\r\n".encode()
-        case ["INFO"]:
+        case ["INFO", *_]:
             size = 100 * len(node.all_keys())
             link = f"master_link_status:{'up' if node.linked else 'down'}\r\n" if node.master_id else ""
+            link += f"role:{'slave' if node.master_id else 'master'}\r\n"
             link += "".join(
                 f"slave{n}:ip={replica.ip},port={PORT},state=online,offset=0,lag=0\r\n"
                 for n, replica in enumerate(world.online(node))
@@ -445,7 +451,15 @@ def _change(world: FakeCluster, node: Node, words: list[str]) -> None:
             if not former.alive and former.node_id in node.table:
                 former.slots = node.table[former.node_id].slots
             assert mode or node in world.online(former), "a hand-over would hold back writes for long"
-            assert mode != ["TAKEOVER"] or not former.alive, "a living master would be taken over"
+            if not mode and world.time_s - former.voted_s < VOTE_AGAIN_S:
+                # Writes are held back meanwhile, for 5 s if nothing else is done.
+                node.waits_for_votes = True
+                return
+            taken_over = mode == ["TAKEOVER"]
+            assert not taken_over or not former.alive or node.waits_for_votes, "a living master would be taken over"
+            node.waits_for_votes = False
+            if not taken_over:
+                former.voted_s = world.time_s
             world.promote(node, former)
         case ["SETSLOT", slot, *rest]:
             _setslot(world, node, int(slot), rest)

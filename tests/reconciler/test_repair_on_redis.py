@@ -133,6 +133,24 @@ def test_masters_come_home_after_a_failover_when_asked(formed: Fleet, reconcile:
     assert formed.read(60) == 60
 
 
+def test_a_master_that_comes_home_again_and_again_never_waits_for_votes_it_cannot_get(
+    formed: Fleet, reconcile: Reconcile
+) -> None:
+    formed.write(60)
+    master, replica = formed.servers["redis-master-1"], formed.servers["redis-replica-1"]
+    for _ in range(2):
+        replica.call("CLUSTER", "FAILOVER", "TAKEOVER")
+        eventually(lambda: not master.me.is_master)
+        status, output = reconcile("repair", formed.topology(3, bringHome=True))
+        assert status == 0, output
+        assert master.me.is_master
+        # Redis itself would have given up, and the repair asked once more.
+        assert "not done" not in output
+        assert output.count("Failover:") == 1
+    assert_formed(formed, 3)
+    assert formed.read(60) == 60
+
+
 def test_two_repairs_at_once_and_kills_in_between_do_no_harm(
     formed: Fleet, reconcile: Reconcile, tmp_path: Path
 ) -> None:

@@ -388,6 +388,20 @@ def test_without_a_majority_and_without_proof_nothing_is_forced() -> None:
     assert len(world.writes) == before
 
 
+def test_a_master_comes_home_again_before_votes_may_repeat_and_writes_are_not_held_back_for_long() -> None:
+    world, _ = formed(3, 1)
+    home = topology(3, 1, bringHome=True)
+    for _ in range(3):
+        world.promote(node_of(world, "redis-replica-0-1"), node_of(world, "redis-master-1"))
+        world.gossip()
+        before_s = world.time_s
+        outcome, lines = run(world, "repair", home)
+        assert outcome is Outcome.DONE, lines
+        assert node_of(world, "redis-master-1").slots
+        assert world.time_s - before_s < 5, "Redis itself gave up the hand-over"
+    assert [words[1:] for _, words in world.writes if words[1] == "FAILOVER"].count(("FAILOVER", "TAKEOVER")) == 2
+
+
 def test_masters_come_home_one_at_a_time_and_only_when_asked() -> None:
     world, desired = formed(3, 1)
     for shard in (0, 2):
