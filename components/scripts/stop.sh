@@ -21,7 +21,8 @@ RETURN_CENTISECONDS=3000
 SETTLE_SECONDS=0.5
 
 # Sets role and has_slots of this node, `replicas` (addresses of those in sync, the most advanced first) and `expected`
-# (how many replicas of this node live). Fails when Redis does not answer.
+# (how many replicas of this node live). Fails when Redis does not answer. After a diskless sync a replica is called
+# online at once, but is sent nothing before its first confirmation, up to a second later: its offset is 0 until then.
 look() {
   info=$(ask "$ANSWER_SECONDS" 127.0.0.1 INFO replication) || return 1
   nodes=$(ask "$ANSWER_SECONDS" 127.0.0.1 CLUSTER NODES) || return 1
@@ -33,7 +34,7 @@ look() {
       sub(/^slave[0-9]+:/, "")
       n = split($0, pair, ",")
       for (i = 1; i <= n; i++) { split(pair[i], kv, "="); v[kv[1]] = kv[2] }
-      print v["ip"], v["offset"]
+      if (v["offset"] > 0) print v["ip"], v["offset"]
     }' | sort -k2,2nr | cut -d' ' -f1)
   expected=$(printf '%s\n' "$nodes" | awk '
     $3 ~ /myself/ { me = $1 }

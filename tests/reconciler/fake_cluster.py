@@ -328,7 +328,7 @@ def answer(world: FakeCluster, node: Node, words: list[str]) -> Reply:
             link = f"master_link_status:{'up' if node.linked else 'down'}\r\n" if node.master_id else ""
             link += f"role:{'slave' if node.master_id else 'master'}\r\n"
             link += "".join(
-                f"slave{n}:ip={replica.ip},port={PORT},state=online,offset=0,lag=0\r\n"
+                f"slave{n}:ip={replica.ip},port={PORT},state=online,offset=1,lag=0\r\n"
                 for n, replica in enumerate(world.online(node))
             )
             return f"{link}used_memory:{size}\r\nused_memory_dataset:{size}\r\nmaxmemory:{node.max_bytes}\r\n".encode()
