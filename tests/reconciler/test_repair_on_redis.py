@@ -146,7 +146,7 @@ def test_a_master_that_comes_home_again_and_again_never_waits_for_votes_it_canno
         assert master.me.is_master
         # Redis itself would have given up, and the repair asked once more.
         assert "not done" not in output
-        assert output.count("Failover:") == 1
+        assert output.count("Failover:") == 1, output
     assert_formed(formed, 3)
     assert formed.read(60) == 60
 
