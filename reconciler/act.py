@@ -34,6 +34,9 @@ HANDOVER_S = 5.5
 
 HANDOVER_POLL_S = 0.05
 
+STREAM_S = 2.0
+"""Twice the time between two confirmations of a replica."""
+
 PIPELINED_SLOTS = 512
 
 Check = Callable[[], str | None]
@@ -128,6 +131,7 @@ class Actor:
         network = self._links.network
         replica = self._link(node)
         former = self._link(self._rows(node)[node].master_id or "")
+        self._wait_for_stream(former, replica)
         replica.call("CLUSTER", "FAILOVER")
         asked = network.now()
         while network.now() - asked < HANDOVER_S:
@@ -141,6 +145,17 @@ class Actor:
                 except ReplyError:
                     # It is, or calls itself, master at this moment; who is one is looked at next.
                     continue
+
+    def _wait_for_stream(self, master: Link, replica: Link) -> None:
+        """Until the replica has what was written by now. After a diskless sync the master sends it nothing before its
+        next confirmation, which comes once a second, though it calls it online; writes would be held back so long."""
+        network = self._links.network
+        _, written = _role_and_offset(master)
+        end = network.now() + STREAM_S
+        while int(_role_and_offset(replica)[1] or 0) < int(written or 0):
+            if network.now() >= end:
+                raise ReplyError(f"the replica lags: it has not got what was written {STREAM_S:g} s ago")
+            network.sleep(HANDOVER_POLL_S)
 
     def _assign(self, action: AssignSlots) -> Check:
         bounds: list[Argument] = [bound for pair in ranges(action.slots) for bound in pair]

@@ -36,15 +36,11 @@ def parse_info(text_: str) -> dict[str, str]:
 
 
 def _is_replica_online(key: str, value: str) -> bool:
-    """Of INFO's `slave0:ip=…,port=…,state=online,offset=…,lag=0` (and no other line).
-
-    After a diskless sync a replica is called online at once, but is sent nothing before its first confirmation, which
-    comes once a second; until then its offset is 0.
-    """
+    """Of INFO's `slave0:ip=…,port=…,state=online,offset=…,lag=0` (and no other line)."""
     if not key.removeprefix("slave").isdigit():
         return False
     fields = dict(part.partition("=")[::2] for part in value.split(","))
-    return fields.get("state") == "online" and fields.get("offset") != "0" and fields.get("lag") in ("0", "1")
+    return fields.get("state") == "online" and fields.get("lag") in ("0", "1")
 
 
 def _milliseconds(time: Reply | ReplyError) -> float:

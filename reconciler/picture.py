@@ -203,8 +203,7 @@ class Picture:
     def in_step(self, copy: View) -> bool:
         """Whether a replica could take over from its living master at once.
 
-        A link that is up is not enough: right after a full resync the replica lags, and during a hand-over the master
-        holds back writes until it has them all.
+        A link that is up is not enough: during a hand-over the master holds back writes until the replica has them all.
         """
         master = self.views.get(copy.me.master_id or "")
         return copy.link_up and master is not None and master.replicas_online >= len(self.copies_of(master.node_id))

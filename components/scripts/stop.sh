@@ -15,14 +15,15 @@ ANSWER_SECONDS=2
 HANDOVER_CENTISECONDS=550
 # The votes come within two round trips and two ticks of 100 ms, once the replica has every write.
 VOTES_CENTISECONDS=25
+# Twice the time between two confirmations of a replica.
+STREAM_CENTISECONDS=200
 # A pod that restarts is back and syncing in half a minute; until then this node serves on.
 RETURN_CENTISECONDS=3000
 # Clients that were told of the new master in the meantime need not find out by a broken connection.
 SETTLE_SECONDS=0.5
 
 # Sets role and has_slots of this node, `replicas` (addresses of those in sync, the most advanced first) and `expected`
-# (how many replicas of this node live). Fails when Redis does not answer. After a diskless sync a replica is called
-# online at once, but is sent nothing before its first confirmation, up to a second later: its offset is 0 until then.
+# (how many replicas of this node live). Fails when Redis does not answer.
 look() {
   info=$(ask "$ANSWER_SECONDS" 127.0.0.1 INFO replication) || return 1
   nodes=$(ask "$ANSWER_SECONDS" 127.0.0.1 CLUSTER NODES) || return 1
@@ -34,7 +35,7 @@ look() {
       sub(/^slave[0-9]+:/, "")
       n = split($0, pair, ",")
       for (i = 1; i <= n; i++) { split(pair[i], kv, "="); v[kv[1]] = kv[2] }
-      if (v["offset"] > 0) print v["ip"], v["offset"]
+      print v["ip"], v["offset"]
     }' | sort -k2,2nr | cut -d' ' -f1)
   expected=$(printf '%s\n' "$nodes" | awk '
     $3 ~ /myself/ { me = $1 }
@@ -64,12 +65,32 @@ told() {
   fi
 }
 
+# streams_to IP: true once the replica at IP has what was written by now. After a diskless sync it is sent nothing before
+# its next confirmation, which comes once a second, though it is called online; writes would be held back so long.
+streams_to() {
+  written=$(offset_of 127.0.0.1)
+  clock
+  stream_end=$((now + STREAM_CENTISECONDS))
+  while
+    has=$(offset_of "$1")
+    [ "${has:-0}" -lt "${written:-0}" ]
+  do
+    clock
+    if [ "$now" -ge "$stream_end" ]; then
+      log "the replica at $1 lags: it has not got what was written 2 s ago"
+      return 1
+    fi
+    sleep 0.05
+  done
+}
+
 # hand_over IP: true when the replica at IP is master and this node is none any more.
 #
 # This node holds back writes until the replica has them all and asks the masters for their votes. They refuse one
 # more vote about the same master within two node timeouts. Then TAKEOVER does it: this node is alive,
 # so no other replica can be elected, and while it holds back writes equal offsets mean that nothing is lost.
 hand_over() {
+  streams_to "$1" || return 1
   log "handing the slots to the replica at $1"
   clock
   votes_due=$((now + VOTES_CENTISECONDS))
