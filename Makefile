@@ -33,7 +33,7 @@ check: .venv/tests .venv/sandbox ## format, lint, types, shell lint, tests: what
 	shellcheck -s sh -x -P SCRIPTDIR components/scripts/*.sh .ci/run sandbox/setup.sh
 	$(MAKE) test
 
-faults: .venv/tests .venv/sandbox ## every fault, measured beside the plain deployment; writes docs/faults.md (20 minutes)
+faults: .venv/tests .venv/sandbox ## every fault, measured beside the plain deployment; writes docs/faults.md (12 minutes)
 	@$(PYTHON) -m tests.faults.report --write docs/faults.md
 
 soak: .venv/tests .venv/sandbox ## every kill at 20 random moments (SEED=1; about an hour)
