@@ -262,11 +262,15 @@ class _Update:
             self._workloads.batch.delete_job(item)
 
     async def _delete_namespace(self, name: str) -> None:
-        """A namespace takes everything in it along, also claims no resource names."""
+        """A namespace takes everything in it along, also claims no resource names, and goes once no pod is left."""
         for item in [item for item in self._cluster.objects.values() if item.metadata.namespace == name]:
             self._cluster.objects.pop(item.key, None)
             self._cluster.touch()
             await self._deleted(item)
+        # Such as the last pod of a CronJob: whoever deletes a CronJob does not wait for it.
+        if not await self._cluster.until(lambda: not self._cluster.pods_in(name), _DELETE_TIMEOUT_S):
+            left = ", ".join(pod.name for pod in self._cluster.pods_in(name))
+            raise ApplyError(f"pods still terminating after {_DELETE_TIMEOUT_S:.0f} s: {left}")
         for claim in [claim for claim in self._cluster.claims.values() if claim.namespace == name]:
             self._workloads.delete_claim(claim)
         self._cluster.namespaces.discard(name)

@@ -210,6 +210,9 @@ class Cluster:
     def owned(self, owner: tuple[str, str, str]) -> list[Pod]:
         return [pod for pod in self.pods.values() if pod.owner == owner]
 
+    def pods_in(self, namespace: str) -> list[Pod]:
+        return [pod for pod in self.pods.values() if pod.namespace == namespace]
+
     def find_pod(self, name: str, namespace: str | None = None) -> Pod:
         """A pod by name; the namespace may be left out, or written `namespace/name`, when that is unambiguous."""
         if "/" in name:

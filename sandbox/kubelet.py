@@ -78,9 +78,14 @@ class PodWorker:
                 status.runtime.signal(signal.SIGKILL)
 
     def refresh_volumes(self) -> None:
-        """Brings the files of ConfigMaps and Secrets up to date; the kubelet does so within about a minute."""
-        if self._paths:
+        """Brings the files of ConfigMaps and Secrets up to date; the kubelet does so within about a minute. Where one
+        is gone the pod keeps its files: that is no fault of whoever changed another."""
+        if not self._paths:
+            return
+        try:
             self._publish_volumes()
+        except ConfigError as error:
+            self._cluster.event(self._pod.subject, "FailedMount", str(error))
 
     def restore(self) -> None:
         """Its machine is back: what is left of the pod is removed, so that its controller makes it anew."""

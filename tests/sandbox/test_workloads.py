@@ -232,6 +232,43 @@ def test_a_namespace_takes_everything_in_it_along(sandbox: Sandbox) -> None:
         sandbox.apply([Resource(**{**inside.__dict__, "depends_on": ()})])
 
 
+def test_a_namespace_goes_once_no_pod_is_left_also_of_a_cron_job(sandbox: Sandbox) -> None:
+    namespace = resource("Namespace", "pool")
+    stubborn = pod_spec(container("trap '' TERM; sleep 60 & wait; sleep 60"), terminationGracePeriodSeconds=2)
+    template = {"spec": {"template": {"spec": {"restartPolicy": "Never", **stubborn}}}}
+    cron = resource(
+        "CronJob",
+        "look",
+        {"schedule": "0 0 1 1 *", "jobTemplate": template},
+        metadata={"namespace": "pool"},
+        depends_on=[namespace],
+    )
+    sandbox.apply([namespace, cron])
+    sandbox.trigger("look")
+    eventually(lambda: any(pod["state"] == "Running" for pod in sandbox.pods().values()), 6, "its pod runs")
+    sandbox.apply([])
+    assert sandbox.pods() == {}
+
+
+def test_a_changed_config_map_is_no_fault_because_a_pod_misses_another(sandbox: Sandbox) -> None:
+    def config_map(name: str, text: str) -> Resource:
+        return resource("ConfigMap", name, data={f"{name}.txt": text})
+
+    sources = [{"configMap": {"name": name}} for name in ("one", "other")]
+    spec = pod_spec(
+        container("sleep 60", volumeMounts=[{"name": "files", "mountPath": "/files"}]),
+        volumes=[{"name": "files", "projected": {"sources": sources}}],
+    )
+    pods = stateful_set("db", spec)
+    sandbox.apply([config_map("one", "1"), config_map("other", "2"), pods])
+    sandbox.apply([config_map("one", "1"), pods])
+    sandbox.apply([config_map("one", "new"), pods])
+    assert sandbox.exec("db-0", ["cat", "/files/one.txt"]).stdout == "1"
+    assert any(reason == "FailedMount" for _, _, reason, _ in sandbox.events())
+    sandbox.apply([config_map("one", "new"), config_map("other", "2"), pods])
+    assert sandbox.exec("db-0", ["cat", "/files/one.txt"]).stdout == "new"
+
+
 def test_a_service_needs_no_pods_to_exist(sandbox: Sandbox) -> None:
     sandbox.apply([headless("web")])
     assert sandbox.status()["services"][0]["endpoints"] == []
