@@ -160,7 +160,9 @@ def until_done(change: Callable[[], Evaluation], attempts: int, pause_s: float =
     for _ in range(attempts - 1):
         try:
             return change()
-        except ApplyError:
+        except ApplyError as error:
+            if not str(error).startswith("Job "):
+                raise
             time.sleep(pause_s)
     return change()
 

@@ -43,20 +43,26 @@ def run(kind: str, seed: int, moments: int) -> tuple[int, list[str]]:
     wrong: list[str] = []
     while killed < moments and turn < moments:
         turn += 1
-        with stack(f"resize-soak-{kind}", **config, resize__maxMibPerSecond=SLOW_MIB_PER_SECOND) as living:
-            with living.deployment.load(LOAD) as load:
-                for number, edit in enumerate(edits):
-                    moment_seed = seed * 10_000 + turn * 10 + number
-                    with Killer(living.sandbox, moment_seed, times=_KILLS_AT_MOST) as killer:
-                        until_done(partial(living.edit, **edit), attempts=4)
-                    killed += len(killer.killed)
-                wait_settled(2)
-                measured = load.end()
-            try:
-                assert_nothing_lost(measured, requests_at_least=500)
-            except AssertionError as error:
-                wrong.append(f"turn {turn}: {error}")
+        try:
+            killed += _turn(f"resize-soak-{kind}", config, edits, seed * 10_000 + turn * 10)
+        except (AssertionError, SandboxError) as error:
+            wrong.append(f"turn {turn}: {error}")
     return killed, wrong
+
+
+def _turn(name: str, config: Mapping[str, str], edits: Sequence[Mapping[str, str]], seed: int) -> int:
+    """All edits of one stack; how many kills there were."""
+    killed = 0
+    with stack(name, **config, resize__maxMibPerSecond=SLOW_MIB_PER_SECOND) as living:
+        with living.deployment.load(LOAD) as load:
+            for number, edit in enumerate(edits):
+                with Killer(living.sandbox, seed + number, times=_KILLS_AT_MOST) as killer:
+                    until_done(partial(living.edit, **edit), attempts=4)
+                killed += len(killer.killed)
+            wait_settled(2)
+            measured = load.end()
+        assert_nothing_lost(measured, requests_at_least=500)
+    return killed
 
 
 def second_change() -> None:
@@ -99,10 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             continue
         if kind not in KINDS:
             parser.error(f"--only {kind}: the kinds are {', '.join((*KINDS, SECOND))}")
-        try:
-            killed, wrong = run(kind, options.seed, options.moments)
-        except SandboxError as error:
-            killed, wrong = 0, [str(error)]
+        killed, wrong = run(kind, options.seed, options.moments)
         failed = failed or bool(wrong)
         print(
             f"{kind}: Jobs killed {killed} times, seed {options.seed}: {'; '.join(wrong) or 'nothing lost'}", flush=True

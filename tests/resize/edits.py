@@ -1,0 +1,86 @@
+"""Edits of every config key, and what each would do to a living stack."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+
+from sandbox.evaluate import Evaluation, evaluate
+from tests.resize.pulumi_rules import faults
+
+SUBNETS = {"us-east-1a": "subnet-0a1b2c3d4e5f60001", "us-east-1b": "subnet-0a1b2c3d4e5f60002"}
+C = {"us-east-1c": "subnet-0a1b2c3d4e5f60003"}
+D = {"us-east-1d": "subnet-0a1b2c3d4e5f60004"}
+
+EDITS: Mapping[str, tuple[Mapping[str, str], ...]] = {
+    "podMemory": ({"podMemory": "128GB"}, {"podMemory": "32GB"}),
+    "totalMemory": ({"totalMemory": "768GB"}, {"totalMemory": "1536GB"}),
+    "replicasPerMaster": ({"replicasPerMaster": "2"},),
+    "workload.requestsPerSecond": ({"workload.requestsPerSecond": "4000"},),
+    "workload.objectBytes": ({"workload.objectBytes": "500000"},),
+    "workload.ttlSeconds": ({"workload.ttlSeconds": "200"},),
+    "workload.hitRate": ({"workload.hitRate": "0.9"},),
+    "workload.p95LatencyMs": ({"workload.p95LatencyMs": "300"},),
+    "eks.subnets": (
+        {"eks.subnets": json.dumps(SUBNETS | D)},
+        {"eks.subnets": json.dumps(SUBNETS | C | D)},
+        {"eks.subnets": json.dumps(SUBNETS | {"us-east-1c": "subnet-0a1b2c3d4e5f69999"})},
+    ),
+    "eks.nodeRoleArn": ({"eks.nodeRoleArn": "arn:aws:iam::111122223333:role/nodes"},),
+    "eks.tags": ({"eks.tags": '{"team": "pictures"}'},),
+    "nodes.instanceType": ({"nodes.instanceType": "r7i.12xlarge"}, {"nodes.instanceType": "r7g.16xlarge"}),
+    "nodes.architecture": ({"nodes.architecture": "x86_64"}, {"nodes.architecture": "arm64"}),
+    "nodes.packing": ({"nodes.packing": "requests"},),
+    "nodes.capacityType": ({"nodes.capacityType": "spot", "nodes.production": "false"},),
+    "nodes.production": ({"nodes.production": "false"},),
+    "nodes.placement": ({"nodes.placement": "preferred", "nodes.production": "false"},),
+    "nodes.allowFewerZones": ({"nodes.allowFewerZones": "true", "eks.subnets": json.dumps(SUBNETS)},),
+    "storage.size": ({"storage.size": "20GB"},),
+    "storage.iops": ({"storage.iops": "4000"},),
+    "storage.throughputMibPerSecond": ({"storage.throughputMibPerSecond": "250"},),
+    "storage.kmsKeyId": ({"storage.kmsKeyId": "alias/images"},),
+    "storage.className": ({"storage.className": "gp3"}, {"storage.className": "gp3.fast"}),
+    "monitoring.exporter": ({"monitoring.exporter": "true"},),
+    "access.password": ({"access.password": "correct-horse-battery"},),
+    "access.alsoAccepted": ({"access.alsoAccepted": "battery-staple-horse"},),
+    "access.allowFromNamespaces": ({"access.allowFromNamespaces": '["shop"]'},),
+    "images.redis": ({"images.redis": "redis:7.2-alpine"},),
+    "images.python": ({"images.python": "python:3.12-alpine"},),
+    "images.exporter": ({"images.exporter": "oliver006/redis_exporter:v1.75.0", "monitoring.exporter": "true"},),
+    "resize.mode": ({"resize.mode": "expire"},),
+    "resize.maxMibPerSecond": ({"resize.maxMibPerSecond": "500"},),
+    "resize.extraMissesPerSecond": ({"resize.extraMissesPerSecond": "100"},),
+}
+"""Key -> edits of stack prod that change it."""
+
+ANOTHER_CLUSTER = {"eks.clusterName", "kubeContext"}
+"""They name another Kubernetes cluster. No pod there can join the Redis Cluster here: that is no edit of a living cache
+but a second one, and the runbook says how to have both."""
+
+
+@cache
+def evaluated(edit: tuple[tuple[str, str], ...], node_groups: tuple[tuple[str, int], ...] = ()) -> Evaluation:
+    return evaluate("prod", dict(edit), node_groups=dict(node_groups))
+
+
+def frozen(*edits: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted({key: value for edit in edits for key, value in edit.items()}.items()))
+
+
+def edited(before: Evaluation, edit: tuple[tuple[str, str], ...]) -> Evaluation:
+    """The stack after an edit, as it is evaluated while the node groups of `before` are there."""
+    living = {
+        f"{item.name}-0123456": item.inputs["scalingConfig"]["desiredSize"]
+        for item in before.resources
+        if item.kind == "NodeGroup"
+    }
+    return evaluated(edit, tuple(sorted(living.items())))
+
+
+def assert_safe(first: Mapping[str, str], second: Mapping[str, str]) -> None:
+    """From one config to the other and back."""
+    before = evaluated(frozen(first))
+    after = edited(before, frozen(second))
+    assert faults(before, after) == [], f"{first} -> {second}"
+    assert faults(after, edited(after, frozen(first))) == [], f"{second} -> {first}"

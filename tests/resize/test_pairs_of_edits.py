@@ -1,0 +1,42 @@
+"""No two config keys edited at once, or one after the other, endanger anything that holds slots: every pair of keys."""
+
+from __future__ import annotations
+
+import random
+from itertools import combinations
+
+import pytest
+
+from sandbox.errors import EvaluationError
+from tests.resize.edits import EDITS, assert_safe, evaluated, frozen
+
+REFUSED = [
+    ("storage.iops", "storage.className"),
+    ("storage.throughputMibPerSecond", "storage.className"),
+    ("storage.kmsKeyId", "storage.className"),
+]
+"""A StorageClass that is there already is not shaped by the config."""
+
+ONE_AFTER_THE_OTHER = 16
+
+
+def both(pair: tuple[str, str]) -> dict[str, str]:
+    return dict(frozen(*(EDITS[key][0] for key in pair)))
+
+
+@pytest.mark.parametrize("pair", [pair for pair in combinations(EDITS, 2) if pair not in REFUSED], ids="+".join)
+def test_two_keys_edited_at_once_endanger_nothing_that_holds_slots(pair: tuple[str, str]) -> None:
+    assert_safe({}, both(pair))
+
+
+@pytest.mark.parametrize("pair", REFUSED, ids="+".join)
+def test_keys_that_contradict_each_other_are_refused_before_anything_changes(pair: tuple[str, str]) -> None:
+    with pytest.raises(EvaluationError, match="nothing was changed"):
+        evaluated(frozen(both(pair)))
+
+
+@pytest.mark.parametrize("number", range(ONE_AFTER_THE_OTHER))
+def test_any_edit_after_any_other_endangers_nothing_that_holds_slots(number: int) -> None:
+    choice = random.Random(number)
+    first, second = (choice.choice(EDITS[key]) for key in choice.sample(sorted(EDITS), 2))
+    assert_safe(first, dict(frozen(first, second)))
