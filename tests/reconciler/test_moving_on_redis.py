@@ -96,6 +96,27 @@ def test_a_new_pool_takes_over_from_the_old_one_through_the_client_service(fleet
     assert fleet.read(KEYS) == KEYS
 
 
+def test_keys_that_have_expired_stay_behind_and_a_huge_one_is_named(fleet: Fleet, reconcile: Reconcile) -> None:
+    fleet.formed(3, "--enable-debug-command", "yes")
+    fleet.write(30)
+    old = [server for server in fleet.servers.values() if server.me.is_master]
+    for server in old:
+        server.call("DEBUG", "SET-ACTIVE-EXPIRE", 0)
+    with fleet.client() as client:
+        client.set("huge", b"x" * 40_000_000)
+        for index in range(300):
+            client.set(f"expired:{index}", "x", px=1)
+    assert sum(int(server.call("DBSIZE")) for server in old) == 331
+    fleet.shards(3, prefix="big")
+    status, output = reconcile("form", fleet.topology(3, prefix="big", seeds=[old[0].ip]))
+    assert status == 0, output
+    assert "a key of 40 MiB blocked" in output
+    assert not any(server.me.slots for server in old)
+    assert sum(int(fleet.servers[f"big-master-{shard}"].call("DBSIZE")) for shard in range(3)) == 31
+    with fleet.client() as client:
+        assert client.strlen("huge") == 40_000_000
+
+
 def test_release_refuses_what_cannot_fit_and_then_empties_what_goes(
     fleet: Fleet, reconcile: Reconcile, tmp_path: Path
 ) -> None:
