@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from reconciler.link import Argument, ReplyError
 from reconciler.pace import Bound
-from reconciler.slot_move import Peer, SlotMove, Surroundings
+from reconciler.peers import Content, Peer
+from reconciler.slot_move import SlotMove, Surroundings
 
 KEYS_AT_ONCE = 16
-"""Keys dropped in one round trip: few enough that the pace is even, and freed in the background by UNLINK."""
+"""Keys dropped in one round trip, of several slots or of one that goes in parts: few enough that the pace is even, and
+freed in the background by UNLINK. A slot that goes in one moment drops its keys in that moment."""
 
 
 class Expire(SlotMove):
@@ -21,9 +23,18 @@ class Expire(SlotMove):
         super().__init__(source, target, around)
         self._misses = misses
 
-    def _ridding(self, keys: list[bytes], size_bytes: int) -> list[tuple[Argument, ...]]:
-        self._misses.spend(len(keys))
-        return [("UNLINK", key) for key in keys]
+    def _sizes(self, keys: list[bytes]) -> dict[bytes, int]:
+        return dict.fromkeys(keys, 0)
+
+    def _fits(self, group: list[Content], content: Content) -> bool:
+        return sum(len(other.keys) for other in [*group, content]) <= KEYS_AT_ONCE
+
+    def _took(self, group: list[Content], seconds: float) -> None:
+        """Nothing is sent: there is nothing to learn."""
+
+    def _ridding(self, content: Content) -> list[tuple[Argument, ...]]:
+        self._misses.spend(len(content.keys))
+        return [("UNLINK", *content.keys)] if content.keys else []
 
     def _rid(self, found: list[tuple[int, list[bytes]]]) -> None:
         for _, keys in found:

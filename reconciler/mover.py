@@ -12,7 +12,8 @@ from reconciler.expiring import Expire
 from reconciler.link import Link, LinkError, Network, ReplyError, text
 from reconciler.observe import client_names
 from reconciler.pace import Bound, Progress
-from reconciler.slot_move import Peer, SlotMove, Surroundings, TargetFullError
+from reconciler.peers import Peer, TargetFullError
+from reconciler.slot_move import SlotMove, Surroundings
 from reconciler.slots import count
 from reconciler.topology import Desired
 from reconciler.views import Observed
@@ -107,7 +108,7 @@ class Mover:
             links: dict[str, Link] = {}
             try:
                 self._slot_move(move, links, progress).introduce(move.slots)
-            except (LinkError, ReplyError) as error:
+            except (LinkError, ReplyError, TargetFullError) as error:
                 failures.append(f"{move.why}: {error}")
             finally:
                 for link in links.values():

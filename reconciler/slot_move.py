@@ -1,22 +1,39 @@
 """Moving slots from one living master to another: what *copy* and *expire* have in common.
 
-Slots are marked on both sides, a part at a time, the source is rid of their keys in one way or another, and the target
-becomes the owner. A marked slot is served by both: the source answers for the keys it still has, for all others it
-sends the client to the target, which lets it in. So no request is lost, whatever is cut off wherever.
+A slot goes in one moment: the source is rid of its keys in the same transaction that marks it as going, and two round
+trips later the target owns it. Until then the source serves it alone, after that the target; a client learns by MOVED.
+
+What does not fit into a moment (very many keys, a slot whose keys change all the time) goes in parts: slots are marked
+on both sides, the source is rid of their keys bit by bit, and both serve them meanwhile: the source answers for the
+keys it still has, for all others it sends the client to the target, which lets it in (ASK). So no request is lost,
+whatever is cut off wherever.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from reconciler import introduction
 from reconciler.act import owning
-from reconciler.link import Address, Argument, Link, LinkError, Network, Reply, ReplyError, integer, text
+from reconciler.link import (
+    REPLY_TIMEOUT_S,
+    Argument,
+    Link,
+    LinkError,
+    Network,
+    ReplyError,
+    text,
+)
 from reconciler.pace import Progress
+from reconciler.peers import KEYS_PER_LOOK, MAX_STALLED_LOOKS, Content, Peer, TargetFullError, is_marked, telling
 from reconciler.slots import NO_SLOTS, members, slot_set
 from reconciler.views import parse_cluster_nodes
+
+LOOK_AHEAD_SLOTS = 256
+MAX_KEYS_AT_ONCE = 1000
+"""Keys of which the source is rid in one transaction: a few milliseconds when they are freed in the background."""
 
 FIRST_OPEN_SLOTS = 16
 MAX_OPEN_SLOTS = 256
@@ -26,22 +43,6 @@ PART_SECONDS = 2.0
 """How long a part should take at most: so soon a run that is told to stop has ended what it began."""
 
 SETTLE_EVERY_SLOTS = 2048
-KEYS_PER_LOOK = 256
-MAX_STALLED_LOOKS = 20
-
-
-class TargetFullError(Exception):
-    """The target refuses keys for want of memory."""
-
-
-@dataclass(frozen=True)
-class Peer:
-    """A master as seen by a move: id, name for people, address, connection."""
-
-    node_id: str
-    name: str
-    address: Address
-    link: Link
 
 
 @dataclass(frozen=True)
@@ -63,22 +64,150 @@ class SlotMove(ABC):
         self._target = target
         self._around = around
         self._slots_at_once = FIRST_OPEN_SLOTS
+        self._unsettled: list[int] = []
+
+    @abstractmethod
+    def _sizes(self, keys: list[bytes]) -> dict[bytes, int]:
+        """Bytes each key takes to send."""
+
+    @abstractmethod
+    def _fits(self, group: list[Content], content: Content) -> bool:
+        """Whether a slot may go in one moment with the others of a group."""
+
+    @abstractmethod
+    def _ridding(self, content: Content) -> list[tuple[Argument, ...]]:
+        """Commands that rid the source of all keys of a slot, for a transaction; accounted for within the bounds."""
 
     @abstractmethod
     def _rid(self, found: list[tuple[int, list[bytes]]]) -> None:
         """Rid the source of keys (by slot) of slots that are marked."""
 
     @abstractmethod
-    def _ridding(self, keys: list[bytes], size_bytes: int) -> list[tuple[Argument, ...]]:
-        """Commands that rid the source of all of these keys, of one slot, at once; accounted for within the bounds."""
+    def _took(self, group: list[Content], seconds: float) -> None:
+        """Learn from how long the source was busy with a group."""
+
+    def _switch(self, group: list[Content]) -> None:
+        """Slots that go together, and are no longer the source's afterwards."""
+        self._switch_at_once(group)
 
     def move(self, slots: int) -> None:
         """Move `slots`, those the source owns now. May be cut off anywhere; a later run finishes what is half moved.
 
         Raises `TargetFullError`, `ReplyError` or `LinkError`.
         """
-        waiting = list(members(slots & own_slots(self._source.link)))
-        given: list[int] = []
+        mine, begun = self._prepared(slots)
+        try:
+            self._in_parts(list(members(begun)))
+            waiting = list(members(mine & ~begun))
+            while waiting and not self._around.stopped():
+                ahead, waiting = self._ahead(waiting)
+                for group in self._groups(ahead):
+                    if self._around.stopped():
+                        break
+                    self._switch(group)
+        finally:
+            self._settle()
+
+    def introduce(self, slots: int) -> None:
+        """Give a few slots, when clients of the source do not know the target, and wait for them.
+
+        Raises `TargetFullError`, `ReplyError` or `LinkError`.
+        """
+        source, target = self._source, self._target
+        mine, begun = self._prepared(slots)
+        mine &= ~begun
+        if not mine or not introduction.strangers(source.link, target.link):
+            return
+        small = introduction.small_slots(source.link, list(members(mine)), MAX_KEYS_AT_ONCE)
+        if not small:
+            return
+        self._around.log(
+            f"move: a few small slots of {source.name} go ahead, so that clients get to know {target.name}"
+        )
+        for number in introduction.ROUNDS:
+            now, small = small[:number], small[number:]
+            wait_s = introduction.ROUND_WAIT_S if small else introduction.WAIT_S
+            for content in self._contents(now):
+                self._switch([content])
+            self._settle()
+            ends = source.link, target.link
+            met = introduction.wait_for_clients(self._around.network, *ends, self._around.stopped, wait_s)
+            if met or not small or self._around.stopped():
+                return
+
+    def _prepared(self, slots: int) -> tuple[int, int]:
+        """What the source owns of `slots`, and what of it is half moved already. Copies that a run which was cut off
+        has left on the target are removed: they may be outdated."""
+        self._target.drop_copies(slots)
+        me = self._source.me()
+        return slots & me.slots, slot_set(slot for slot, _ in me.migrating) & slots & me.slots
+
+    def _ahead(self, waiting: list[int]) -> tuple[list[Content], list[int]]:
+        """The next slots with their keys, and the rest. Slots with very many keys are moved here, in parts."""
+        ahead = waiting[:LOOK_AHEAD_SLOTS]
+        counts = self._source.count_keys(ahead)
+        if counts[ahead[0]] > MAX_KEYS_AT_ONCE:
+            self._in_parts(ahead[:1])
+            return [], waiting[1:]
+        chosen, keys = 0, 0
+        while chosen < len(ahead) and (keys := keys + counts[ahead[chosen]]) <= MAX_KEYS_AT_ONCE:
+            chosen += 1
+        return self._contents(ahead[:chosen]), waiting[chosen:]
+
+    def _contents(self, slots: list[int]) -> list[Content]:
+        found = self._source.keys(slots, MAX_KEYS_AT_ONCE + 1)
+        sizes = self._sizes([key for keys in found.values() for key in keys])
+        return [Content(slot, tuple(keys), sum(sizes[key] for key in keys)) for slot, keys in found.items()]
+
+    def _groups(self, contents: list[Content]) -> Iterator[list[Content]]:
+        """As large as they may be at the moment they are taken."""
+        group: list[Content] = []
+        for content in contents:
+            if group and not self._fits(group, content):
+                yield group
+                group = []
+            group.append(content)
+        if group:
+            yield group
+
+    def _switch_at_once(self, group: list[Content]) -> None:
+        """Rid the source of each slot's keys as it is marked, in one transaction a slot, and make the target the owner.
+
+        The target owns it only now: without its mark a word of the source's that is still under way would take the
+        slot from it again, and its keys would be dropped.
+        """
+        ready, _ = self._target.mark([content.slot for content in group], "IMPORTING", self._source.node_id)
+        contents = [content for content in group if content.slot in ready]
+        commands: list[tuple[Argument, ...]] = []
+        ends = []
+        for content in contents:
+            marking = ("CLUSTER", "SETSLOT", content.slot, "MIGRATING", self._target.node_id)
+            commands += [("MULTI",), marking, *self._ridding(content), ("EXEC",)]
+            ends.append(len(commands) - 1)
+        start = self._around.network.now()
+        replies = self._source.link.pipeline(commands, timeout_s=self._timeout_s(contents))
+        seconds = self._around.network.now() - start
+        done = [content for content, end in zip(contents, ends, strict=True) if is_marked(replies[end])]
+        self._took(done, seconds)
+        self._finish(done, seconds)
+        # Whatever went wrong goes wrong there again, and is handled there.
+        self._in_parts([content.slot for content in contents if content not in done])
+
+    def _finish(self, contents: list[Content], block_s: float) -> None:
+        """Slots that were marked in a transaction: they are given where no key is left, and else moved in parts."""
+        left = self._source.count_keys([content.slot for content in contents])
+        empty = [content for content in contents if not left[content.slot]]
+        self._give([content.slot for content in empty])
+        keys, size_bytes = sum(len(content.keys) for content in empty), sum(content.size_bytes for content in empty)
+        self._around.progress.add(len(empty), keys, size_bytes, block_s)
+        self._in_parts([slot for slot in left if left[slot]])
+
+    def _timeout_s(self, contents: list[Content]) -> float:
+        return REPLY_TIMEOUT_S
+
+    def _in_parts(self, slots: list[int]) -> None:
+        """Slots that both sides serve for a while."""
+        waiting = slots
         while waiting and not self._around.stopped():
             part, waiting = waiting[: self._slots_at_once], waiting[self._slots_at_once :]
             start = self._around.network.now()
@@ -89,73 +218,19 @@ class SlotMove(ABC):
                 self._close_untouched(opened)
                 raise
             self._give(opened)
-            given += opened
             self._around.progress.add(slots=len(opened))
             seconds = max(self._around.network.now() - start, 1e-6)
             wanted = int(len(part) * PART_SECONDS / seconds)
             self._slots_at_once = max(1, min(MAX_OPEN_SLOTS, 2 * self._slots_at_once, wanted))
-            if len(given) >= SETTLE_EVERY_SLOTS:
-                self._settle(given)
-                given = []
-        self._settle(given)
-
-    def introduce(self, slots: int) -> None:
-        """Give a few slots one at a time, when clients of the source do not know the target, and wait for them.
-
-        Raises `ReplyError` or `LinkError`.
-        """
-        source, target = self._source, self._target
-        mine = slots & own_slots(source.link)
-        if not mine or not introduction.strangers(source.link, target.link):
-            return
-        small = introduction.small_slots(source.link, list(members(mine)))
-        if not small:
-            return
-        self._around.log(
-            f"move: a few small slots of {source.name} go ahead, so that clients get to know {target.name}"
-        )
-        for number in introduction.ROUNDS:
-            now, small = small[:number], small[number:]
-            wait_s = introduction.ROUND_WAIT_S if small else introduction.WAIT_S
-            self._settle([slot for slot in now if self._give_at_once(slot)])
-            ends = source.link, target.link
-            met = introduction.wait_for_clients(self._around.network, *ends, self._around.stopped, wait_s)
-            if met or not small or self._around.stopped():
-                return
-
-    def _give_at_once(self, slot: int) -> bool:
-        source, target = self._source, self._target
-        keys, size_bytes = introduction.keys_of(source.link, slot)
-        if size_bytes > introduction.MAX_BYTES or not keys:
-            return False
-        ridding = self._ridding(keys, size_bytes)
-        start = self._around.network.now()
-        ends = (source.node_id, source.link), (target.node_id, target.link)
-        if not introduction.change_owner(*ends, slot, ridding):
-            return False
-        seconds = self._around.network.now() - start
-        self._around.progress.add(slots=1, keys=len(keys), size_bytes=size_bytes, block_s=seconds)
-        return True
 
     def _open(self, slots: list[int]) -> list[int]:
         """Mark the slots, the target first: once the source sends clients on, the target must let them in. Slots that
         changed hands meanwhile are left out."""
         source, target = self._source, self._target
-        importing = target.link.pipeline([("CLUSTER", "SETSLOT", slot, "IMPORTING", source.node_id) for slot in slots])
-        ready = [slot for slot, reply in zip(slots, importing, strict=True) if not isinstance(reply, ReplyError)]
-        self._raise_unless(importing, "already the owner")
-        migrating = source.link.pipeline([("CLUSTER", "SETSLOT", slot, "MIGRATING", target.node_id) for slot in ready])
-        lost = [slot for slot, reply in zip(ready, migrating, strict=True) if isinstance(reply, ReplyError)]
-        if lost:
-            target.link.pipeline([("CLUSTER", "SETSLOT", slot, "STABLE") for slot in lost])
-        self._raise_unless(migrating, "not the owner")
-        return [slot for slot in ready if slot not in lost]
-
-    @staticmethod
-    def _raise_unless(replies: list[Reply | ReplyError], known: str) -> None:
-        for reply in replies:
-            if isinstance(reply, ReplyError) and known not in str(reply):
-                raise reply
+        ready, _ = target.mark(slots, "IMPORTING", source.node_id)
+        opened, lost = source.mark(ready, "MIGRATING", target.node_id)
+        target.run([("CLUSTER", "SETSLOT", slot, "STABLE") for slot in lost])
+        return opened
 
     def _empty(self, slots: list[int]) -> None:
         """Until the source has no key in these slots. A marked slot takes no new keys, so this ends."""
@@ -163,13 +238,7 @@ class SlotMove(ABC):
         seen: set[bytes] = set()
         stalled = 0
         while left:
-            replies = self._source.link.pipeline([("CLUSTER", "GETKEYSINSLOT", slot, KEYS_PER_LOOK) for slot in left])
-            found: list[tuple[int, list[bytes]]] = []
-            for slot, reply in zip(left, replies, strict=True):
-                if isinstance(reply, ReplyError):
-                    raise reply
-                if isinstance(reply, list) and reply:
-                    found.append((slot, [key for key in reply if isinstance(key, bytes)]))
+            found = [(slot, keys) for slot, keys in self._source.keys(left, KEYS_PER_LOOK).items() if keys]
             names = {key for _, keys in found for key in keys}
             stalled = stalled + 1 if names and names == seen else 0
             seen = names
@@ -184,46 +253,31 @@ class SlotMove(ABC):
         if not slots:
             return
         moved = slot_set(slots)
-        replies = self._target.link.pipeline(owning(self._target.node_id, slots))
-        replies += tell(self._source.link, moved, self._target.node_id)
-        for reply in replies:
-            if isinstance(reply, ReplyError):
-                raise reply
+        self._target.run(owning(self._target.node_id, slots))
+        self._source.run(telling(moved, self._target.node_id))
+        self._unsettled += slots
+        if len(self._unsettled) >= SETTLE_EVERY_SLOTS:
+            self._settle()
 
-    def _settle(self, slots: list[int]) -> None:
+    def _settle(self) -> None:
         """See that the other masters heard; tell those that did not. Two nodes that raised their epochs at the same
         moment may have kept one from believing the target's claim."""
-        moved = slot_set(slots)
+        moved, self._unsettled = slot_set(self._unsettled), []
+        if not moved:
+            return
         for other in self._around.others:
             try:
                 rows = parse_cluster_nodes(text(other.call("CLUSTER", "NODES")))
                 heard = next((row.slots for row in rows if row.node_id == self._target.node_id), NO_SLOTS)
-                tell(other, moved & ~heard, self._target.node_id)
+                other.pipeline(telling(moved & ~heard, self._target.node_id))
             except LinkError:
                 # A third node that is away learns by gossip when it is back.
                 continue
 
     def _close_untouched(self, slots: list[int]) -> None:
         """Take the marks off slots of which no key has moved: they stay whole with the source."""
-        on_target = count_keys(self._target.link, slots)
+        on_target = self._target.count_keys(slots)
         for slot in slots:
             if not on_target[slot]:
                 for link in (self._source.link, self._target.link):
                     link.call("CLUSTER", "SETSLOT", slot, "STABLE")
-
-
-def count_keys(source: Link, slots: list[int]) -> dict[int, int]:
-    """Keys per slot on a node."""
-    replies = source.pipeline([("CLUSTER", "COUNTKEYSINSLOT", slot) for slot in slots])
-    return {slot: integer(reply) for slot, reply in zip(slots, replies, strict=True)}
-
-
-def tell(node: Link, slots: int, owner: str) -> list[Reply | ReplyError]:
-    """Tell a master who owns slots now."""
-    commands: list[tuple[Argument, ...]] = [("CLUSTER", "SETSLOT", slot, "NODE", owner) for slot in members(slots)]
-    return node.pipeline(commands)
-
-
-def own_slots(node: Link) -> int:
-    rows = parse_cluster_nodes(text(node.call("CLUSTER", "NODES")))
-    return next((row.slots for row in rows if "myself" in row.flags), NO_SLOTS)

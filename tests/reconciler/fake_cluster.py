@@ -31,6 +31,7 @@ ACK_S = 1.0
 VOTE_AGAIN_S = 10.0
 """Two node timeouts: so long masters give no second vote about one master."""
 READS = {"NODES", "INFO", "COUNTKEYSINSLOT", "GETKEYSINSLOT"}
+HARMLESS = {"INFO", "DBSIZE", "MEMORY", "CLIENT", "TIME", "ASKING", "WATCH", "UNWATCH"}
 
 
 class Killed(BaseException):
@@ -85,10 +86,18 @@ class FakeCluster:
         self.writes: list[tuple[str, tuple[str, ...]]] = []
         self.kill_at: int | None = None
         self.kill_after = False
+        self.kill_at_word: str | None = None
+        """The reconciler is killed after the first command with this word."""
         self.clients = False
         self.other_mover = False
         self.precious: set[bytes] = set()
         self.dropped: list[tuple[float, str]] = []
+        self.key_bytes = 100
+        self.changing: dict[bytes, int] = {}
+        """Keys that clients write while they are watched, and how often."""
+        self.deleting: set[bytes] = set()
+        """Keys that clients delete while they are watched."""
+        self.deleted: set[bytes] = set()
         self._ids = itertools.count(1)
 
     # The network as the reconciler sees it.
@@ -141,6 +150,18 @@ class FakeCluster:
 
     def all_keys(self) -> set[bytes]:
         return {key for node in self.living() for key in node.all_keys()}
+
+    def delete(self, key: bytes) -> None:
+        """As a client does, at the slot's owner and with it at its replicas."""
+        slot = int(key.split(b":")[0])
+        for owner in self.living():
+            if owner.slots >> slot & 1 and owner.master_id is None:
+                owner.keys.get(slot, set()).discard(key)
+                for copy in self.living():
+                    if copy.master_id == owner.node_id:
+                        copy.keys.get(slot, set()).discard(key)
+        self.precious.discard(key)
+        self.deleted.add(key)
 
     def gossip(self) -> None:
         for _ in range(2):
@@ -241,6 +262,7 @@ class FakeLink:
         self._world = world
         self._ip = ip
         self._queue: list[list[str]] | None = None
+        self._watched: list[bytes] = []
 
     def call(self, *arguments: Argument, timeout_s: float = REPLY_TIMEOUT_S) -> Reply:
         reply = self.pipeline([arguments])[0]
@@ -271,11 +293,26 @@ class FakeLink:
             return b"OK"
         if words == ["EXEC"]:
             queue, self._queue = self._queue or [], None
+            watched, self._watched = self._watched, []
+            if any(self._written_meanwhile(key) for key in watched):
+                return None
             return self._transaction(queue)
+        if words[0] == "WATCH":
+            assert not self._watched, "watched from an earlier slot"
+            self._watched = [key.encode() for key in words[1:]]
+        if words == ["UNWATCH"]:
+            self._watched = []
         if self._queue is not None:
             self._queue.append(words)
             return b"QUEUED"
         return self._now(words)
+
+    def _written_meanwhile(self, key: bytes) -> bool:
+        left = self._world.changing.get(key, 0)
+        self._world.changing[key] = max(0, left - 1)
+        if key in self._world.deleting:
+            self._world.delete(key)
+        return left > 0 or key in self._world.deleting
 
     def _transaction(self, queue: list[list[str]]) -> Reply | ReplyError:
         """All or nothing as far as a kill goes; an error of one command does not stop the next."""
@@ -297,9 +334,7 @@ class FakeLink:
         node = world.nodes.get(self._ip)
         if node is None or not node.alive:
             raise LinkError("nothing answers")
-        write = not (
-            words[0] in ("INFO", "DBSIZE", "MEMORY", "CLIENT", "TIME") or (words[0] == "CLUSTER" and words[1] in READS)
-        )
+        write = not (words[0] in HARMLESS or (words[0] == "CLUSTER" and words[1] in READS))
         if write and world.kill_at is not None and len(world.writes) == world.kill_at and not world.kill_after:
             raise Killed
         try:
@@ -310,7 +345,7 @@ class FakeLink:
             world.writes.append((node.hostname, tuple(words)))
             if words[0] == "MIGRATE":
                 world.check()
-            if world.kill_at is not None and len(world.writes) > world.kill_at:
+            if (world.kill_at is not None and len(world.writes) > world.kill_at) or world.kill_at_word in words:
                 raise Killed
         return reply
 
@@ -335,11 +370,17 @@ def answer(world: FakeCluster, node: Node, words: list[str]) -> Reply:
         case ["TIME"]:
             now: list[Reply] = [str(int(EPOCH_S + world.time_s)).encode(), b"0"]
             return now
-        case ["UNLINK", key]:
-            world.dropped.append((world.time_s, key))
-            for held in node.keys.values():
-                held.discard(key.encode())
-            return 1
+        case ["ASKING" | "UNWATCH"] | ["WATCH", *_]:
+            return b"OK"
+        case ["UNLINK", *keys]:
+            for slot, held in node.keys.items():
+                going = held & {key.encode() for key in keys}
+                if going and node.slots >> slot & 1:
+                    world.dropped += [(world.time_s, key.decode()) for key in going]
+                elif going and slot not in node.importing:
+                    raise ReplyError(f"MOVED {slot}")
+                held -= going
+            return len(keys)
         case ["DBSIZE"]:
             return len(node.all_keys())
         case ["CLIENT", "LIST", *_]:
@@ -348,7 +389,7 @@ def answer(world: FakeCluster, node: Node, words: list[str]) -> Reply:
                 return b"id=8 addr=10.1.1.2:98 name=reconciler-mover:00000000 age=9 idle=0\n"
             return b"id=7 addr=10.1.1.1:99 name= age=9 idle=0\n" if world.clients and node.slots else b""
         case ["MEMORY", "USAGE", _]:
-            return 100
+            return world.key_bytes
         case ["CLUSTER", "COUNTKEYSINSLOT", slot]:
             return len(node.keys.get(int(slot), ()))
         case ["CLUSTER", "GETKEYSINSLOT", slot, number]:
@@ -358,7 +399,9 @@ def answer(world: FakeCluster, node: Node, words: list[str]) -> Reply:
             _change(world, node, rest)
             return b"OK"
         case ["MIGRATE", ip, _, _, _, _, "REPLACE", "KEYS", *keys]:
-            return _migrate(world, node, ip, [key.encode() for key in keys])
+            return _migrate(world, node, ip, [key.encode() for key in keys], copy=False)
+        case ["MIGRATE", ip, _, _, _, _, "COPY", "REPLACE", "KEYS", *keys]:
+            return _migrate(world, node, ip, [key.encode() for key in keys], copy=True)
         case _:
             raise AssertionError(f"a command this cluster does not know: {words}")
 
@@ -501,7 +544,7 @@ def _setslot(world: FakeCluster, node: Node, slot: int, words: list[str]) -> Non
             raise AssertionError(f"SETSLOT {words}")
 
 
-def _migrate(world: FakeCluster, node: Node, ip: str, keys: list[bytes]) -> Reply:
+def _migrate(world: FakeCluster, node: Node, ip: str, keys: list[bytes], *, copy: bool) -> Reply:
     target = world.nodes.get(ip)
     if target is None or not target.alive:
         raise ReplyError("IOERR error or timeout connecting to the client")
@@ -511,6 +554,6 @@ def _migrate(world: FakeCluster, node: Node, ip: str, keys: list[bytes]) -> Repl
         if going and not (target.slots >> slot & 1 or slot in target.importing):
             raise ReplyError(f"Target instance replied with error: MOVED {slot}")
         target.keys.setdefault(slot, set()).update(going)
-        held -= going
+        held -= set() if copy else going
         moved += len(going)
     return b"OK" if moved else b"NOKEY"

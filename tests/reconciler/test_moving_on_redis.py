@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import secrets
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,12 +14,38 @@ import pytest
 
 from reconciler.slots import count
 from tests.reconciler.load import Load
-from tests.reconciler.servers import Fleet, assert_formed, eventually
+from tests.reconciler.servers import Fleet, Server, assert_formed, eventually
 
 pytestmark = pytest.mark.redis
 
 Reconcile = Callable[..., tuple[int, str]]
 KEYS = 3000
+
+
+class Watcher(threading.Thread):
+    """Asks masters again and again whether they mark a slot as going."""
+
+    def __init__(self, servers: list[Server]) -> None:
+        super().__init__(daemon=True)
+        self._clients = [server.client for server in servers]
+        self._stop_event = threading.Event()
+        self.looks = self.marked = 0
+
+    def __enter__(self) -> Watcher:
+        self.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stop_event.set()
+        self.join(10)
+        for client in self._clients:
+            client.close()
+
+    def run(self) -> None:
+        while not self._stop_event.wait(0.005):
+            for client in self._clients:
+                self.looks += 1
+                self.marked += "->-" in str(client.execute_command("CLUSTER", "NODES"))
 
 
 def run_killed(fleet: Fleet, phase: str, file: Path, times: int, longest_s: float) -> int:
@@ -115,6 +142,52 @@ def test_keys_that_have_expired_stay_behind_and_a_huge_one_is_named(fleet: Fleet
     assert sum(int(fleet.servers[f"big-master-{shard}"].call("DBSIZE")) for shard in range(3)) == 31
     with fleet.client() as client:
         assert client.strlen("huge") == 40_000_000
+
+
+def test_copies_left_behind_by_a_killed_run_are_outdated_and_dropped(fleet: Fleet, reconcile: Reconcile) -> None:
+    fleet.formed(3)
+    source, target = (server for server in list(fleet.servers.values())[:2])
+    slot = int(source.call("CLUSTER", "KEYSLOT", "{tag}"))
+    if not source.me.slots >> slot & 1:
+        source = next(server for server in fleet.servers.values() if server.me.slots >> slot & 1)
+        target = next(server for server in fleet.servers.values() if server.me.is_master and server is not source)
+    keys = [f"{{tag}}{index}" for index in range(600)]
+    for key in keys:
+        source.call("SET", key, "then")
+    # As a run leaves it that is killed while it copies.
+    target.call("CLUSTER", "SETSLOT", slot, "IMPORTING", target.me.node_id)
+    source.call("MIGRATE", target.ip, target.port, "", 0, 5000, "COPY", "REPLACE", "KEYS", *keys)
+    assert int(target.call("CLUSTER", "COUNTKEYSINSLOT", slot)) == 600
+    source.call("DEL", keys[0])
+    source.call("SET", keys[1], "now")
+    status, output = reconcile("repair", fleet.topology(3))
+    assert status == 0, output
+    assert_formed(fleet, 3)
+    with fleet.client() as client:
+        assert [client.get(key) for key in keys[:3]] == [None, b"now", b"then"]
+        assert sum(client.exists(key) for key in keys) == 599
+
+
+def test_a_slot_of_many_megabytes_is_never_half_moved_for_long_while_its_keys_are_written(
+    fleet: Fleet, reconcile: Reconcile
+) -> None:
+    fleet.formed(3)
+    sources = [server for server in fleet.servers.values() if server.me.is_master]
+    fleet.write(KEYS)
+    with fleet.client() as client:
+        for index in range(60 * 20):
+            client.set(f"{{{index % 60}}}{index}", b"x" * 50_000)
+    fleet.shards(1, first=3)
+    with Watcher(sources) as watcher, Load(fleet, KEYS) as load:
+        status, output = reconcile("form", fleet.topology(4, move={"bytesPerSecond": 3_000_000}))
+    assert status == 0, output
+    assert_formed(fleet, 4)
+    assert load.failures == []
+    assert load.misses == 0
+    # Slots that are marked for as long as their keys travel would be so in half of the looks.
+    assert watcher.marked <= watcher.looks * 0.15, output
+    with fleet.client() as client:
+        assert all(client.strlen(f"{{{index % 60}}}{index}") == 50_000 for index in range(60 * 20))
 
 
 def test_release_refuses_what_cannot_fit_and_then_empties_what_goes(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import cache
+from functools import lru_cache
 
 from sandbox.evaluate import Evaluation, evaluate
 from tests.resize.pulumi_rules import faults
@@ -59,7 +59,7 @@ ANOTHER_CLUSTER = {"eks.clusterName", "kubeContext"}
 but a second one, and the runbook says how to have both."""
 
 
-@cache
+@lru_cache(maxsize=64)
 def evaluated(edit: tuple[tuple[str, str], ...], node_groups: tuple[tuple[str, int], ...] = ()) -> Evaluation:
     return evaluate("prod", dict(edit), node_groups=dict(node_groups))
 
