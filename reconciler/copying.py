@@ -109,15 +109,19 @@ class Copy(SlotMove):
     def _switch_if_unchanged(self, content: Content) -> bool:
         # From here on what the target has counts: should the answer get lost, a later run keeps it.
         self._target.mark([content.slot], "IMPORTING", self._source.node_id)
-        marking = ("CLUSTER", "SETSLOT", content.slot, "MIGRATING", self._target.node_id)
-        start = self._around.network.now()
-        replies = self._source.link.pipeline([("MULTI",), marking, ("UNLINK", *content.keys), ("EXEC",)])
-        seconds = self._around.network.now() - start
-        if replies[-1] is None or isinstance(replies[-1], ReplyError):
+        outcomes, seconds = self._transact({content.slot: [("UNLINK", *content.keys)]})
+        outcome = outcomes[content.slot]
+        if outcome.reply is None or isinstance(outcome.reply, ReplyError):
             return False
-        if not is_marked(replies[-1]):
-            raise ReplyError(f"{self._source.name} did not mark slot {content.slot}: {replies[-1]!r:.200}")
-        self._finish([Content(content.slot, (), 0)], seconds)
+        if not is_marked(outcome.reply):
+            raise ReplyError(f"{self._source.name} did not mark slot {content.slot}: {outcome.reply!r:.200}")
+        self._around.progress.add(block_s=seconds)
+        if outcome.keys_left:
+            # Written since it was looked at, and never copied.
+            self._in_parts([content.slot])
+        else:
+            self._give([content.slot])
+            self._around.progress.add(slots=1)
         return True
 
     def _drop_copies(self, slot: int) -> None:

@@ -12,7 +12,7 @@ whatever is cut off wherever.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from reconciler import introduction
@@ -23,7 +23,9 @@ from reconciler.link import (
     Link,
     LinkError,
     Network,
+    Reply,
     ReplyError,
+    integer,
     text,
 )
 from reconciler.pace import Progress
@@ -54,6 +56,14 @@ class Surroundings:
     progress: Progress
     stopped: Callable[[], bool]
     log: Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a transaction answered, and how many keys its slot has on the source afterwards."""
+
+    reply: Reply | ReplyError
+    keys_left: int
 
 
 class SlotMove(ABC):
@@ -178,29 +188,34 @@ class SlotMove(ABC):
         """
         ready, _ = self._target.mark([content.slot for content in group], "IMPORTING", self._source.node_id)
         contents = [content for content in group if content.slot in ready]
-        commands: list[tuple[Argument, ...]] = []
-        ends = []
-        for content in contents:
-            marking = ("CLUSTER", "SETSLOT", content.slot, "MIGRATING", self._target.node_id)
-            commands += [("MULTI",), marking, *self._ridding(content), ("EXEC",)]
-            ends.append(len(commands) - 1)
-        start = self._around.network.now()
-        replies = self._source.link.pipeline(commands, timeout_s=self._timeout_s(contents))
-        seconds = self._around.network.now() - start
-        done = [content for content, end in zip(contents, ends, strict=True) if is_marked(replies[end])]
+        outcomes, seconds = self._transact(
+            {content.slot: self._ridding(content) for content in contents}, self._timeout_s(contents)
+        )
+        done = [content for content in contents if is_marked(outcomes[content.slot].reply)]
         self._took(done, seconds)
-        self._finish(done, seconds)
-        # Whatever went wrong goes wrong there again, and is handled there.
-        self._in_parts([content.slot for content in contents if content not in done])
-
-    def _finish(self, contents: list[Content], block_s: float) -> None:
-        """Slots that were marked in a transaction: they are given where no key is left, and else moved in parts."""
-        left = self._source.count_keys([content.slot for content in contents])
-        empty = [content for content in contents if not left[content.slot]]
+        empty = [content for content in done if not outcomes[content.slot].keys_left]
         self._give([content.slot for content in empty])
         keys, size_bytes = sum(len(content.keys) for content in empty), sum(content.size_bytes for content in empty)
-        self._around.progress.add(len(empty), keys, size_bytes, block_s)
-        self._in_parts([slot for slot in left if left[slot]])
+        self._around.progress.add(len(empty), keys, size_bytes, seconds)
+        # Whatever went wrong goes wrong there again, and is handled there.
+        self._in_parts([content.slot for content in contents if content not in empty])
+
+    def _transact(
+        self, ridding: Mapping[int, Sequence[tuple[Argument, ...]]], timeout_s: float = REPLY_TIMEOUT_S
+    ) -> tuple[dict[int, Outcome], float]:
+        """Mark each slot on the source and rid it of keys, a transaction a slot: how each ended, and how long all took."""
+        commands: list[tuple[Argument, ...]] = []
+        ends = []
+        for slot, rid in ridding.items():
+            marking = ("CLUSTER", "SETSLOT", slot, "MIGRATING", self._target.node_id)
+            commands += [("MULTI",), marking, *rid, ("EXEC",)]
+            ends.append(len(commands) - 1)
+        counts = [("CLUSTER", "COUNTKEYSINSLOT", slot) for slot in ridding]
+        start = self._around.network.now()
+        replies = self._source.link.pipeline([*commands, *counts], timeout_s=timeout_s)
+        seconds = self._around.network.now() - start
+        left = [integer(reply) for reply in replies[len(commands) :]]
+        return {slot: Outcome(replies[end], keys) for slot, end, keys in zip(ridding, ends, left, strict=True)}, seconds
 
     def _timeout_s(self, contents: list[Content]) -> float:
         return REPLY_TIMEOUT_S

@@ -194,7 +194,9 @@ async def serve(address: str, view: Callable[[], View]) -> Sequence[object]:
             packet, sender = datagrams.recvfrom(65535)
             response = reply(view(), packet, datagram=True)
             if response is not None:
-                datagrams.sendto(response, sender)
+                # The pod that asked may be gone, and its network with it: the kernel then refuses the datagram.
+                with contextlib.suppress(OSError):
+                    datagrams.sendto(response, sender)
 
     asyncio.get_running_loop().add_reader(datagrams, on_datagram)
 
