@@ -203,7 +203,7 @@ class SlotMove(ABC):
     def _transact(
         self, ridding: Mapping[int, Sequence[tuple[Argument, ...]]], timeout_s: float = REPLY_TIMEOUT_S
     ) -> tuple[dict[int, Outcome], float]:
-        """Mark each slot on the source and rid it of keys, a transaction a slot: how each ended, and how long all took."""
+        """Mark each slot on the source and rid it of keys, a transaction a slot: how each ended, how long all took."""
         commands: list[tuple[Argument, ...]] = []
         ends = []
         for slot, rid in ridding.items():
