@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from reconciler.link import Argument, ReplyError
 from reconciler.pace import Batch, Bound
-from reconciler.peers import Content, Peer, TargetFullError, is_marked
+from reconciler.peers import Content, Peer, TargetFullError, Total
 from reconciler.slot_move import MAX_KEYS_AT_ONCE, SlotMove, Surroundings
 
 MAX_MIGRATES_PER_STEP = 32
@@ -44,12 +44,12 @@ class Copy(SlotMove):
         self._batch = Batch()
         self._too_large_bytes = math.inf
 
-    def _fits(self, group: list[Content], content: Content) -> bool:
-        with_it = [*group, content]
-        most = (
-            len(with_it) <= MAX_SLOTS_PER_STEP and sum(bool(other.keys) for other in with_it) <= MAX_MIGRATES_PER_STEP
+    def _fits(self, together: Total) -> bool:
+        return (
+            together.slots <= MAX_SLOTS_PER_STEP
+            and together.slots_with_keys <= MAX_MIGRATES_PER_STEP
+            and together.size_bytes <= self._batch.size_bytes
         )
-        return most and sum(other.size_bytes for other in with_it) <= self._batch.size_bytes
 
     def _ridding(self, content: Content) -> list[tuple[Argument, ...]]:
         self._rate.spend(content.size_bytes)
@@ -113,7 +113,7 @@ class Copy(SlotMove):
         outcome = outcomes[content.slot]
         if outcome.reply is None or isinstance(outcome.reply, ReplyError):
             return False
-        if not is_marked(outcome.reply):
+        if not outcome.is_marked:
             raise ReplyError(f"{self._source.name} did not mark slot {content.slot}: {outcome.reply!r:.200}")
         self._around.progress.add(block_s=seconds)
         if outcome.keys_left:

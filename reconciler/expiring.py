@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reconciler.link import Argument, ReplyError
 from reconciler.pace import Bound
-from reconciler.peers import Content, Peer
+from reconciler.peers import Content, Peer, Total
 from reconciler.slot_move import SlotMove, Surroundings
 
 KEYS_AT_ONCE = 16
@@ -26,8 +26,8 @@ class Expire(SlotMove):
     def _sizes(self, keys: list[bytes]) -> dict[bytes, int]:
         return dict.fromkeys(keys, 0)
 
-    def _fits(self, group: list[Content], content: Content) -> bool:
-        return sum(len(other.keys) for other in [*group, content]) <= KEYS_AT_ONCE
+    def _fits(self, together: Total) -> bool:
+        return together.keys <= KEYS_AT_ONCE
 
     def _took(self, group: list[Content], seconds: float) -> None:
         """Nothing is sent: there is nothing to learn."""

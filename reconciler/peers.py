@@ -55,8 +55,8 @@ class Peer:
         """Mark slots as IMPORTING from or MIGRATING to another node: those marked, those that have changed hands."""
         known = "already the owner" if direction == "IMPORTING" else "not the owner"
         replies = self.run([("CLUSTER", "SETSLOT", slot, direction, other) for slot in slots], known)
-        done = [slot for slot, reply in zip(slots, replies, strict=True) if not isinstance(reply, ReplyError)]
-        return done, [slot for slot in slots if slot not in done]
+        refused = {slot for slot, reply in zip(slots, replies, strict=True) if isinstance(reply, ReplyError)}
+        return [slot for slot in slots if slot not in refused], [slot for slot in slots if slot in refused]
 
     def mark_copies(self, slot: int) -> None:
         """As imported from itself: what it has of this slot are copies, whatever becomes of the process that made
@@ -88,9 +88,35 @@ class Content:
     size_bytes: int
 
 
-def is_marked(reply: Reply | ReplyError) -> bool:
-    """Whether a transaction that begins with a mark was carried out, mark and all."""
-    return isinstance(reply, list) and reply[0] == b"OK"
+@dataclass(frozen=True)
+class Total:
+    """What several slots come to."""
+
+    slots: int = 0
+    slots_with_keys: int = 0
+    keys: int = 0
+    size_bytes: int = 0
+
+    def with_another(self, content: Content) -> Total:
+        return Total(
+            self.slots + 1,
+            self.slots_with_keys + bool(content.keys),
+            self.keys + len(content.keys),
+            self.size_bytes + content.size_bytes,
+        )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a transaction answered, and how many keys its slot has on the source afterwards."""
+
+    reply: Reply | ReplyError
+    keys_left: int
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether the transaction, which begins with the mark, was carried out, mark and all."""
+        return isinstance(self.reply, list) and self.reply[0] == b"OK"
 
 
 def telling(slots: int, owner: str) -> list[tuple[Argument, ...]]:

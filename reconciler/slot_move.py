@@ -23,13 +23,21 @@ from reconciler.link import (
     Link,
     LinkError,
     Network,
-    Reply,
     ReplyError,
     integer,
     text,
 )
 from reconciler.pace import Progress
-from reconciler.peers import KEYS_PER_LOOK, MAX_STALLED_LOOKS, Content, Peer, TargetFullError, is_marked, telling
+from reconciler.peers import (
+    KEYS_PER_LOOK,
+    MAX_STALLED_LOOKS,
+    Content,
+    Outcome,
+    Peer,
+    TargetFullError,
+    Total,
+    telling,
+)
 from reconciler.slots import NO_SLOTS, members, slot_set
 from reconciler.views import parse_cluster_nodes
 
@@ -58,14 +66,6 @@ class Surroundings:
     log: Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a transaction answered, and how many keys its slot has on the source afterwards."""
-
-    reply: Reply | ReplyError
-    keys_left: int
-
-
 class SlotMove(ABC):
     """Moves slots from one source to one target. One per thread: connections are not shared."""
 
@@ -81,8 +81,8 @@ class SlotMove(ABC):
         """Bytes each key takes to send."""
 
     @abstractmethod
-    def _fits(self, group: list[Content], content: Content) -> bool:
-        """Whether a slot may go in one moment with the others of a group."""
+    def _fits(self, together: Total) -> bool:
+        """Whether slots may go together in one moment."""
 
     @abstractmethod
     def _ridding(self, content: Content) -> list[tuple[Argument, ...]]:
@@ -172,10 +172,12 @@ class SlotMove(ABC):
     def _groups(self, contents: list[Content]) -> Iterator[list[Content]]:
         """As large as they may be at the moment they are taken."""
         group: list[Content] = []
+        together = Total()
         for content in contents:
-            if group and not self._fits(group, content):
+            together = together.with_another(content)
+            if group and not self._fits(together):
                 yield group
-                group = []
+                group, together = [], Total().with_another(content)
             group.append(content)
         if group:
             yield group
@@ -186,19 +188,21 @@ class SlotMove(ABC):
         The target owns it only now: without its mark a word of the source's that is still under way would take the
         slot from it again, and its keys would be dropped.
         """
-        ready, _ = self._target.mark([content.slot for content in group], "IMPORTING", self._source.node_id)
+        slots = [content.slot for content in group]
+        ready = set(self._target.mark(slots, "IMPORTING", self._source.node_id)[0])
         contents = [content for content in group if content.slot in ready]
         outcomes, seconds = self._transact(
             {content.slot: self._ridding(content) for content in contents}, self._timeout_s(contents)
         )
-        done = [content for content in contents if is_marked(outcomes[content.slot].reply)]
+        done = [content for content in contents if outcomes[content.slot].is_marked]
         self._took(done, seconds)
         empty = [content for content in done if not outcomes[content.slot].keys_left]
-        self._give([content.slot for content in empty])
+        gone = slot_set(content.slot for content in empty)
+        self._give(list(members(gone)))
         keys, size_bytes = sum(len(content.keys) for content in empty), sum(content.size_bytes for content in empty)
         self._around.progress.add(len(empty), keys, size_bytes, seconds)
         # Whatever went wrong goes wrong there again, and is handled there.
-        self._in_parts([content.slot for content in contents if content not in empty])
+        self._in_parts([content.slot for content in contents if not gone >> content.slot & 1])
 
     def _transact(
         self, ridding: Mapping[int, Sequence[tuple[Argument, ...]]], timeout_s: float = REPLY_TIMEOUT_S

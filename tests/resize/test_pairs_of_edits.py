@@ -10,6 +10,8 @@ import pytest
 from sandbox.errors import EvaluationError
 from tests.resize.edits import EDITS, assert_safe, evaluated, frozen
 
+pytestmark = pytest.mark.long
+
 REFUSED = [
     ("storage.iops", "storage.className"),
     ("storage.throughputMibPerSecond", "storage.className"),
