@@ -22,7 +22,7 @@ SIMULATED = settings(
 )
 
 # Moves are sixteen thousand slots a time.
-MOVING = settings(SIMULATED, max_examples=7)
+MOVING = settings(SIMULATED, max_examples=5)
 
 key_sizes = st.sampled_from([100, 40 << 20])
 """Slots of one step, and slots of several."""

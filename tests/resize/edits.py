@@ -78,9 +78,10 @@ def edited(before: Evaluation, edit: tuple[tuple[str, str], ...]) -> Evaluation:
     return evaluated(edit, tuple(sorted(living.items())))
 
 
-def assert_safe(first: Mapping[str, str], second: Mapping[str, str]) -> None:
-    """From one config to the other and back."""
+def assert_safe(first: Mapping[str, str], second: Mapping[str, str]) -> Evaluation:
+    """From one config to the other and back; the stack in between."""
     before = evaluated(frozen(first))
     after = edited(before, frozen(second))
     assert faults(before, after) == [], f"{first} -> {second}"
     assert faults(after, edited(after, frozen(first))) == [], f"{second} -> {first}"
+    return after
