@@ -88,7 +88,12 @@ def _checked(picture: Picture, moves: tuple[Action, ...]) -> Decision:
     if moves and picture.other_movers:
         return Decision(refused="another run is moving slots; a second change cannot start before that one has ended")
     refusal = does_not_fit(picture, moves)
-    return Decision(refused=refusal) if refusal else Decision(moves)
+    if refusal:
+        return Decision(refused=refusal)
+    closed = sorted({move.target for move in moves if isinstance(move, Move) and not picture.serves(move.target)})
+    if closed:
+        return Decision(waiting=tuple(f"{picture.name(target)} does not serve yet" for target in closed))
+    return Decision(moves)
 
 
 def even_out(picture: Picture) -> Decision:

@@ -136,6 +136,8 @@ def open_slots(picture: Picture) -> Decision:
         step = _open_slot(picture, slot)
         if isinstance(step, str):
             waiting.append(f"slot {slot} is half moved: {step}")
+        elif isinstance(step, tuple) and not picture.serves(step[1]):
+            waiting.append(f"slot {slot} is half moved: {picture.name(step[1])} does not serve yet")
         elif isinstance(step, tuple):
             moves[step] = moves.get(step, 0) | 1 << slot
         else:

@@ -200,6 +200,12 @@ class Picture:
         copies = [view for view in self.observed.views if not view.is_master and view.me.master_id == master_id]
         return sorted(copies, key=lambda view: -view.replication_offset)
 
+    def serves(self, node_id: str) -> bool:
+        """Whether a node would serve slots given to it. One that has just joined refuses every command for up to 5 s
+        (`clusterUpdateState` in the source of Redis), and says so."""
+        view = self.views.get(node_id)
+        return view is not None and view.cluster_ok
+
     def in_step(self, copy: View) -> bool:
         """Whether a replica could take over from its living master at once.
 

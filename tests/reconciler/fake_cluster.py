@@ -30,6 +30,8 @@ ACK_S = 1.0
 """How often a replica confirms what it has (`replicationCron`)."""
 VOTE_AGAIN_S = 10.0
 """Two node timeouts: so long masters give no second vote about one master."""
+JOIN_S = 2.0
+"""So long a node that has heard of slots refuses every command (Redis's writable delay; up to 5 s as it rejoins)."""
 READS = {"NODES", "INFO", "COUNTKEYSINSLOT", "GETKEYSINSLOT"}
 HARMLESS = {"INFO", "DBSIZE", "MEMORY", "CLIENT", "TIME", "ASKING", "WATCH", "UNWATCH"}
 
@@ -70,6 +72,15 @@ class Node:
     """When the masters last voted about this one."""
     waits_for_votes: bool = False
     max_bytes: int = 0
+    knows_slots_s: float | None = None
+
+    def serves(self, now_s: float) -> bool:
+        if not self.slots and not any(known.slots for known in self.table.values()):
+            self.knows_slots_s = None
+            return False
+        if self.knows_slots_s is None:
+            self.knows_slots_s = now_s
+        return now_s - self.knows_slots_s >= JOIN_S
 
     def all_keys(self) -> set[bytes]:
         return {key for keys in self.keys.values() for key in keys}
@@ -356,7 +367,7 @@ def answer(world: FakeCluster, node: Node, words: list[str]) -> Reply:
         case ["CLUSTER", "NODES"]:
             return _nodes(world, node).encode()
         case ["CLUSTER", "INFO"]:
-            state = "ok" if node.slots or any(known.slots for known in node.table.values()) else "fail"
+            state = "ok" if node.serves(world.time_s) else "fail"
             return f"cluster_state:{state}\r\ncluster_my_epoch:{node.epoch}\r\n".encode()
         case ["INFO", *_]:
             size = 100 * len(node.all_keys())
@@ -533,6 +544,8 @@ def _setslot(world: FakeCluster, node: Node, slot: int, words: list[str]) -> Non
                 raise ReplyError(
                     f"Can't assign hashslot {slot} to a different node while I still hold keys for this hash slot."
                 )
+            if owner == node.node_id and any(other.slots & bit for other in world.living() if other is not node):
+                assert node.serves(world.time_s), "a slot would go to a node that refuses its clients"
             if owner == node.node_id and slot in node.importing:
                 del node.importing[slot]
                 node.epoch = max(node.epoch, 1 + max([0, *(known.epoch for known in node.table.values())]))
