@@ -90,9 +90,9 @@ def _checked(picture: Picture, moves: tuple[Action, ...]) -> Decision:
     refusal = does_not_fit(picture, moves)
     if refusal:
         return Decision(refused=refusal)
-    closed = sorted({move.target for move in moves if isinstance(move, Move) and not picture.serves(move.target)})
-    if closed:
-        return Decision(waiting=tuple(f"{picture.name(target)} does not serve yet" for target in closed))
+    waiting = picture.cannot_receive({move.target for move in moves if isinstance(move, Move)}) if moves else ()
+    if waiting:
+        return Decision(waiting=waiting)
     return Decision(moves)
 
 

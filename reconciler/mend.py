@@ -136,12 +136,13 @@ def open_slots(picture: Picture) -> Decision:
         step = _open_slot(picture, slot)
         if isinstance(step, str):
             waiting.append(f"slot {slot} is half moved: {step}")
-        elif isinstance(step, tuple) and not picture.serves(step[1]):
-            waiting.append(f"slot {slot} is half moved: {picture.name(step[1])} does not serve yet")
         elif isinstance(step, tuple):
             moves[step] = moves.get(step, 0) | 1 << slot
         else:
             actions.append(step)
+    not_yet = picture.cannot_receive({target for _, target in moves}) if moves else ()
+    if not_yet:
+        return Decision(tuple(actions), (*waiting, *not_yet))
     actions += [
         Move(source, target, slots_, "copy", f"{describe(slots_)} half moved to {picture.name(target)}")
         for (source, target), slots_ in moves.items()

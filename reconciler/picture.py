@@ -200,6 +200,32 @@ class Picture:
         copies = [view for view in self.observed.views if not view.is_master and view.me.master_id == master_id]
         return sorted(copies, key=lambda view: -view.replication_offset)
 
+    @cached_property
+    def unsettled_epochs(self) -> tuple[str, ...]:
+        """Owners of slots whose config epoch is not theirs alone, or not known to every master.
+
+        Two masters with one epoch settle that when they next ping each other: one raises its own. Should that be the
+        source of a slot which has just gone to a target with the epoch before, the source outranks the target, takes
+        the slot back, with it loses its keys, and a moment later is told that the slot is not its own.
+        """
+        masters = [view for view in self.observed.views if view.is_master]
+        found = []
+        for owner in masters:
+            if not owner.me.slots:
+                continue
+            for other in masters:
+                row = other.table.get(owner.node_id)
+                if other is not owner and other.me.epoch == owner.me.epoch:
+                    found.append(f"{owner.name} and {other.name} have the same config epoch")
+                elif row is not None and row.epoch != owner.me.epoch:
+                    found.append(f"{other.name} does not know the config epoch of {owner.name} yet")
+        return tuple(found)
+
+    def cannot_receive(self, targets: Iterable[str]) -> tuple[str, ...]:
+        """What must come true before slots are given to nodes."""
+        closed = [f"{self.name(target)} does not serve yet" for target in sorted(targets) if not self.serves(target)]
+        return (*closed, *((some(self.unsettled_epochs),) if self.unsettled_epochs else ()))
+
     def serves(self, node_id: str) -> bool:
         """Whether a node would serve slots given to it. One that has just joined refuses every command for up to 5 s
         (`clusterUpdateState` in the source of Redis), and says so."""

@@ -201,6 +201,10 @@ class FakeCluster:
     def _hear(self, node: Node, other: Node) -> None:
         """`node` gets a ping of `other`: its role, its slots, and whom it knows."""
         old = node.table[other.node_id]
+        if node.epoch == other.epoch and node.master_id is None and other.master_id is None:
+            # Redis settles it so: the lower id gets a new epoch.
+            lower = min(node, other, key=lambda one: one.node_id)
+            lower.epoch = 1 + max([lower.epoch, *(known.epoch for known in lower.table.values())])
         same = (old.ip, old.master_id, old.epoch, old.slots) == (other.ip, other.master_id, other.epoch, other.slots)
         if same and not node.slots & other.slots and other.table.keys() - {node.node_id} <= node.table.keys():
             return
