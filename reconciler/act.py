@@ -98,6 +98,7 @@ class Actor:
             case AssignSlots():
                 return self._assign(action)
             case TakeSlots(node, slots, former):
+                self._raise_if_owned(slots, node)
                 take_slots(self._link(node), node, former, slots)
                 return lambda: self._lacks(node, slots)
             case Replicate(node, master):
@@ -163,6 +164,19 @@ class Actor:
         if action.outrank:
             self._link(action.node).call("CLUSTER", "BUMPEPOCH")
         return lambda: self._lacks(action.node, action.slots)
+
+    def _raise_if_owned(self, slots: int, taker: str) -> None:
+        """The observation may have met a slot on its way from one node to the other. Whoever owns it keeps it."""
+        for node in self._addresses:
+            if node == taker:
+                continue
+            try:
+                owned = self._rows(node)[node].slots & slots
+            except LinkError:
+                # Who does not answer is the rules' to judge.
+                continue
+            if owned:
+                raise ReplyError(f"{describe(owned)} is owned by {node} by now")
 
     def _lacks(self, node: str, slots: int) -> str | None:
         lacking = slots & ~self._rows(node)[node].slots

@@ -14,7 +14,7 @@ from reconciler.actions import (
     TakeSlots,
 )
 from reconciler.picture import Picture
-from reconciler.slots import ALL_SLOTS, SLOT_COUNT, count, describe
+from reconciler.slots import ALL_SLOTS, NO_SLOTS, SLOT_COUNT, count, describe, slot_set
 from reconciler.views import View
 
 FAILOVER_PATIENCE = 4
@@ -186,6 +186,24 @@ def _open_slot(picture: Picture, slot: int) -> Action | tuple[str, str] | str:
     if towards is not None and any(view.node_id == towards for view in importers):
         return owner.node_id, towards
     return Stabilise(marked[0].node_id, slot, f"slot {slot} was marked on {marked[0].name}, but no key has moved")
+
+
+def denied_slots(picture: Picture) -> Decision:
+    """Slots that every master gives to one that does not own them, and nobody does: Redis never settles that. It takes
+    them again."""
+    actions: list[Action] = []
+    for view in picture.observed.views:
+        others = [other for other in picture.observed.views if other.is_master and other is not view]
+        slots = picture.holes
+        for other in others:
+            row = other.table.get(view.node_id)
+            slots &= NO_SLOTS if row is None else row.slots
+        marked = [slot for other in picture.observed.views for slot, _ in (*other.me.importing, *other.me.migrating)]
+        slots &= ~slot_set(marked)
+        if view.is_master and others and slots:
+            why = f"all others give {describe(slots)} to {view.name}, which does not own it"
+            actions.append(TakeSlots(view.node_id, slots, others[0].node_id, why))
+    return Decision(tuple(actions))
 
 
 def holes(picture: Picture) -> Decision:

@@ -180,3 +180,16 @@ def test_a_lost_majority_is_reported_and_not_forced(formed: Fleet, reconcile: Re
     assert "most masters do not answer" in output
     eventually(lambda: {pod: server.me.slots for pod, server in formed.servers.items()} == before)
     assert sum(before.values()) == ALL_SLOTS
+
+
+def test_slots_a_master_was_talked_out_of_and_nobody_else_owns_are_its_own_again(
+    formed: Fleet, reconcile: Reconcile
+) -> None:
+    owner, other = formed.servers["redis-master-0"], formed.servers["redis-master-1"]
+    for slot in range(26):
+        owner.call("CLUSTER", "SETSLOT", slot, "NODE", other.me.node_id)
+    assert not any(server.me.slots & (1 << 26) - 1 for server in formed.servers.values())
+    status, output = reconcile("repair", formed.topology(3))
+    assert status == 0, output
+    assert owner.me.slots & (1 << 26) - 1 == (1 << 26) - 1
+    assert_formed(formed, 3)

@@ -276,6 +276,24 @@ def test_copies_that_a_killed_run_has_left_behind_are_outdated() -> None:
     assert key not in world.all_keys()
 
 
+@SIMULATED
+@given(st.sampled_from(["form", "repair"]), st.integers(1, 200), st.integers(0, 16000))
+def test_slots_that_all_others_give_to_a_master_that_does_not_own_them_are_its_own_again(
+    phase: str, number: int, first: int
+) -> None:
+    # As when the source of a slot raises its config epoch just as the target has taken it, and is told it is gone.
+    world, desired = formed(3, 1)
+    world.precious = set()
+    owner = next(node for node in world.living() if node.slots >> first & 1)
+    former = next(node for node in world.living() if node.slots and node is not owner)
+    lost = take(owner.slots & ~((1 << first) - 1), number)
+    owner.slots &= ~lost
+    owner.table[former.node_id].slots |= lost
+    run_killed(world, phase, desired, [])
+    assert owner.slots & lost == lost
+    assert_formed(world, desired)
+
+
 def test_keys_only_the_target_has_are_kept_although_the_source_was_replaced_by_its_replica() -> None:
     world, desired = formed(3, 1)
     source, target = node_of(world, "redis-master-0"), node_of(world, "redis-master-1")
