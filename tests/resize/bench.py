@@ -22,7 +22,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from reconciler.slots import SLOT_COUNT
-from tests.reconciler.servers import Fleet
+from tests.reconciler.servers import Fleet, eventually
 
 SHARDS = 4
 VALUES = 2_000
@@ -74,7 +74,17 @@ def names(prefix: str) -> list[str]:
     return [f"{prefix}-master-{shard}" for shard in range(SHARDS)]
 
 
+def settled(fleet: Fleet) -> bool:
+    """Whether no two masters have one config epoch, and all know all: the way before has raised some, and nodes settle
+    that by their pings, which at this node timeout takes seconds."""
+    tables = [server.rows() for server in fleet.servers.values()]
+    epochs = {server.me.node_id: server.me.epoch for server in fleet.servers.values()}
+    agree = all(table[node_id].epoch == epoch for table in tables for node_id, epoch in epochs.items())
+    return agree and len(set(epochs.values())) == len(epochs)
+
+
 def measured(fleet: Fleet, way: str, source: str, move: Callable[[], None]) -> Row:
+    eventually(lambda: settled(fleet), 30)
     pinger = Pinger(fleet.servers[f"{source}-master-0"].ip)
     pinger.start()
     began = time.monotonic()
