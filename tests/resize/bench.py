@@ -77,10 +77,9 @@ def names(prefix: str) -> list[str]:
 def settled(fleet: Fleet) -> bool:
     """Whether no two masters have one config epoch, and all know all: the way before has raised some, and nodes settle
     that by their pings, which at this node timeout takes seconds."""
-    tables = [server.rows() for server in fleet.servers.values()]
-    epochs = {server.me.node_id: server.me.epoch for server in fleet.servers.values()}
-    agree = all(table[node_id].epoch == epoch for table in tables for node_id, epoch in epochs.items())
-    return agree and len(set(epochs.values())) == len(epochs)
+    epochs = {server.ip: server.me.epoch for server in fleet.servers.values()}
+    known = [{ip: row.epoch for ip, row in server.rows().items()} for server in fleet.servers.values()]
+    return all(table == epochs for table in known) and len(set(epochs.values())) == len(epochs)
 
 
 def measured(fleet: Fleet, way: str, source: str, move: Callable[[], None]) -> Row:
