@@ -8,7 +8,7 @@ if none of them has changed meanwhile.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from reconciler.link import Argument, ReplyError
 from reconciler.pace import Batch, Bound
@@ -16,7 +16,6 @@ from reconciler.peers import Content, Peer, TargetFullError, Total
 from reconciler.slot_move import MAX_KEYS_AT_ONCE, SlotMove, Surroundings
 
 MAX_MIGRATES_PER_STEP = 32
-MAX_SLOTS_PER_STEP = 256
 MIGRATE_BASE_TIMEOUT_S = 5.0
 MIGRATE_SLOWEST_BYTES_PER_S = 10_000_000
 """A key of any size gets this long to travel before the source gives up: a 512 MB value about a minute."""
@@ -45,11 +44,7 @@ class Copy(SlotMove):
         self._too_large_bytes = math.inf
 
     def _fits(self, together: Total) -> bool:
-        return (
-            together.slots <= MAX_SLOTS_PER_STEP
-            and together.slots_with_keys <= MAX_MIGRATES_PER_STEP
-            and together.size_bytes <= self._batch.size_bytes
-        )
+        return together.slots_with_keys <= MAX_MIGRATES_PER_STEP and together.size_bytes <= self._batch.size_bytes
 
     def _ridding(self, content: Content) -> list[tuple[Argument, ...]]:
         self._rate.spend(content.size_bytes)
@@ -90,15 +85,13 @@ class Copy(SlotMove):
 
     def _copy(self, content: Content) -> bool:
         """Whether all was copied soon enough. The keys are watched from now on."""
-        keys = list(content.keys)
         start = self._around.network.now()
         self._target.mark_copies(content.slot)
-        self._source.run([("WATCH", *keys)])
-        sizes = self._sizes(keys)
+        self._source.run([("WATCH", *content.keys)])
         copied_bytes = 0
-        for step in self._steps([(content.slot, keys)], sizes):
-            self._send(step, sizes, "COPY")
-            copied_bytes += sum(sizes[key] for group in step for key in group)
+        for step in self._steps([(content.slot, list(content.keys))], content.sizes):
+            self._send(step, content.sizes, "COPY")
+            copied_bytes += sum(content.sizes[key] for group in step for key in group)
             if self._around.network.now() - start > MAX_COPY_S:
                 self._too_large_bytes = min(self._too_large_bytes, copied_bytes)
                 return False
@@ -138,7 +131,7 @@ class Copy(SlotMove):
         replies = self._source.link.pipeline([("MEMORY", "USAGE", key) for key in keys])
         return {key: reply if isinstance(reply, int) else 0 for key, reply in zip(keys, replies, strict=True)}
 
-    def _steps(self, found: list[tuple[int, list[bytes]]], sizes: dict[bytes, int]) -> Iterator[list[list[bytes]]]:
+    def _steps(self, found: list[tuple[int, list[bytes]]], sizes: Mapping[bytes, int]) -> Iterator[list[list[bytes]]]:
         """Keys grouped into steps of at most the batch's bytes; within a step one MIGRATE per slot (keys of different
         slots may not share one). A key larger than a batch is a step of its own."""
         step: list[list[bytes]] = []
@@ -159,7 +152,7 @@ class Copy(SlotMove):
         if step:
             yield step
 
-    def _send(self, step: list[list[bytes]], sizes: dict[bytes, int], *how: str) -> None:
+    def _send(self, step: list[list[bytes]], sizes: Mapping[bytes, int], *how: str) -> None:
         carried = sum(sizes[key] for group in step for key in group)
         self._rate.spend(carried)
         commands = [self._migrate(group, _timeout_s(carried), *how) for group in step]

@@ -192,15 +192,15 @@ def denied_slots(picture: Picture) -> Decision:
     """Slots that every master gives to one that does not own them, and nobody does: Redis never settles that. It takes
     them again."""
     actions: list[Action] = []
-    for view in picture.observed.views:
-        others = [other for other in picture.observed.views if other.is_master and other is not view]
-        slots = picture.holes
+    masters = [view for view in picture.observed.views if view.is_master]
+    marked = slot_set(slot for view in masters for slot, _ in (*view.me.importing, *view.me.migrating))
+    for view in masters:
+        others = [other for other in masters if other is not view]
+        slots = picture.holes & ~marked
         for other in others:
             row = other.table.get(view.node_id)
             slots &= NO_SLOTS if row is None else row.slots
-        marked = [slot for other in picture.observed.views for slot, _ in (*other.me.importing, *other.me.migrating)]
-        slots &= ~slot_set(marked)
-        if view.is_master and others and slots:
+        if others and slots:
             why = f"all others give {describe(slots)} to {view.name}, which does not own it"
             actions.append(TakeSlots(view.node_id, slots, others[0].node_id, why))
     return Decision(tuple(actions))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from reconciler.link import Address, Argument, Link, Reply, ReplyError, integer, text
 from reconciler.slots import members
@@ -81,25 +82,30 @@ class Peer:
 
 @dataclass(frozen=True)
 class Content:
-    """A slot and its keys, as they were a moment ago. `size_bytes` is what it takes to send them."""
+    """A slot and its keys, as they were a moment ago, with the bytes each takes to send."""
 
     slot: int
-    keys: tuple[bytes, ...]
-    size_bytes: int
+    sizes: Mapping[bytes, int]
+
+    @property
+    def keys(self) -> tuple[bytes, ...]:
+        return tuple(self.sizes)
+
+    @cached_property
+    def size_bytes(self) -> int:
+        return sum(self.sizes.values())
 
 
 @dataclass(frozen=True)
 class Total:
     """What several slots come to."""
 
-    slots: int = 0
     slots_with_keys: int = 0
     keys: int = 0
     size_bytes: int = 0
 
     def with_another(self, content: Content) -> Total:
         return Total(
-            self.slots + 1,
             self.slots_with_keys + bool(content.keys),
             self.keys + len(content.keys),
             self.size_bytes + content.size_bytes,

@@ -167,7 +167,7 @@ class SlotMove(ABC):
     def _contents(self, slots: list[int]) -> list[Content]:
         found = self._source.keys(slots, MAX_KEYS_AT_ONCE + 1)
         sizes = self._sizes([key for keys in found.values() for key in keys])
-        return [Content(slot, tuple(keys), sum(sizes[key] for key in keys)) for slot, keys in found.items()]
+        return [Content(slot, {key: sizes[key] for key in keys}) for slot, keys in found.items()]
 
     def _groups(self, contents: list[Content]) -> Iterator[list[Content]]:
         """As large as they may be at the moment they are taken."""

@@ -106,6 +106,7 @@ class PodWorker:
             life.cancel()
             await asyncio.gather(life, return_exceptions=True)
         except Exception:
+            # A task of its own, whose end nobody awaits: the fault is recorded, and whoever waits for the pod is told.
             self._cluster.broken(self._pod.subject)
         finally:
             life.cancel()
@@ -113,6 +114,7 @@ class PodWorker:
             try:
                 self._clean_up()
             except Exception:
+                # As above; and the fault before, if there was one, must not be hidden by this one's way out.
                 self._cluster.broken(self._pod.subject)
 
     def _fail_pod(self, reason: str, message: str) -> None:

@@ -116,6 +116,7 @@ async def _answer(connection: MessageSocket, operations: Operations, request: Me
         await connection.send({"error": str(error), "kind": type(error).__name__})
         return
     except Exception:
+        # One operation's fault is its client's to see, whole; the sandbox and all other clients go on.
         await connection.send({"error": f"fault in the sandbox itself:\n{traceback.format_exc()}"})
         return
     finally:

@@ -99,6 +99,8 @@ class FakeCluster:
         self.kill_after = False
         self.kill_at_word: str | None = None
         """The reconciler is killed after the first command with this word."""
+        self.epochs_settle_s = 0.0
+        """Until then masters of one config epoch have not pinged each other."""
         self.clients = False
         self.other_mover = False
         self.precious: set[bytes] = set()
@@ -201,7 +203,8 @@ class FakeCluster:
     def _hear(self, node: Node, other: Node) -> None:
         """`node` gets a ping of `other`: its role, its slots, and whom it knows."""
         old = node.table[other.node_id]
-        if node.epoch == other.epoch and node.master_id is None and other.master_id is None:
+        settles = self.time_s >= self.epochs_settle_s
+        if settles and node.epoch == other.epoch and node.master_id is None and other.master_id is None:
             # Redis settles it so: the lower id gets a new epoch.
             lower = min(node, other, key=lambda one: one.node_id)
             lower.epoch = 1 + max([lower.epoch, *(known.epoch for known in lower.table.values())])
@@ -539,6 +542,8 @@ def _setslot(world: FakeCluster, node: Node, slot: int, words: list[str]) -> Non
         case ["MIGRATING", other]:
             if not node.slots & bit:
                 raise ReplyError(f"I'm not the owner of hash slot {slot}")
+            shared = [other for other in world.living() if other is not node and other.epoch == node.epoch]
+            assert all(other.master_id for other in shared), "the source may raise its epoch and outrank the target"
             node.migrating[slot] = other
         case ["STABLE"]:
             node.migrating.pop(slot, None)

@@ -9,7 +9,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from reconciler.act import Actor
+from reconciler.actions import TakeSlots
+from reconciler.link import Links
 from reconciler.loop import Outcome, Run
+from reconciler.observe import observe
 from reconciler.slots import ALL_SLOTS, NO_SLOTS, SLOT_COUNT, members, take
 from reconciler.topology import Desired, parse_topology
 from tests.reconciler.fake_cluster import FakeCluster, Killed, Node
@@ -292,6 +296,40 @@ def test_slots_that_all_others_give_to_a_master_that_does_not_own_them_are_its_o
     run_killed(world, phase, desired, [])
     assert owner.slots & lost == lost
     assert_formed(world, desired)
+
+
+@pytest.mark.parametrize("half_moved", [False, True])
+def test_no_slot_is_given_by_a_master_that_shares_its_config_epoch_with_another(half_moved: bool) -> None:
+    world, desired = formed(3, 1)
+    first, second = node_of(world, "redis-master-0"), node_of(world, "redis-master-1")
+    if half_moved:
+        slot = next(members(first.slots))
+        second.importing[slot], first.migrating[slot] = first.node_id, second.node_id
+    else:
+        desired = topology(4, 1)
+        start_all(world, desired)
+    world.epochs_settle_s = world.time_s + 20
+    first.epoch = second.epoch
+    world.gossip()
+    # The fake cluster fails where a slot is marked as going too early.
+    run_killed(world, "form", desired, [])
+    assert_formed(world, desired)
+    assert world.time_s >= world.epochs_settle_s
+
+
+def test_slots_another_owns_by_now_are_not_taken() -> None:
+    world, desired = formed(3, 1)
+    owner, taker = node_of(world, "redis-master-0"), node_of(world, "redis-master-1")
+    links = Links(world)
+    observed = observe(links, desired, "reconciler-mover:00000000", look_for_movers=False)
+    taking = TakeSlots(taker.node_id, take(owner.slots, 3), owner.node_id, "as it seemed")
+    before = owner.slots
+    failures = Actor(links, observed).perform([taking])
+    links.close()
+    assert len(failures) == 1
+    assert "owned by" in failures[0]
+    assert owner.slots == before
+    assert not taker.slots & before
 
 
 def test_keys_only_the_target_has_are_kept_although_the_source_was_replaced_by_its_replica() -> None:
