@@ -1,0 +1,228 @@
+"""What a node of the cluster of dictionaries answers to each command, and what that changes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.link import (
+    Reply,
+    ReplyError,
+)
+from reconciler.slots import NO_SLOTS, ranges, slot_range
+from tests.reconciler.fake_node import EPOCH_S, PORT, VOTE_AGAIN_S, Known, Node
+
+if TYPE_CHECKING:
+    from tests.reconciler.fake_cluster import FakeCluster
+
+
+def answer(world: FakeCluster, node: Node, words: list[str]) -> Reply:
+    """One command on one node. Raises `ReplyError` where Redis answers an error."""
+    match words:
+        case ["CLUSTER", "NODES"]:
+            return _nodes(world, node).encode()
+        case ["CLUSTER", "INFO"]:
+            state = "ok" if node.serves(world.time_s) else "fail"
+            return f"cluster_state:{state}\r\ncluster_my_epoch:{node.epoch}\r\n".encode()
+        case ["INFO", *_]:
+            size = 100 * len(node.all_keys())
+            link = f"master_link_status:{'up' if node.linked else 'down'}\r\n" if node.master_id else ""
+            link += f"role:{'slave' if node.master_id else 'master'}\r\n"
+            link += "".join(
+                f"slave{n}:ip={replica.ip},port={PORT},state=online,offset=1,lag=0\r\n"
+                for n, replica in enumerate(world.online(node))
+            )
+            return f"{link}used_memory:{size}\r\nused_memory_dataset:{size}\r\nmaxmemory:{node.max_bytes}\r\n".encode()
+        case ["TIME"]:
+            now: list[Reply] = [str(int(EPOCH_S + world.time_s)).encode(), b"0"]
+            return now
+        case ["ASKING" | "UNWATCH"] | ["WATCH", *_]:
+            return b"OK"
+        case ["UNLINK", *keys]:
+            for slot, held in node.keys.items():
+                going = held & {key.encode() for key in keys}
+                if going and node.slots >> slot & 1:
+                    world.dropped += [(world.time_s, key.decode()) for key in going]
+                elif going and slot not in node.importing:
+                    raise ReplyError(f"MOVED {slot}")
+                held -= going
+            return len(keys)
+        case ["DBSIZE"]:
+            return len(node.all_keys())
+        case ["CLIENT", "LIST", *_]:
+            # An ordinary client talks to whoever has slots.
+            if world.other_mover:
+                return b"id=8 addr=10.1.1.2:98 name=reconciler-mover:00000000 age=9 idle=0\n"
+            return b"id=7 addr=10.1.1.1:99 name= age=9 idle=0\n" if world.clients and node.slots else b""
+        case ["MEMORY", "USAGE", _]:
+            return world.key_bytes
+        case ["CLUSTER", "COUNTKEYSINSLOT", slot]:
+            return len(node.keys.get(int(slot), ()))
+        case ["CLUSTER", "GETKEYSINSLOT", slot, number]:
+            found: list[Reply] = [*sorted(node.keys.get(int(slot), ()))[: int(number)]]
+            return found
+        case ["CLUSTER", *rest]:
+            _change(world, node, rest)
+            return b"OK"
+        case ["MIGRATE", ip, _, _, _, _, "REPLACE", "KEYS", *keys]:
+            return _migrate(world, node, ip, [key.encode() for key in keys], copy=False)
+        case ["MIGRATE", ip, _, _, _, _, "COPY", "REPLACE", "KEYS", *keys]:
+            return _migrate(world, node, ip, [key.encode() for key in keys], copy=True)
+        case _:
+            raise AssertionError(f"a command this cluster does not know: {words}")
+
+
+def _nodes(world: FakeCluster, node: Node) -> str:
+    def line(
+        node_id: str,
+        ip: str,
+        flags: str,
+        master: str | None,
+        epoch: int,
+        link: str,
+        slots: int,
+        more: str,
+        heard_s: float = 0,
+    ) -> str:
+        there = world.by_id(node_id)
+        hostname = there.hostname if there else ""
+        spans = " ".join(f"{a}-{b}" for a, b in ranges(slots))
+        heard = 0 if node_id == node.node_id else int((EPOCH_S + heard_s) * 1000)
+        return f"{node_id} {ip}:{PORT}@16379,{hostname} {flags} {master or '-'} 0 {heard} {epoch} {link} {spans} {more}"
+
+    marks = [f"[{slot}->-{other}]" for slot, other in node.migrating.items()]
+    marks += [f"[{slot}-<-{other}]" for slot, other in node.importing.items()]
+    role = "slave" if node.master_id else "master"
+    lines = [
+        line(
+            node.node_id,
+            node.ip,
+            f"myself,{role}",
+            node.master_id,
+            node.epoch,
+            "connected",
+            node.slots,
+            " ".join(marks),
+        )
+    ]
+    for node_id, known in node.table.items():
+        flags = ("slave" if known.master_id else "master") + (",fail" if known.failed else "")
+        there = world.by_id(node_id)
+        reached = there is not None and there.alive and there.ip == known.ip
+        link = "connected" if reached else "disconnected"
+        lines.append(line(node_id, known.ip, flags, known.master_id, known.epoch, link, known.slots, "", known.heard_s))
+    return "\n".join(lines)
+
+
+def _change(world: FakeCluster, node: Node, words: list[str]) -> None:
+    match words:
+        case ["SET-CONFIG-EPOCH", epoch]:
+            if node.table or node.epoch:
+                raise ReplyError("The user can assign a config epoch only when the node does not know any other node.")
+            node.epoch = int(epoch)
+        case ["MEET", ip, _]:
+            other = world.nodes.get(ip)
+            if other is not None and other.alive and other is not node:
+                node.table.setdefault(other.node_id, Known(ip, other.master_id, other.epoch)).ip = ip
+                other.table.setdefault(node.node_id, Known(node.ip, node.master_id, node.epoch)).ip = node.ip
+        case ["ADDSLOTSRANGE", *bounds]:
+            slots = NO_SLOTS
+            for first, last in zip(bounds[::2], bounds[1::2], strict=True):
+                slots |= slot_range(int(first), int(last))
+            if slots & node.slots or any(known.slots & slots for known in node.table.values()):
+                raise ReplyError("Slot is already busy")
+            assert not any(other.slots & slots for other in world.living()), "a slot would get a second owner"
+            node.slots |= slots
+        case ["BUMPEPOCH"]:
+            node.epoch = 1 + max([node.epoch, *(known.epoch for known in node.table.values())])
+        case ["REPLICATE", master]:
+            if master not in node.table:
+                raise ReplyError("Unknown node")
+            if node.master_id is None and (node.slots or node.all_keys()):
+                raise ReplyError("To set a master the node must be empty and without assigned slots.")
+            node.master_id, node.keys, node.linked = master, {}, False
+        case ["RESET", "SOFT"]:
+            assert node.master_id is not None, "a master would be reset"
+            node.master_id, node.table, node.keys, node.epoch = None, {}, {}, 0
+        case ["FORGET", gone]:
+            if gone not in node.table:
+                raise ReplyError("Unknown node " + gone)
+            if gone == node.master_id:
+                raise ReplyError("Can't forget my master!")
+            there = world.by_id(gone)
+            assert there is None or not there.alive or not there.slots, "a living owner would be forgotten"
+            del node.table[gone]
+            node.banned[gone] = world.time_s + 60
+        case ["FAILOVER", *mode]:
+            if node.master_id is None:
+                raise ReplyError("You should send CLUSTER FAILOVER to a replica")
+            former = world.by_id(node.master_id) or Node(node.master_id or "", "", "", alive=False)
+            if not former.alive and former.node_id in node.table:
+                former.slots = node.table[former.node_id].slots
+            assert mode or node in world.online(former), "a hand-over would hold back writes for long"
+            if not mode and world.time_s - former.voted_s < VOTE_AGAIN_S:
+                # Writes are held back meanwhile, for 5 s if nothing else is done.
+                node.waits_for_votes = True
+                return
+            taken_over = mode == ["TAKEOVER"]
+            assert not taken_over or not former.alive or node.waits_for_votes, "a living master would be taken over"
+            node.waits_for_votes = False
+            if not taken_over:
+                former.voted_s = world.time_s
+            world.promote(node, former)
+        case ["SETSLOT", slot, *rest]:
+            _setslot(world, node, int(slot), rest)
+        case _:
+            raise AssertionError(f"a command this cluster does not know: {words}")
+
+
+def _setslot(world: FakeCluster, node: Node, slot: int, words: list[str]) -> None:
+    bit = 1 << slot
+    if node.master_id is not None:
+        raise ReplyError("You can use SETSLOT only with masters.")
+    if words[0] != "STABLE" and words[1] != node.node_id and words[1] not in node.table:
+        raise ReplyError(f"I don't know about node {words[1]}")
+    match words:
+        case ["IMPORTING", other]:
+            if node.slots & bit:
+                raise ReplyError(f"I'm already the owner of hash slot {slot}")
+            node.importing[slot] = other
+        case ["MIGRATING", other]:
+            if not node.slots & bit:
+                raise ReplyError(f"I'm not the owner of hash slot {slot}")
+            shared = [other for other in world.living() if other is not node and other.epoch == node.epoch]
+            assert all(other.master_id for other in shared), "the source may raise its epoch and outrank the target"
+            node.migrating[slot] = other
+        case ["STABLE"]:
+            node.migrating.pop(slot, None)
+            node.importing.pop(slot, None)
+        case ["NODE", owner]:
+            if node.slots & bit and owner != node.node_id and node.keys.get(slot):
+                raise ReplyError(
+                    f"Can't assign hashslot {slot} to a different node while I still hold keys for this hash slot."
+                )
+            if owner == node.node_id and any(other.slots & bit for other in world.living() if other is not node):
+                assert node.serves(world.time_s), "a slot would go to a node that refuses its clients"
+            if owner == node.node_id and slot in node.importing:
+                del node.importing[slot]
+                node.epoch = max(node.epoch, 1 + max([0, *(known.epoch for known in node.table.values())]))
+            node.migrating.pop(slot, None)
+            node.slots = node.slots | bit if owner == node.node_id else node.slots & ~bit
+            for node_id, known in node.table.items():
+                known.slots = known.slots | bit if node_id == owner else known.slots & ~bit
+        case _:
+            raise AssertionError(f"SETSLOT {words}")
+
+
+def _migrate(world: FakeCluster, node: Node, ip: str, keys: list[bytes], *, copy: bool) -> Reply:
+    target = world.nodes.get(ip)
+    if target is None or not target.alive:
+        raise ReplyError("IOERR error or timeout connecting to the client")
+    moved = 0
+    for slot, held in node.keys.items():
+        going = held & set(keys)
+        if going and not (target.slots >> slot & 1 or slot in target.importing):
+            raise ReplyError(f"Target instance replied with error: MOVED {slot}")
+        target.keys.setdefault(slot, set()).update(going)
+        held -= set() if copy else going
+        moved += len(going)
+    return b"OK" if moved else b"NOKEY"
