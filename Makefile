@@ -25,7 +25,7 @@ plan: .venv/program ## the derived plan and the resources of a stack (STACK=prod
 test: .venv/tests .venv/sandbox ## every test
 	@# A file's tests share clusters. (loadgroup does nothing with pytest 9: xdist 3.8 still names items by _nodeid.)
 	@# What only computes takes what the others leave of the processors: they mostly wait. Its result is printed last.
-	@long=$$(mktemp); nice -n 19 $(PYTHON) -m pytest -q -p no:cacheprovider -m long >"$$long" 2>&1 & computing=$$!; \
+	@long=$$(mktemp); setpriv --pdeathsig TERM nice -n 19 $(PYTHON) -m pytest -q -p no:cacheprovider -m long >"$$long" 2>&1 & computing=$$!; \
 	trap 'kill $$computing 2>/dev/null; rm -f "$$long"' EXIT; trap 'exit 130' INT TERM; \
 	$(PYTHON) -m pytest -q -n 2 --dist loadfile -m 'not long'; status=$$?; \
 	wait $$computing || status=$$?; cat "$$long"; exit $$status
