@@ -13,9 +13,6 @@ PACKAGES = ("reconciler", "redis")
 """Python packages the Jobs import, each from a zip in a ConfigMap of its own."""
 TOPOLOGY_KEY = "topology.json"
 _NOBODY = 65534
-_CONTAINER = "reconciler"
-_REFUSED = 2
-"""Exit status of the reconciler when it refuses: `reconciler.loop.Outcome.REFUSED`, which is not imported here."""
 _LAST_WORDS_SECONDS = 60
 _REPAIR_SCHEDULE = "* * * * *"
 _REPAIR_DEADLINE_SECONDS = 55
@@ -85,16 +82,9 @@ def job(settings: Settings, plan: Plan, phase: str, refs: JobRefs) -> dict[str, 
     The reconciler ends itself at its deadline and says why; Kubernetes' own deadline comes after it.
     """
     return {
-        "backoffLimit": 3,
-        # A refusal stays one however often it is asked: the Job fails at once, and its log says why.
-        "podFailurePolicy": {
-            "rules": [
-                {
-                    "action": "FailJob",
-                    "onExitCodes": {"containerName": _CONTAINER, "operator": "In", "values": [_REFUSED]},
-                }
-            ]
-        },
+        # One attempt, which tries for as long as the deadline allows. A pod that failed is the Job's end, and its last
+        # words are in the provider's error: of a podFailurePolicy the provider takes no notice, and would wait on.
+        "backoffLimit": 0,
         "activeDeadlineSeconds": deadline_seconds(plan) + _LAST_WORDS_SECONDS,
         "template": _template(settings, plan, phase, refs, restart_policy="Never"),
     }
@@ -134,7 +124,7 @@ def _template(settings: Settings, plan: Plan, phase: str, refs: JobRefs, restart
             },
             "containers": [
                 {
-                    "name": _CONTAINER,
+                    "name": "reconciler",
                     "image": settings.images.python,
                     "command": ["python3", "-m", "reconciler", phase, "--topology", f"/etc/reconciler/{TOPOLOGY_KEY}"],
                     "env": [
@@ -150,6 +140,8 @@ def _template(settings: Settings, plan: Plan, phase: str, refs: JobRefs, restart
                         "requests": {"cpu": "100m", "memory": "128Mi"},
                         "limits": {"memory": "256Mi"},
                     },
+                    # The end of the log is the message of a failed pod, which `pulumi up` shows.
+                    "terminationMessagePolicy": "FallbackToLogsOnError",
                     "securityContext": locked_down(),
                     "volumeMounts": [
                         {"name": "topology", "mountPath": "/etc/reconciler", "readOnly": True},

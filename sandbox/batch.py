@@ -76,8 +76,6 @@ class Batch:
         deadline = job.spec.active_deadline_seconds
         if deadline is not None and time.time() - status.started_at >= deadline:
             self._finish_job(job, status, "Failed", "DeadlineExceeded")
-        elif any(_fails_the_job(job, pod) for pod in failed):
-            self._finish_job(job, status, "Failed", "PodFailurePolicy")
         elif failures > job.spec.backoff_limit:
             self._finish_job(job, status, "Failed", "BackoffLimitExceeded")
         elif all(pod.finished for pod in pods) and time.time() >= status.not_before:
@@ -187,19 +185,3 @@ class Batch:
         for job in self._jobs_of(cron):
             self.delete_job(job)
         self._crons.pop(cron.key, None)
-
-
-def _fails_the_job(job: Job, pod: Pod) -> bool:
-    """Whether a rule of the podFailurePolicy says that trying again is of no use."""
-    rules = job.spec.pod_failure_policy.rules if job.spec.pod_failure_policy else ()
-    for rule in rules:
-        wanted = rule.on_exit_codes
-        codes = [
-            status.last.exit_code
-            for status in pod.statuses.values()
-            if status.last is not None and wanted.container_name in (None, status.spec.name)
-        ]
-        # As in Kubernetes a container that ended well is never meant by NotIn.
-        if any((code in wanted.values) == (wanted.operator == "In") for code in codes if code != 0):
-            return True
-    return False

@@ -226,21 +226,6 @@ class StatefulSet(KubernetesObject):
     spec: StatefulSetSpec
 
 
-class OnExitCodes(Manifest):
-    operator: Literal["In", "NotIn"]
-    values: tuple[int, ...] = Field(min_length=1)
-    container_name: str | None = None
-
-
-class PodFailureRule(Manifest):
-    action: Literal["FailJob"]
-    on_exit_codes: OnExitCodes
-
-
-class PodFailurePolicy(Manifest):
-    rules: tuple[PodFailureRule, ...]
-
-
 class JobSpec(Manifest):
     template: PodTemplate
     backoff_limit: int = Field(default=6, ge=0)
@@ -251,14 +236,11 @@ class JobSpec(Manifest):
     suspend: Literal[False] = False
     ttl_seconds_after_finished: int | None = Field(default=None, ge=0)
     pod_replacement_policy: Literal["TerminatingOrFailed", "Failed"] = "TerminatingOrFailed"
-    pod_failure_policy: PodFailurePolicy | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> JobSpec:
         if self.template.spec.restart_policy == "Always":
             raise ValueError("template.spec.restartPolicy must be OnFailure or Never in a Job")
-        if self.pod_failure_policy is not None and self.template.spec.restart_policy != "Never":
-            raise ValueError("podFailurePolicy needs template.spec.restartPolicy Never")
         check_mounts(self.template, set())
         return self
 

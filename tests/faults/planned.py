@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from sandbox.client import Sandbox
-from sandbox.errors import NotFoundError, SandboxError
+from sandbox.errors import ApplyError, NotFoundError, SandboxError
 from sandbox.evaluate import Evaluation
 from sandbox.resources import Resource
 from tests.faults.deployment import SHARDS, SLOTS, Deployment
@@ -96,14 +96,22 @@ def kill_jobs_while(
     sandbox: Sandbox, work: Callable[[], object], phase: str, moments_s: Sequence[float]
 ) -> tuple[int, BaseException | None]:
     """Does `work` in a thread and kills the process of the n-th pod of the phase's Job, `moments_s[n]` after it began
-    to run: (pods killed, what `work` raised)."""
+    to run: (pods killed, what `work` raised at last). A killed Job has failed, so `work` is done anew, as a person
+    would who is told so."""
     raised: list[BaseException] = []
 
     def run() -> None:
-        try:
-            work()
-        except BaseException as error:
-            raised.append(error)
+        for _ in range(len(moments_s) + 1):
+            raised.clear()
+            try:
+                work()
+            except ApplyError as error:
+                raised.append(error)
+            except BaseException as error:
+                raised.append(error)
+                return
+            else:
+                return
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
@@ -134,7 +142,7 @@ def kill_jobs_while(
 
 
 def form_killed(sandbox: Sandbox, evaluation: Evaluation, moments_s: Sequence[float]) -> tuple[int, Deployment]:
-    """Brings up a stack while its form Job is killed again and again; Kubernetes starts it anew each time."""
+    """Brings up a stack while its form Job is killed again and again, and the update done anew each time."""
     killed, error = kill_jobs_while(sandbox, lambda: sandbox.apply(evaluation.resources), "form", moments_s)
     if error is not None:
         raise error

@@ -27,7 +27,7 @@ from tests.faults.scenarios import PATIENT, Outcome
 from tests.faults.stacks import local_stack, ours
 
 _KILLS_OF_ONE_JOB = 3
-"""A Job's backoffLimit: one more and Kubernetes gives up, as it should."""
+"""Each ends an update, which is then done anew."""
 _HOME_WITHIN_S = 150.0
 _FORM_S, _RELEASE_S, _REPAIR_S = 5.0, 2.0, 2.0
 """How long these usually take here; the moments lie within."""

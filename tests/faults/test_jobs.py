@@ -1,4 +1,4 @@
-"""The form Job is killed at random moments; Kubernetes starts it anew."""
+"""The form Job is killed at random moments; the update is done anew."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def test_a_shrink_to_masters_that_cannot_hold_the_content_is_refused_and_moves_n
         with pytest.raises(ApplyError) as refused:
             living.edit(totalMemory="144MB")
 
-        assert "PodFailurePolicy after 1 failure" in str(refused.value)
+        assert "BackoffLimitExceeded after 1 failure" in str(refused.value)
         assert "maxmemory" in str(refused.value)
         assert "Nothing was moved" in str(refused.value)
         assert living.masters() == before
