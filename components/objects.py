@@ -1,5 +1,6 @@
 """The Kubernetes objects of a pool beside its pod template and its Jobs. Pure: plan -> Kubernetes inputs."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,8 @@ from components.pod_template import PodRefs, pod_template
 from components.settings import Settings
 from components.units import kubernetes_quantity
 
+AWAITED_COUNTS = ("replicas", "updatedReplicas", "availableReplicas")
+"""Of a StatefulSet's status, all to be the wanted number: no pod too many, none of an older revision, none unready."""
 PRIORITY = 1_000_000
 """Above every workload that names no class (0), below the cluster's own system classes (2 billion)."""
 
@@ -173,6 +176,18 @@ def stateful_set(settings: Settings, plan: Plan, copy: int, refs: PodRefs) -> di
             }
         ],
     }
+
+
+def awaited_to_the_last_pod(plan: Plan) -> dict[str, str]:
+    """Annotations with which an update of a StatefulSet ends when its last pod has rolled and is ready.
+
+    Without them the Kubernetes provider reads the status before the controller has seen the edit, finds the old pods
+    ready and goes on (pulumi-kubernetes #3329): all sets would roll at once, and an image that cannot be pulled would
+    take both copies of a shard.
+    """
+    pods = plan.sizing.masters
+    conditions = [f"jsonpath={{.status.{count}}}={pods}" for count in AWAITED_COUNTS]
+    return {"pulumi.com/waitFor": json.dumps(conditions)}
 
 
 def common_metadata(name: str | None, namespace: Any, labels: Mapping[str, str]) -> dict[str, Any]:

@@ -150,7 +150,8 @@ class RedisPool(pulumi.ComponentResource):
             "apps/v1/StatefulSet",
             f"{self._name}-{name}",
             {
-                "metadata": self._metadata(name, names.set_labels(copy)),
+                "metadata": self._metadata(name, names.set_labels(copy))
+                | {"annotations": objects.awaited_to_the_last_pod(self._plan)},
                 "spec": objects.stateful_set(self._settings, self._plan, copy, refs),
             },
             self._after(after, timeout_seconds=self._plan.rollout_timeout_seconds),

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sandbox import statefulset
-from sandbox.awaiting import ready
+from sandbox.awaiting import ready, wait_conditions
 from sandbox.changes import Applied, Changes, Step, Verb, identity, plan_changes
 from sandbox.cluster import Cluster
 from sandbox.errors import ApplyError, InvalidError, SandboxError
@@ -80,6 +80,7 @@ class Applier:
                     try:
                         decoded[resource.urn] = decode_object(resource)
                         self._check_images(resource, decoded[resource.urn])
+                        _check_waits(decoded[resource.urn])
                     except SandboxError as error:
                         faults.append(str(error))
             if faults:
@@ -93,6 +94,11 @@ class Applier:
                     self._images.get(container.image)
                 except SandboxError as error:
                     raise type(error)(f"{_label(resource)}: container {container.name}: {error}") from None
+
+
+def _check_waits(item: KubernetesObject | None) -> None:
+    if item is not None:
+        wait_conditions(item)
 
 
 def _templates(item: KubernetesObject | None) -> list[PodTemplate]:
@@ -183,7 +189,7 @@ class _Update:
             self._update(item)
         self._applier.applied[resource.urn] = Applied(resource, ready=False)
         self._cluster.touch()
-        await self._await(resource, item)
+        await self._await(step, item)
         self._applier.applied[resource.urn] = Applied(resource)
         why = f" ({', '.join(step.because[:4])})" if step.because else ""
         await self._say(
@@ -222,10 +228,11 @@ class _Update:
         self._cluster.objects[item.key] = item
         self._workloads.refresh_volumes(*item.key)
 
-    async def _await(self, resource: Resource, item: KubernetesObject | None) -> None:
+    async def _await(self, step: Step, item: KubernetesObject | None) -> None:
         if item is None or item.metadata.annotations.get("pulumi.com/skipAwait") == "true":
             return
-        await ready(self._cluster, self._workloads, resource, item, self._say)
+        updated = step.verb is Verb.UPDATE
+        await ready(self._cluster, self._workloads, step.resource, item, self._say, updated=updated)
 
     async def _delete(self, resource: Resource) -> None:
         began = time.monotonic()

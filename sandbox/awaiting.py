@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -34,25 +35,70 @@ def await_timeout_s(resource: Resource) -> float:
     return float(annotations.get("pulumi.com/timeoutSeconds", _TIMEOUT_S.get(resource.kind, 0.0)))
 
 
+WAIT_FOR = "pulumi.com/waitFor"
+_STATUS_PATH = re.compile(r"jsonpath=\{\.status\.(replicas|readyReplicas|availableReplicas|updatedReplicas)\}=(\d+)")
+
+
 async def ready(
-    cluster: Cluster, workloads: Workloads, resource: Resource, item: KubernetesObject, say: Progress
+    cluster: Cluster, workloads: Workloads, resource: Resource, item: KubernetesObject, say: Progress, *, updated: bool
 ) -> None:
-    """Returns when the object is what the provider waits for. Raises ApplyError, saying what is missing."""
+    """Returns when the provider goes on to the next step; `updated` says that the object was there before.
+
+    Raises ApplyError, saying what is missing.
+    """
     timeout_s = await_timeout_s(resource)
     if isinstance(item, StatefulSet):
-        await _statefulset(cluster, workloads, item, timeout_s, say)
+        conditions = wait_conditions(item)
+        if updated and not conditions and _looks_ready(cluster, item):
+            return
+        await _statefulset(cluster, workloads, item, conditions, timeout_s, say)
     elif isinstance(item, Job):
         await _job(cluster, workloads, item, timeout_s, say)
 
 
+def wait_conditions(item: KubernetesObject) -> dict[str, int]:
+    """Status field -> wanted count, of the annotation pulumi.com/waitFor: one condition, or a JSON list of them.
+
+    Raises InvalidError for what the sandbox cannot wait for.
+    """
+    text = item.metadata.annotations.get(WAIT_FOR)
+    if text is None:
+        return {}
+    try:
+        parts = json.loads(text) if text[:1] == "[" else [text]
+    except ValueError:
+        parts = []
+    found = [_STATUS_PATH.fullmatch(str(part)) for part in parts]
+    if not found or not all(found) or not isinstance(item, StatefulSet):
+        raise InvalidError(
+            f"annotation {WAIT_FOR} is {text!r}; the sandbox waits for counts of a StatefulSet's status alone, such as "
+            "jsonpath={.status.availableReplicas}=3"
+        )
+    return {match[1]: int(match[2]) for match in found if match}
+
+
+def _looks_ready(cluster: Cluster, item: StatefulSet) -> bool:
+    """What the provider sees of an edit: it reads the status before the controller has written a new one, so pods that
+    were ready before the edit count, whatever revision they run (pulumi-kubernetes #3329)."""
+    return sum(pod.ready for pod in cluster.owned(item.key)) == item.spec.replicas
+
+
 async def _statefulset(
-    cluster: Cluster, workloads: Workloads, item: StatefulSet, timeout_s: float, say: Progress
+    cluster: Cluster,
+    workloads: Workloads,
+    item: StatefulSet,
+    conditions: Mapping[str, int],
+    timeout_s: float,
+    say: Progress,
 ) -> None:
     shown = ""
     deadline = time.monotonic() + timeout_s
-    while not workloads.is_settled(item):
-        ready = sum(pod.ready and not pod.deleting for pod in cluster.owned(item.key))
-        text = f"waiting for StatefulSet {item.metadata.name}: {ready}/{item.spec.replicas} pods ready"
+    while not _is_there(workloads, item, conditions):
+        counts = workloads.status_of(item)
+        text = f"waiting for StatefulSet {item.metadata.name}: " + (
+            ", ".join(f"{field} {counts[field]}/{wanted}" for field, wanted in conditions.items())
+            or f"{counts['readyReplicas']}/{item.spec.replicas} pods ready"
+        )
         if text != shown:
             shown = text
             await say(text)
@@ -61,6 +107,13 @@ async def _statefulset(
             raise ApplyError(f"not all pods were ready and current within {timeout_s:.0f} s:\n{left}")
         _stop_on_fault(cluster)
         await cluster.changed(1.0)
+
+
+def _is_there(workloads: Workloads, item: StatefulSet, conditions: Mapping[str, int]) -> bool:
+    if not conditions:
+        return workloads.is_settled(item)
+    counts = workloads.status_of(item)
+    return all(counts[field] == wanted for field, wanted in conditions.items())
 
 
 def _stop_on_fault(cluster: Cluster) -> None:

@@ -130,6 +130,17 @@ class Workloads:
     def is_settled(self, item: StatefulSet) -> bool:
         return statefulset.is_settled(item.spec, statefulset.revision_of(item.spec), self.replicas(item))
 
+    def status_of(self, item: StatefulSet) -> dict[str, int]:
+        """The counts of a StatefulSet's `status`, by their names there."""
+        update = statefulset.revision_of(item.spec)
+        pods = self._cluster.owned(item.key)
+        return {
+            "replicas": len(pods),
+            "readyReplicas": sum(pod.ready and not pod.deleting for pod in pods),
+            "availableReplicas": sum(pod.is_available(item.spec.min_ready_seconds) for pod in pods),
+            "updatedReplicas": sum(pod.revision == update and not pod.deleting for pod in pods),
+        }
+
     def _step_statefulset(self, item: StatefulSet) -> None:
         update = statefulset.revision_of(item.spec)
         self._templates[item.key, update] = item.spec.template

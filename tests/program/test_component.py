@@ -1,12 +1,13 @@
 """What the component registers: the order that keeps a living cache alive, and the rules that hold for any size."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components import names
+from components import names, objects
 from components.placement import pods_per_zone, zone_of
 from sandbox.evaluate import Evaluation
 from sandbox.resources import Resource
@@ -46,6 +47,26 @@ def test_nothing_is_made_before_what_it_needs(prod: Evaluation) -> None:
         resource = next(item for item in prod.resources if item.name == step)
         earlier = set(order[:position]) - (groups if step in groups else set())
         assert earlier <= before(prod, resource), step
+
+
+def test_an_edit_of_pods_is_awaited_to_the_last_pod(prod: Evaluation) -> None:
+    sets = of_type(prod, ":StatefulSet").values()
+    assert sets
+    for item in sets:
+        wanted = [f"jsonpath={{.status.{count}}}={prod.plan.sizing.masters}" for count in objects.AWAITED_COUNTS]
+        assert json.loads(item.inputs["metadata"]["annotations"]["pulumi.com/waitFor"]) == wanted
+
+
+def test_a_job_that_refuses_fails_at_once_and_its_last_words_reach_the_reader(prod: Evaluation) -> None:
+    """Measured: the provider does not take the end by a podFailurePolicy for one, and shows a failed pod's message."""
+    jobs = [item.inputs["spec"] for item in of_type(prod, ":Job").values()]
+    jobs += [item.inputs["spec"]["jobTemplate"]["spec"] for item in of_type(prod, ":CronJob").values()]
+    assert len(jobs) == 3
+    for spec in jobs:
+        assert spec["backoffLimit"] == 0
+        assert "podFailurePolicy" not in spec
+        for container in spec["template"]["spec"]["containers"]:
+            assert container["terminationMessagePolicy"] == "FallbackToLogsOnError"
 
 
 def test_everything_belongs_to_the_component_and_to_the_stack_s_own_cluster(prod: Evaluation) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -42,12 +43,22 @@ def pod_spec(*containers: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"terminationGracePeriodSeconds": 1, "containers": list(containers), **more}
 
 
+def awaited(available: int, updated: int) -> dict[str, str]:
+    """Annotations with which the provider waits for an edit of a StatefulSet."""
+    counts = {"replicas": available, "updatedReplicas": updated, "availableReplicas": available}
+    return {
+        "pulumi.com/waitFor": json.dumps([f"jsonpath={{.status.{name}}}={count}" for name, count in counts.items()])
+    }
+
+
 def stateful_set(
     name: str, spec: dict[str, Any], *, replicas: int = 1, labels: dict[str, str] | None = None, **more: Any
 ) -> Resource:
-    """A StatefulSet of `spec` pods whose headless Service would have its own name."""
+    """A StatefulSet of `spec` pods whose headless Service would have its own name; its edits are awaited, unless it is
+    given other annotations."""
     labels = {"app": name, **(labels or {})}
-    annotations = more.pop("annotations", {})
+    partition = more.get("updateStrategy", {}).get("rollingUpdate", {}).get("partition", 0)
+    annotations = more.pop("annotations", awaited(replicas, max(0, replicas - partition)))
     return resource(
         "StatefulSet",
         name,

@@ -41,6 +41,21 @@ def test_a_rolling_update_goes_from_the_highest_ordinal_down_one_pod_at_a_time(s
     ]
 
 
+def test_an_edit_is_awaited_only_where_the_object_says_so(sandbox: Sandbox) -> None:
+    """As the real provider: it reads the status before the controller has seen the edit, and finds ready pods."""
+    sandbox.apply([versioned("1", annotations={})])
+    sandbox.apply([versioned("2", annotations={})])
+    versions = [sandbox.exec(f"web-{n}", ["sh", "-c", "echo $VERSION"]).stdout.strip() for n in range(2)]
+    assert versions == ["1", "1"]
+
+
+def test_a_condition_the_sandbox_cannot_wait_for_is_refused_before_anything_is_changed(sandbox: Sandbox) -> None:
+    for text in ("condition=Ready", "jsonpath={.status.phase}=Running", "[", '["jsonpath={.status.replicas}=x"]'):
+        with pytest.raises(InvalidError, match="waits for counts of a StatefulSet's status alone"):
+            sandbox.apply([versioned("1", annotations={"pulumi.com/waitFor": text})])
+    assert sandbox.pods() == {}
+
+
 def test_a_partition_keeps_the_lower_ordinals_at_the_old_revision(sandbox: Sandbox) -> None:
     strategy = {"type": "RollingUpdate", "rollingUpdate": {"partition": 2}}
     sandbox.apply([versioned("1")])
