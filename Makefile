@@ -33,7 +33,7 @@ test: .venv/tests .venv/sandbox ## every test
 check: .venv/tests .venv/sandbox ## format, lint, types, shell lint, tests: what CI runs
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
-	$(VENV)/bin/mypy components sandbox reconciler __main__.py
+	$(VENV)/bin/mypy components preview reconciler sandbox __main__.py
 	shellcheck -s sh -x -P SCRIPTDIR components/scripts/*.sh .ci/run sandbox/setup.sh
 	$(MAKE) test
 
@@ -45,7 +45,7 @@ soak: .venv/tests .venv/sandbox ## every kill at 20 random moments (SEED=1; abou
 	@$(PYTHON) -m tests.resize.soak --seed $(SEED)
 
 bench-plan: .venv/program ## how long `make plan` takes beside importing Pulumi
-	@$(PYTHON) -m tests.program.bench_plan
+	@$(PYTHON) -m tests.preview.bench_plan
 
 bench-resize: .venv/tests .venv/sandbox ## 2 GB of 1 MB values to other masters, by the mover and by redis-cli (3 minutes)
 	@$(PYTHON) -m tests.resize.bench

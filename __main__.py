@@ -2,8 +2,8 @@
 
 import pulumi
 
-from components.cluster import RedisImageCacheCluster, RedisImageCacheClusterArgs
-from components.stack import discovery_addresses, headline, kubernetes_provider, read_stack
+from components.resources.cluster import RedisImageCacheCluster, RedisImageCacheClusterArgs
+from components.resources.stack import discovery_addresses, headline, kubernetes_provider, read_stack
 
 settings, plan = read_stack()
 

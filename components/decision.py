@@ -1,12 +1,13 @@
-"""From raw config to settings and plan, once: the program decides, and whoever evaluates it asks for the same."""
+"""From raw config to settings and all that follows, once: the program decides, and whoever evaluates it asks for the
+same."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from components.config_errors import load_settings
-from components.plan import Plan, derive_plan
-from components.settings import Settings
+from components.advice.advice import Advice, derive_advice
+from components.config.load import load_settings
+from components.config.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +15,8 @@ class Decision:
     """What a stack's config comes to, before anything is registered."""
 
     settings: Settings
-    plan: Plan
+    advice: Advice
+    """The plan, and what is said about it."""
 
 
 def decide(raw: Mapping[str, str]) -> Decision:
@@ -25,4 +27,4 @@ def decide(raw: Mapping[str, str]) -> Decision:
 @lru_cache(maxsize=4)
 def _decide(items: frozenset[tuple[str, str]]) -> Decision:
     settings = load_settings(dict(items))
-    return Decision(settings, derive_plan(settings))
+    return Decision(settings, derive_advice(settings))

@@ -4,7 +4,7 @@ The sandbox knows Kubernetes, not the program that rendered the objects: what it
 error that names the object and the field, never silence.
 """
 
+from preview.resources import Resource
 from sandbox.errors import SandboxError
-from sandbox.resources import Resource
 
 __all__ = ["Resource", "SandboxError"]

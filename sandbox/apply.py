@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from preview.resources import Resource
 from sandbox import statefulset
 from sandbox.awaiting import ready, wait_conditions
 from sandbox.changes import Applied, Changes, Step, Verb, identity, plan_changes
@@ -24,7 +25,6 @@ from sandbox.manifests.objects import (
     decode_object,
 )
 from sandbox.manifests.pod import PodTemplate
-from sandbox.resources import Resource
 from sandbox.workloads import Workloads
 
 Progress = Callable[[str], Awaitable[None]]

@@ -7,10 +7,10 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
+from preview.resources import Resource
 from sandbox.cluster import Cluster
 from sandbox.errors import ApplyError, InvalidError
 from sandbox.manifests.objects import Job, KubernetesObject, StatefulSet
-from sandbox.resources import Resource
 from sandbox.workloads import Workloads
 
 Progress = Callable[[str], Awaitable[None]]

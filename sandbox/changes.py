@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from preview.resources import Resource
 from sandbox.errors import InvalidError
 from sandbox.manifests.base import prune
-from sandbox.resources import Resource
 
 _METADATA = (("metadata", "name"), ("metadata", "namespace"))
 _FORCE_NEW: Mapping[str, tuple[tuple[str, ...], ...]] = {

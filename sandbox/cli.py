@@ -9,7 +9,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from sandbox import fault_command, plan_command
+from preview import command as plan_command
+from preview.errors import EvaluationError
+from sandbox import fault_command
 from sandbox.errors import ApplyError, NotFoundError, SandboxError
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ def main(arguments: Sequence[str]) -> int:
     command: Callable[[argparse.Namespace], int] = parsed.command
     try:
         return command(parsed)
-    except (SandboxError, TimeoutError) as error:
+    except (SandboxError, EvaluationError, TimeoutError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
     except KeyboardInterrupt:

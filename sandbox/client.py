@@ -16,12 +16,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from preview.resources import Resource
 from sandbox import errors
 from sandbox.errors import NotFoundError, SandboxError
 from sandbox.launcher import launch, members, wait_ended
 from sandbox.network import GATEWAY_IP
 from sandbox.protocol import address, default_name
-from sandbox.resources import Resource
 from sandbox.scheduler import Node
 
 Message = dict[str, Any]

@@ -33,7 +33,3 @@ def known(value: T | None, why: str) -> T:
     if value is None:
         raise RuntimeError(f"fault in the sandbox: {why}")
     return value
-
-
-class EvaluationError(SandboxError):
-    """The stack cannot be evaluated; the text says what to change, a line for each fault."""

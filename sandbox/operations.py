@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from preview.resources import Resource
 from sandbox.apply import Applier
 from sandbox.cluster import Cluster, ContainerStatus, Pod
 from sandbox.errors import InvalidError, NotFoundError, known
@@ -15,7 +16,6 @@ from sandbox.kubelet import Node
 from sandbox.manifests.objects import CronJob
 from sandbox.network import GATEWAY_IP, PartitionState
 from sandbox.protocol import Message, MessageSocket
-from sandbox.resources import Resource
 from sandbox.status import status_report
 from sandbox.workloads import Workloads
 

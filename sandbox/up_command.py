@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from preview.command import overrides
+from preview.errors import EvaluationError
+from preview.evaluate import Evaluation, evaluate
 from sandbox.client import Sandbox
-from sandbox.errors import EvaluationError, SandboxError
-from sandbox.evaluate import Evaluation, evaluate
+from sandbox.errors import SandboxError
 from sandbox.images import repository
-from sandbox.plan_command import overrides
 
 _CHECK_PROGRAM = Path(__file__).parent / "check_images.py"
 _CHECK_TIMEOUT_S = 120.0

@@ -9,12 +9,12 @@ from typing import Annotated, Any, Literal
 from croniter import croniter
 from pydantic import Field, field_validator, model_validator
 
+from preview.resources import Resource
 from sandbox import quantity
 from sandbox.errors import UnsupportedError
 from sandbox.manifests.base import Manifest, NotEnforced, decode
 from sandbox.manifests.metadata import Labels, LabelSelector, ObjectMeta, TemplateMeta, is_dns_label
 from sandbox.manifests.pod import PodTemplate
-from sandbox.resources import Resource
 
 _STORAGE = "every claim is a sized tmpfs"
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from preview.resources import Resource
 from sandbox.client import Completed, Sandbox
 from sandbox.errors import NotFoundError, SandboxError
-from sandbox.resources import Resource
 from tests.faults.measure import Measurement, measure
 
 SHARDS = 3

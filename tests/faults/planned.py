@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from preview.evaluate import Evaluation
+from preview.resources import Resource
 from sandbox.client import Sandbox
 from sandbox.errors import ApplyError, NotFoundError, SandboxError
-from sandbox.evaluate import Evaluation
-from sandbox.resources import Resource
 from tests.faults.deployment import SHARDS, SLOTS, Deployment
 from tests.faults.scenarios import PATIENT, Limits, Outcome, rolling_update
 from tests.faults.stacks import attached, local_stack

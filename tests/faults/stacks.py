@@ -10,9 +10,9 @@ from pathlib import Path
 
 import yaml
 
+from preview.evaluate import Evaluation, evaluate
+from preview.resources import Resource
 from sandbox.client import Sandbox
-from sandbox.evaluate import Evaluation, evaluate
-from sandbox.resources import Resource
 from sandbox.scheduler import Node, Taint
 from tests.faults.deployment import SHARDS, Deployment
 

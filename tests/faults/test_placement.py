@@ -10,8 +10,8 @@ from functools import cache
 
 import pytest
 
+from preview.evaluate import Evaluation, evaluate
 from sandbox.disruption import disruptions_allowed
-from sandbox.evaluate import Evaluation, evaluate
 from sandbox.manifests.objects import (
     PersistentVolumeClaim,
     PodDisruptionBudget,

@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from sandbox.evaluate import Evaluation, evaluate, masked
-from sandbox.plan_view import render_text
+from preview.evaluate import Evaluation, evaluate, masked
+from preview.text import render_text
 
 STACKS = {"prod-64gb": "64GB", "prod-128gb": "128GB"}
 FOLDER = Path(__file__).parent

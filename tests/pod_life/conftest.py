@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from components.redis_conf import redis_conf
-from components.tuning import Tuning, derive_tuning
-from components.units import MIB
+from components.config.units import MIB
+from components.manifests.redis_conf import redis_conf
+from components.plan.tuning import Tuning, derive_tuning
 from tests.pod_life.clusters import Cluster
 from tests.pod_life.pods import AUTH, Network, Pod
 

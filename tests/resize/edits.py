@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from functools import lru_cache
 
-from sandbox.evaluate import Evaluation, evaluate
+from preview.evaluate import Evaluation, evaluate
 from tests.resize.pulumi_rules import faults
 
 SUBNETS = {"us-east-1a": "subnet-0a1b2c3d4e5f60001", "us-east-1b": "subnet-0a1b2c3d4e5f60002"}

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from preview.evaluate import Evaluation
 from sandbox.client import Connection, Sandbox
 from sandbox.errors import ApplyError, NotFoundError, SandboxError
-from sandbox.evaluate import Evaluation
 from tests.faults.deployment import Deployment, Load
 from tests.faults.measure import Measurement
 from tests.faults.stacks import local_stack, ours

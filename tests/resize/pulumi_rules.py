@@ -7,9 +7,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from preview.evaluate import Evaluation
+from preview.resources import Resource
 from sandbox.changes import Applied, Step, Verb, force_new, plan_changes
-from sandbox.evaluate import Evaluation
-from sandbox.resources import Resource
 
 STATEFUL_SET_MUTABLE = {
     "replicas",

@@ -12,9 +12,9 @@ from typing import Union, get_args, get_origin
 import pytest
 from pydantic import BaseModel
 
-from components.settings import Settings
-from sandbox.evaluate import Evaluation
-from sandbox.resources import Resource
+from components.config.settings import Settings
+from preview.evaluate import Evaluation
+from preview.resources import Resource
 from tests.resize.edits import ANOTHER_CLUSTER, EDITS, SUBNETS, D, assert_safe, edited, evaluated, frozen
 from tests.resize.pulumi_rules import faults
 

@@ -7,7 +7,7 @@ from itertools import combinations
 
 import pytest
 
-from sandbox.errors import EvaluationError
+from preview.errors import EvaluationError
 from tests.resize.edits import EDITS, assert_safe, evaluated, frozen
 
 pytestmark = pytest.mark.long

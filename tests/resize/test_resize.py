@@ -3,13 +3,13 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.network import derive_traffic
-from components.resize import Resize, derive_resize
-from components.settings import MoveMode, Settings
-from components.sizing import derive_sizing
-from components.units import GIB, MIB
-from components.working_set import derive_working_set
-from tests.program.stacks import stack
+from components.config.settings import MoveMode, Settings
+from components.config.units import GIB, MIB
+from components.plan.resize import Resize, derive_resize
+from components.plan.sizing import derive_sizing
+from components.plan.traffic import derive_traffic
+from components.plan.working_set import derive_working_set
+from tests.resources.stacks import stack
 
 TTLS = st.integers(1, 86_400)
 BOUNDS_MIB = st.integers(1, 50_000)

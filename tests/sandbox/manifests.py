@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sandbox.resources import Resource
+from preview.resources import Resource
 
 SHELL = "busybox:1.36"
 

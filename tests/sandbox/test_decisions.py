@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from preview.resources import Resource
 from sandbox import quantity
 from sandbox.awaiting import await_timeout_s
 from sandbox.changes import Applied, Verb, plan_changes
@@ -20,7 +21,6 @@ from sandbox.manifests.objects import DisruptionSpec, StatefulSet, decode_object
 from sandbox.network import POD_RANGE, AddressPool
 from sandbox.probes import Threshold
 from sandbox.report import age, parse_redis
-from sandbox.resources import Resource
 from sandbox.restarts import Backoff
 from sandbox.statefulset import Create, Replica, check_update, decide, is_settled, revision_of
 from tests.sandbox.manifests import claim_template, container, job, pod_spec, resource, stateful_set

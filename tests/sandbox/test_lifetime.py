@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from preview.resources import Resource
 from sandbox.client import Sandbox
 from sandbox.errors import NotFoundError, SandboxError
 from sandbox.launcher import members, wait_ended
-from sandbox.resources import Resource
 from tests.sandbox.manifests import SLEEP, claim_template, container, pod_spec, stateful_set
 
 pytestmark = pytest.mark.sandbox

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from preview.resources import Resource
 from sandbox.errors import InvalidError, SandboxError, UnsupportedError
 from sandbox.manifests.base import not_enforced
 from sandbox.manifests.objects import RUN, decode_object
-from sandbox.resources import Resource
 from tests.sandbox.manifests import claim_template, container, headless, job, pod_spec, resource, stateful_set
 
 FULL = stateful_set(

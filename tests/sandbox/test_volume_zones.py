@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from preview.resources import Resource
 from sandbox.client import Sandbox
 from sandbox.nodes import nodes_from_json, nodes_to_json
-from sandbox.resources import Resource
 from sandbox.scheduler import Node, Taint
 from tests.sandbox.manifests import SLEEP, claim_template, container, pod_spec, stateful_set
 

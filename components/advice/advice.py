@@ -1,0 +1,45 @@
+"""What is said about a stack's plan and never reaches a pod: figures to judge it by, comparisons, warnings."""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from components.advice.figures import Figures, derive_figures
+from components.advice.pod_sizes import PodSize, compare_pod_sizes
+from components.advice.right_sizing import Step, cheaper_with_more, copy_in_every_zone, scale_out
+from components.advice.warnings import PlanWarning, derive_warnings
+from components.config.settings import Settings
+from components.plan.plan import derive_plan
+from components.plan.refusal import Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Advice(Figures):
+    """The stack's plan, its figures, and what to compare them with."""
+
+    pod_sizes: tuple[PodSize, ...]
+    scale_out: tuple[Step, ...]
+    copy_in_every_zone: Step | None
+    """What reading from the own zone alone takes; None where the stack has it."""
+    warnings: tuple[PlanWarning, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Every derived figure, snake_case with units in the names; the sizing's own at the top."""
+        figures = asdict(self)
+        return {"pool": figures.pop("pool"), **figures.pop("sizing"), **figures}
+
+
+def derive_advice(settings: Settings) -> Advice:
+    """The plan of a stack and all that is said about it. Raises PlanRefused when no plan holds."""
+    try:
+        figures = derive_figures(settings)
+    except Refused:
+        derive_plan(settings)  # raises the same, with the keys as the stack file names them
+        raise
+    everywhere = copy_in_every_zone(settings, figures)
+    return Advice(
+        **{field.name: getattr(figures, field.name) for field in fields(figures)},
+        pod_sizes=compare_pod_sizes(settings, figures),
+        scale_out=scale_out(settings),
+        copy_in_every_zone=everywhere,
+        warnings=derive_warnings(settings, figures, cheaper_with_more(settings, figures), everywhere),
+    )

@@ -1,0 +1,130 @@
+"""What the stack costs in a month, in USD: nodes, volumes, control plane, and the traffic between zones.
+
+AWS's month has 730 hours. Prices not of EC2 types stand here; a region without a price of its own gets that of
+us-east-1, and the plan says so.
+"""
+
+from dataclasses import dataclass
+from math import ceil
+
+from components.config.settings import CapacityType, Storage, Workload
+from components.config.units import TIB
+from components.plan.nodes.catalogue import GP3_USD_PER_GIB, HOURS_PER_MONTH, NODE_ROOT_VOLUME_GIB
+from components.plan.nodes.choice import NodePlan
+from components.plan.sizing import Sizing
+from components.plan.traffic import misses_per_second
+
+RESERVED_1Y_FACTOR = 0.63
+"""Of the on-demand price: one-year standard reservation, nothing upfront (clozon.com, 2021-07-22: 37 % off; the
+sizing document: 30-40 % off)."""
+RESERVED_3Y_FACTOR = 0.395
+"""Three years: 8,889.67 USD a node and year of r7g.12xlarge on demand at 2.5704 an hour (Netflix service-capacity-
+modeling, 2026-06)."""
+SPOT_FACTOR = 0.35
+"""Spot: "60-70 % off" (sizing document); it changes by the hour."""
+GP3_USD_PER_IOPS = 0.005
+GP3_USD_PER_MIB_PER_SECOND = 0.04
+GP3_INCLUDED_IOPS = 3000
+GP3_INCLUDED_MIB_PER_SECOND = 125
+CONTROL_PLANE_USD_PER_HOUR = 0.10
+"""EKS, standard support (cloudburn.io, 2026-03). The whole fee is counted, though others may share the cluster."""
+EVERY_ZONE = "copy in every zone"
+CROSS_ZONE_USD_PER_GB = 0.02
+"""0.01 out and 0.01 in, per 10**9 bytes, every region (duckbillgroup.com, a measured bill)."""
+
+
+@dataclass(frozen=True, slots=True)
+class CrossZoneCost:
+    """Traffic between zones in a month at the workload's rate all the time; a tenth of the rate is a tenth of it."""
+
+    clients: str
+    """`spread`: in every zone, reading from masters. `zone-local reads`: reading from a copy in the own zone where
+    there is one. `copy in every zone`: the same with a replica in each other zone."""
+    reads_usd: float
+    writes_usd: float
+    replication_usd: float
+    total_usd: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """USD a month."""
+
+    nodes_on_demand_usd: float
+    nodes_reserved_1y_usd: float
+    nodes_reserved_3y_usd: float
+    nodes_usd: float
+    """As bought: on demand, or spot."""
+    volumes_usd: float
+    """The pods' gp3 volumes."""
+    root_volumes_usd: float
+    control_plane_usd: float
+    infrastructure_usd: float
+    cross_zone: tuple[CrossZoneCost, ...]
+    total_usd: float
+    """Infrastructure, and the traffic of clients that are spread over the zones."""
+    infrastructure_usd_per_usable_tib: float
+    infrastructure_usd_per_1000_requests_per_second: float
+    total_usd_per_usable_tib: float
+    total_usd_per_1000_requests_per_second: float
+    cross_zone_to_nodes_ratio: float
+
+
+def derive_cost(sizing: Sizing, workload: Workload, storage: Storage, nodes: NodePlan) -> Cost:
+    """Cost of a stack on its own nodes."""
+    on_demand = nodes.usd_per_month
+    bought = on_demand * SPOT_FACTOR if nodes.capacity_type is CapacityType.SPOT else on_demand
+    volumes = sizing.pods * volume_usd(ceil(sizing.volume_mib / 1024), storage)
+    roots = nodes.nodes_total * NODE_ROOT_VOLUME_GIB * GP3_USD_PER_GIB
+    control_plane = CONTROL_PLANE_USD_PER_HOUR * HOURS_PER_MONTH
+    infrastructure = bought + volumes + roots + control_plane
+    cross_zone = cross_zone_costs(workload, sizing.replicas_per_master, len(nodes.zones))
+    total = infrastructure + cross_zone[0].total_usd
+    usable_tib, thousands = sizing.usable_memory_bytes / TIB, workload.requests_per_second / 1000
+    return Cost(
+        nodes_on_demand_usd=on_demand,
+        nodes_reserved_1y_usd=on_demand * RESERVED_1Y_FACTOR,
+        nodes_reserved_3y_usd=on_demand * RESERVED_3Y_FACTOR,
+        nodes_usd=bought,
+        volumes_usd=volumes,
+        root_volumes_usd=roots,
+        control_plane_usd=control_plane,
+        infrastructure_usd=infrastructure,
+        cross_zone=cross_zone,
+        total_usd=total,
+        infrastructure_usd_per_usable_tib=infrastructure / usable_tib,
+        infrastructure_usd_per_1000_requests_per_second=infrastructure / thousands,
+        total_usd_per_usable_tib=total / usable_tib,
+        total_usd_per_1000_requests_per_second=total / thousands,
+        cross_zone_to_nodes_ratio=cross_zone[0].total_usd / bought,
+    )
+
+
+def volume_usd(size_gib: int, storage: Storage) -> float:
+    """One gp3 volume, a month."""
+    iops = max(0, (storage.iops or 0) - GP3_INCLUDED_IOPS)
+    throughput = max(0, (storage.throughput_mib_per_second or 0) - GP3_INCLUDED_MIB_PER_SECOND)
+    return size_gib * GP3_USD_PER_GIB + iops * GP3_USD_PER_IOPS + throughput * GP3_USD_PER_MIB_PER_SECOND
+
+
+def cross_zone_costs(workload: Workload, replicas: int, zones: int) -> tuple[CrossZoneCost, ...]:
+    """Traffic by where clients stand. A hit moves an image out of a master, a miss moves one in, and on to replicas."""
+    usd_per_rate = workload.object_bytes / 10**9 * HOURS_PER_MONTH * 3600 * CROSS_ZONE_USD_PER_GB
+    misses = misses_per_second(workload)
+    hits_usd = (workload.requests_per_second - misses) * usd_per_rate
+    misses_usd = misses * usd_per_rate
+    elsewhere = (zones - 1) / zones
+
+    def cost(clients: str, reads: float, replicas: int) -> CrossZoneCost:
+        # Each copy stands one zone further on than the one before it.
+        crossing = sum(copy % zones != 0 for copy in range(1, replicas + 1))
+        parts = (hits_usd * reads, misses_usd * elsewhere, misses_usd * crossing)
+        return CrossZoneCost(clients, *parts, sum(parts))
+
+    without_copy = max(0, zones - 1 - replicas) / zones
+    options = [cost("spread", elsewhere, replicas)]
+    if zones > 1:
+        options.append(cost("zone-local reads", without_copy, replicas))
+    if without_copy:
+        options.append(cost(EVERY_ZONE, 0.0, zones - 1))
+    return tuple(options)

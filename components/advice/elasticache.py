@@ -1,0 +1,66 @@
+"""The managed alternative: ElastiCache for the same memory, replicas and traffic."""
+
+from dataclasses import dataclass
+from math import ceil
+
+from components.advice.cost import CROSS_ZONE_USD_PER_GB
+from components.config.settings import Workload
+from components.config.units import GIB
+from components.plan.nodes.catalogue import HOURS_PER_MONTH
+from components.plan.sizing import Sizing
+from components.plan.traffic import Traffic
+
+RESERVED_MEMORY_SHARE = 0.25
+"""`reserved-memory-percent`, its default: for replication buffers and forks (cloudburn.io, 2026-04)."""
+ENGINES = (("Redis OSS", 1.0), ("Valkey", 0.8))
+"""Engine and its price over that of Redis OSS (AWS price list, read 2026-10-02)."""
+EU_WEST_1_FACTOR = 7.789 / 6.981
+"""cache.r7g.16xlarge in eu-west-1 over us-east-1, same source."""
+NODE_TYPES = (
+    ("cache.r7g.2xlarge", 52.82, 3.75, 0.873),
+    ("cache.r7g.4xlarge", 105.81, 7.5, 1.745),
+    ("cache.r7g.8xlarge", 209.55, 15.0, 3.491),
+    ("cache.r7g.12xlarge", 317.77, 22.5, 5.235),
+    ("cache.r7g.16xlarge", 419.09, 30.0, 6.981),
+)
+"""Name, memory in GiB, sustained Gbps of the EC2 type of that size, USD per hour in us-east-1 for Redis OSS."""
+
+
+@dataclass(frozen=True, slots=True)
+class ElastiCache:
+    """The cheapest shape of one engine. USD a month, on demand."""
+
+    engine: str
+    node_type: str
+    shards: int
+    nodes: int
+    usable_bytes: int
+    nodes_usd: float
+    cross_zone_usd: float
+    """Clients spread over the zones; AWS bills them on the EC2 side only and replication not at all (from its
+    price page, unverified)."""
+    total_usd: float
+
+
+def derive_elasticache(
+    sizing: Sizing, workload: Workload, traffic: Traffic, region: str, zones: int
+) -> tuple[ElastiCache, ...]:
+    """The cheapest ElastiCache that holds `totalMemory` and carries the traffic, for each engine."""
+    client_gb = workload.requests_per_second * workload.object_bytes / 10**9 * HOURS_PER_MONTH * 3600
+    cross_zone = client_gb * (zones - 1) / zones * CROSS_ZONE_USD_PER_GB / 2
+    egress_gbps = traffic.egress_gbps_per_master * sizing.masters
+    regional = EU_WEST_1_FACTOR if region == "eu-west-1" else 1.0
+
+    def shape(engine: str, factor: float, node_type: str, gib: float, gbps: float, usd: float) -> ElastiCache:
+        usable = int(gib * GIB * (1 - RESERVED_MEMORY_SHARE))
+        shards = max(ceil(sizing.total_memory_bytes / usable), ceil(egress_gbps / gbps))
+        nodes = shards * (1 + sizing.replicas_per_master)
+        nodes_usd = nodes * usd * factor * regional * HOURS_PER_MONTH
+        return ElastiCache(
+            engine, node_type, shards, nodes, shards * usable, nodes_usd, cross_zone, nodes_usd + cross_zone
+        )
+
+    return tuple(
+        min((shape(engine, factor, *kind) for kind in NODE_TYPES), key=lambda option: option.nodes_usd)
+        for engine, factor in ENGINES
+    )

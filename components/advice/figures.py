@@ -1,0 +1,41 @@
+"""A plan and what is said about it alone, whether it is the stack's own or one to compare with."""
+
+from dataclasses import dataclass, fields
+
+from components.advice.capacity import Capacity, derive_capacity, document_capacities
+from components.advice.cost import Cost, derive_cost
+from components.advice.elasticache import ElastiCache, derive_elasticache
+from components.advice.latency import Latency, derive_latency
+from components.advice.resilience import Resilience, derive_resilience
+from components.config.settings import Settings
+from components.plan.plan import Plan, decide_plan
+
+
+@dataclass(frozen=True, slots=True)
+class Figures(Plan):
+    """The plan's own figures and these, by topic. What depends on nodes is None where they are not ours."""
+
+    capacity_by_interface: tuple[Capacity, ...]
+    """The sizing document's 10, 25 and 40 Gbps for each pod."""
+    capacity: Capacity
+    """On the nodes, all of a node's pods being masters; elsewhere with 10 Gbps for each pod."""
+    latency: Latency
+    resilience: Resilience
+    cost: Cost | None
+    elasticache: tuple[ElastiCache, ...]
+
+
+def derive_figures(settings: Settings) -> Figures:
+    """The figures of a stack. Raises Refused when the pod is too small or no nodes hold."""
+    plan = decide_plan(settings)
+    workload, sizing, traffic, nodes = settings.workload, plan.sizing, plan.traffic, plan.nodes
+    link_gbps, masters_on_link = plan.link_gbps, plan.masters_on_link
+    return Figures(
+        **{field.name: getattr(plan, field.name) for field in fields(plan)},
+        capacity_by_interface=document_capacities(workload, traffic, sizing.masters),
+        capacity=derive_capacity(workload, traffic, sizing.masters, link_gbps / masters_on_link),
+        latency=derive_latency(workload, sizing.masters, traffic.egress_gbps_per_master, link_gbps, masters_on_link),
+        resilience=derive_resilience(sizing, plan.tuning, plan.working_set, traffic.writes_per_second, nodes),
+        cost=derive_cost(sizing, workload, settings.storage, nodes) if nodes else None,
+        elasticache=(derive_elasticache(sizing, workload, traffic, nodes.region, len(nodes.zones)) if nodes else ()),
+    )

@@ -1,0 +1,88 @@
+"""What the loss of a pod, a node or a zone costs, and how long until everything has its copies again."""
+
+from bisect import bisect_left
+from dataclasses import dataclass
+from math import ceil
+
+from components.config.units import MIB
+from components.plan.nodes.choice import NodePlan
+from components.plan.sizing import Sizing
+from components.plan.tuning import SINGLE_FLOW_BYTES_PER_SECOND, Tuning
+from components.plan.working_set import WorkingSet
+
+MEASURED_PROMOTIONS = ((2.0, 3.6), (5.0, 8.5), (15.0, 19.1))
+"""Node timeout -> seconds from the kill of a master that stays away until its slot takes a write (redis-facts 9)."""
+DOCUMENT_FAILOVER_GBPS = 10
+"""At this speed copying a pod's memory takes what the sizing document calls its failover time (60 s, 110 s)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resilience:
+    """Promotion (the shard serves again) and re-protection (it has its replicas again) are two times."""
+
+    blast_radius_percent: float
+    """Of the images, when both copies of a shard are lost and full coverage is off (redis-facts 7)."""
+    promotion_seconds: float
+    reprotection_seconds: int
+    """Full resync of the data the workload fills a master with, over one TCP flow."""
+    reprotection_full_seconds: int
+    """The same with a full master."""
+    document_failover_seconds: float
+    """A full master at 10 Gbps, the document's figure; no TCP flow between nodes is that fast."""
+    repl_backlog_seconds: float | None
+    """How long a replica may be cut off without a full resync; None: nothing is written."""
+    resync_peak_mib: int
+    resync_peak_full_mib: int
+    limit_memory_mib: int
+    safe_writes_per_second_per_master: float
+    writes_per_second_per_master: float
+    node_pods: int | None
+    """Pods a lost node takes with it; None where the nodes are not ours, as for the rest."""
+    node_reprotection_seconds: int | None
+    """A new node's pods sync at the same time and share its network."""
+    zone_masters: int | None
+    """Most masters a lost zone takes with it."""
+    zone_masters_left: int | None
+
+
+def derive_resilience(
+    sizing: Sizing, tuning: Tuning, working_set: WorkingSet, writes_per_second: float, nodes: NodePlan | None
+) -> Resilience:
+    """Resilience figures of a stack that writes `writes_per_second` images in all."""
+    class_bytes = working_set.size_class_bytes
+    writes_per_master = writes_per_second / sizing.masters
+    data_bytes = min(working_set.own.size_bytes, working_set.room_bytes) / sizing.masters
+    zone_masters = max(zone.masters for zone in nodes.zones) if nodes else None
+    return Resilience(
+        blast_radius_percent=sizing.blast_radius_percent,
+        promotion_seconds=promotion_seconds(tuning.node_timeout_ms / 1000),
+        reprotection_seconds=ceil(data_bytes / SINGLE_FLOW_BYTES_PER_SECOND),
+        reprotection_full_seconds=tuning.resync_seconds,
+        document_failover_seconds=sizing.pod_memory_bytes * 8 / (DOCUMENT_FAILOVER_GBPS * 10**9),
+        repl_backlog_seconds=(
+            tuning.repl_backlog_bytes / (writes_per_master * class_bytes) if writes_per_master else None
+        ),
+        resync_peak_mib=tuning.resync_peak_bytes // MIB,
+        resync_peak_full_mib=tuning.resync_peak_full_bytes // MIB,
+        limit_memory_mib=sizing.limit_memory_mib,
+        safe_writes_per_second_per_master=tuning.safe_write_bytes_per_second / class_bytes,
+        writes_per_second_per_master=writes_per_master,
+        node_pods=nodes.pods_per_node if nodes else None,
+        node_reprotection_seconds=_node_reprotection_seconds(data_bytes, nodes) if nodes else None,
+        zone_masters=zone_masters,
+        zone_masters_left=sizing.masters - zone_masters if zone_masters is not None else None,
+    )
+
+
+def promotion_seconds(node_timeout_seconds: float) -> float:
+    """Seconds until a replica has taken over, between and beyond the measured node timeouts."""
+    timeouts = [timeout for timeout, _ in MEASURED_PROMOTIONS]
+    upper = min(max(bisect_left(timeouts, node_timeout_seconds), 1), len(timeouts) - 1)
+    (low, low_seconds), (high, high_seconds) = MEASURED_PROMOTIONS[upper - 1 : upper + 1]
+    return low_seconds + (node_timeout_seconds - low) * (high_seconds - low_seconds) / (high - low)
+
+
+def _node_reprotection_seconds(data_bytes: float, nodes: NodePlan) -> int:
+    node_bytes_per_second = nodes.sustained_gbps * 10**9 / 8
+    per_pod = min(SINGLE_FLOW_BYTES_PER_SECOND, node_bytes_per_second / nodes.pods_per_node)
+    return ceil(data_bytes / per_pod)

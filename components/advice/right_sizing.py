@@ -1,0 +1,151 @@
+"""The plan that would do, given what was measured; and what more masters of the same size come to.
+
+Fewer masters are not always cheaper: each then sends more, and fewer fit on a node. So the number of masters is
+searched for, not computed.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import ceil
+
+from components.advice.figures import Figures, derive_figures
+from components.config.load import MASTERS_MAX, MASTERS_MIN
+from components.config.settings import Settings
+from components.plan.nodes.choice import NodesRefused
+from components.plan.sizing import derive_sizing
+from components.plan.working_set import images_bytes
+
+MEMORY_TARGET = 0.8
+"""Upper end of the sizing document's target for memory usage (60-80 %)."""
+SCALE_OUT_FACTORS = (1.0, 1.5, 2.0)
+"""16, 24 and 32 masters in the document's case."""
+_SEARCHED_MASTERS = 12
+_NEIGHBOURS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What `INFO` showed: memory in use of all masters together, hits over hits and misses; either may be missing."""
+
+    memory_bytes: int | None = None
+    hit_rate: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The stack with another number of masters or replicas. Without nodes of our own it has no price."""
+
+    masters: int
+    pods: int
+    total_memory_bytes: int
+    """`totalMemory` to write into the config."""
+    break_even_hit_rate: float
+    ops_total_by_interface: tuple[float, ...]
+    """Requests a second with the document's 10, 25 and 40 Gbps for each pod."""
+    egress_gbps_per_master: float
+    blast_radius_percent: float
+    instance_type: str | None
+    nodes_total: int | None
+    infrastructure_usd: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RightSize:
+    """What would hold `in_use_bytes`."""
+
+    in_use_bytes: int
+    """Measured, or the working set of the measured hit rate."""
+    now: Step
+    least: Step
+    """Holds it to the last byte, as the document counts ("500 GB: 8 masters")."""
+    wanted: Step
+    """Holds it at the document's own target of 80 %."""
+    recommended: Step
+    """The cheapest that holds it at that target."""
+
+    def use_percent(self, step: Step) -> float:
+        """How full the masters of a step would be."""
+        return 100 * self.in_use_bytes / step.total_memory_bytes
+
+
+def right_size(settings: Settings, measured: Measured) -> RightSize:
+    """What the measured memory or, without it, the measured hit rate needs.
+
+    Raises ValueError when nothing was measured or a figure is out of its range.
+    """
+    in_use = _in_use_bytes(settings, measured)
+    rate = settings.workload.hit_rate if measured.hit_rate is None else measured.hit_rate
+    then = settings.model_copy(update={"workload": settings.workload.model_copy(update={"hit_rate": rate})})
+    least = max(MASTERS_MIN, ceil(in_use / settings.pod_memory))
+    wanted = max(MASTERS_MIN, ceil(in_use / (settings.pod_memory * MEMORY_TARGET)))
+    found = [_step(then, masters) for masters in range(wanted, wanted + _SEARCHED_MASTERS)]
+    priced = [step for step in found if step.infrastructure_usd is not None]
+    return RightSize(
+        in_use_bytes=in_use,
+        now=_step(settings, derive_sizing(settings).masters),
+        least=_step(then, least),
+        wanted=found[0],
+        recommended=min(priced, key=lambda step: step.infrastructure_usd or 0.0, default=found[0]),
+    )
+
+
+def scale_out(settings: Settings) -> tuple[Step, ...]:
+    """The stack as it is, half as large again, and twice as large."""
+    masters = derive_sizing(settings).masters
+    return tuple(_step(settings, ceil(masters * factor)) for factor in SCALE_OUT_FACTORS)
+
+
+def copy_in_every_zone(settings: Settings, figures: Figures) -> Step | None:
+    """The stack with a replica in each zone beside the master's; None where it has that many, or no nodes of ours."""
+    if figures.nodes is None or settings.replicas_per_master >= len(figures.nodes.zones) - 1:
+        return None
+    replicas = len(figures.nodes.zones) - 1
+    return _step(settings.model_copy(update={"replicas_per_master": replicas}), figures.sizing.masters)
+
+
+def cheaper_with_more(settings: Settings, figures: Figures) -> Step | None:
+    """The cheapest stack with up to three masters more, if it costs less than this one."""
+    if figures.cost is None:
+        return None
+    best, best_usd = None, figures.cost.infrastructure_usd
+    for step in _larger(settings, figures.sizing.masters):
+        if step.infrastructure_usd is not None and step.infrastructure_usd < best_usd:
+            best, best_usd = step, step.infrastructure_usd
+    return best
+
+
+def _larger(settings: Settings, masters: int) -> Iterator[Step]:
+    for more in range(masters + 1, min(masters + _NEIGHBOURS, MASTERS_MAX) + 1):
+        yield _step(settings, more)
+
+
+def _step(settings: Settings, masters: int) -> Step:
+    other = settings.model_copy(update={"total_memory": masters * settings.pod_memory})
+    try:
+        figures = derive_figures(other)
+    except NodesRefused:
+        figures = derive_figures(other.model_copy(update={"eks": None}))
+    return Step(
+        masters=masters,
+        pods=figures.sizing.pods,
+        total_memory_bytes=figures.sizing.usable_memory_bytes,
+        break_even_hit_rate=figures.working_set.break_even_hit_rate,
+        ops_total_by_interface=tuple(capacity.ops_total for capacity in figures.capacity_by_interface),
+        egress_gbps_per_master=figures.traffic.egress_gbps_per_master,
+        blast_radius_percent=figures.sizing.blast_radius_percent,
+        instance_type=figures.nodes.instance_type if figures.nodes else None,
+        nodes_total=figures.nodes.nodes_total if figures.nodes else None,
+        infrastructure_usd=figures.cost.infrastructure_usd if figures.cost else None,
+    )
+
+
+def _in_use_bytes(settings: Settings, measured: Measured) -> int:
+    if measured.memory_bytes is not None:
+        if measured.memory_bytes <= 0:
+            raise ValueError(f"measured memory is {measured.memory_bytes} bytes; it must be more than 0")
+        return measured.memory_bytes
+    if measured.hit_rate is None:
+        raise ValueError("nothing was measured: give the memory in use of all masters, or the hit rate")
+    if not 0 <= measured.hit_rate <= 1:
+        raise ValueError(f"measured hit rate is {measured.hit_rate}; it must be from 0 to 1")
+    return images_bytes(settings.workload, measured.hit_rate)

@@ -1,0 +1,187 @@
+"""What a stack's config may say: one frozen pydantic tree, every key with its rule and its reason.
+
+A scalar key's default stands in Pulumi.yaml, where `pulumi config` shows it; a key inside a map has its
+default here, because the CLI replaces a map as a whole. Reading and error texts: `config_errors.py`.
+"""
+
+import json
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic.alias_generators import to_camel
+
+from components.config.units import MIB, parse_size
+
+
+def _size(value: Any) -> int:
+    return parse_size(value if isinstance(value, str) else json.dumps(value))
+
+
+def _every_zone_has_a_subnet(subnets: Any) -> Any:
+    if isinstance(subnets, dict):
+        without = [zone for zone, subnet in subnets.items() if not str(subnet).startswith("subnet-")]
+        if without:
+            raise ValueError(f"every zone needs the id of its subnet, such as subnet-0a1b2c; none for {without}")
+    return subnets
+
+
+SizeBytes = Annotated[int, BeforeValidator(_size)]
+
+
+class Architecture(StrEnum):
+    """Processor architecture a node may have; `any` lets the planner take the cheaper one."""
+
+    ANY = "any"
+    ARM64 = "arm64"
+    X86_64 = "x86_64"
+
+
+class Packing(StrEnum):
+    """What of a node's pods must fit its allocatable memory: their limits (safe) or only their requests."""
+
+    LIMITS = "limits"
+    REQUESTS = "requests"
+
+
+class CapacityType(StrEnum):
+    """How the nodes are bought; AWS may take a spot node back with two minutes' notice."""
+
+    ON_DEMAND = "onDemand"
+    SPOT = "spot"
+
+
+class Placement(StrEnum):
+    """Whether keeping the copies of a shard apart is a condition (pods wait) or a wish (a small test cluster)."""
+
+    REQUIRED = "required"
+    PREFERRED = "preferred"
+
+
+class MoveMode(StrEnum):
+    """How slots change hands: with their keys, or ownership alone while the content expires."""
+
+    AUTO = "auto"
+    COPY = "copy"
+    EXPIRE = "expire"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=False, validate_by_alias=True
+    )
+
+
+class Workload(_Section):
+    """What the cache serves. Defaults: the requirements the cluster was sized for."""
+
+    requests_per_second: int = Field(8000, gt=0, description="reads and writes together, at the peak")
+    object_bytes: int = Field(
+        1_000_000, gt=0, le=512 * MIB, description="bytes of one image; 512 MiB is the largest string of Redis"
+    )
+    ttl_seconds: int = Field(300, gt=0, description="seconds an image stays valid")
+    hit_rate: float = Field(0.8, ge=0, le=1, description="share of requests answered from the cache, 0 to 1")
+    p95_latency_ms: int = Field(500, gt=0, description="milliseconds within which 95 % of requests must be answered")
+
+
+class Eks(_Section):
+    """The EKS cluster the nodes join. It exists already and runs the EBS CSI driver."""
+
+    cluster_name: str = Field(min_length=1, max_length=100, description="name of the EKS cluster")
+    subnets: Annotated[dict[str, str], BeforeValidator(_every_zone_has_a_subnet)] = Field(
+        min_length=1, description="availability zone -> private subnet; a node group is made in each"
+    )
+    node_role_arn: str | None = Field(
+        None, pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/.+$", description="IAM role of the nodes; absent = made here"
+    )
+    tags: dict[str, str] = Field(default_factory=dict, description="AWS tags of all that is made")
+
+
+class Nodes(_Section):
+    """The machines. Everything but a preference is derived."""
+
+    instance_type: str = Field(
+        "auto", min_length=1, description="auto, or an EC2 type that is checked by the same rules"
+    )
+    architecture: Architecture = Field(Architecture.ANY, description="any, arm64 or x86_64")
+    packing: Packing = Field(Packing.LIMITS, description="limits, or requests to overcommit memory limits")
+    capacity_type: CapacityType = Field(CapacityType.ON_DEMAND, description="onDemand, or spot outside production")
+    production: bool = Field(True, description="false permits what may lose the cache: spot nodes")
+    placement: Placement = Field(
+        Placement.REQUIRED, description="required, or preferred where a cluster has too few nodes or zones"
+    )
+    allow_fewer_zones: bool = Field(False, description="true permits one or two zones, at the price of a zone outage")
+
+
+class Storage(_Section):
+    """The volumes. Nothing but nodes.conf is written to them."""
+
+    size: SizeBytes | None = Field(None, description="size of a pod's volume; absent = the pod's memory request")
+    iops: int | None = Field(None, ge=3000, le=80_000, description="gp3 operations per second; absent = AWS's 3,000")
+    throughput_mib_per_second: int | None = Field(None, ge=125, le=2000, description="gp3; absent = AWS's 125")
+    kms_key_id: str | None = Field(None, min_length=1, description="KMS key of the volumes; absent = AWS's own")
+    class_name: str | None = Field(
+        None,
+        min_length=1,
+        description="an existing StorageClass; absent = fast-ssd is made (with eks) or the cluster's default is taken",
+    )
+
+
+class Monitoring(_Section):
+    """What shows the cluster's state to Prometheus."""
+
+    exporter: bool = Field(False, description="true adds a redis_exporter container to every pod (port 9121)")
+
+
+class Access(_Section):
+    """Who may talk to the cache."""
+
+    password: SecretStr | None = Field(
+        None, min_length=16, description="secret; absent = a random one is made and kept in the stack's state"
+    )
+    also_accepted: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="secret; a second password that clients may use while the password is changed (docs/runbook.md)",
+    )
+    allow_from_namespaces: tuple[str, ...] = Field(
+        (), description="namespaces whose pods may connect (a NetworkPolicy); empty = every pod of the cluster"
+    )
+
+
+class Images(_Section):
+    """Container images; both are used as published."""
+
+    redis: str = Field("redis:7.4-alpine", min_length=1, description="any official Redis 7 with a POSIX sh")
+    python: str = Field("python:3.13-alpine", min_length=1, description="runs the reconciler's Jobs")
+    exporter: str = Field("oliver006/redis_exporter:v1.74.0", min_length=1, description="with monitoring.exporter")
+
+
+class Resize(_Section):
+    """How slots move when podMemory or totalMemory changes."""
+
+    mode: MoveMode = Field(MoveMode.AUTO, description="auto, copy or expire")
+    max_mib_per_second: int = Field(2000, gt=0, description="bound of the copy rate over the whole cluster")
+    extra_misses_per_second: int = Field(400, gt=0, description="budget of misses that mode expire may add")
+
+
+class Settings(_Section):
+    """The whole stack config of namespace `redis-image-cache`."""
+
+    pod_memory: SizeBytes = Field(description="Redis memory of one pod: 64GB, 128GB or any other size")
+    total_memory: SizeBytes = Field(description="Redis memory of all masters together")
+    replicas_per_master: int = Field(ge=1, le=3, description="copies of every shard beside its master")
+    kube_context: str = Field(description="kubeconfig context, where eks is absent; empty with eks")
+    workload: Workload
+    eks: Eks | None = Field(description="absent = any Kubernetes cluster, nothing of AWS is made")
+    nodes: Nodes
+    storage: Storage
+    monitoring: Monitoring
+    access: Access
+    images: Images
+    resize: Resize
+
+    @property
+    def zones(self) -> tuple[str, ...]:
+        """Availability zones of the node groups, in a stable order; empty without `eks`."""
+        return tuple(sorted(self.eks.subnets)) if self.eks else ()

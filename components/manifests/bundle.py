@@ -1,0 +1,45 @@
+"""The files that travel to the cluster inside ConfigMaps: shell scripts, and zips of Python packages.
+
+The reconciler needs no image of its own: its source and redis-py are imported straight from two zips by an
+official Python image.
+"""
+
+import base64
+import io
+import zipfile
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+_SCRIPTS = Path(__file__).parents[1] / "scripts"
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+"""A zip remembers times; a fixed one keeps the ConfigMap, and so the preview, still while the code is."""
+CONFIG_MAP_BYTES_MAX = 1024 * 1024
+"""Kubernetes refuses a ConfigMap whose values are larger together."""
+
+
+@cache
+def scripts() -> dict[str, str]:
+    """File name -> text of every script (sh, awk) that runs in the Redis pods."""
+    return {path.name: path.read_text() for path in sorted(_SCRIPTS.iterdir()) if path.is_file()}
+
+
+@cache
+def package_zip_base64(package: str) -> str:
+    """An installed pure-Python package as an importable zip, base64-encoded for a ConfigMap's binaryData.
+
+    Raises ValueError when it would not fit a ConfigMap.
+    """
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ValueError(f"package {package} is not installed; `pip install -r requirements.txt` brings it")
+    root = Path(spec.origin).parent
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for path in sorted(root.rglob("*.py")):
+            entry = zipfile.ZipInfo(f"{package}/{path.relative_to(root).as_posix()}", date_time=_EPOCH)
+            archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED, compresslevel=1)
+    content = buffer.getvalue()
+    if len(content) > CONFIG_MAP_BYTES_MAX:
+        raise ValueError(f"package {package} takes {len(content)} bytes; a ConfigMap holds {CONFIG_MAP_BYTES_MAX}")
+    return base64.b64encode(content).decode()

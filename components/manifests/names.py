@@ -1,0 +1,53 @@
+"""Every name that stands in more than one object, and the label sets. Physical names only where DNS or a
+person needs them; everything else is autonamed.
+"""
+
+CLIENT_NAMESPACE = "redis-image-cache"
+"""Namespace of what outlives a pool: the client Service that applications are given."""
+CLIENT_SERVICE = "redis"
+"""In the client namespace the stable name of the cache, in each pool the Service it points to."""
+CLUSTER_DOMAIN = "cluster.local"
+STORAGE_CLASS = "fast-ssd"
+VOLUME = "redis-data"
+REDIS_PORT = 6379
+BUS_PORT = 16379
+EXPORTER_PORT = 9121
+REDIS_USER_ID = 999
+REDIS_GROUP_ID = 1000
+"""Both as in the official Alpine image of Redis."""
+
+APP_LABEL = {"app": "redis"}
+POD_INDEX_LABEL = "apps.kubernetes.io/pod-index"
+ZONE_LABEL = "topology.kubernetes.io/zone"
+HOST_LABEL = "kubernetes.io/hostname"
+POOL_LABEL = "redis-image-cache/pool"
+"""Label and taint key of the nodes that carry one pool and nothing else."""
+
+
+NODES_LABEL = "redis-image-cache/nodes"
+"""Label of the nodes whose groups were made with the same unchangeable fields; pods ask for the present ones."""
+
+
+def set_name(copy: int) -> str:
+    """StatefulSet and headless Service of the n-th copy of every shard: 0 is the initial master."""
+    if copy == 0:
+        return "redis-master"
+    return "redis-replica" if copy == 1 else f"redis-replica-{copy}"
+
+
+def set_labels(copy: int) -> dict[str, str]:
+    """Selector labels of one StatefulSet, frozen: a changed selector replaces it.
+
+    Replica sets carry `copy` from the first on, so that a second one later does not match the first's selector.
+    """
+    return APP_LABEL | ({"role": "master"} if copy == 0 else {"role": "replica", "copy": str(copy)})
+
+
+def service_host(service: str, namespace: str) -> str:
+    """Fully qualified name of a Service."""
+    return f"{service}.{namespace}.svc.{CLUSTER_DOMAIN}"
+
+
+def pod_host(copy: int, ordinal: int, namespace: str) -> str:
+    """Stable name of one pod, which its Redis announces."""
+    return f"{set_name(copy)}-{ordinal}.{service_host(set_name(copy), namespace)}"

@@ -1,0 +1,221 @@
+"""The Redis pod, the same for masters and replicas but for its labels. Pure: plan -> Kubernetes inputs."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from components.config.settings import Placement, Settings
+from components.config.units import kubernetes_quantity
+from components.manifests import launch_template as aws_inputs
+from components.manifests import names
+from components.manifests.bundle import scripts
+from components.plan.nodes.rules import EXPORTER_CPU_MILLICORES, EXPORTER_MEMORY_MIB
+from components.plan.plan import Plan
+from components.plan.tuning import Probe
+
+CONF_KEY = "redis.conf"
+AUTH_KEY = "password"
+ALSO_ACCEPTED_KEY = "alsoAccepted"
+
+
+@dataclass(frozen=True, slots=True)
+class PodRefs:
+    """Names that Kubernetes makes up and the pod mounts; outputs of other resources, so typed as such."""
+
+    config_map: Any
+    secret: Any
+    priority_class: Any
+
+
+def pod_template(settings: Settings, plan: Plan, copy: int, refs: PodRefs) -> dict[str, Any]:
+    """The pod template of the n-th copy (0 = initial master) of every shard."""
+    labels = names.set_labels(copy)
+    spec: dict[str, Any] = {
+        "priorityClassName": refs.priority_class,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": plan.tuning.termination_grace_seconds,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": names.REDIS_USER_ID,
+            "runAsGroup": names.REDIS_GROUP_ID,
+            "fsGroup": names.REDIS_GROUP_ID,
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "affinity": _copies_apart(settings),
+        "topologySpreadConstraints": _spread(labels),
+        "containers": [_redis(settings, plan, copy, refs)],
+        "volumes": _volumes(refs),
+    }
+    if settings.eks is not None and plan.nodes is not None:
+        spec["nodeSelector"] = {
+            names.POOL_LABEL: plan.pool,
+            names.NODES_LABEL: aws_inputs.node_set(settings.eks, plan.nodes),
+        }
+        spec["tolerations"] = [
+            {"key": names.POOL_LABEL, "operator": "Equal", "value": plan.pool, "effect": "NoSchedule"}
+        ]
+    if settings.monitoring.exporter:
+        spec["containers"].append(_exporter(settings, refs))
+    return {"metadata": {"labels": labels | _recommended_labels(plan)}, "spec": spec}
+
+
+def _recommended_labels(plan: Plan) -> dict[str, str]:
+    return {"app.kubernetes.io/name": "redis", "app.kubernetes.io/part-of": plan.pool}
+
+
+def _redis(settings: Settings, plan: Plan, copy: int, refs: PodRefs) -> dict[str, Any]:
+    tuning = plan.tuning
+    return {
+        "name": "redis",
+        "image": settings.images.redis,
+        "command": ["sh", "/scripts/start.sh"],
+        "ports": [
+            {"name": "redis", "containerPort": names.REDIS_PORT},
+            {"name": "cluster-bus", "containerPort": names.BUS_PORT},
+        ],
+        "env": [
+            _field("POD_NAME", "metadata.name"),
+            _field("POD_NAMESPACE", "metadata.namespace"),
+            _field("POD_IP", "status.podIP"),
+            {"name": "SERVICE_NAME", "value": names.set_name(copy)},
+            {"name": "CLUSTER_DOMAIN", "value": names.CLUSTER_DOMAIN},
+            {"name": "PORT", "value": str(names.REDIS_PORT)},
+            *[{"name": name, "value": str(value)} for name, value in tuning.script_env().items()],
+            _password(refs),
+            *([] if settings.access.also_accepted is None else [_also_accepted(refs)]),
+        ],
+        "resources": {
+            "requests": {
+                "cpu": f"{plan.sizing.cpu_millicores}m",
+                "memory": kubernetes_quantity(plan.sizing.request_memory_mib),
+            },
+            "limits": {
+                "cpu": f"{plan.sizing.cpu_millicores}m",
+                "memory": kubernetes_quantity(plan.sizing.limit_memory_mib),
+            },
+        },
+        "startupProbe": _probe("alive.sh", tuning.startup),
+        "readinessProbe": _probe("ready.sh", tuning.readiness),
+        "livenessProbe": _probe("alive.sh", tuning.liveness),
+        "lifecycle": {"preStop": _script("stop.sh")},
+        "securityContext": locked_down(),
+        "volumeMounts": [
+            {"name": names.VOLUME, "mountPath": "/data"},
+            {"name": "config", "mountPath": "/etc/redis", "readOnly": True},
+            {"name": "scripts", "mountPath": "/scripts", "readOnly": True},
+            {"name": "run", "mountPath": "/run/redis"},
+        ],
+    }
+
+
+def _exporter(settings: Settings, refs: PodRefs) -> dict[str, Any]:
+    return {
+        "name": "exporter",
+        "image": settings.images.exporter,
+        "ports": [{"name": "metrics", "containerPort": names.EXPORTER_PORT}],
+        "env": [
+            {"name": "REDIS_ADDR", "value": f"redis://127.0.0.1:{names.REDIS_PORT}"},
+            _password(refs, "REDIS_PASSWORD"),
+        ],
+        "resources": {
+            "requests": {"cpu": f"{EXPORTER_CPU_MILLICORES}m", "memory": kubernetes_quantity(EXPORTER_MEMORY_MIB)},
+            "limits": {"memory": kubernetes_quantity(EXPORTER_MEMORY_MIB)},
+        },
+        "securityContext": locked_down(),
+    }
+
+
+def _volumes(refs: PodRefs) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": "config",
+            "configMap": {"name": refs.config_map, "items": [{"key": CONF_KEY, "path": CONF_KEY}]},
+        },
+        {
+            "name": "scripts",
+            "configMap": {
+                "name": refs.config_map,
+                "defaultMode": 0o555,
+                "items": [{"key": name, "path": name} for name in scripts()],
+            },
+        },
+        {"name": "run", "emptyDir": {"medium": "Memory", "sizeLimit": "8Mi"}},
+    ]
+
+
+def _copies_apart(settings: Settings) -> dict[str, Any]:
+    """Copies of one shard have one ordinal, so a pod avoids all pods of its own ordinal.
+
+    Kubernetes 1.31 is the first to compare labels of the incoming pod this way without a feature gate.
+    """
+    terms = [
+        {
+            "topologyKey": key,
+            "labelSelector": {"matchLabels": names.APP_LABEL},
+            "matchLabelKeys": [names.POD_INDEX_LABEL],
+        }
+        for key in _apart_by(settings)
+    ]
+    if settings.nodes.placement is Placement.REQUIRED:
+        return {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
+    weighted = [{"weight": 100, "podAffinityTerm": term} for term in terms]
+    return {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": weighted}}
+
+
+def _apart_by(settings: Settings) -> tuple[str, ...]:
+    copies = settings.replicas_per_master + 1
+    has_zone_each = not settings.zones or len(settings.zones) >= copies
+    return (names.HOST_LABEL, names.ZONE_LABEL) if has_zone_each else (names.HOST_LABEL,)
+
+
+def _spread(labels: dict[str, str]) -> list[dict[str, Any]]:
+    """A wish, never a condition: while a zone is lost its pods count as missing, and a hard rule would keep a pod
+    that restarts in a living zone pending. Volumes decide the zone (see `volumes.py`)."""
+    return [
+        {
+            "maxSkew": 1,
+            "topologyKey": key,
+            "whenUnsatisfiable": "ScheduleAnyway",
+            "labelSelector": {"matchLabels": labels},
+        }
+        for key in (names.ZONE_LABEL, names.HOST_LABEL)
+    ]
+
+
+def locked_down() -> dict[str, Any]:
+    """Security context of every container: no privilege can be gained, nothing but volumes can be written."""
+    return {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+def _probe(script: str, probe: Probe) -> dict[str, Any]:
+    return _script(script) | {
+        "periodSeconds": probe.period_seconds,
+        "timeoutSeconds": probe.timeout_seconds,
+        "failureThreshold": probe.failure_threshold,
+    }
+
+
+def _script(name: str) -> dict[str, Any]:
+    return {"exec": {"command": ["sh", f"/scripts/{name}"]}}
+
+
+def _field(name: str, path: str) -> dict[str, Any]:
+    return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
+
+
+def _password(refs: PodRefs, name: str = "REDISCLI_AUTH") -> dict[str, Any]:
+    """In the environment, where redis-cli looks for it: `kubectl exec … redis-cli` works, and argv shows nothing."""
+    return {"name": name, "valueFrom": {"secretKeyRef": {"name": refs.secret, "key": AUTH_KEY}}}
+
+
+def _also_accepted(refs: PodRefs) -> dict[str, Any]:
+    """For the server alone; whoever connects from inside a pod uses the password."""
+    return {
+        "name": "ALSO_ACCEPTED_AUTH",
+        "valueFrom": {"secretKeyRef": {"name": refs.secret, "key": ALSO_ACCEPTED_KEY}},
+    }

@@ -1,0 +1,147 @@
+"""What holds of one node and of one zone: how many pods a type may carry by each rule, and how many nodes a zone needs.
+
+A pod's zone is decided (`placement.py`); its node is the scheduler's choice, except that copies of one shard never
+share a node. After failovers any pod may be a master.
+"""
+
+from dataclasses import dataclass
+
+from components.config.settings import Architecture, Nodes, Packing
+from components.plan.nodes.catalogue import (
+    DAEMONSETS_CPU_MILLICORES,
+    DAEMONSETS_MEMORY_MIB,
+    DAEMONSETS_PODS,
+    InstanceType,
+)
+
+NODE_SHARE_DIVISOR = 6
+"""No node carries more than a sixth of the pods: with a larger one, two lost nodes reach the majority of masters."""
+EXPORTER_MEMORY_MIB = 64
+EXPORTER_CPU_MILLICORES = 10
+"""What `monitoring.exporter` adds to every pod; request and limit."""
+_NO_LIMIT = 10**6
+
+
+@dataclass(frozen=True, slots=True)
+class PodDemand:
+    """What the pods ask of nodes. All pods are alike; `cpu_millicores` is more than 500."""
+
+    masters: int
+    replicas_per_master: int
+    request_memory_mib: int
+    limit_memory_mib: int
+    cpu_millicores: int
+    egress_gbps_per_master: float
+
+    @property
+    def copies(self) -> int:
+        """Pods of one shard: its master and replicas."""
+        return 1 + self.replicas_per_master
+
+    @property
+    def pods(self) -> int:
+        """All pods."""
+        return self.masters * self.copies
+
+
+@dataclass(frozen=True, slots=True)
+class PodsPerNode:
+    """How many pods one node of a type may carry, by each rule."""
+
+    by_memory: int
+    by_cpu: int
+    by_pod_count: int
+    by_volumes: int
+    """Each pod has one EBS volume."""
+    by_network: int
+    by_share: int
+    by_majority: int
+
+    @property
+    def most(self) -> int:
+        """What all rules allow."""
+        return min(
+            self.by_memory,
+            self.by_cpu,
+            self.by_pod_count,
+            self.by_volumes,
+            self.by_network,
+            self.by_share,
+            self.by_majority,
+        )
+
+
+def pods_per_node(kind: InstanceType, demand: PodDemand, packing: Packing) -> PodsPerNode:
+    """How many of the pods one node of the type may carry, by each rule."""
+    pod_mib = demand.limit_memory_mib if packing is Packing.LIMITS else demand.request_memory_mib
+    return PodsPerNode(
+        by_memory=max(0, kind.allocatable_memory_mib - DAEMONSETS_MEMORY_MIB) // pod_mib,
+        by_cpu=max(0, kind.allocatable_cpu_millicores - DAEMONSETS_CPU_MILLICORES) // demand.cpu_millicores,
+        by_pod_count=max(0, kind.max_pods - DAEMONSETS_PODS),
+        by_volumes=kind.max_volumes,
+        by_network=_whole(kind.network_baseline_gbps, demand.egress_gbps_per_master),
+        by_share=demand.pods // NODE_SHARE_DIVISOR,
+        by_majority=(demand.masters - 1) // 2,
+    )
+
+
+def nodes_in_zone(pods: int, per_node: int, copies_apart: int) -> int:
+    """Nodes a zone needs so that its pods fit whichever node each is sent to.
+
+    `copies_apart` is the most copies of one shard the zone holds (1 wherever there are zones enough): a pod must find
+    room on a node that carries none of the others.
+    """
+    others = copies_apart - 1
+    return others + -(-(pods - others) // per_node)
+
+
+def capacity_fault(kind: InstanceType, demand: PodDemand, rules: Nodes, limits: PodsPerNode) -> str | None:
+    """Why a node of this type cannot carry even one pod, with the figures; None when it can."""
+    if limits.most > 0:
+        return None
+    if limits.by_memory == 0:
+        of_pod = demand.limit_memory_mib if rules.packing is Packing.LIMITS else demand.request_memory_mib
+        return (
+            f"0 pods fit: {gib(of_pod)} memory {rules.packing} of a pod, and {gib(kind.allocatable_memory_mib)} of the "
+            f"node's {gib(kind.memory_mib)} are allocatable ({DAEMONSETS_MEMORY_MIB} MiB of it for DaemonSets)"
+        )
+    if limits.by_network == 0:
+        return (
+            f"one master sends {demand.egress_gbps_per_master:.2f} Gbps, and {kind.network_baseline_gbps:g} Gbps are "
+            f"sustained (its {kind.network_burst_gbps:g} Gbps burst lasts minutes)"
+        )
+    return (
+        f"0 pods fit: by CPU {limits.by_cpu}, by a sixth of all {demand.pods} pods "
+        f"{limits.by_share}, by the majority of masters {limits.by_majority}"
+    )
+
+
+def _whole(capacity: float, unit: float) -> int:
+    # 19.2 Gbps / 4.8 Gbps must be 4 in floating point as well.
+    return _NO_LIMIT if unit <= 0 else min(_NO_LIMIT, int(capacity / unit + 1e-9))
+
+
+def gib(mib: int) -> str:
+    """94208 -> 92.0 GiB."""
+    return f"{mib / 1024:.1f} GiB"
+
+
+def architecture_fault(kind: InstanceType, rules: Nodes) -> str | None:
+    """Why the type is not of the wanted architecture; None when it is."""
+    if rules.architecture is Architecture.ANY or kind.architecture == rules.architecture:
+        return None
+    return f"{kind.architecture}, and nodes.architecture is {rules.architecture}"
+
+
+def evened_out(most: int, pods_of_zones: tuple[int, ...], copies_apart: int) -> int:
+    """The fewest pods per node with which every zone still needs as few nodes as with `most`."""
+    others = copies_apart - 1
+    return max(-(-(pods - others) // (nodes_in_zone(pods, most, copies_apart) - others)) for pods in pods_of_zones)
+
+
+def schedulable(kind: InstanceType, demand: PodDemand) -> int:
+    """Pods the scheduler would put on an otherwise empty node: it counts requests, not limits or traffic."""
+    return min(
+        kind.allocatable_memory_mib // demand.request_memory_mib,
+        kind.allocatable_cpu_millicores // demand.cpu_millicores,
+    )

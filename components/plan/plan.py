@@ -1,0 +1,126 @@
+"""The derived plan: everything about a stack that is decided, from its settings alone.
+
+Pure: the same settings give the same plan. What is only said about it (costs, warnings) is `components.advice`.
+"""
+
+import re
+from dataclasses import dataclass
+
+from components.config.load import NAMESPACE
+from components.config.settings import Settings
+from components.config.units import MIB, format_size
+from components.plan.nodes.catalogue import load_catalogue
+from components.plan.nodes.choice import NodePlan, choose_nodes
+from components.plan.nodes.rules import EXPORTER_CPU_MILLICORES, EXPORTER_MEMORY_MIB, PodDemand
+from components.plan.pool_name import pool_name
+from components.plan.refusal import PlanRefused, Refused
+from components.plan.resize import Resize, derive_resize
+from components.plan.sizing import Sizing, derive_sizing
+from components.plan.traffic import ASSUMED_INTERFACE_GBPS, Traffic, derive_traffic
+from components.plan.tuning import Tuning, derive_tuning
+from components.plan.working_set import WorkingSet, derive_working_set, size_class_bytes
+
+_POD_START_SECONDS = 120
+"""A pod's volume moves to its node and its image is pulled; EBS attaches within a minute as a rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a stack comes to, by topic. What depends on nodes is None where they are not ours."""
+
+    pool: str
+    """Namespace of the pods."""
+    sizing: Sizing
+    traffic: Traffic
+    tuning: Tuning
+    working_set: WorkingSet
+    nodes: NodePlan | None
+    resize: Resize
+    rollout_timeout_seconds: int
+    """How long a StatefulSet may take to roll all its pods, one after the other."""
+
+    @property
+    def link_gbps(self) -> float:
+        """Sustained network of one node; elsewhere of one pod, by assumption."""
+        return self.nodes.sustained_gbps if self.nodes else ASSUMED_INTERFACE_GBPS
+
+    @property
+    def masters_on_link(self) -> int:
+        """Masters that may come to share that network: after failovers, all of a node's pods."""
+        return self.nodes.pods_per_node if self.nodes else 1
+
+
+def derive_plan(settings: Settings) -> Plan:
+    """The plan of a stack. Raises PlanRefused when the pod is too small or no nodes hold."""
+    try:
+        return decide_plan(settings)
+    except Refused as refusal:
+        raise PlanRefused([_with_namespace(message) for message in refusal.messages]) from None
+
+
+def decide_plan(settings: Settings) -> Plan:
+    """The same for one of several stacks that are compared: Refused does not name keys as a stack file does."""
+    sizing = derive_sizing(settings)
+    traffic = derive_traffic(settings, sizing)
+    workload = settings.workload
+    class_bytes = size_class_bytes(workload.object_bytes)
+    try:
+        tuning = derive_tuning(
+            maxmemory_bytes=settings.pod_memory,
+            limit_bytes=sizing.limit_memory_mib * MIB,
+            # In memory, and in the replication buffer at most, a write takes its size class.
+            write_bytes_per_second_per_master=traffic.writes_per_second / sizing.masters * class_bytes,
+            object_bytes=class_bytes,
+            ttl_seconds=workload.ttl_seconds,
+            replicas_per_master=settings.replicas_per_master,
+        )
+    except ValueError as error:
+        raise Refused([f"podMemory = {format_size(settings.pod_memory)}: {error}"]) from None
+    working_set = derive_working_set(workload, sizing, tuning.repl_backlog_bytes)
+    nodes = _nodes(settings, sizing, traffic)
+    return Plan(
+        pool=pool_name(settings, sizing),
+        sizing=sizing,
+        traffic=traffic,
+        tuning=tuning,
+        working_set=working_set,
+        nodes=nodes,
+        resize=derive_resize(settings, sizing, traffic, working_set, _mean_gbps_per_master(sizing, nodes)),
+        rollout_timeout_seconds=_rollout_timeout_seconds(sizing, tuning),
+    )
+
+
+def pod_demand(settings: Settings, sizing: Sizing, traffic: Traffic) -> PodDemand:
+    """What one pod, all of its containers together, asks of a node."""
+    exporter = settings.monitoring.exporter
+    return PodDemand(
+        masters=sizing.masters,
+        replicas_per_master=sizing.replicas_per_master,
+        request_memory_mib=sizing.request_memory_mib + (EXPORTER_MEMORY_MIB if exporter else 0),
+        limit_memory_mib=sizing.limit_memory_mib + (EXPORTER_MEMORY_MIB if exporter else 0),
+        cpu_millicores=sizing.cpu_millicores + (EXPORTER_CPU_MILLICORES if exporter else 0),
+        egress_gbps_per_master=traffic.egress_gbps_per_master,
+    )
+
+
+def _nodes(settings: Settings, sizing: Sizing, traffic: Traffic) -> NodePlan | None:
+    if settings.eks is None:
+        return None
+    return choose_nodes(pod_demand(settings, sizing, traffic), settings.zones, settings.nodes, load_catalogue())
+
+
+def _mean_gbps_per_master(sizing: Sizing, nodes: NodePlan | None) -> float:
+    """A resize lasts long enough for the mean over all nodes: some of a node's pods are replicas."""
+    if nodes is None:
+        return ASSUMED_INTERFACE_GBPS
+    return nodes.sustained_gbps / max(1.0, nodes.pods_per_node * sizing.masters / sizing.pods)
+
+
+def _rollout_timeout_seconds(sizing: Sizing, tuning: Tuning) -> int:
+    each = tuning.termination_grace_seconds + _POD_START_SECONDS + 2 * tuning.resync_seconds + tuning.min_ready_seconds
+    return sizing.masters * each
+
+
+def _with_namespace(message: str) -> str:
+    """A message that begins with a config key names it as the stack file does."""
+    return f"{NAMESPACE}:{message}" if re.match(r"[a-zA-Z.]+ = ", message) else message

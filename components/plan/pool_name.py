@@ -1,0 +1,51 @@
+"""The pool's name, which names exactly what cannot change in place."""
+
+import hashlib
+import re
+
+from components.config.settings import Settings
+from components.config.units import MIB, redis_size
+from components.plan.sizing import Sizing
+
+_PLAIN_ZONES = "abc"
+_ZONE = re.compile(r"([a-z]+(?:-[a-z]+)+-\d+)([a-z])")
+_CLASS_LENGTH_MAX = 20
+
+
+def pool_name(settings: Settings, sizing: Sizing) -> str:
+    """Namespace of a pool: `redis-64gb`, with `-vol20gb`, `-az-abd` or `-sc-gp3` behind it where the volume's size,
+    the zones or the StorageClass are not the usual ones.
+
+    It names exactly what cannot change in place, so that changing it makes a second pool instead of replacing
+    StatefulSets that hold slots. Two configs that differ in any of it have different names (docs/adr/0005).
+    """
+    name = f"redis-{redis_size(settings.pod_memory)}"
+    if settings.storage.size is not None and settings.storage.size != sizing.request_memory_mib * MIB:
+        name += f"-vol{redis_size(settings.storage.size)}"
+    name += _zones_suffix(settings.zones)
+    if settings.storage.class_name is not None:
+        name += f"-sc-{_dns_label(settings.storage.class_name)}"
+    return name
+
+
+def _zones_suffix(zones: tuple[str, ...]) -> str:
+    """Volumes keep their pods in their zones, so another set of zones is another pool. Zones a, b and c are the
+    usual ones and go without saying; an EKS cluster has one region, so that is not named either."""
+    parts = [_ZONE.fullmatch(zone) for zone in zones]
+    if not zones:
+        return ""
+    if None in parts or len({part[1] for part in parts if part}) > 1:
+        return f"-az-{digest(*zones)}"
+    letters = "".join(sorted(part[2] for part in parts if part))
+    return "" if letters == _PLAIN_ZONES else f"-az-{letters}"
+
+
+def _dns_label(class_name: str) -> str:
+    """A StorageClass may have dots and 253 characters, a namespace neither."""
+    fits = len(class_name) <= _CLASS_LENGTH_MAX and re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", class_name)
+    return class_name if fits else digest(class_name)
+
+
+def digest(*parts: str) -> str:
+    """Six characters that differ where the parts do."""
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:6]

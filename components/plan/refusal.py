@@ -1,0 +1,13 @@
+"""What is raised when no plan holds."""
+
+
+class Refused(Exception):
+    """`messages` has one line for each reason, with what to change."""
+
+    def __init__(self, messages: list[str]) -> None:
+        self.messages = messages
+        super().__init__("\n".join(messages))
+
+
+class PlanRefused(Refused):
+    """The same, with the config keys as the stack file names them."""

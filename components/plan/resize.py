@@ -1,0 +1,90 @@
+"""How slots change owner when the stack is resized, and how long that takes, by both ways. Pure."""
+
+from dataclasses import dataclass
+
+from components.config.settings import MoveMode, Settings
+from components.config.units import MIB
+from components.plan.sizing import Sizing
+from components.plan.traffic import BITS_PER_GBIT, ONE_CORE_OPS_PER_SECOND, Traffic
+from components.plan.tuning import SINGLE_FLOW_BYTES_PER_SECOND
+from components.plan.working_set import WorkingSet
+
+CORE_COPY_BYTES_PER_SECOND = 400_000_000
+"""What one core sends by MIGRATE: serialising, a checksum over it, the socket. Measured by processor time with 1 MB
+values: 450 MB for a second of the source's core, 770 MB for one of the target's (Redis 7.0.15, tests/resize/bench.py
+shows the whole)."""
+_BYTES_PER_SECOND_MIN = MIB
+"""Where the load leaves nothing of the network, the move still takes its turn."""
+_MANY_TTLS = 10
+"""A copy that takes this many TTLs carries content that is replaced ten times meanwhile: handing over ownership alone
+in the same time adds a tenth to the misses there are anyway."""
+_DEADLINE_FACTOR = 3
+"""A Job's deadline over the predicted time: rates halve while a node is replaced, and a deadline is no estimate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resize:
+    """A move of everything between masters like these, as many on both sides."""
+
+    mode: MoveMode
+    """copy or expire, never auto."""
+    max_bytes_per_second: int
+    """Bound of the copy rate by config, over the whole cluster."""
+    extra_misses_per_second: int
+    copy_bytes_per_second_per_master: int
+    """What the network, the core and the config leave to one source: the least of the three."""
+    copy_bound_by: str
+    """network, core or config."""
+    copy_seconds: float
+    """The working set with its keys, at most what the masters hold."""
+    copy_full_seconds: float
+    """All of the masters' memory."""
+    expire_seconds: float
+    """Ownership of the same, within the budget of extra misses."""
+    expire_extra_misses: int
+    deadline_seconds: int
+    """What a Job allows for the move beside its other work."""
+
+    @property
+    def seconds(self) -> float:
+        """Predicted time by the chosen way."""
+        return self.copy_seconds if self.mode is MoveMode.COPY else self.expire_seconds
+
+
+def derive_resize(
+    settings: Settings, sizing: Sizing, traffic: Traffic, working_set: WorkingSet, gbps_per_master: float
+) -> Resize:
+    """Mode and duration of a move. `gbps_per_master` is the network of one pod, which it shares with its clients."""
+    workload, resize = settings.workload, settings.resize
+    objects = min(working_set.own.images, sizing.usable_memory_bytes / workload.object_bytes)
+    objects_full = sizing.usable_memory_bytes / workload.object_bytes
+
+    free_gbps = max(0.0, gbps_per_master - traffic.egress_gbps_per_master)
+    core_share = max(0.0, 1 - workload.requests_per_second / sizing.masters / ONE_CORE_OPS_PER_SECOND)
+    bounds = {
+        "network": min(free_gbps * BITS_PER_GBIT / 8, SINGLE_FLOW_BYTES_PER_SECOND),
+        "core": core_share * CORE_COPY_BYTES_PER_SECOND,
+        "config": resize.max_mib_per_second * MIB / sizing.masters,
+    }
+    bound_by = min(bounds, key=lambda name: bounds[name])
+    per_master = max(_BYTES_PER_SECOND_MIN, int(bounds[bound_by]))
+    rate = min(per_master * sizing.masters, resize.max_mib_per_second * MIB)
+    copy_seconds = objects * workload.object_bytes / rate
+    copy_full_seconds = sizing.usable_memory_bytes / rate
+
+    mode = resize.mode
+    if mode is MoveMode.AUTO:
+        mode = MoveMode.EXPIRE if copy_seconds > _MANY_TTLS * workload.ttl_seconds else MoveMode.COPY
+    longest = copy_full_seconds if mode is MoveMode.COPY else objects_full / resize.extra_misses_per_second
+    return Resize(
+        mode=mode,
+        max_bytes_per_second=resize.max_mib_per_second * MIB,
+        extra_misses_per_second=resize.extra_misses_per_second,
+        copy_bytes_per_second_per_master=per_master,
+        copy_bound_by=bound_by,
+        copy_seconds=copy_seconds,
+        copy_full_seconds=copy_full_seconds,
+        expire_seconds=objects / resize.extra_misses_per_second,
+        expire_extra_misses=int(objects),
+        deadline_seconds=int(_DEADLINE_FACTOR * longest) + 1,
+    )

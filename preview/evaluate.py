@@ -1,0 +1,156 @@
+"""Evaluates a stack offline, as the CLI would before it asks any provider: config, program, resources."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import yaml
+
+from components.advice.advice import Advice
+from components.config.load import NAMESPACE, ConfigErrors
+from components.config.settings import Settings
+from components.decision import Decision, decide
+from components.plan.refusal import PlanRefused
+from preview.engine import record
+from preview.errors import EvaluationError
+from preview.resources import Resource
+
+PROJECT_DIR = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a stack comes to. `outputs` and `resources` hold secrets in clear; `masked` does not."""
+
+    stack: str
+    settings: Settings
+    plan: Advice
+    outputs: dict[str, Any]
+    warnings: tuple[str, ...]
+    resources: tuple[Resource, ...]
+
+
+def evaluate(
+    stack: str,
+    overrides: Mapping[str, str],
+    directory: Path = PROJECT_DIR,
+    node_groups: Mapping[str, int] | None = None,
+) -> Evaluation:
+    """Runs the program with the stack's config and `overrides` (`podMemory` or `workload.hitRate` -> text).
+
+    `node_groups` is what AWS has already, name -> desired size; nothing if absent.
+
+    Raises EvaluationError with every fault of the config at once.
+    """
+    config = stack_config(stack, overrides, directory)
+    try:
+        recording = record(directory / "__main__.py", NAMESPACE, stack, config, node_groups)
+    except pulumi.RunError as refusal:
+        raise EvaluationError(str(refusal)) from refusal
+    decision = decide(own_config(config))
+    return Evaluation(
+        stack=stack,
+        settings=decision.settings,
+        plan=decision.advice,
+        outputs=recording.outputs,
+        warnings=tuple(recording.warnings),
+        resources=tuple(recording.resources),
+    )
+
+
+def own_config(config: Mapping[str, str]) -> dict[str, str]:
+    """The program's own part of a stack's config, keyed without namespace."""
+    prefix = f"{NAMESPACE}:"
+    return {key.removeprefix(prefix): value for key, value in config.items() if key.startswith(prefix)}
+
+
+def decide_stack(stack: str, overrides: Mapping[str, str], directory: Path = PROJECT_DIR) -> Decision:
+    """Settings and plan of a stack alone, without its resources. Raises EvaluationError."""
+    try:
+        return decide(own_config(stack_config(stack, overrides, directory)))
+    except (ConfigErrors, PlanRefused) as refusal:
+        raise EvaluationError("\n".join(refusal.messages)) from None
+
+
+def stack_config(stack: str, overrides: Mapping[str, str], directory: Path = PROJECT_DIR) -> dict[str, str]:
+    """The config the CLI would hand to the program: the stack file over the project's defaults, as text.
+
+    Encrypted values cannot be read without the stack's key; each is replaced by a placeholder.
+    """
+    project = _yaml(directory / "Pulumi.yaml")
+    stack_file = directory / f"Pulumi.{stack}.yaml"
+    if not stack_file.exists():
+        there = sorted(path.name.split(".")[1] for path in directory.glob("Pulumi.*.yaml"))
+        raise EvaluationError(f"stack {stack}: there is no {stack_file.name}; the stacks here are {', '.join(there)}")
+    values: dict[str, Any] = {
+        f"{NAMESPACE}:{key}": declared["default"]
+        for key, declared in project["config"].items()
+        if "default" in declared
+    }
+    config = _yaml(stack_file).get("config") or {}
+    if not isinstance(config, dict):
+        raise EvaluationError(f"{stack_file.name}: config must be a map of keys and values")
+    values |= config
+    for path, text in overrides.items():
+        _override(values, path, text)
+    return {key: _text(_decrypted(value)) for key, value in values.items()}
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise EvaluationError(f"{path.name} is no valid YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise EvaluationError(f"{path.name} must be a map with the key config")
+    return content
+
+
+def _override(values: dict[str, Any], path: str, text: str) -> None:
+    """Sets one value, as `pulumi config set` (and, for a dotted path, `--path`) would."""
+    key, *rest = path.split(".")
+    full = key if ":" in key else f"{NAMESPACE}:{key}"
+    if not rest:
+        # A whole map is given as JSON; a single word stays the text it is, as `pulumi config set` keeps it.
+        values[full] = yaml.safe_load(text) if text[:1] in ("{", "[") else text
+        return
+    holder = values.get(full)
+    values[full] = holder = json.loads(json.dumps(holder)) if isinstance(holder, dict) else {}
+    for step in rest[:-1]:
+        inner = holder.get(step)
+        holder[step] = holder = inner if isinstance(inner, dict) else {}
+    holder[rest[-1]] = yaml.safe_load(text) if text else text
+
+
+def _decrypted(value: Any) -> Any:
+    if isinstance(value, dict):
+        if set(value) == {"secure"}:
+            return "encrypted-value-not-readable-offline"
+        return {key: _decrypted(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_decrypted(item) for item in value]
+    return value
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return json.dumps(value)
+
+
+def masked(resource: Resource) -> dict[str, Any]:
+    """A resource as `plan --json` prints it: every leaf of a secret input is `[secret]`."""
+    inputs = {key: _mask(value) if key in resource.secrets else value for key, value in resource.inputs.items()}
+    shown = resource.to_json() | {"inputs": inputs}
+    return shown | ({"options": dict(resource.options)} if resource.options else {})
+
+
+def _mask(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _mask(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_mask(item) for item in value]
+    return "[secret]"

@@ -1,0 +1,121 @@
+"""Every warning has a stack that triggers it and one, a small change away, that silences it."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from components.advice import warnings as findings
+from components.advice.advice import derive_advice
+from components.config.settings import Settings
+from tests.plan.stacks import ZONES, option_1, option_2, stack
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two stacks that differ in what the warning is about."""
+
+    triggers: Settings
+    silences: Settings
+
+
+R7G = {"instanceType": "r7g.12xlarge"}
+IRELAND = ("eu-west-1a", "eu-west-1b", "eu-west-1c")
+FRANKFURT = ("eu-central-1a", "eu-central-1b", "eu-central-1c")
+FEW = {"allowFewerZones": True}
+SPOT = {"capacityType": "spot", "production": False}
+
+PAIRS = {
+    "working-set-exceeds-memory": Pair(option_1(hitRate=0.5), option_1(hitRate=0.8)),
+    "memory-above-alert": Pair(option_1(hitRate=0.6), option_1(hitRate=0.65)),
+    "size-class-waste": Pair(option_1(objectBytes=1_048_576), option_1(objectBytes=1_048_566)),
+    "capacity-short": Pair(option_1(zones=None, requestsPerSecond=25_000), option_1(zones=None)),
+    "p95-missed": Pair(option_1(p95LatencyMs=10), option_1(p95LatencyMs=20)),
+    "network-at-capacity": Pair(option_1(), option_1(nodes=R7G)),
+    "several-connections": Pair(option_2(), option_1()),
+    "replication-exceeds-flow": Pair(
+        option_2(zones=None, requestsPerSecond=10_000, hitRate=0.4), option_2(zones=None, requestsPerSecond=10_000)
+    ),
+    "resync-does-not-fit": Pair(option_2(hitRate=0.3), option_2(hitRate=0.8)),
+    "resync-of-full-master-does-not-fit": Pair(option_2(hitRate=0.7), option_1(hitRate=0.7)),
+    "zone-loss-stops-failover": Pair(option_1(zones=ZONES[:2], nodes=FEW), option_1()),
+    "copies-share-zone": Pair(option_1(zones=ZONES[:1], nodes=FEW), option_1(zones=ZONES[:2], nodes=FEW)),
+    "spot": Pair(option_1(nodes=SPOT), option_1(nodes={"production": False})),
+    "limits-overcommitted": Pair(
+        option_2(nodes={**R7G, "packing": "requests"}), option_2(nodes={**R7G, "packing": "limits"})
+    ),
+    "zone-may-lack-type": Pair(option_1(nodes={"instanceType": "x2iezn.8xlarge"}), option_1()),
+    "more-memory-costs-less": Pair(stack("64GB", "640GB"), stack("64GB", "704GB")),
+    "price-of-other-region": Pair(option_1(zones=FRANKFURT), option_1(zones=IRELAND)),
+    "cross-zone-traffic-dominates": Pair(option_1(), option_1(requestsPerSecond=100)),
+}
+
+
+def codes(settings: Settings) -> set[str]:
+    return {warning.code for warning in derive_advice(settings).warnings}
+
+
+@pytest.mark.parametrize("code", sorted(PAIRS))
+def test_a_warning_comes_and_goes_with_its_cause(code: str) -> None:
+    assert code in codes(PAIRS[code].triggers)
+    assert code not in codes(PAIRS[code].silences)
+
+
+def test_every_warning_of_the_code_is_tested_here() -> None:
+    source = Path(findings.__file__).read_text(encoding="utf-8")
+    written = {line.strip().strip('",') for line in source.splitlines() if line.strip().startswith('"') and "-" in line}
+    known = {text for text in written if re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)+", text)} | {"spot"}
+    assert known == set(PAIRS)
+
+
+def test_preferred_placement_is_warned_of_too() -> None:
+    preferred = {"placement": "preferred", "production": False}
+    assert "copies-share-zone" in codes(option_1(nodes=preferred))
+
+
+def test_a_zone_whose_letter_the_data_does_not_know_is_named() -> None:
+    plan = derive_advice(option_1(zones=("us-east-1a", "us-east-1b", "us-east-1e")))
+    assert any("perhaps not us-east-1e" in str(warning) for warning in plan.warnings)
+
+
+def test_a_master_out_of_core_is_short_of_capacity_and_has_no_p95() -> None:
+    tiny = stack("64GB", "192GB", zones=None, requestsPerSecond=20_000, objectBytes=1000)
+    assert {"capacity-short", "p95-missed"} <= codes(tiny)
+
+
+def test_the_advice_for_memory_silences_the_warning() -> None:
+    plan = derive_advice(option_1(hitRate=0.5))
+    finding = next(finding for finding in plan.warnings if finding.code == "working-set-exceeds-memory")
+    total = finding.change.split("totalMemory: ")[1].split(",")[0]
+    ttl = int(finding.change.split("workload.ttlSeconds: ")[1].split(",")[0])
+    assert "working-set-exceeds-memory" not in codes(stack("64GB", total, hitRate=0.5))
+    assert "working-set-exceeds-memory" not in codes(option_1(hitRate=0.5, ttlSeconds=ttl))
+
+
+def test_the_advice_for_the_alert_silences_the_warning() -> None:
+    plan = derive_advice(option_1(hitRate=0.6))
+    finding = next(finding for finding in plan.warnings if finding.code == "memory-above-alert")
+    total = finding.change.split("totalMemory: ")[1].split(" ")[0]
+    assert "memory-above-alert" not in codes(stack("64GB", total, hitRate=0.6))
+
+
+def test_the_advice_for_the_network_silences_the_warning() -> None:
+    plan = derive_advice(option_1())
+    finding = next(finding for finding in plan.warnings if finding.code == "network-at-capacity")
+    name = finding.change.split("nodes.instanceType: ")[1].split(" ")[0]
+    advised = option_1(nodes={"instanceType": name})
+    assert "network-at-capacity" not in codes(advised)
+    more = float(finding.change.split(" for ")[1].split(" ")[0].replace(",", ""))
+    before, after = derive_advice(option_1()).nodes, derive_advice(advised).nodes
+    assert before is not None
+    assert after is not None
+    assert after.usd_per_month - before.usd_per_month == pytest.approx(more, abs=1)
+
+
+def test_a_warning_says_what_is_so_what_to_change_and_its_code() -> None:
+    for pair in PAIRS.values():
+        for finding in derive_advice(pair.triggers).warnings:
+            assert finding.what
+            assert finding.change
+            assert str(finding) == f"{finding.what}; {finding.change} [{finding.code}]"

@@ -1,0 +1,50 @@
+"""Settings for the planner's tests, written as a stack's config would be."""
+
+import json
+from typing import Any
+
+from components.config.load import load_settings
+from components.config.settings import Settings
+
+ZONES = ("us-east-1a", "us-east-1b", "us-east-1c")
+
+
+def stack(
+    pod: str = "64GB",
+    total: str = "1TB",
+    *,
+    replicas: int = 1,
+    zones: tuple[str, ...] | None = ZONES,
+    nodes: dict[str, Any] | None = None,
+    storage: dict[str, Any] | None = None,
+    monitoring: dict[str, Any] | None = None,
+    **workload: Any,
+) -> Settings:
+    """Settings as `load_settings` reads them; `zones=None` is a cluster that is not EKS."""
+    eks = {"clusterName": "test", "subnets": {zone: f"subnet-{zone}" for zone in zones}} if zones else {}
+    return load_settings(
+        {
+            "podMemory": pod,
+            "totalMemory": total,
+            "replicasPerMaster": str(replicas),
+            "kubeContext": "" if zones else "kind",
+            "workload": json.dumps(workload),
+            "eks": json.dumps(eks),
+            "nodes": json.dumps(nodes or {}),
+            "storage": json.dumps(storage or {}),
+            "monitoring": json.dumps(monitoring or {}),
+            "access": "{}",
+            "images": "{}",
+            "resize": "{}",
+        }
+    )
+
+
+def option_1(**changes: Any) -> Settings:
+    """The sizing document's Option 1: 16 + 16 pods of 64 GB."""
+    return stack("64GB", **changes)
+
+
+def option_2(**changes: Any) -> Settings:
+    """The sizing document's Option 2: 8 + 8 pods of 128 GB."""
+    return stack("128GB", **changes)

@@ -1,0 +1,153 @@
+"""The catalogue's facts against DescribeInstanceTypes as moto ships it, and EKS's formulas against known nodes."""
+
+import gzip
+import json
+from importlib.resources import files
+from typing import Any
+
+import pytest
+
+from components.advice.elasticache import NODE_TYPES
+from components.plan.nodes.catalogue import InstanceType, letter_of, load_catalogue, region_of
+
+RESOURCES = files("moto") / "ec2" / "resources"
+CATALOGUE = load_catalogue()
+
+
+@pytest.fixture(scope="module")
+def described() -> dict[str, Any]:
+    with (RESOURCES / "instance_types.json.gz").open("rb") as packed:
+        types: dict[str, Any] = json.loads(gzip.decompress(packed.read()))
+    return types
+
+
+def offered(region: str) -> dict[str, str]:
+    """Type -> letters of the zones that offer it."""
+    path = RESOURCES / "instance_type_offerings" / "availability-zone" / f"{region}.json.gz"
+    zones: dict[str, set[str]] = {}
+    for entry in json.loads(gzip.decompress(path.read_bytes())):
+        zones.setdefault(entry["InstanceType"], set()).add(entry["Location"].removeprefix(region))
+    return {name: "".join(sorted(letters)) for name, letters in zones.items()}
+
+
+def test_every_type_has_the_specs_that_aws_describes(described: dict[str, Any]) -> None:
+    assert len(CATALOGUE.types) > 90
+    for kind in CATALOGUE.types:
+        aws = described[kind.name]
+        network = aws["NetworkInfo"]
+        card = network["NetworkCards"][network["DefaultNetworkCardIndex"]]
+        volumes = aws["EbsInfo"]
+        assert {
+            "architecture": kind.architecture,
+            "vcpu": kind.vcpu,
+            "memory": kind.memory_mib,
+            "baseline": kind.network_baseline_gbps,
+            "burst": kind.network_burst_gbps,
+            "enis": kind.max_enis,
+            "addresses": kind.ipv4_per_eni,
+            "ebs": kind.ebs_baseline_gbps,
+            "attachments": kind.ebs_attachments,
+            "shared": kind.ebs_attachments_shared,
+        } == {
+            "architecture": aws["ProcessorInfo"]["SupportedArchitectures"][0],
+            "vcpu": aws["VCpuInfo"]["DefaultVCpus"],
+            "memory": aws["MemoryInfo"]["SizeInMiB"],
+            "baseline": card["BaselineBandwidthInGbps"],
+            "burst": card["PeakBandwidthInGbps"],
+            "enis": card["MaximumNetworkInterfaces"],
+            "addresses": network["Ipv4AddressesPerInterface"],
+            "ebs": volumes["EbsOptimizedInfo"]["BaselineBandwidthInMbps"] / 1000,
+            "attachments": volumes["MaximumEbsAttachments"],
+            "shared": volumes["AttachmentLimitType"] == "shared",
+        }, kind.name
+
+
+def test_every_type_is_offered_where_aws_offers_it() -> None:
+    regions = {region for kind in CATALOGUE.types for region in kind.zone_letters}
+    assert {"us-east-1", "eu-west-1", "eu-central-1"} <= regions
+    for region in sorted(regions):
+        aws = offered(region)
+        for kind in CATALOGUE.types:
+            assert kind.zone_letters.get(region, "") == aws.get(kind.name, ""), (kind.name, region)
+
+
+def test_the_kernel_shows_two_to_eight_percent_less_than_the_nominal_memory() -> None:
+    for kind in CATALOGUE.types:
+        assert 0.02 <= 1 - kind.memtotal_mib / kind.memory_mib <= 0.08, kind.name
+
+
+def test_larger_types_of_a_family_never_cost_less() -> None:
+    for kind in CATALOGUE.types:
+        for other in CATALOGUE.types:
+            same_family = kind.name.split(".")[0] == other.name.split(".")[0]
+            if same_family and kind.memory_mib < other.memory_mib:
+                for region, price in kind.usd_per_hour.items():
+                    assert price < other.usd_per_hour[region], (kind.name, other.name, region)
+
+
+def test_ireland_costs_more_than_virginia() -> None:
+    both = [kind for kind in CATALOGUE.types if "eu-west-1" in kind.usd_per_hour]
+    assert both
+    for kind in both:
+        assert 1.05 <= kind.usd_per_hour["eu-west-1"] / kind.usd_per_hour["us-east-1"] <= 1.25, kind.name
+
+
+def node(memtotal_mib: int, vcpu: int, max_enis: int, ipv4_per_eni: int) -> InstanceType:
+    return InstanceType(
+        "test.large", "arm64", vcpu, 0, memtotal_mib, 1.0, 1.0, max_enis, ipv4_per_eni, 1.0, 27, True, None, {}, {}
+    )
+
+
+def test_reserved_memory_is_computed_for_at_most_110_pods() -> None:
+    # A 16xlarge's cards could carry 737 pods, for which nodeadm would reserve 8,362 MiB.
+    assert node(500_000, 64, 15, 50).allocatable_memory_mib == 500_000 - (11 * 110 + 255) - 100
+    assert node(500_000, 64, 4, 15).allocatable_memory_mib == 500_000 - (11 * 58 + 255) - 100
+
+
+@pytest.mark.parametrize(
+    ("vcpu", "reserved_millicores"), [(1, 60), (2, 70), (4, 80), (8, 90), (32, 150), (48, 190), (64, 230)]
+)
+def test_reserved_cpu_follows_the_bands_of_nodeadm(vcpu: int, reserved_millicores: int) -> None:
+    assert node(1000, vcpu, 4, 15).allocatable_cpu_millicores == vcpu * 1000 - reserved_millicores
+
+
+@pytest.mark.parametrize(
+    ("name", "allocatable_mib", "cpu_millicores"),
+    [
+        ("r6g.12xlarge", 380_624, 47_810),
+        ("r7g.12xlarge", 378_361, 47_810),
+        ("r5n.12xlarge", 381_023, 47_810),
+        ("r8i.16xlarge", 506_105, 63_770),
+        ("x2gd.2xlarge", 126_277, 7_910),
+        ("m6i.2xlarge", 30_555, 7_910),
+    ],
+)
+def test_allocatable_figures_of_known_types(name: str, allocatable_mib: int, cpu_millicores: int) -> None:
+    kind = CATALOGUE.find(name)
+    assert kind is not None
+    assert (kind.allocatable_memory_mib, kind.allocatable_cpu_millicores) == (allocatable_mib, cpu_millicores)
+
+
+def test_interfaces_take_attachments_where_the_limit_is_shared() -> None:
+    shared, own = CATALOGUE.find("r6g.12xlarge"), CATALOGUE.find("r8i.12xlarge")
+    assert shared is not None
+    assert own is not None
+    assert shared.max_volumes == 27 - 1 - 2
+    assert own.max_volumes == own.ebs_attachments - 1
+
+
+def test_elasticache_nodes_have_the_network_of_their_ec2_type(described: dict[str, Any]) -> None:
+    for name, _, gbps, _ in NODE_TYPES:
+        card = described[name.removeprefix("cache.")]["NetworkInfo"]["NetworkCards"][0]
+        assert card["BaselineBandwidthInGbps"] == pytest.approx(gbps, abs=0.01), name
+
+
+def test_a_zone_names_its_region() -> None:
+    assert region_of("us-east-1a") == "us-east-1"
+    assert letter_of("ap-northeast-1d") == "d"
+
+
+@pytest.mark.parametrize("zone", ["us-east-1", "us-east-1-bos-1a", "use1-az1", "", "eu-west-1ab"])
+def test_what_is_no_zone_is_refused_by_name(zone: str) -> None:
+    with pytest.raises(ValueError, match="is no availability zone"):
+        region_of(zone)

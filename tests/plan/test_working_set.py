@@ -1,0 +1,105 @@
+"""Memory of the images: size classes as measured, break-even and remedies as invariants."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.advice.figures import derive_figures
+from components.config.units import MIB
+from components.plan.working_set import images_bytes, memory_over_time, size_class_bytes
+from tests.plan.stacks import option_1, stack
+
+PER_KEY_BYTES = 240
+"""What redis-facts 13 measured beyond the class, at most."""
+
+
+@pytest.mark.parametrize(
+    ("object_bytes", "used_memory_bytes"),
+    [(1_048_566, 1_048_692), (1_048_567, 1_310_836), (900_000, 917_743), (1_310_720, 1_572_980)],
+)
+def test_the_class_is_what_a_real_redis_used(object_bytes: int, used_memory_bytes: int) -> None:
+    assert 0 < used_memory_bytes - size_class_bytes(object_bytes) <= PER_KEY_BYTES
+
+
+@pytest.mark.parametrize(
+    ("object_bytes", "fitted"), [(1_000_000, 1021), (1_048_576, 817), (1_048_512, 1021), (900_000, 1168)]
+)
+def test_as_many_images_fit_into_1_gb_as_in_a_real_redis(object_bytes: int, fitted: int) -> None:
+    # A few MB of an idle Redis count into maxmemory as well.
+    assert 0 <= (1 << 30) // size_class_bytes(object_bytes) - fitted <= 3
+
+
+@given(st.integers(1, 512 * MIB))
+def test_a_class_holds_its_object_and_wastes_a_quarter_or_one_step_at_most(object_bytes: int) -> None:
+    taken = size_class_bytes(object_bytes)
+    assert taken > object_bytes
+    # Header and end mark take 10 bytes at most; up to 128 bytes classes are 16 apart, so a tiny object may waste 15.
+    assert taken <= max(object_bytes + 10 + 15, (object_bytes + 10) * 1.25)
+    # Four classes to a doubling: no odd sizes.
+    assert taken % 16 == 0
+
+
+@given(st.integers(1, 512 * MIB))
+def test_a_larger_object_never_takes_less(object_bytes: int) -> None:
+    assert size_class_bytes(object_bytes) <= size_class_bytes(object_bytes + 1)
+
+
+WORKLOADS = st.fixed_dictionaries(
+    {
+        "requestsPerSecond": st.integers(1, 50_000),
+        "objectBytes": st.integers(1000, 4_000_000),
+        "ttlSeconds": st.integers(1, 86_400),
+        "hitRate": st.floats(0, 1).map(lambda rate: round(rate, 3)),
+    }
+)
+
+
+@given(WORKLOADS)
+def test_break_even_parts_the_hit_rates_that_fit_from_those_that_do_not(workload: dict[str, Any]) -> None:
+    settings = stack(zones=None, **workload)
+    found = derive_figures(settings).working_set
+    just_above = min(1.0, found.break_even_hit_rate + 1e-6)
+    one_image = found.size_class_bytes
+    assert images_bytes(settings.workload, just_above) <= found.memory_bytes + one_image
+    if found.break_even_hit_rate > 1e-3:
+        assert images_bytes(settings.workload, found.break_even_hit_rate - 1e-3) > found.memory_bytes - one_image
+    assert found.break_even_hit_rate_beside_backlog >= found.break_even_hit_rate
+
+
+@given(WORKLOADS)
+def test_each_remedy_makes_the_images_fit(workload: dict[str, Any]) -> None:
+    settings = stack(zones=None, **workload)
+    found = derive_figures(settings).working_set
+    if found.own.fits:
+        assert found.seconds_to_eviction is None
+        return
+    assert found.seconds_to_eviction is not None
+    assert found.seconds_to_eviction < settings.workload.ttl_seconds
+    per_second = images_bytes(settings.workload, settings.workload.hit_rate) / settings.workload.ttl_seconds
+    assert per_second * found.needed_ttl_seconds <= found.room_bytes + found.size_class_bytes
+    room_of_a_master = found.room_bytes / derive_figures(settings).sizing.masters
+    needed_masters = found.needed_total_memory_bytes // settings.pod_memory
+    assert found.own.size_bytes <= needed_masters * room_of_a_master
+    assert found.own.size_bytes > (needed_masters - 1) * room_of_a_master
+
+
+def test_memory_rises_for_one_ttl_and_stays_there() -> None:
+    figures = derive_figures(option_1())
+    line = list(memory_over_time(figures.working_set, 300, 600))
+    assert line == [(0, 0), (300, 503_316_480_000), (600, 503_316_480_000)]
+
+
+def test_memory_stops_rising_where_it_is_full() -> None:
+    found = derive_figures(option_1(hitRate=0)).working_set
+    line = list(memory_over_time(found, 300, 600))
+    assert found.seconds_to_eviction is not None
+    assert line[1][0] == pytest.approx(found.seconds_to_eviction, abs=1)
+    assert line[1][1] == line[2][1] == found.room_bytes
+
+
+def test_without_misses_nothing_is_kept() -> None:
+    found = derive_figures(option_1(hitRate=1)).working_set
+    assert (found.own.images, found.own.size_bytes, found.own.fits) == (0, 0, True)
+    assert list(memory_over_time(found, 300, 600))[-1] == (600, 0)

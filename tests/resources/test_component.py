@@ -1,0 +1,171 @@
+"""What the component registers: the order that keeps a living cache alive, and the rules that hold for any size."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.manifests import names, objects
+from components.plan.placement import pods_per_zone, zone_of
+from preview.evaluate import Evaluation
+from preview.resources import Resource
+from tests.resources.stacks import OPTIONS, of_type, only, stack
+
+ZONES = st.lists(st.sampled_from([f"us-east-1{letter}" for letter in "abcdef"]), min_size=1, unique=True).map(tuple)
+
+
+def before(evaluation: Evaluation, resource: Resource) -> set[str]:
+    """Names of everything that exists before a resource is made."""
+    by_urn = {item.urn: item for item in evaluation.resources}
+    found: set[str] = set()
+    waiting = list(resource.depends_on)
+    while waiting:
+        urn = waiting.pop()
+        if urn not in found:
+            found.add(urn)
+            waiting += by_urn[urn].depends_on
+    return {by_urn[urn].name for urn in found}
+
+
+@pytest.fixture(params=OPTIONS)
+def prod(request: pytest.FixtureRequest) -> Evaluation:
+    return stack("prod", podMemory=request.param)
+
+
+def test_nothing_is_made_before_what_it_needs(prod: Evaluation) -> None:
+    groups = set(of_type(prod, ":NodeGroup"))
+    namespace = only(prod, ":Namespace", f"{prod.plan.pool}-namespace")
+    release, form = only(prod, ":Job", "release"), only(prod, ":Job", "form")
+    replica, master = only(prod, ":StatefulSet", "redis-replica"), only(prod, ":StatefulSet", "redis-master")
+    client = only(prod, ":Service", "images-client")
+
+    order = [*sorted(groups), namespace.name, release.name, replica.name, master.name, form.name]
+    assert set(order) <= before(prod, client)
+    for position, step in enumerate(order[3:], start=3):
+        resource = next(item for item in prod.resources if item.name == step)
+        earlier = set(order[:position]) - (groups if step in groups else set())
+        assert earlier <= before(prod, resource), step
+
+
+def test_an_edit_of_pods_is_awaited_to_the_last_pod(prod: Evaluation) -> None:
+    sets = of_type(prod, ":StatefulSet").values()
+    assert sets
+    for item in sets:
+        wanted = [f"jsonpath={{.status.{count}}}={prod.plan.sizing.masters}" for count in objects.AWAITED_COUNTS]
+        assert json.loads(item.inputs["metadata"]["annotations"]["pulumi.com/waitFor"]) == wanted
+
+
+def test_a_job_that_refuses_fails_at_once_and_its_last_words_reach_the_reader(prod: Evaluation) -> None:
+    """Measured: the provider does not take the end by a podFailurePolicy for one, and shows a failed pod's message."""
+    jobs = [item.inputs["spec"] for item in of_type(prod, ":Job").values()]
+    jobs += [item.inputs["spec"]["jobTemplate"]["spec"] for item in of_type(prod, ":CronJob").values()]
+    assert len(jobs) == 3
+    for spec in jobs:
+        assert spec["backoffLimit"] == 0
+        assert "podFailurePolicy" not in spec
+        for container in spec["template"]["spec"]["containers"]:
+            assert container["terminationMessagePolicy"] == "FallbackToLogsOnError"
+
+
+def test_everything_belongs_to_the_component_and_to_the_stack_s_own_cluster(prod: Evaluation) -> None:
+    (component,) = of_type(prod, ":RedisImageCacheCluster").values()
+    by_urn = {item.urn: item for item in prod.resources}
+
+    def ancestors(resource: Resource) -> Iterator[str]:
+        while resource.parent in by_urn:
+            resource = by_urn[resource.parent]
+            yield resource.urn
+
+    assert component.type == "redis-image-cache:index:RedisImageCacheCluster"
+    for resource in prod.resources:
+        if resource.type.startswith("pulumi:providers") or resource is component:
+            continue
+        assert component.urn in ancestors(resource), resource.name
+        if resource.is_kubernetes:
+            assert (resource.provider or "").endswith("::kubernetes"), f"{resource.name} would use an ambient cluster"
+
+
+def test_the_local_stack_makes_nothing_of_aws() -> None:
+    assert not [resource.type for resource in stack("local").resources if resource.type.startswith("aws:")]
+
+
+def test_each_pod_finds_its_volume_pinned_to_the_zone_that_the_ring_gives_it(prod: Evaluation) -> None:
+    claims = {claim.inputs["metadata"]["name"]: claim for claim in of_type(prod, ":PersistentVolumeClaim").values()}
+    classes = {item.inputs["metadata"]["name"]: item for item in of_type(prod, ":StorageClass").values()}
+    masters = prod.plan.sizing.masters
+
+    assert len(claims) == 2 * masters
+    for ordinal in range(masters):
+        zones = []
+        for set_ in of_type(prod, ":StatefulSet").values():
+            spec = set_.inputs["spec"]
+            claim = claims[f"{spec['volumeClaimTemplates'][0]['metadata']['name']}-{spec['serviceName']}-{ordinal}"]
+            assert claim.inputs["spec"]["resources"] == spec["volumeClaimTemplates"][0]["spec"]["resources"]
+            (term,) = classes[claim.inputs["spec"]["storageClassName"]].inputs["allowedTopologies"]
+            (expression,) = term["matchLabelExpressions"]
+            zones += expression["values"]
+        assert len(set(zones)) == 2, f"both copies of shard {ordinal} are pinned to {zones[0]}"
+
+
+@given(st.integers(1, 4), st.integers(1, 200), ZONES)
+def test_the_ring_keeps_copies_apart_and_zones_even(copies: int, shards: int, zones: tuple[str, ...]) -> None:
+    counts = pods_per_zone(copies, shards, zones)
+
+    for ordinal in range(min(shards, 50)):
+        used = {zone_of(copy, ordinal, zones) for copy in range(copies)}
+        assert len(used) == min(copies, len(zones))
+    for copy in range(copies):
+        per_zone = [counts[zone][copy] for zone in zones]
+        assert max(per_zone) - min(per_zone) <= 1
+        assert sum(per_zone) == shards
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 400), st.integers(3, 24), st.integers(1, 2))
+def test_for_any_size_each_shard_has_all_its_copies_and_their_figures_agree(
+    pod_memory_gib: int, masters: int, replicas: int
+) -> None:
+    evaluation = stack(
+        "local",
+        podMemory=f"{pod_memory_gib}GB",
+        totalMemory=f"{pod_memory_gib * masters}GB",
+        replicasPerMaster=str(replicas),
+        workload__requestsPerSecond="10",
+    )
+
+    sets = [resource.inputs["spec"] for resource in of_type(evaluation, ":StatefulSet").values()]
+    assert [spec["replicas"] for spec in sets] == [masters] * (replicas + 1)
+    for spec in sets:
+        template = spec["template"]
+        assert spec["selector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
+        (container,) = template["spec"]["containers"]
+        assert container["resources"]["requests"]["cpu"] == container["resources"]["limits"]["cpu"]
+    selectors = [tuple(sorted(spec["selector"]["matchLabels"].items())) for spec in sets]
+    assert len(set(selectors)) == len(selectors), "two StatefulSets would fight over the same pods"
+
+
+def test_no_password_stands_in_an_argument_or_in_a_plain_input(prod: Evaluation) -> None:
+    (secret,) = of_type(prod, ":Secret").values()
+    (password,) = secret.inputs["stringData"].values()
+
+    assert secret.secrets == {"stringData"}
+    for resource in prod.resources:
+        shown = {key: value for key, value in resource.inputs.items() if key not in resource.secrets}
+        assert password not in str(shown), resource.name
+
+
+def test_a_given_password_is_used_and_stays_a_secret() -> None:
+    given_one = stack("prod", access__password="correct-horse-battery")
+
+    (secret,) = of_type(given_one, ":Secret").values()
+    assert secret.inputs["stringData"] == {"password": "correct-horse-battery"}
+    assert secret.secrets == {"stringData"}
+
+
+def test_outputs_tell_applications_where_to_connect(prod: Evaluation) -> None:
+    assert prod.outputs["endpoint"] == "redis.redis-image-cache.svc.cluster.local:6379"
+    assert prod.outputs["discoveryAddresses"][0].startswith(f"redis-master.{prod.plan.pool}.svc.")
+    client = only(prod, ":Service", "images-client")
+    assert client.inputs["spec"]["externalName"] == names.service_host("redis", prod.plan.pool)
