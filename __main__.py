@@ -2,17 +2,18 @@
 
 import pulumi
 
-from components.resources.cluster import RedisImageCacheCluster, RedisImageCacheClusterArgs
+from components.resources.arguments import RedisImageCacheClusterArgs
+from components.resources.cluster import RedisImageCacheCluster
 from components.resources.stack import discovery_addresses, headline, kubernetes_provider, read_stack
 
-settings, plan = read_stack()
+settings, advice = read_stack()
 
 cache = RedisImageCacheCluster(
     "images",
-    RedisImageCacheClusterArgs(settings, plan),
+    RedisImageCacheClusterArgs(settings),
     pulumi.ResourceOptions(providers=[kubernetes_provider(settings)]),
 )
 
 pulumi.export("endpoint", cache.endpoint)
-pulumi.export("discoveryAddresses", discovery_addresses(plan))
-pulumi.export("plan", headline(plan))
+pulumi.export("discoveryAddresses", discovery_addresses(advice))
+pulumi.export("plan", headline(advice))

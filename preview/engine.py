@@ -267,4 +267,5 @@ def _get_subnet(args: dict[str, Any], config: Mapping[str, str]) -> dict[str, An
 _CALLS: dict[str, Callable[[dict[str, Any], Mapping[str, str]], dict[str, Any]]] = {
     "aws:eks/getCluster:getCluster": _get_cluster,
     "aws:ec2/getSubnet:getSubnet": _get_subnet,
+    "aws:index/getPartition:getPartition": lambda args, config: {"partition": "aws"},
 }

@@ -1,14 +1,16 @@
 """The Jobs that run the reconciler, and the topology they are told to bring about. Pure: plan -> inputs."""
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
 from components.config.settings import Settings
 from components.manifests import names
+from components.manifests.manifest import Manifest, Ref, kubernetes_object
 from components.manifests.pod import AUTH_KEY, locked_down
 from components.plan.plan import Plan
 
+RELEASE, FORM, REPAIR = "release", "form", "repair"
+"""The phases, as `python -m reconciler` knows them."""
 PACKAGES = ("reconciler", "redis")
 """Python packages the Jobs import, each from a zip in a ConfigMap of its own."""
 TOPOLOGY_KEY = "topology.json"
@@ -17,15 +19,6 @@ _LAST_WORDS_SECONDS = 60
 _REPAIR_SCHEDULE = "* * * * *"
 _REPAIR_DEADLINE_SECONDS = 55
 """Ends before the next run begins; what is unfinished is observed anew then."""
-
-
-@dataclass(frozen=True, slots=True)
-class JobRefs:
-    """Names that Kubernetes makes up and the Job's pod mounts; `packages` is package -> ConfigMap."""
-
-    topology: Any
-    secret: Any
-    packages: dict[str, Any]
 
 
 def deadline_seconds(plan: Plan) -> int:
@@ -48,7 +41,7 @@ def topology(settings: Settings, plan: Plan) -> str:
             "tls": False,
             "nodes": [
                 {
-                    "pod": f"{names.set_name(copy)}-{shard}",
+                    "pod": names.pod_name(copy, shard),
                     "host": names.pod_host(copy, shard, plan.pool),
                     "shard": shard,
                     "role": "master" if copy == 0 else "replica",
@@ -76,44 +69,68 @@ def labels(phase: str) -> dict[str, str]:
     return {"app": "redis-reconciler", "phase": phase}
 
 
-def job(settings: Settings, plan: Plan, phase: str, refs: JobRefs) -> dict[str, Any]:
+def job(settings: Settings, plan: Plan, phase: str, *after: str) -> Manifest:
     """A Job that runs one phase of the reconciler (`form` or `release`) to its end.
 
     The reconciler ends itself at its deadline and says why; Kubernetes' own deadline comes after it.
     """
-    return {
-        # One attempt, which tries for as long as the deadline allows. A pod that failed is the Job's end, and its last
-        # words are in the provider's error: of a podFailurePolicy the provider takes no notice, and would wait on.
-        "backoffLimit": 0,
-        "activeDeadlineSeconds": deadline_seconds(plan) + _LAST_WORDS_SECONDS,
-        "template": _template(settings, plan, phase, refs, restart_policy="Never"),
-    }
-
-
-def cron_job(settings: Settings, plan: Plan, refs: JobRefs) -> dict[str, Any]:
-    """The CronJob that repairs: every minute, one at a time, never catching up on missed runs."""
-    return {
-        "schedule": _REPAIR_SCHEDULE,
-        "concurrencyPolicy": "Forbid",
-        "startingDeadlineSeconds": 30,
-        "successfulJobsHistoryLimit": 1,
-        "failedJobsHistoryLimit": 3,
-        "jobTemplate": {
-            "metadata": {"labels": labels("repair")},
-            "spec": {
+    return Manifest(
+        phase,
+        kubernetes_object(
+            "batch/v1",
+            "Job",
+            namespace=Ref("namespace"),
+            labels=labels(phase),
+            # A Job that failed is made anew by the next update, although nothing about it has changed.
+            annotations={"pulumi.com/replaceUnready": "true"},
+            spec={
+                # One attempt, which tries for as long as the deadline allows. A pod that failed is the Job's end, and
+                # its last words are in the provider's error: of a podFailurePolicy the provider takes no notice, and
+                # would wait on.
                 "backoffLimit": 0,
-                "activeDeadlineSeconds": _REPAIR_DEADLINE_SECONDS,
-                "template": _template(settings, plan, "repair", refs, restart_policy="Never"),
+                "activeDeadlineSeconds": deadline_seconds(plan) + _LAST_WORDS_SECONDS,
+                "template": _template(settings, phase),
             },
-        },
-    }
+        ),
+        after=after,
+        await_seconds=await_seconds(plan),
+    )
 
 
-def _template(settings: Settings, plan: Plan, phase: str, refs: JobRefs, restart_policy: str) -> dict[str, Any]:
+def repair(settings: Settings, plan: Plan, *after: str) -> Manifest:
+    """The CronJob that repairs: every minute, one at a time, never catching up on missed runs."""
+    return Manifest(
+        REPAIR,
+        kubernetes_object(
+            "batch/v1",
+            "CronJob",
+            name="redis-repair",
+            namespace=Ref("namespace"),
+            spec={
+                "schedule": _REPAIR_SCHEDULE,
+                "concurrencyPolicy": "Forbid",
+                "startingDeadlineSeconds": 30,
+                "successfulJobsHistoryLimit": 1,
+                "failedJobsHistoryLimit": 3,
+                "jobTemplate": {
+                    "metadata": {"labels": labels(REPAIR)},
+                    "spec": {
+                        "backoffLimit": 0,
+                        "activeDeadlineSeconds": _REPAIR_DEADLINE_SECONDS,
+                        "template": _template(settings, REPAIR),
+                    },
+                },
+            },
+        ),
+        after=after,
+    )
+
+
+def _template(settings: Settings, phase: str) -> dict[str, Any]:
     return {
         "metadata": {"labels": labels(phase)},
         "spec": {
-            "restartPolicy": restart_policy,
+            "restartPolicy": "Never",
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "securityContext": {
@@ -133,7 +150,7 @@ def _template(settings: Settings, plan: Plan, phase: str, refs: JobRefs, restart
                         {"name": "PYTHONUNBUFFERED", "value": "1"},
                         {
                             "name": "REDISCLI_AUTH",
-                            "valueFrom": {"secretKeyRef": {"name": refs.secret, "key": AUTH_KEY}},
+                            "valueFrom": {"secretKeyRef": {"name": Ref("auth"), "key": AUTH_KEY}},
                         },
                     ],
                     "resources": {
@@ -150,11 +167,16 @@ def _template(settings: Settings, plan: Plan, phase: str, refs: JobRefs, restart
                 }
             ],
             "volumes": [
-                {"name": "topology", "configMap": {"name": refs.topology}},
-                *[{"name": package, "configMap": {"name": refs.packages[package]}} for package in PACKAGES],
+                {"name": "topology", "configMap": {"name": Ref("topology")}},
+                *[{"name": package, "configMap": {"name": Ref(package_key(package))}} for package in PACKAGES],
             ],
         },
     }
+
+
+def package_key(package: str) -> str:
+    """Key of the ConfigMap that carries a Python package."""
+    return f"package-{package}"
 
 
 def zip_key(package: str) -> str:

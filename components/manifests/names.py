@@ -48,6 +48,11 @@ def service_host(service: str, namespace: str) -> str:
     return f"{service}.{namespace}.svc.{CLUSTER_DOMAIN}"
 
 
+def pod_name(copy: int, ordinal: int) -> str:
+    """Name of one pod."""
+    return f"{set_name(copy)}-{ordinal}"
+
+
 def pod_host(copy: int, ordinal: int, namespace: str) -> str:
     """Stable name of one pod, which its Redis announces."""
-    return f"{set_name(copy)}-{ordinal}.{service_host(set_name(copy), namespace)}"
+    return f"{pod_name(copy, ordinal)}.{service_host(set_name(copy), namespace)}"

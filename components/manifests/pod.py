@@ -1,13 +1,13 @@
 """The Redis pod, the same for masters and replicas but for its labels. Pure: plan -> Kubernetes inputs."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from components.config.settings import Placement, Settings
 from components.config.units import kubernetes_quantity
-from components.manifests import launch_template as aws_inputs
 from components.manifests import names
 from components.manifests.bundle import scripts
+from components.manifests.manifest import Ref
+from components.manifests.node_groups import node_set
 from components.plan.nodes.rules import EXPORTER_CPU_MILLICORES, EXPORTER_MEMORY_MIB
 from components.plan.plan import Plan
 from components.plan.tuning import Probe
@@ -17,20 +17,11 @@ AUTH_KEY = "password"
 ALSO_ACCEPTED_KEY = "alsoAccepted"
 
 
-@dataclass(frozen=True, slots=True)
-class PodRefs:
-    """Names that Kubernetes makes up and the pod mounts; outputs of other resources, so typed as such."""
-
-    config_map: Any
-    secret: Any
-    priority_class: Any
-
-
-def pod_template(settings: Settings, plan: Plan, copy: int, refs: PodRefs) -> dict[str, Any]:
+def pod_template(settings: Settings, plan: Plan, copy: int) -> dict[str, Any]:
     """The pod template of the n-th copy (0 = initial master) of every shard."""
     labels = names.set_labels(copy)
     spec: dict[str, Any] = {
-        "priorityClassName": refs.priority_class,
+        "priorityClassName": Ref("priority"),
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": plan.tuning.termination_grace_seconds,
@@ -44,19 +35,19 @@ def pod_template(settings: Settings, plan: Plan, copy: int, refs: PodRefs) -> di
         },
         "affinity": _copies_apart(settings),
         "topologySpreadConstraints": _spread(labels),
-        "containers": [_redis(settings, plan, copy, refs)],
-        "volumes": _volumes(refs),
+        "containers": [_redis(settings, plan, copy)],
+        "volumes": _volumes(),
     }
     if settings.eks is not None and plan.nodes is not None:
         spec["nodeSelector"] = {
             names.POOL_LABEL: plan.pool,
-            names.NODES_LABEL: aws_inputs.node_set(settings.eks, plan.nodes),
+            names.NODES_LABEL: node_set(settings.eks, plan.nodes),
         }
         spec["tolerations"] = [
             {"key": names.POOL_LABEL, "operator": "Equal", "value": plan.pool, "effect": "NoSchedule"}
         ]
     if settings.monitoring.exporter:
-        spec["containers"].append(_exporter(settings, refs))
+        spec["containers"].append(_exporter(settings))
     return {"metadata": {"labels": labels | _recommended_labels(plan)}, "spec": spec}
 
 
@@ -64,7 +55,7 @@ def _recommended_labels(plan: Plan) -> dict[str, str]:
     return {"app.kubernetes.io/name": "redis", "app.kubernetes.io/part-of": plan.pool}
 
 
-def _redis(settings: Settings, plan: Plan, copy: int, refs: PodRefs) -> dict[str, Any]:
+def _redis(settings: Settings, plan: Plan, copy: int) -> dict[str, Any]:
     tuning = plan.tuning
     return {
         "name": "redis",
@@ -82,8 +73,8 @@ def _redis(settings: Settings, plan: Plan, copy: int, refs: PodRefs) -> dict[str
             {"name": "CLUSTER_DOMAIN", "value": names.CLUSTER_DOMAIN},
             {"name": "PORT", "value": str(names.REDIS_PORT)},
             *[{"name": name, "value": str(value)} for name, value in tuning.script_env().items()],
-            _password(refs),
-            *([] if settings.access.also_accepted is None else [_also_accepted(refs)]),
+            _password(),
+            *([] if settings.access.also_accepted is None else [_also_accepted()]),
         ],
         "resources": {
             "requests": {
@@ -109,14 +100,14 @@ def _redis(settings: Settings, plan: Plan, copy: int, refs: PodRefs) -> dict[str
     }
 
 
-def _exporter(settings: Settings, refs: PodRefs) -> dict[str, Any]:
+def _exporter(settings: Settings) -> dict[str, Any]:
     return {
         "name": "exporter",
         "image": settings.images.exporter,
         "ports": [{"name": "metrics", "containerPort": names.EXPORTER_PORT}],
         "env": [
             {"name": "REDIS_ADDR", "value": f"redis://127.0.0.1:{names.REDIS_PORT}"},
-            _password(refs, "REDIS_PASSWORD"),
+            _password("REDIS_PASSWORD"),
         ],
         "resources": {
             "requests": {"cpu": f"{EXPORTER_CPU_MILLICORES}m", "memory": kubernetes_quantity(EXPORTER_MEMORY_MIB)},
@@ -126,16 +117,16 @@ def _exporter(settings: Settings, refs: PodRefs) -> dict[str, Any]:
     }
 
 
-def _volumes(refs: PodRefs) -> list[dict[str, Any]]:
+def _volumes() -> list[dict[str, Any]]:
     return [
         {
             "name": "config",
-            "configMap": {"name": refs.config_map, "items": [{"key": CONF_KEY, "path": CONF_KEY}]},
+            "configMap": {"name": Ref("config"), "items": [{"key": CONF_KEY, "path": CONF_KEY}]},
         },
         {
             "name": "scripts",
             "configMap": {
-                "name": refs.config_map,
+                "name": Ref("config"),
                 "defaultMode": 0o555,
                 "items": [{"key": name, "path": name} for name in scripts()],
             },
@@ -208,14 +199,14 @@ def _field(name: str, path: str) -> dict[str, Any]:
     return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
 
 
-def _password(refs: PodRefs, name: str = "REDISCLI_AUTH") -> dict[str, Any]:
+def _password(name: str = "REDISCLI_AUTH") -> dict[str, Any]:
     """In the environment, where redis-cli looks for it: `kubectl exec … redis-cli` works, and argv shows nothing."""
-    return {"name": name, "valueFrom": {"secretKeyRef": {"name": refs.secret, "key": AUTH_KEY}}}
+    return {"name": name, "valueFrom": {"secretKeyRef": {"name": Ref("auth"), "key": AUTH_KEY}}}
 
 
-def _also_accepted(refs: PodRefs) -> dict[str, Any]:
+def _also_accepted() -> dict[str, Any]:
     """For the server alone; whoever connects from inside a pod uses the password."""
     return {
         "name": "ALSO_ACCEPTED_AUTH",
-        "valueFrom": {"secretKeyRef": {"name": refs.secret, "key": ALSO_ACCEPTED_KEY}},
+        "valueFrom": {"secretKeyRef": {"name": Ref("auth"), "key": ALSO_ACCEPTED_KEY}},
     }

@@ -1,25 +1,22 @@
 """Wire: `RedisImageCacheCluster`, the one component of the project."""
 
-from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 
 from components.config.settings import Settings
-from components.manifests import names, objects
-from components.plan.plan import Plan
+from components.manifests import names, pool, storage
+from components.manifests.manifest import Ref
+from components.manifests.node_groups import CLUSTER_NAME, NODE_NAME_TAG
+from components.plan.plan import Plan, derive_plan
+from components.resources.arguments import RedisImageCacheClusterArgs
 from components.resources.node_groups import RedisNodeGroups
 from components.resources.pool import RedisPool
-from components.resources.sdk import KubernetesObject, RandomPassword
+from components.resources.registering import register_all
+from components.resources.sdk import RandomPassword
 
 _PASSWORD_LENGTH = 40
-
-
-@dataclass(frozen=True, slots=True)
-class RedisImageCacheClusterArgs:
-    """What the component is made from: the stack's settings and the plan derived from them."""
-
-    settings: Settings
-    plan: Plan
+_FORMED = "formed"
 
 
 class RedisImageCacheCluster(pulumi.ComponentResource):
@@ -27,80 +24,63 @@ class RedisImageCacheCluster(pulumi.ComponentResource):
 
         node groups -> pool (its pods, formed into one cluster) -> client Service
 
-    Needs a Kubernetes provider in `opts.providers`. Changing what cannot change in place (pod memory, volumes)
-    makes a second pool; Pulumi creates it, repoints the client Service, and deletes the first one last.
+    Needs a Kubernetes provider in `opts.providers`, and with `eks` the AWS provider of the cluster's region. Changing
+    what cannot change in place (pod memory, volumes) makes a second pool; Pulumi creates it, repoints the client
+    Service, and deletes the first one last.
+
+    Raises PlanRefused when no plan holds, before anything is registered.
     """
 
     endpoint: pulumi.Output[str]
     """host:port that a cluster client is given, the same for the life of the stack."""
+    namespace: pulumi.Output[str]
+    """Namespace of the pods; another one after a change of pool."""
+    auth_secret: pulumi.Output[str]
+    """Name of the Secret in that namespace whose key `password` clients need."""
+    node_group_names: pulumi.Output[dict[str, str]]
+    """Zone -> name of its EKS node group; empty without `eks`."""
+    plan: Plan
+    """What was derived from the arguments."""
 
     def __init__(self, name: str, args: RedisImageCacheClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        settings, plan = args.settings, derive_plan(args.settings)
         super().__init__("redis-image-cache:index:RedisImageCacheCluster", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        settings, plan = args.settings, args.plan
+        self.plan = plan
 
         ready: list[pulumi.Resource] = []
+        self.node_group_names = pulumi.Output.from_input({})
         if settings.eks is not None and plan.nodes is not None:
-            ready.append(RedisNodeGroups(f"{name}-{plan.pool}-nodes", plan.pool, settings.eks, plan.nodes, child))
-        priority = KubernetesObject(
-            "scheduling.k8s.io/v1/PriorityClass",
-            f"{name}-priority",
-            {"metadata": objects.common_metadata(None, None, {}), **objects.priority_class()},
+            given = args.given()
+            given[NODE_NAME_TAG] = pulumi.Output.concat(given[CLUSTER_NAME], "-", plan.pool)
+            groups = RedisNodeGroups(f"{name}-{plan.pool}-nodes", plan.pool, settings.eks, plan.nodes, given, child)
+            self.node_group_names = groups.names
+            ready.append(groups)
+        shared = register_all(name, (pool.priority_class(), *storage.storage_classes(settings)), {}, {}, child)
+        ready += [item for key, item in shared.items() if key != pool.PRIORITY_CLASS]
+        redis_pool = RedisPool(
+            f"{name}-{plan.pool}",
+            pool.pool_manifests(settings, plan),
+            {Ref(pool.PRIORITY_CLASS): shared[pool.PRIORITY_CLASS].name, **_passwords(name, settings, child)},
+            ready,
             child,
         )
-        ready += _storage_classes(name, settings, child)
-        pool = RedisPool(
-            f"{name}-{plan.pool}",
-            settings,
-            plan,
-            password=_password(name, settings, child),
-            priority_class=priority.name,
-            after=ready,
-            opts=child,
-        )
-        metadata = objects.common_metadata(names.CLIENT_NAMESPACE, None, {})
-        namespace = KubernetesObject("v1/Namespace", f"{name}-namespace", {"metadata": metadata}, child)
-        service = KubernetesObject(
-            "v1/Service",
-            f"{name}-client",
-            {
-                "metadata": objects.common_metadata(names.CLIENT_SERVICE, namespace.name, {}),
-                "spec": objects.client_service(plan.pool),
-            },
-            pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[pool.formed])),
-        )
+        self.namespace, self.auth_secret = redis_pool.namespace, redis_pool.auth_secret
+        client = register_all(name, pool.client_manifests(plan, _FORMED), {}, {_FORMED: [redis_pool.formed]}, child)
         host = names.service_host(names.CLIENT_SERVICE, names.CLIENT_NAMESPACE)
-        self.endpoint = service.id.apply(lambda _: f"{host}:{names.REDIS_PORT}")
+        self.endpoint = client["client"].id.apply(lambda _: f"{host}:{names.REDIS_PORT}")
         self.register_outputs({"endpoint": self.endpoint})
 
 
-def _password(name: str, settings: Settings, child: pulumi.ResourceOptions) -> pulumi.Output[str]:
-    given = settings.access.password
+def _passwords(name: str, settings: Settings, child: pulumi.ResourceOptions) -> dict[Ref, pulumi.Input[Any]]:
+    """The password that pods use, given or made once and kept in the stack's state, and the one they accept beside."""
+    given, also_accepted = settings.access.password, settings.access.also_accepted
+    passwords: dict[Ref, pulumi.Input[Any]] = {}
     if given is not None:
-        return pulumi.Output.secret(given.get_secret_value())
-    made = RandomPassword(f"{name}-password", _PASSWORD_LENGTH, child)
-    return pulumi.Output.secret(made.result)
-
-
-def _storage_classes(name: str, settings: Settings, child: pulumi.ResourceOptions) -> list[pulumi.Resource]:
-    """`fast-ssd` and its likes for single zones, where they are ours to make.
-
-    Their names are given and their parameters cannot change, so a changed one goes before its successor comes. Pods
-    and claims therefore spell the name out: on an output of it Pulumi would take them down too, and make them anew.
-    """
-    if not objects.makes_storage_classes(settings):
-        return []
-    logical_names: dict[str | None, str] = {None: f"{name}-storage"}
-    logical_names |= {zone: f"{name}-storage-{zone}" for zone in settings.zones}
-    return [
-        KubernetesObject(
-            "storage.k8s.io/v1/StorageClass",
-            logical_name,
-            {
-                "metadata": objects.common_metadata(objects.storage_class_name(zone), None, {}),
-                **objects.storage_class(settings, zone),
-            },
-            pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(delete_before_replace=True)),
-        )
-        for zone, logical_name in logical_names.items()
-    ]
+        passwords[pool.PASSWORD] = pulumi.Output.secret(given.get_secret_value())
+    else:
+        made = RandomPassword(f"{name}-password", _PASSWORD_LENGTH, child)
+        passwords[pool.PASSWORD] = pulumi.Output.secret(made.result)
+    if also_accepted is not None:
+        passwords[pool.ALSO_ACCEPTED] = pulumi.Output.secret(also_accepted.get_secret_value())
+    return passwords

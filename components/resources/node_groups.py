@@ -1,22 +1,31 @@
 """Wire: the EKS node groups of one pool, one for each zone."""
 
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
 import pulumi
 
 from components.config.settings import Eks
-from components.manifests import launch_template as aws_inputs
-from components.plan.nodes.choice import NodePlan
-from components.resources.sdk import AwsResource, ask_aws
+from components.manifests.manifest import Ref
+from components.manifests.node_groups import (
+    CLUSTER_NAME,
+    NODE_POLICIES,
+    group_key,
+    node_manifests,
+    policy_arn,
+    wanted_size,
+)
+from components.plan.nodes.choice import NodePlan, ZoneNodes
+from components.resources.registering import register_aws
+from components.resources.sdk import ask_aws
 
 
 class RedisNodeGroups(pulumi.ComponentResource):
-    """A managed node group in each zone, tainted for one pool, all from one launch template.
+    """The resources of `components.manifests.node_groups`, registered in their order."""
 
-    One group a zone because an EBS volume is zonal: a group over several zones may replace a node in the wrong
-    one. The type stands in the launch template, where a change rolls the nodes instead of replacing the group.
-    """
-
-    groups: dict[str, AwsResource]
-    """Zone -> node group."""
+    names: pulumi.Output[dict[str, str]]
+    """Zone -> name of its node group."""
 
     def __init__(
         self,
@@ -24,85 +33,70 @@ class RedisNodeGroups(pulumi.ComponentResource):
         pool: str,
         eks: Eks,
         nodes: NodePlan,
+        given: Mapping[Ref, pulumi.Input[Any]],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("redis-image-cache:index:RedisNodeGroups", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
-        tags = {"redis-image-cache/pool": pool, **eks.tags}
-        role_arn, role_ready = _node_role(name, eks, tags, child)
-        node_tags = {"Name": f"{eks.cluster_name}-{pool}", **tags}
-        template = AwsResource(
-            "ec2/launchTemplate:LaunchTemplate",
-            f"{name}-template",
-            aws_inputs.launch_template(nodes, node_tags) | {"tags": tags},
-            child,
-            computed=("latestVersion",),
+        keys = {zone.zone: group_key(eks, nodes, zone.zone) for zone in nodes.zones}
+        self._lookup = pulumi.InvokeOptions(parent=self)
+        made = register_aws(
+            name,
+            node_manifests(pool, eks, nodes),
+            {**self._policies(), **self._sizes(name, pool, keys, nodes, given[CLUSTER_NAME]), **given},
+            pulumi.ResourceOptions(parent=self),
         )
-        version = template.computed("latestVersion").apply(lambda number: str(int(number)))
-        # What EKS cannot change on a group stands in its name: groups that replace others are made first, the pods
-        # roll over to them, and the old ones go last, empty.
-        set_name = f"{name}-{aws_inputs.node_set(eks, nodes)}"
-        living = _living_sizes(eks.cluster_name, f"{set_name}-")
-        for zone in nodes.zones:
-            surplus = living.get(f"{set_name}-{zone.zone}", 0) - zone.nodes
-            if surplus > 0:
-                pulumi.log.warn(
-                    f"{zone.zone} has {zone.nodes + surplus} nodes for pool {pool}, {surplus} more than its pods "
-                    "need. They stay, since EKS would end nodes with living pods; docs/runbook.md (Fewer nodes) says "
-                    "how they go"
-                )
-        self.groups = {
-            zone.zone: AwsResource(
-                "eks/nodeGroup:NodeGroup",
-                f"{set_name}-{zone.zone}",
-                aws_inputs.node_group(pool, eks, nodes, zone, living.get(f"{set_name}-{zone.zone}", 0))
-                | {
-                    "nodeRoleArn": role_arn,
-                    "subnetIds": [eks.subnets[zone.zone]],
-                    "launchTemplate": {"id": template.id, "version": version},
-                    "tags": tags,
-                },
-                pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=role_ready)),
-            )
+        self.names = pulumi.Output.all(**{zone: made[key].computed("nodeGroupName") for zone, key in keys.items()})
+        self.register_outputs({"groups": {zone: made[key].id for zone, key in keys.items()}})
+
+    def _policies(self) -> dict[Ref, pulumi.Output[str]]:
+        """The managed policies' ARNs, in the partition in force."""
+        partition = ask_aws("index/getPartition:getPartition", {}, self._lookup)["partition"]
+        return {Ref(policy, "policyArn"): partition.apply(partial(policy_arn, policy)) for policy in NODE_POLICIES}
+
+    def _sizes(
+        self, name: str, pool: str, keys: Mapping[str, str], nodes: NodePlan, cluster_name: pulumi.Input[str]
+    ) -> dict[Ref, pulumi.Output[int]]:
+        """How many nodes each group is to have."""
+        logical_names = {zone: f"{name}-{key}" for zone, key in keys.items()}
+        living = self._living_sizes(cluster_name, set(logical_names.values()))
+        return {
+            Ref(keys[zone.zone], "size"): living.apply(partial(_size, pool, zone, logical_names[zone.zone]))
             for zone in nodes.zones
         }
-        self.register_outputs({"groups": {zone: group.id for zone, group in self.groups.items()}})
+
+    def _living_sizes(self, cluster_name: pulumi.Input[str], logical_names: set[str]) -> pulumi.Output[dict[str, int]]:
+        """Logical name -> nodes wanted now, of the groups that AWS has already: Pulumi's state does not tell a program
+        what there is, and the size may have been changed since."""
+
+        def size_of(group: str, logical_name: str) -> pulumi.Output[tuple[str, int]]:
+            arguments = {"clusterName": cluster_name, "nodeGroupName": group}
+            return ask_aws("eks/getNodeGroup:getNodeGroup", arguments, self._lookup).apply(
+                lambda answer: (logical_name, int(answer["scalingConfigs"][0]["desiredSize"]))
+            )
+
+        def sizes(groups: list[str]) -> pulumi.Output[dict[str, int]]:
+            # Pulumi made up the end of the name.
+            ours = [(group, group.rpartition("-")[0]) for group in groups]
+            found = [size_of(group, logical_name) for group, logical_name in ours if logical_name in logical_names]
+            return pulumi.Output.all(*found).apply(_largest)
+
+        groups = ask_aws("eks/getNodeGroups:getNodeGroups", {"clusterName": cluster_name}, self._lookup)
+        return groups.apply(lambda answer: sizes(list(answer["names"])))
 
 
-def _living_sizes(cluster_name: str, prefix: str) -> dict[str, int]:
-    """Logical name -> nodes wanted now, of the groups that AWS has already: Pulumi's state does not tell a program
-    what there is, and the size may have been changed since."""
-    found = ask_aws("eks/getNodeGroups:getNodeGroups", {"clusterName": cluster_name})["names"]
-    sizes: dict[str, int] = {}
-    for group in found:
-        logical_name, _, _ = group.rpartition("-")
-        if logical_name.startswith(prefix):
-            answer = ask_aws("eks/getNodeGroup:getNodeGroup", {"clusterName": cluster_name, "nodeGroupName": group})
-            size = int(answer["scalingConfigs"][0]["desiredSize"])
-            sizes[logical_name] = max(size, sizes.get(logical_name, 0))
-    return sizes
-
-
-def _node_role(
-    name: str, eks: Eks, tags: dict[str, str], child: pulumi.ResourceOptions
-) -> tuple[pulumi.Input[str], list[pulumi.Resource]]:
-    """The nodes' role, and what must exist before a node may use it."""
-    if eks.node_role_arn is not None:
-        return eks.node_role_arn, []
-    role = AwsResource(
-        "iam/role:Role",
-        f"{name}-role",
-        {"assumeRolePolicy": aws_inputs.node_role_trust_policy(), "tags": tags},
-        child,
-        computed=("arn", "name"),
-    )
-    attachments: list[pulumi.Resource] = [
-        AwsResource(
-            "iam/rolePolicyAttachment:RolePolicyAttachment",
-            f"{name}-role-{policy}",
-            {"role": role.computed("name"), "policyArn": f"arn:aws:iam::aws:policy/{policy}"},
-            child,
+def _size(pool: str, zone: ZoneNodes, logical_name: str, living: Mapping[str, int]) -> int:
+    size = wanted_size(zone, living.get(logical_name, 0))
+    if size > zone.nodes:
+        pulumi.log.warn(
+            f"{zone.zone} has {size} nodes for pool {pool}, {size - zone.nodes} more than its pods need. They stay, "
+            "since EKS would end nodes with living pods; docs/runbook.md (Fewer nodes) says how they go"
         )
-        for policy in aws_inputs.NODE_POLICIES
-    ]
-    return role.computed("arn"), attachments
+    return size
+
+
+def _largest(sizes: list[tuple[str, int]]) -> dict[str, int]:
+    """Two groups of one logical name stand side by side while one replaces the other."""
+    found: dict[str, int] = {}
+    for logical_name, size in sizes:
+        found[logical_name] = max(size, found.get(logical_name, 0))
+    return found

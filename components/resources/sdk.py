@@ -14,25 +14,20 @@ import pulumi
 
 
 class KubernetesObject(pulumi.CustomResource):
-    """A Kubernetes object, from what `kubectl apply` would take: `body` has its metadata, spec, data, ….
-
-    `kind` is `apps/v1/StatefulSet`, and `v1/Service` for the core group.
-    """
+    """A Kubernetes object, from what `kubectl apply` would take."""
 
     metadata: pulumi.Output[Any]
     name: pulumi.Output[str]
     """Its physical name, also where Pulumi made it up."""
 
-    def __init__(
-        self, kind: str, logical_name: str, body: Mapping[str, Any], opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        api_version, _, bare_kind = kind.rpartition("/")
+    def __init__(self, logical_name: str, body: Mapping[str, Any], opts: pulumi.ResourceOptions | None = None) -> None:
+        kind, api_version = body["kind"], body["apiVersion"]
         module = api_version if "/" in api_version else f"core/{api_version}"
-        secret = ["data", "stringData"] if bare_kind == "Secret" else None
+        secret = ["data", "stringData"] if kind == "Secret" else None
         super().__init__(
-            f"kubernetes:{module}:{bare_kind}",
+            f"kubernetes:{module}:{kind}",
             logical_name,
-            {"apiVersion": api_version, "kind": bare_kind, **body},
+            dict(body),
             pulumi.ResourceOptions.merge(
                 pulumi.ResourceOptions(version=version("pulumi-kubernetes"), additional_secret_outputs=secret), opts
             ),
@@ -84,8 +79,16 @@ class RandomPassword(pulumi.CustomResource):
         )
 
 
-def ask_aws(token: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What AWS answers to a lookup such as `eks/getCluster:getCluster`, at once, also during a preview."""
+def ask_aws(token: str, arguments: Mapping[str, Any], opts: pulumi.InvokeOptions | None = None) -> pulumi.Output[Any]:
+    """What AWS answers to a lookup such as `eks/getCluster:getCluster`, also during a preview. An argument that is not
+    known yet makes an answer that is not known yet."""
+    merged = pulumi.InvokeOptions.merge(pulumi.InvokeOptions(version=version("pulumi-aws")), opts)
+    answer: pulumi.Output[Any] = pulumi.runtime.invoke_output(f"aws:{token}", dict(arguments), merged)
+    return answer
+
+
+def ask_aws_now(token: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same, at once: for what is checked before anything is registered."""
     options = pulumi.InvokeOptions(version=version("pulumi-aws"))
     answer: Mapping[str, Any] = pulumi.runtime.invoke(f"aws:{token}", dict(arguments), options).value
     return answer

@@ -13,7 +13,7 @@ from components.decision import decide
 from components.manifests import names
 from components.plan.plan import Plan
 from components.plan.refusal import PlanRefused
-from components.resources.sdk import ask_aws
+from components.resources.sdk import ask_aws_now
 
 KUBERNETES_MINOR_MIN = 31
 """Kubernetes 1.31 compares `matchLabelKeys` in pod anti-affinity without a feature gate."""
@@ -48,7 +48,7 @@ def kubernetes_provider(settings: Settings) -> k8s.Provider:
 
 def _eks_kubeconfig(eks: Eks) -> str:
     """Looks the EKS cluster up, checks that it and its subnets are what the config says, and says how to reach it."""
-    cluster = ask_aws("eks/getCluster:getCluster", {"name": eks.cluster_name})
+    cluster = ask_aws_now("eks/getCluster:getCluster", {"name": eks.cluster_name})
     faults = []
     if int(cluster["version"].split(".")[1]) < KUBERNETES_MINOR_MIN:
         faults.append(
@@ -57,7 +57,7 @@ def _eks_kubeconfig(eks: Eks) -> str:
             "upgrade the cluster first"
         )
     for zone, subnet in sorted(eks.subnets.items()):
-        actual = ask_aws("ec2/getSubnet:getSubnet", {"id": subnet})["availabilityZone"]
+        actual = ask_aws_now("ec2/getSubnet:getSubnet", {"id": subnet})["availabilityZone"]
         if actual != zone:
             faults.append(f"{NAMESPACE}:eks.subnets.{zone} = {subnet}: that subnet lies in {actual}; swap the entries")
     if faults:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.manifests import names, objects
+from components.manifests import names
+from components.manifests.stateful_set import AWAITED_COUNTS
 from components.plan.placement import pods_per_zone, zone_of
 from preview.evaluate import Evaluation
 from preview.resources import Resource
@@ -53,7 +54,7 @@ def test_an_edit_of_pods_is_awaited_to_the_last_pod(prod: Evaluation) -> None:
     sets = of_type(prod, ":StatefulSet").values()
     assert sets
     for item in sets:
-        wanted = [f"jsonpath={{.status.{count}}}={prod.plan.sizing.masters}" for count in objects.AWAITED_COUNTS]
+        wanted = [f"jsonpath={{.status.{count}}}={prod.plan.sizing.masters}" for count in AWAITED_COUNTS]
         assert json.loads(item.inputs["metadata"]["annotations"]["pulumi.com/waitFor"]) == wanted
 
 

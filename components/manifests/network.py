@@ -1,0 +1,111 @@
+"""How pods are found, who may reach them, and how many may leave at a time. Pure."""
+
+from typing import Any
+
+from components.config.settings import Settings
+from components.manifests import names
+from components.manifests.manifest import PART_OF, Manifest, Ref, kubernetes_object
+
+
+def headless_service(copy: int) -> Manifest:
+    """The governing Service of one StatefulSet. It names pods before they are ready: peers must find each other
+    while the whole cluster starts anew with other addresses."""
+    return Manifest(
+        f"{names.set_name(copy)}-service",
+        kubernetes_object(
+            "v1",
+            "Service",
+            name=names.set_name(copy),
+            namespace=Ref("namespace"),
+            labels=names.set_labels(copy),
+            spec={
+                "clusterIP": "None",
+                "publishNotReadyAddresses": True,
+                "selector": names.set_labels(copy),
+                "ports": [
+                    {"name": "redis", "port": names.REDIS_PORT, "targetPort": "redis"},
+                    {"name": "cluster-bus", "port": names.BUS_PORT, "targetPort": "cluster-bus"},
+                ],
+            },
+        ),
+    )
+
+
+def discovery_service() -> Manifest:
+    """All ready pods of a pool under one name, for a cluster client's first connection."""
+    return Manifest(
+        "discovery",
+        kubernetes_object(
+            "v1",
+            "Service",
+            name=names.CLIENT_SERVICE,
+            namespace=Ref("namespace"),
+            spec={
+                "clusterIP": "None",
+                "selector": names.APP_LABEL,
+                "ports": [{"name": "redis", "port": names.REDIS_PORT, "targetPort": "redis"}],
+            },
+        ),
+    )
+
+
+def client_service(pool: str, *after: str) -> Manifest:
+    """The stable name applications use; switching pools changes where it points, and nothing else."""
+    return Manifest(
+        "client",
+        kubernetes_object(
+            "v1",
+            "Service",
+            name=names.CLIENT_SERVICE,
+            namespace=Ref("namespace"),
+            spec={"type": "ExternalName", "externalName": names.service_host(names.CLIENT_SERVICE, pool)},
+        ),
+        after=after,
+    )
+
+
+def disruption_budget() -> Manifest:
+    """One pod of the whole cache at a time: enough for a node to drain, pod by pod, and never both copies."""
+    return Manifest(
+        "budget",
+        kubernetes_object(
+            "policy/v1",
+            "PodDisruptionBudget",
+            name=names.APP_LABEL["app"],
+            namespace=Ref("namespace"),
+            spec={
+                "maxUnavailable": 1,
+                "selector": {"matchLabels": names.APP_LABEL},
+                "unhealthyPodEvictionPolicy": "AlwaysAllow",
+            },
+        ),
+    )
+
+
+def network_policy(settings: Settings) -> Manifest:
+    """Who reaches the pods: themselves, the reconciler, and (if namespaces are named) only theirs."""
+    own: list[dict[str, Any]] = [{"podSelector": {}}]
+    pools = {"namespaceSelector": {"matchLabels": PART_OF}}
+    bus = {"from": [pools, *own], "ports": [{"port": names.BUS_PORT}]}
+    allowed = list(settings.access.allow_from_namespaces)
+    clients: dict[str, Any] = {"ports": [{"port": names.REDIS_PORT}]}
+    if allowed:
+        clients["from"] = [*own, pools, _namespaces([*allowed, names.CLIENT_NAMESPACE])]
+    rules = [bus, clients]
+    if settings.monitoring.exporter:
+        rules.append({"ports": [{"port": names.EXPORTER_PORT}]})
+    return Manifest(
+        "network",
+        kubernetes_object(
+            "networking.k8s.io/v1",
+            "NetworkPolicy",
+            name=names.APP_LABEL["app"],
+            namespace=Ref("namespace"),
+            spec={"podSelector": {"matchLabels": names.APP_LABEL}, "policyTypes": ["Ingress"], "ingress": rules},
+        ),
+    )
+
+
+def _namespaces(allowed: list[str]) -> dict[str, Any]:
+    named = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": allowed}
+    return {"namespaceSelector": {"matchExpressions": [named]}}

@@ -1,0 +1,119 @@
+"""The EKS node groups of a pool, one for each zone, and the role of their nodes. Pure."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from components.config.settings import CapacityType, Eks
+from components.manifests import names
+from components.manifests.launch_template import TEMPLATE, launch_template
+from components.manifests.manifest import AwsManifest, Ref
+from components.plan.nodes.choice import NodePlan, ZoneNodes
+from components.plan.pool_name import digest
+
+NODE_POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEKS_CNI_Policy", "AmazonEC2ContainerRegistryPullOnly")
+"""The managed policies EKS's documentation asks of a node role."""
+CLUSTER_NAME, NODE_ROLE_ARN = Ref("cluster"), Ref("role", "arn")
+NODE_NAME_TAG = Ref("node", "tag")
+_CAPACITY = {CapacityType.ON_DEMAND: "ON_DEMAND", CapacityType.SPOT: "SPOT"}
+
+
+def node_manifests(pool: str, eks: Eks, nodes: NodePlan) -> tuple[AwsManifest, ...]:
+    """Role (unless one is given), launch template, and a managed node group in each zone, tainted for one pool.
+
+    One group a zone because an EBS volume is zonal: a group over several zones may replace a node in the wrong
+    one. The type stands in the launch template, where a change rolls the nodes instead of replacing the group.
+    """
+    tags = {"redis-image-cache/pool": pool, **eks.tags}
+    role = () if eks.node_role_arn is not None else _node_role(tags)
+    return (
+        *role,
+        launch_template(nodes, tags, {"Name": NODE_NAME_TAG, **tags}),
+        *(_node_group(pool, eks, nodes, zone, tags, tuple(item.key for item in role[1:])) for zone in nodes.zones),
+    )
+
+
+def node_set(eks: Eks, nodes: NodePlan) -> str:
+    """Names the node groups that have the same fields of those EKS cannot change on an existing group: subnets, AMI
+    type, capacity type, role. Another value makes new groups, and the pods move to them before the old ones go."""
+    subnets = [eks.subnets[zone] for zone in sorted(eks.subnets)]
+    return digest(*subnets, nodes.ami_type, nodes.capacity_type, eks.node_role_arn or "")
+
+
+def group_key(eks: Eks, nodes: NodePlan, zone: str) -> str:
+    """Key of a zone's node group. What EKS cannot change on a group stands in its name: groups that replace others are
+    made first, the pods roll over to them, and the old ones go last, empty."""
+    return f"{node_set(eks, nodes)}-{zone}"
+
+
+def wanted_size(zone: ZoneNodes, living: int) -> int:
+    """Nodes of a group that has `living` of them now, 0 when there is none. It only grows here: EKS picks the nodes
+    that go, empty or not, and ends them after 15 minutes whatever still runs there (docs/adr/0006)."""
+    return max(zone.nodes, living)
+
+
+def _node_group(
+    pool: str, eks: Eks, nodes: NodePlan, zone: ZoneNodes, tags: Mapping[str, str], role_ready: tuple[str, ...]
+) -> AwsManifest:
+    key = group_key(eks, nodes, zone.zone)
+    size = Ref(key, "size")
+    return AwsManifest(
+        key,
+        "eks/nodeGroup:NodeGroup",
+        {
+            "clusterName": CLUSTER_NAME,
+            "amiType": nodes.ami_type,
+            "capacityType": _CAPACITY[nodes.capacity_type],
+            "scalingConfig": {"minSize": zone.nodes, "desiredSize": size, "maxSize": size},
+            # One node at a time: its pods hand over first, and the next waits until they are back in sync.
+            "updateConfig": {"maxUnavailable": 1},
+            "labels": {names.POOL_LABEL: pool, names.NODES_LABEL: node_set(eks, nodes)},
+            "taints": [{"key": names.POOL_LABEL, "value": pool, "effect": "NO_SCHEDULE"}],
+            "nodeRoleArn": NODE_ROLE_ARN,
+            "subnetIds": [subnet_id(zone.zone)],
+            "launchTemplate": {"id": Ref(TEMPLATE, "id"), "version": Ref(TEMPLATE, "latestVersion")},
+            "tags": tags,
+        },
+        after=role_ready,
+        computed=("nodeGroupName",),
+    )
+
+
+def _node_role(tags: Mapping[str, str]) -> tuple[AwsManifest, ...]:
+    """The nodes' role, and the policies it must have before a node may use it."""
+    return (
+        AwsManifest(
+            "role",
+            "iam/role:Role",
+            {"assumeRolePolicy": _trust_policy(), "tags": tags},
+            computed=("arn", "name"),
+        ),
+        *(
+            AwsManifest(
+                f"role-{policy}",
+                "iam/rolePolicyAttachment:RolePolicyAttachment",
+                {"role": Ref("role", "name"), "policyArn": Ref(policy, "policyArn")},
+            )
+            for policy in NODE_POLICIES
+        ),
+    )
+
+
+def subnet_id(zone: str) -> Ref:
+    """The subnet of a zone."""
+    return Ref(f"subnet-{zone}", "id")
+
+
+def policy_arn(policy: str, partition: str) -> str:
+    """A managed policy of AWS, in the partition in force: `aws`, `aws-cn`, `aws-us-gov`."""
+    return f"arn:{partition}:iam::aws:policy/{policy}"
+
+
+def _trust_policy() -> str:
+    """Lets EC2, and nothing else, take the node role."""
+    statement: dict[str, Any] = {
+        "Effect": "Allow",
+        "Action": "sts:AssumeRole",
+        "Principal": {"Service": "ec2.amazonaws.com"},
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
