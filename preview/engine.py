@@ -246,6 +246,7 @@ _COMPUTED: dict[str, Computed] = {
 def _get_cluster(args: dict[str, Any], config: Mapping[str, str]) -> dict[str, Any]:
     return {
         "name": args["name"],
+        "arn": f"arn:aws:eks:{config.get('aws:region', 'us-east-1')}:{_ACCOUNT}:cluster/{args['name']}",
         "endpoint": "https://eks.invalid",
         "version": "1.33",
         "certificateAuthorities": [{"data": "b2ZmbGluZQ=="}],

@@ -5,6 +5,7 @@ official Python image.
 """
 
 import base64
+import hashlib
 import io
 import zipfile
 from functools import cache
@@ -25,21 +26,36 @@ def scripts() -> dict[str, str]:
 
 
 @cache
+def sources_digest(package: str) -> str:
+    """Eight characters that differ where the sources of an installed package do."""
+    digest = hashlib.sha256()
+    for name, content in _sources(package):
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()[:8]
+
+
+@cache
 def package_zip_base64(package: str) -> str:
     """An installed pure-Python package as an importable zip, base64-encoded for a ConfigMap's binaryData.
 
     Raises ValueError when it would not fit a ConfigMap.
     """
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in _sources(package):
+            entry = zipfile.ZipInfo(name, date_time=_EPOCH)
+            archive.writestr(entry, content, zipfile.ZIP_DEFLATED, compresslevel=1)
+    zipped = buffer.getvalue()
+    if len(zipped) > CONFIG_MAP_BYTES_MAX:
+        raise ValueError(f"package {package} takes {len(zipped)} bytes; a ConfigMap holds {CONFIG_MAP_BYTES_MAX}")
+    return base64.b64encode(zipped).decode()
+
+
+def _sources(package: str) -> list[tuple[str, bytes]]:
+    """Name in the zip and content of each of its modules, in an order that does not depend on the file system."""
     spec = find_spec(package)
     if spec is None or spec.origin is None:
         raise ValueError(f"package {package} is not installed; `pip install -r requirements.txt` brings it")
     root = Path(spec.origin).parent
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for path in sorted(root.rglob("*.py")):
-            entry = zipfile.ZipInfo(f"{package}/{path.relative_to(root).as_posix()}", date_time=_EPOCH)
-            archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED, compresslevel=1)
-    content = buffer.getvalue()
-    if len(content) > CONFIG_MAP_BYTES_MAX:
-        raise ValueError(f"package {package} takes {len(content)} bytes; a ConfigMap holds {CONFIG_MAP_BYTES_MAX}")
-    return base64.b64encode(content).decode()
+    files = sorted((path.relative_to(root).as_posix(), path) for path in root.rglob("*.py"))
+    return [(f"{package}/{name}", path.read_bytes()) for name, path in files]

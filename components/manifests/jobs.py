@@ -5,6 +5,7 @@ from typing import Any
 
 from components.config.settings import Settings
 from components.manifests import names
+from components.manifests.bundle import sources_digest
 from components.manifests.manifest import Manifest, Ref, kubernetes_object
 from components.manifests.pod import AUTH_KEY, locked_down
 from components.plan.plan import Plan
@@ -85,9 +86,12 @@ def job(settings: Settings, plan: Plan, phase: str, *after: str) -> Manifest:
             annotations={"pulumi.com/replaceUnready": "true"},
             spec={
                 # One attempt, which tries for as long as the deadline allows. A pod that failed is the Job's end, and
-                # its last words are in the provider's error: of a podFailurePolicy the provider takes no notice, and
-                # would wait on.
+                # its last words are in the provider's error. (A policy that fails the Job is no end to the provider.)
                 "backoffLimit": 0,
+                # A pod that is evicted, because its node is drained or taken back, has not failed: another one goes on.
+                "podFailurePolicy": {
+                    "rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}]
+                },
                 "activeDeadlineSeconds": deadline_seconds(plan) + _LAST_WORDS_SECONDS,
                 "template": _template(settings, phase),
             },
@@ -131,6 +135,7 @@ def _template(settings: Settings, phase: str) -> dict[str, Any]:
         "metadata": {"labels": labels(phase)},
         "spec": {
             "restartPolicy": "Never",
+            "priorityClassName": Ref("priority"),
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "securityContext": {
@@ -175,8 +180,8 @@ def _template(settings: Settings, phase: str) -> dict[str, Any]:
 
 
 def package_key(package: str) -> str:
-    """Key of the ConfigMap that carries a Python package."""
-    return f"package-{package}"
+    """Key of the ConfigMap that carries a Python package: other sources make another object."""
+    return f"package-{package}-{sources_digest(package)}"
 
 
 def zip_key(package: str) -> str:

@@ -18,10 +18,16 @@ def user_data_base64(nodes: NodePlan) -> str:
     `vm.overcommit_memory` is 1 on this AMI already; Redis turns transparent huge pages off for itself, the shell
     part does it for the fork's child too.
     """
-    kubelet: dict[str, Any] = {"maxPodsExpression": nodes.max_pods_expression}
+    kubelet: dict[str, Any] = {
+        # With cgroup v2 a kubelet kills all processes of a container together when its memory runs out. While a full
+        # resync is sent that would take the master with the snapshot's process, at the only time when its replica has
+        # no copy of the data. This goes back to killing the one process that `oom-score-adj-values` puts first.
+        "singleProcessOOMKill": True
+    }
     if nodes.system_reserved_cpu_millicores:
-        kubelet["config"] = {"systemReserved": {"cpu": f"{nodes.system_reserved_cpu_millicores}m"}}
-    config = {"apiVersion": "node.eks.aws/v1alpha1", "kind": "NodeConfig", "spec": {"kubelet": kubelet}}
+        kubelet["systemReserved"] = {"cpu": f"{nodes.system_reserved_cpu_millicores}m"}
+    node = {"kubelet": {"maxPodsExpression": nodes.max_pods_expression, "config": kubelet}}
+    config = {"apiVersion": "node.eks.aws/v1alpha1", "kind": "NodeConfig", "spec": node}
     document = "\n".join(
         [
             "MIME-Version: 1.0",

@@ -36,6 +36,8 @@ class Manifest:
     """Keys of what must be there, and ready, before it; beside what it refers to."""
     await_seconds: int | None = None
     """How long Pulumi waits for it to be ready; None: as long as the provider does by itself."""
+    ignore_changes: tuple[str, ...] = ()
+    """Fields whose difference means nothing."""
     delete_before_replace: bool = False
     """For an object whose name is given and whose content cannot change: two of one name cannot exist at a time."""
 

@@ -26,11 +26,15 @@ def node_manifests(pool: str, eks: Eks, nodes: NodePlan) -> tuple[AwsManifest, .
     """
     tags = {"redis-image-cache/pool": pool, **eks.tags}
     role = () if eks.node_role_arn is not None else _node_role(tags)
-    return (
-        *role,
-        launch_template(nodes, tags, {"Name": NODE_NAME_TAG, **tags}),
-        *(_node_group(pool, eks, nodes, zone, tags, tuple(item.key for item in role[1:])) for zone in nodes.zones),
-    )
+    made = [*role, launch_template(nodes, tags, {"Name": NODE_NAME_TAG, **tags})]
+    after = [item.key for item in role[1:]]
+    for zone in nodes.zones:
+        made.append(_node_group(pool, eks, nodes, zone, tags, tuple(after)))
+        # One zone after the other. All at once, every zone would drain a node, and since the pods' disruption budget
+        # lets one pod of the cache go at a time, each would wait for the others' pods to be in sync again: longer than
+        # the 15 minutes after which EKS gives a node up (docs/adr/0006).
+        after = [made[-1].key]
+    return tuple(made)
 
 
 def node_set(eks: Eks, nodes: NodePlan) -> str:
@@ -53,7 +57,7 @@ def wanted_size(zone: ZoneNodes, living: int) -> int:
 
 
 def _node_group(
-    pool: str, eks: Eks, nodes: NodePlan, zone: ZoneNodes, tags: Mapping[str, str], role_ready: tuple[str, ...]
+    pool: str, eks: Eks, nodes: NodePlan, zone: ZoneNodes, tags: Mapping[str, str], after: tuple[str, ...]
 ) -> AwsManifest:
     key = group_key(eks, nodes, zone.zone)
     size = Ref(key, "size")
@@ -67,6 +71,9 @@ def _node_group(
             "scalingConfig": {"minSize": zone.nodes, "desiredSize": size, "maxSize": size},
             # One node at a time: its pods hand over first, and the next waits until they are back in sync.
             "updateConfig": {"maxUnavailable": 1},
+            # A machine that stays without answer for half an hour is replaced, not only one that EC2 itself finds
+            # broken (docs/reference/aws.md).
+            "nodeRepairConfig": {"enabled": True},
             "labels": {names.POOL_LABEL: pool, names.NODES_LABEL: node_set(eks, nodes)},
             "taints": [{"key": names.POOL_LABEL, "value": pool, "effect": "NO_SCHEDULE"}],
             "nodeRoleArn": NODE_ROLE_ARN,
@@ -74,7 +81,7 @@ def _node_group(
             "launchTemplate": {"id": Ref(TEMPLATE, "id"), "version": Ref(TEMPLATE, "latestVersion")},
             "tags": tags,
         },
-        after=role_ready,
+        after=after,
         computed=("nodeGroupName",),
     )
 

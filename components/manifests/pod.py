@@ -15,6 +15,9 @@ from components.plan.tuning import Probe
 CONF_KEY = "redis.conf"
 AUTH_KEY = "password"
 ALSO_ACCEPTED_KEY = "alsoAccepted"
+_UNREACHABLE_SECONDS = 60
+"""A node that is only cut off from the API server for a while, as during an upgrade of the control plane, keeps its
+pods."""
 
 
 def pod_template(settings: Settings, plan: Plan, copy: int) -> dict[str, Any]:
@@ -35,6 +38,7 @@ def pod_template(settings: Settings, plan: Plan, copy: int) -> dict[str, Any]:
         },
         "affinity": _copies_apart(settings),
         "topologySpreadConstraints": _spread(labels),
+        "tolerations": [_until_rescheduled(key) for key in ("not-ready", "unreachable")],
         "containers": [_redis(settings, plan, copy)],
         "volumes": _volumes(),
     }
@@ -43,12 +47,23 @@ def pod_template(settings: Settings, plan: Plan, copy: int) -> dict[str, Any]:
             names.POOL_LABEL: plan.pool,
             names.NODES_LABEL: node_set(settings.eks, plan.nodes),
         }
-        spec["tolerations"] = [
+        spec["tolerations"].append(
             {"key": names.POOL_LABEL, "operator": "Equal", "value": plan.pool, "effect": "NoSchedule"}
-        ]
+        )
     if settings.monitoring.exporter:
         spec["containers"].append(_exporter(settings))
     return {"metadata": {"labels": labels | _recommended_labels(plan)}, "spec": spec}
+
+
+def _until_rescheduled(condition: str) -> dict[str, Any]:
+    """How long a pod stays on a node that does not answer. Its shard is served by its replica after seconds; the rest
+    is a shard without a second copy, for 300 s by Kubernetes' default."""
+    return {
+        "key": f"node.kubernetes.io/{condition}",
+        "operator": "Exists",
+        "effect": "NoExecute",
+        "tolerationSeconds": _UNREACHABLE_SECONDS,
+    }
 
 
 def _recommended_labels(plan: Plan) -> dict[str, str]:
@@ -90,6 +105,8 @@ def _redis(settings: Settings, plan: Plan, copy: int) -> dict[str, Any]:
         "readinessProbe": _probe("ready.sh", tuning.readiness),
         "livenessProbe": _probe("alive.sh", tuning.liveness),
         "lifecycle": {"preStop": _script("stop.sh")},
+        # What Redis says before it gives up, such as a line of redis.conf that it refuses.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": locked_down(),
         "volumeMounts": [
             {"name": names.VOLUME, "mountPath": "/data"},

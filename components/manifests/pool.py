@@ -65,15 +65,23 @@ def _configuration(settings: Settings, plan: Plan) -> tuple[Manifest, ...]:
         _config_map("config", data={CONF_KEY: redis_conf(plan.tuning), **scripts()}),
         Manifest("auth", kubernetes_object("v1", "Secret", namespace=Ref("namespace"), stringData=passwords)),
         *(
-            _config_map(jobs.package_key(package), binaryData={jobs.zip_key(package): package_zip_base64(package)})
+            _config_map(
+                jobs.package_key(package),
+                # The same sources make another zip where another version of zlib compresses them. The key tells sources
+                # apart; the bytes of two machines that share a stack must not undo each other.
+                ignore_changes=("binaryData",),
+                binaryData={jobs.zip_key(package): package_zip_base64(package)},
+            )
             for package in jobs.PACKAGES
         ),
         _config_map("topology", data={jobs.TOPOLOGY_KEY: jobs.topology(settings, plan)}),
     )
 
 
-def _config_map(key: str, **content: Any) -> Manifest:
-    return Manifest(key, kubernetes_object("v1", "ConfigMap", namespace=Ref("namespace"), **content))
+def _config_map(key: str, ignore_changes: tuple[str, ...] = (), **content: Any) -> Manifest:
+    """It holds code or what code trusts, so nobody may change it in place."""
+    body = kubernetes_object("v1", "ConfigMap", namespace=Ref("namespace"), immutable=True, **content)
+    return Manifest(key, body, ignore_changes=ignore_changes)
 
 
 def client_manifests(plan: Plan, *after: str) -> tuple[Manifest, ...]:

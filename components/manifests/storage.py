@@ -104,9 +104,18 @@ def _storage_class(settings: Settings, zone: str | None) -> dict[str, Any]:
             "encrypted": "true",
             "csi.storage.k8s.io/fstype": "ext4",
             **{key: str(value) for key, value in chosen.items() if value is not None},
+            **_volume_tags(settings),
         },
         volumeBindingMode="WaitForFirstConsumer",
         allowVolumeExpansion=True,
         reclaimPolicy="Delete",
         **restricted,
     )
+
+
+def _volume_tags(settings: Settings) -> dict[str, str]:
+    """The stack's tags, as the driver wants them: numbered, each `key=value`."""
+    tags = settings.eks.tags if settings.eks is not None else {}
+    return {
+        f"tagSpecification_{number}": f"{key}={value}" for number, (key, value) in enumerate(sorted(tags.items()), 1)
+    }

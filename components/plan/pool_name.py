@@ -10,6 +10,8 @@ from components.plan.sizing import Sizing
 _PLAIN_ZONES = "abc"
 _ZONE = re.compile(r"([a-z]+(?:-[a-z]+)+-\d+)([a-z])")
 _CLASS_LENGTH_MAX = 20
+NAMESPACE_LENGTH_MAX = 63
+"""Kubernetes' limit for a DNS label."""
 
 
 def pool_name(settings: Settings, sizing: Sizing) -> str:
@@ -25,7 +27,7 @@ def pool_name(settings: Settings, sizing: Sizing) -> str:
     name += _zones_suffix(settings.zones)
     if settings.storage.class_name is not None:
         name += f"-sc-{_dns_label(settings.storage.class_name)}"
-    return name
+    return shortened(name, NAMESPACE_LENGTH_MAX)
 
 
 def _zones_suffix(zones: tuple[str, ...]) -> str:
@@ -44,6 +46,14 @@ def _dns_label(class_name: str) -> str:
     """A StorageClass may have dots and 253 characters, a namespace neither."""
     fits = len(class_name) <= _CLASS_LENGTH_MAX and re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", class_name)
     return class_name if fits else digest(class_name)
+
+
+def shortened(name: str, length_max: int) -> str:
+    """The name, or its beginning and a digest of the whole where it is too long."""
+    if len(name) <= length_max:
+        return name
+    end = f"-{digest(name)}"
+    return name[: length_max - len(end)].rstrip("-") + end
 
 
 def digest(*parts: str) -> str:

@@ -10,6 +10,7 @@ from components.manifests.manifest import Ref
 from components.manifests.node_groups import CLUSTER_NAME, NODE_NAME_TAG
 from components.plan.plan import Plan, derive_plan
 from components.resources.arguments import RedisImageCacheClusterArgs
+from components.resources.guard import DeletionGuard
 from components.resources.node_groups import RedisNodeGroups
 from components.resources.pool import RedisPool
 from components.resources.registering import register_all
@@ -27,6 +28,8 @@ class RedisImageCacheCluster(pulumi.ComponentResource):
     Needs a Kubernetes provider in `opts.providers`, and with `eks` the AWS provider of the cluster's region. Changing
     what cannot change in place (pod memory, volumes) makes a second pool; Pulumi creates it, repoints the client
     Service, and deletes the first one last.
+
+    Nothing that may still hold slots is deleted by an update whose earlier steps failed (`DeletionGuard`).
 
     Raises PlanRefused when no plan holds, before anything is registered.
     """
@@ -46,6 +49,7 @@ class RedisImageCacheCluster(pulumi.ComponentResource):
         settings, plan = args.settings, derive_plan(args.settings)
         super().__init__("redis-image-cache:index:RedisImageCacheCluster", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
+        guard = DeletionGuard(name)
         self.plan = plan
 
         ready: list[pulumi.Resource] = []
@@ -53,7 +57,9 @@ class RedisImageCacheCluster(pulumi.ComponentResource):
         if settings.eks is not None and plan.nodes is not None:
             given = args.given()
             given[NODE_NAME_TAG] = pulumi.Output.concat(given[CLUSTER_NAME], "-", plan.pool)
-            groups = RedisNodeGroups(f"{name}-{plan.pool}-nodes", plan.pool, settings.eks, plan.nodes, given, child)
+            groups = RedisNodeGroups(
+                f"{name}-{plan.pool}-nodes", plan.pool, settings.eks, plan.nodes, given, guard.hooks, child
+            )
             self.node_group_names = groups.names
             ready.append(groups)
         shared = register_all(name, (pool.priority_class(), *storage.storage_classes(settings)), {}, {}, child)
@@ -63,10 +69,12 @@ class RedisImageCacheCluster(pulumi.ComponentResource):
             pool.pool_manifests(settings, plan),
             {Ref(pool.PRIORITY_CLASS): shared[pool.PRIORITY_CLASS].name, **_passwords(name, settings, child)},
             ready,
+            guard.hooks,
             child,
         )
         self.namespace, self.auth_secret = redis_pool.namespace, redis_pool.auth_secret
         client = register_all(name, pool.client_manifests(plan, _FORMED), {}, {_FORMED: [redis_pool.formed]}, child)
+        guard.lift_after(client["client"])
         host = names.service_host(names.CLIENT_SERVICE, names.CLIENT_NAMESPACE)
         self.endpoint = client["client"].id.apply(lambda _: f"{host}:{names.REDIS_PORT}")
         self.register_outputs({"endpoint": self.endpoint})

@@ -17,7 +17,7 @@ from components.manifests.node_groups import (
     wanted_size,
 )
 from components.plan.nodes.choice import NodePlan, ZoneNodes
-from components.resources.registering import register_aws
+from components.resources.registering import logical_name, register_aws
 from components.resources.sdk import ask_aws
 
 
@@ -34,6 +34,7 @@ class RedisNodeGroups(pulumi.ComponentResource):
         eks: Eks,
         nodes: NodePlan,
         given: Mapping[Ref, pulumi.Input[Any]],
+        hooks: pulumi.ResourceHookBinding,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("redis-image-cache:index:RedisNodeGroups", name, None, opts)
@@ -43,7 +44,7 @@ class RedisNodeGroups(pulumi.ComponentResource):
             name,
             node_manifests(pool, eks, nodes),
             {**self._policies(), **self._sizes(name, pool, keys, nodes, given[CLUSTER_NAME]), **given},
-            pulumi.ResourceOptions(parent=self),
+            pulumi.ResourceOptions(parent=self, hooks=hooks),
         )
         self.names = pulumi.Output.all(**{zone: made[key].computed("nodeGroupName") for zone, key in keys.items()})
         self.register_outputs({"groups": {zone: made[key].id for zone, key in keys.items()}})
@@ -57,7 +58,7 @@ class RedisNodeGroups(pulumi.ComponentResource):
         self, name: str, pool: str, keys: Mapping[str, str], nodes: NodePlan, cluster_name: pulumi.Input[str]
     ) -> dict[Ref, pulumi.Output[int]]:
         """How many nodes each group is to have."""
-        logical_names = {zone: f"{name}-{key}" for zone, key in keys.items()}
+        logical_names = {zone: logical_name(f"{name}-{key}", "NodeGroup") for zone, key in keys.items()}
         living = self._living_sizes(cluster_name, set(logical_names.values()))
         return {
             Ref(keys[zone.zone], "size"): living.apply(partial(_size, pool, zone, logical_names[zone.zone]))

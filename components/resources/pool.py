@@ -27,10 +27,11 @@ class RedisPool(pulumi.ComponentResource):
         manifests: Sequence[Manifest],
         given: Mapping[Ref, pulumi.Input[Any]],
         ready: Sequence[pulumi.Resource],
+        hooks: pulumi.ResourceHookBinding,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("redis-image-cache:index:RedisPool", name, None, opts)
-        made = register_all(name, manifests, given, {READY: ready}, pulumi.ResourceOptions(parent=self))
+        made = register_all(name, manifests, given, {READY: ready}, pulumi.ResourceOptions(parent=self, hooks=hooks))
         self.formed = made[jobs.FORM]
         self.namespace = made["namespace"].name
         self.auth_secret = made["auth"].name

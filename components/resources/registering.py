@@ -6,7 +6,15 @@ from typing import Any
 import pulumi
 
 from components.manifests.manifest import AwsManifest, Manifest, Ref, with_values
+from components.plan.pool_name import shortened
 from components.resources.sdk import AwsResource, KubernetesObject
+
+_NAME_LENGTH_MAX = {
+    "Job": 63 - len("-01234567"),
+    "NodeGroup": 63 - len("-0123456"),
+    "Role": 64 - len("-0123456"),
+}
+"""What Kubernetes, EKS and IAM take, less the end that Pulumi's providers add."""
 
 
 def register_all(
@@ -28,7 +36,7 @@ def register_all(
 
     for manifest in manifests:
         made[manifest.key] = KubernetesObject(
-            f"{name}-{manifest.key}",
+            logical_name(f"{name}-{manifest.key}", manifest.kind),
             with_values(manifest.body, lookup),
             pulumi.ResourceOptions.merge(child, _options(manifest, made, ready)),
         )
@@ -52,7 +60,7 @@ def register_aws(
     for manifest in manifests:
         made[manifest.key] = AwsResource(
             manifest.token,
-            f"{name}-{manifest.key}",
+            logical_name(f"{name}-{manifest.key}", manifest.token.rpartition(":")[2]),
             with_values(manifest.inputs, lookup),
             pulumi.ResourceOptions.merge(
                 child, pulumi.ResourceOptions(depends_on=[made[key] for key in manifest.after])
@@ -60,6 +68,15 @@ def register_aws(
             computed=manifest.computed,
         )
     return made
+
+
+def logical_name(name: str, kind: str) -> str:
+    """A name that stays short enough with the end that Pulumi adds to it; `kind` is Job, NodeGroup, Role, ….
+
+    A Job's name stands in a label of its pods. Most other objects of Kubernetes may have 253 characters.
+    """
+    longest = _NAME_LENGTH_MAX.get(kind)
+    return name if longest is None else shortened(name, longest)
 
 
 def _as_text(value: Any) -> Any:
@@ -79,5 +96,6 @@ def _options(
     return pulumi.ResourceOptions(
         depends_on=before or None,
         custom_timeouts=timeouts,
+        ignore_changes=list(manifest.ignore_changes) or None,
         delete_before_replace=manifest.delete_before_replace or None,
     )

@@ -1,6 +1,8 @@
 """Wire: between the stack's config and the component. The only place that reads config or makes providers."""
 
 import json
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -15,8 +17,9 @@ from components.plan.plan import Plan
 from components.plan.refusal import PlanRefused
 from components.resources.sdk import ask_aws_now
 
-KUBERNETES_MINOR_MIN = 31
-"""Kubernetes 1.31 compares `matchLabelKeys` in pod anti-affinity without a feature gate."""
+KUBERNETES_MINOR_MIN = 32
+"""Kubernetes 1.31 compares `matchLabelKeys` in pod anti-affinity without a feature gate; the kubelet of 1.32 is the
+first that can be told to kill one process of a container for memory instead of all (docs/reference/aws.md)."""
 
 
 def read_stack() -> tuple[Settings, Advice]:
@@ -43,55 +46,71 @@ def kubernetes_provider(settings: Settings) -> k8s.Provider:
     """Provider for the stack's own cluster, never for whatever kubectl points at."""
     if settings.eks is None:
         return k8s.Provider("kubernetes", context=settings.kube_context)
-    return k8s.Provider("kubernetes", kubeconfig=_eks_kubeconfig(settings.eks))
+    cluster = ask_aws_now("eks/getCluster:getCluster", {"name": settings.eks.cluster_name})
+    faults = [*_cluster_faults(settings.eks, cluster), *_subnet_faults(settings.eks)]
+    if faults:
+        raise pulumi.RunError(_refusal(faults))
+    return k8s.Provider(
+        "kubernetes",
+        kubeconfig=json.dumps(_kubeconfig(settings.eks.cluster_name, cluster)),
+        # A cluster is the same one while its ARN is. Without this, an endpoint or a certificate authority that changes
+        # would make the provider another one, and Pulumi would replace every object in it.
+        cluster_identifier=cluster["arn"],
+    )
 
 
-def _eks_kubeconfig(eks: Eks) -> str:
-    """Looks the EKS cluster up, checks that it and its subnets are what the config says, and says how to reach it."""
-    cluster = ask_aws_now("eks/getCluster:getCluster", {"name": eks.cluster_name})
-    faults = []
+def _cluster_faults(eks: Eks, cluster: Mapping[str, Any]) -> Iterator[str]:
     if int(cluster["version"].split(".")[1]) < KUBERNETES_MINOR_MIN:
-        faults.append(
-            f"{NAMESPACE}:eks.clusterName = {eks.cluster_name}: the cluster runs Kubernetes "
-            f"{cluster['version']}, and keeping the copies of a shard apart needs 1.{KUBERNETES_MINOR_MIN} or later; "
-            "upgrade the cluster first"
+        yield (
+            f"{NAMESPACE}:eks.clusterName = {eks.cluster_name}: the cluster runs Kubernetes {cluster['version']}, and "
+            f"1.{KUBERNETES_MINOR_MIN} or later is needed: its kubelet kills a snapshot's process alone when memory "
+            "runs out, not the master with it; upgrade the cluster first"
         )
+    families = {network.get("ipFamily", "ipv4") for network in cluster.get("kubernetesNetworkConfigs") or ()}
+    if "ipv6" in families:
+        yield (
+            f"{NAMESPACE}:eks.clusterName = {eks.cluster_name}: its pods have IPv6 addresses, and the pods' scripts "
+            "find each other by IPv4 addresses only; use a cluster of the IPv4 family"
+        )
+
+
+def _subnet_faults(eks: Eks) -> Iterator[str]:
     for zone, subnet in sorted(eks.subnets.items()):
         actual = ask_aws_now("ec2/getSubnet:getSubnet", {"id": subnet})["availabilityZone"]
         if actual != zone:
-            faults.append(f"{NAMESPACE}:eks.subnets.{zone} = {subnet}: that subnet lies in {actual}; swap the entries")
-    if faults:
-        raise pulumi.RunError(_refusal(faults))
-    command = ["eks", "get-token", "--cluster-name", eks.cluster_name, "--output", "json"]
-    return json.dumps(
-        {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [
-                {
-                    "name": eks.cluster_name,
-                    "cluster": {
-                        "server": cluster["endpoint"],
-                        "certificate-authority-data": cluster["certificateAuthorities"][0]["data"],
-                    },
-                }
-            ],
-            "users": [
-                {
-                    "name": "aws",
-                    "user": {
-                        "exec": {
-                            "apiVersion": "client.authentication.k8s.io/v1beta1",
-                            "command": "aws",
-                            "args": command,
-                        }
-                    },
-                }
-            ],
-            "contexts": [{"name": "eks", "context": {"cluster": eks.cluster_name, "user": "aws"}}],
-            "current-context": "eks",
-        }
-    )
+            yield f"{NAMESPACE}:eks.subnets.{zone} = {subnet}: that subnet lies in {actual}; swap the entries"
+
+
+def _kubeconfig(cluster_name: str, cluster: Mapping[str, Any]) -> dict[str, Any]:
+    """How to reach the cluster: tokens come from the AWS CLI, as the same account that the stack's provider uses."""
+    credentials = {
+        "apiVersion": "client.authentication.k8s.io/v1beta1",
+        "command": "aws",
+        "args": ["eks", "get-token", "--cluster-name", cluster_name, "--output", "json", *_aws_identity()],
+    }
+    server = {
+        "server": cluster["endpoint"],
+        "certificate-authority-data": cluster["certificateAuthorities"][0]["data"],
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": cluster_name, "cluster": server}],
+        "users": [{"name": "aws", "user": {"exec": credentials}}],
+        "contexts": [{"name": "eks", "context": {"cluster": cluster_name, "user": "aws"}}],
+        "current-context": "eks",
+    }
+
+
+def _aws_identity() -> Iterator[str]:
+    """Region, profile and role of the stack's AWS provider, for the AWS CLI. Left out, the CLI would take a laptop's
+    own, and ask another account for a cluster of that name."""
+    aws = pulumi.Config("aws")
+    roles = aws.get_object("assumeRoles") or [aws.get_object("assumeRole") or {}]
+    role = roles[-1].get("roleArn")
+    for option, value in (("--region", aws.get("region")), ("--profile", aws.get("profile")), ("--role-arn", role)):
+        if value:
+            yield from (option, value)
 
 
 def headline(plan: Advice) -> dict[str, object]:
