@@ -1,68 +1,24 @@
-"""The Jobs that run the reconciler, and the topology they are told to bring about. Pure: plan -> inputs."""
+"""The Jobs that run the reconciler. Pure: plan -> manifests."""
 
-import json
 from typing import Any
 
 from components.config.settings import Settings
-from components.manifests import names
 from components.manifests.bundle import sources_digest
 from components.manifests.manifest import Manifest, Ref, kubernetes_object
 from components.manifests.pod import AUTH_KEY, locked_down
+from components.manifests.topology import TOPOLOGY_KEY, deadline_seconds
 from components.plan.plan import Plan
 
 RELEASE, FORM, REPAIR = "release", "form", "repair"
 """The phases, as `python -m reconciler` knows them."""
 PACKAGES = ("reconciler", "redis")
 """Python packages the Jobs import, each from a zip in a ConfigMap of its own."""
-TOPOLOGY_KEY = "topology.json"
 _NOBODY = 65534
 _LAST_WORDS_SECONDS = 60
+"""Between the deadline of the program, which then says what it waited for, and that of its Job."""
 _REPAIR_SCHEDULE = "* * * * *"
 _REPAIR_DEADLINE_SECONDS = 55
 """Ends before the next run begins; what is unfinished is observed anew then."""
-
-
-def deadline_seconds(plan: Plan) -> int:
-    """How long the reconciler may take to form the cluster and move its slots."""
-    return plan.tuning.form_deadline_seconds + plan.resize.deadline_seconds
-
-
-def await_seconds(plan: Plan) -> int:
-    """How long Pulumi waits for a Job: until Kubernetes has ended it for certain, and said so."""
-    return deadline_seconds(plan) + 2 * _LAST_WORDS_SECONDS
-
-
-def topology(settings: Settings, plan: Plan) -> str:
-    """The desired topology as the reconciler reads it (JSON)."""
-    copies = plan.sizing.replicas_per_master + 1
-    return json.dumps(
-        {
-            "pool": plan.pool,
-            "port": names.REDIS_PORT,
-            "tls": False,
-            "nodes": [
-                {
-                    "pod": names.pod_name(copy, shard),
-                    "host": names.pod_host(copy, shard, plan.pool),
-                    "shard": shard,
-                    "role": "master" if copy == 0 else "replica",
-                }
-                for copy in range(copies)
-                for shard in range(plan.sizing.masters)
-            ],
-            "seeds": [names.service_host(names.CLIENT_SERVICE, names.CLIENT_NAMESPACE)],
-            "nodeTimeoutMs": plan.tuning.node_timeout_ms,
-            "deadlineSeconds": deadline_seconds(plan),
-            "bringHome": True,
-            "move": {
-                "mode": plan.resize.mode.value,
-                "bytesPerSecond": plan.resize.max_bytes_per_second,
-                "extraMissesPerSecond": plan.resize.extra_misses_per_second,
-                "ttlSeconds": settings.workload.ttl_seconds,
-            },
-        },
-        indent=1,
-    )
 
 
 def labels(phase: str) -> dict[str, str]:
@@ -71,10 +27,12 @@ def labels(phase: str) -> dict[str, str]:
 
 
 def job(settings: Settings, plan: Plan, phase: str, *after: str) -> Manifest:
-    """A Job that runs one phase of the reconciler (`form` or `release`) to its end.
+    """A Job that runs one phase of the reconciler (`form` or `release`) to its end."""
+    return job_of(phase, reconciler_pod(settings, phase), deadline_seconds(plan), *after)
 
-    The reconciler ends itself at its deadline and says why; Kubernetes' own deadline comes after it.
-    """
+
+def job_of(phase: str, template: dict[str, Any], deadline_seconds: int, *after: str) -> Manifest:
+    """A Job of one pod, whose program ends itself at its deadline and says why; Kubernetes' own comes after it."""
     return Manifest(
         phase,
         kubernetes_object(
@@ -90,18 +48,19 @@ def job(settings: Settings, plan: Plan, phase: str, *after: str) -> Manifest:
                 "backoffLimit": 0,
                 # A pod that is evicted, because its node is drained or taken back, has not failed: another one goes on.
                 "podFailurePolicy": {
-                    "rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}]
+                    "rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
                 },
-                "activeDeadlineSeconds": deadline_seconds(plan) + _LAST_WORDS_SECONDS,
-                "template": _template(settings, phase),
+                "activeDeadlineSeconds": deadline_seconds + _LAST_WORDS_SECONDS,
+                "template": template,
             },
         ),
         after=after,
-        await_seconds=await_seconds(plan),
+        # Until Kubernetes has ended it for certain, and said so.
+        await_seconds=deadline_seconds + 2 * _LAST_WORDS_SECONDS,
     )
 
 
-def repair(settings: Settings, plan: Plan, *after: str) -> Manifest:
+def repair(settings: Settings, *after: str) -> Manifest:
     """The CronJob that repairs: every minute, one at a time, never catching up on missed runs."""
     return Manifest(
         REPAIR,
@@ -121,7 +80,7 @@ def repair(settings: Settings, plan: Plan, *after: str) -> Manifest:
                     "spec": {
                         "backoffLimit": 0,
                         "activeDeadlineSeconds": _REPAIR_DEADLINE_SECONDS,
-                        "template": _template(settings, REPAIR),
+                        "template": reconciler_pod(settings, REPAIR),
                     },
                 },
             },
@@ -130,7 +89,23 @@ def repair(settings: Settings, plan: Plan, *after: str) -> Manifest:
     )
 
 
-def _template(settings: Settings, phase: str) -> dict[str, Any]:
+def reconciler_pod(settings: Settings, phase: str) -> dict[str, Any]:
+    """The pod that runs a phase of the reconciler."""
+    command = ["python3", "-m", "reconciler", phase, "--topology", f"/etc/reconciler/{TOPOLOGY_KEY}"]
+    password = {"secretKeyRef": {"name": Ref("auth"), "key": AUTH_KEY}}
+    template = python_pod(settings, phase, command, PACKAGES, [{"name": "REDISCLI_AUTH", "valueFrom": password}])
+    spec = template["spec"]
+    spec["containers"][0]["volumeMounts"].insert(
+        0, {"name": "topology", "mountPath": "/etc/reconciler", "readOnly": True}
+    )
+    spec["volumes"].insert(0, {"name": "topology", "configMap": {"name": Ref("topology")}})
+    return template
+
+
+def python_pod(
+    settings: Settings, phase: str, command: list[str], packages: tuple[str, ...], environment: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """A pod that runs a program of these packages, without any right and without anything that it could write to."""
     return {
         "metadata": {"labels": labels(phase)},
         "spec": {
@@ -148,15 +123,12 @@ def _template(settings: Settings, phase: str) -> dict[str, Any]:
                 {
                     "name": "reconciler",
                     "image": settings.images.python,
-                    "command": ["python3", "-m", "reconciler", phase, "--topology", f"/etc/reconciler/{TOPOLOGY_KEY}"],
+                    "command": command,
                     "env": [
-                        {"name": "PYTHONPATH", "value": ":".join(_mount_path(package) for package in PACKAGES)},
+                        {"name": "PYTHONPATH", "value": ":".join(_mount_path(package) for package in packages)},
                         {"name": "PYTHONDONTWRITEBYTECODE", "value": "1"},
                         {"name": "PYTHONUNBUFFERED", "value": "1"},
-                        {
-                            "name": "REDISCLI_AUTH",
-                            "valueFrom": {"secretKeyRef": {"name": Ref("auth"), "key": AUTH_KEY}},
-                        },
+                        *environment,
                     ],
                     "resources": {
                         "requests": {"cpu": "100m", "memory": "128Mi"},
@@ -166,15 +138,11 @@ def _template(settings: Settings, phase: str) -> dict[str, Any]:
                     "terminationMessagePolicy": "FallbackToLogsOnError",
                     "securityContext": locked_down(),
                     "volumeMounts": [
-                        {"name": "topology", "mountPath": "/etc/reconciler", "readOnly": True},
-                        *[{"name": package, "mountPath": f"/opt/{package}", "readOnly": True} for package in PACKAGES],
+                        {"name": package, "mountPath": f"/opt/{package}", "readOnly": True} for package in packages
                     ],
                 }
             ],
-            "volumes": [
-                {"name": "topology", "configMap": {"name": Ref("topology")}},
-                *[{"name": package, "configMap": {"name": Ref(package_key(package))}} for package in PACKAGES],
-            ],
+            "volumes": [{"name": package, "configMap": {"name": Ref(package_key(package))}} for package in packages],
         },
     }
 

@@ -5,7 +5,7 @@ real values where a `Ref` stands.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from components.plan.pool_name import digest
@@ -106,6 +106,11 @@ def kubernetes_object(
     if annotations:
         metadata["annotations"] = dict(annotations)
     return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **rest}
+
+
+def made_after(manifest: Manifest, *keys: str) -> Manifest:
+    """The same object, to be made after these as well."""
+    return replace(manifest, after=(*manifest.after, *keys))
 
 
 PART_OF = {"app.kubernetes.io/part-of": "redis-image-cache"}

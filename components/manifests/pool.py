@@ -6,10 +6,12 @@ from typing import Any
 from components.config.settings import Settings
 from components.manifests import jobs, names, network, storage
 from components.manifests.bundle import package_zip_base64, scripts
-from components.manifests.manifest import Manifest, Ref, kubernetes_object
+from components.manifests.manifest import Manifest, Ref, kubernetes_object, made_after
 from components.manifests.pod import ALSO_ACCEPTED_KEY, AUTH_KEY, CONF_KEY
 from components.manifests.redis_conf import redis_conf
+from components.manifests.rollout import rights, rollout
 from components.manifests.stateful_set import stateful_set
+from components.manifests.topology import TOPOLOGY_KEY, topology
 from components.plan.plan import Plan
 
 READY = "ready"
@@ -22,10 +24,11 @@ PASSWORD, ALSO_ACCEPTED = Ref("password", "value"), Ref("alsoAccepted", "value")
 def pool_manifests(settings: Settings, plan: Plan) -> tuple[Manifest, ...]:
     """Every object of the pool::
 
-        namespace -> config, secret, claims -> release -> replicas -> masters -> form -> repair
+        namespace -> config, secret, claims -> release
+            -> replicas -> rollout-redis-replica -> masters -> rollout-redis-master -> form -> repair
 
-    A StatefulSet is ready when its pods answer; that the pods form one cluster is the form Job's work, so nothing
-    here waits for `cluster_state:ok` before the Job could bring it about.
+    A StatefulSet is done when Kubernetes has taken its edit. That its last pod runs it and is in sync is what the
+    rollout Job waits for; that the pods form one cluster is the form Job's work.
     """
     copies = range(plan.sizing.replicas_per_master + 1)
     before_pods = (
@@ -37,16 +40,20 @@ def pool_manifests(settings: Settings, plan: Plan) -> tuple[Manifest, ...]:
     )
     # The nodes too, although the namespace waits for them: what goes in one update goes in reverse order.
     ready = (READY, *(manifest.key for manifest in before_pods))
-    order = [jobs.job(settings, plan, jobs.RELEASE, *ready)]
-    for copy in reversed(copies):
-        order.append(stateful_set(settings, plan, copy, *ready, *(manifest.key for manifest in order)))
+    sets = {copy: stateful_set(settings, plan, copy) for copy in reversed(copies)}
+    steps = [jobs.job(settings, plan, jobs.RELEASE, *ready)]
+    for item in sets.values():
+        # One set after the other, each to its last pod: a master rolls while its replica stands still.
+        steps.append(made_after(item, *ready, *(step.key for step in steps)))
+        steps.append(rollout(settings, plan, item, steps[0].key))
     return (
         _namespace(plan),
         *_configuration(settings, plan),
+        *rights(tuple(sets.values())),
         *before_pods,
-        *order,
-        jobs.job(settings, plan, jobs.FORM, *(manifest.key for manifest in order)),
-        jobs.repair(settings, plan, jobs.FORM),
+        *steps,
+        jobs.job(settings, plan, jobs.FORM, *(step.key for step in steps)),
+        jobs.repair(settings, jobs.FORM),
     )
 
 
@@ -74,7 +81,7 @@ def _configuration(settings: Settings, plan: Plan) -> tuple[Manifest, ...]:
             )
             for package in jobs.PACKAGES
         ),
-        _config_map("topology", data={jobs.TOPOLOGY_KEY: jobs.topology(settings, plan)}),
+        _config_map("topology", data={TOPOLOGY_KEY: topology(settings, plan)}),
     )
 
 

@@ -36,6 +36,8 @@ class Plan:
     working_set: WorkingSet
     nodes: NodePlan | None
     resize: Resize
+    pod_ready_seconds: int
+    """How long a new pod may take until it is ready: its volume and image come, and it copies a full master's data."""
     rollout_timeout_seconds: int
     """How long a StatefulSet may take to roll all its pods, one after the other."""
 
@@ -86,7 +88,8 @@ def decide_plan(settings: Settings) -> Plan:
         working_set=working_set,
         nodes=nodes,
         resize=derive_resize(settings, sizing, traffic, working_set, _mean_gbps_per_master(sizing, nodes)),
-        rollout_timeout_seconds=_rollout_timeout_seconds(sizing, tuning),
+        pod_ready_seconds=_pod_ready_seconds(tuning),
+        rollout_timeout_seconds=sizing.masters * (tuning.termination_grace_seconds + _pod_ready_seconds(tuning)),
     )
 
 
@@ -116,9 +119,8 @@ def _mean_gbps_per_master(sizing: Sizing, nodes: NodePlan | None) -> float:
     return nodes.sustained_gbps / max(1.0, nodes.pods_per_node * sizing.masters / sizing.pods)
 
 
-def _rollout_timeout_seconds(sizing: Sizing, tuning: Tuning) -> int:
-    each = tuning.termination_grace_seconds + _POD_START_SECONDS + 2 * tuning.resync_seconds + tuning.min_ready_seconds
-    return sizing.masters * each
+def _pod_ready_seconds(tuning: Tuning) -> int:
+    return _POD_START_SECONDS + 2 * tuning.resync_seconds + tuning.min_ready_seconds
 
 
 def _with_namespace(message: str) -> str:

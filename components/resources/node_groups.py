@@ -98,6 +98,6 @@ def _size(pool: str, zone: ZoneNodes, logical_name: str, living: Mapping[str, in
 def _largest(sizes: list[tuple[str, int]]) -> dict[str, int]:
     """Two groups of one logical name stand side by side while one replaces the other."""
     found: dict[str, int] = {}
-    for logical_name, size in sizes:
-        found[logical_name] = max(size, found.get(logical_name, 0))
+    for group, size in sizes:
+        found[group] = max(size, found.get(group, 0))
     return found

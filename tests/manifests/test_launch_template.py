@@ -87,7 +87,7 @@ def test_the_launch_template_says_nothing_that_eks_forbids_beside_a_node_group(p
 
 
 def test_the_node_role_is_a_valid_create_role_call_that_ec2_alone_may_use(prod: Any) -> None:
-    (role,) = of_type(prod, ":Role").values()
+    (role,) = of_type(prod, "iam/role:Role").values()
     trust = role.inputs["assumeRolePolicy"]
 
     call = {"RoleName": role.name, "AssumeRolePolicyDocument": trust, "Tags": tag_list(role.inputs["tags"])}
@@ -100,7 +100,7 @@ def test_a_given_node_role_is_used_and_none_is_made() -> None:
     arn = "arn:aws:iam::111122223333:role/nodes"
     given = stack("prod", eks__nodeRoleArn=arn)
 
-    assert not of_type(given, ":Role")
+    assert not of_type(given, "iam/role:Role")
     assert {group.inputs["nodeRoleArn"] for group in of_type(given, ":NodeGroup").values()} == {arn}
 
 

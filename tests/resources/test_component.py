@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.manifests import names
-from components.manifests.stateful_set import AWAITED_COUNTS
 from components.plan.placement import pods_per_zone, zone_of
 from preview.evaluate import Evaluation
 from preview.resources import Resource
@@ -50,22 +49,83 @@ def test_nothing_is_made_before_what_it_needs(prod: Evaluation) -> None:
         assert earlier <= before(prod, resource), step
 
 
-def test_an_edit_of_pods_is_awaited_to_the_last_pod(prod: Evaluation) -> None:
-    sets = of_type(prod, ":StatefulSet").values()
-    assert sets
-    for item in sets:
-        wanted = [f"jsonpath={{.status.{count}}}={prod.plan.sizing.masters}" for count in AWAITED_COUNTS]
-        assert json.loads(item.inputs["metadata"]["annotations"]["pulumi.com/waitFor"]) == wanted
+def test_nothing_goes_on_before_the_last_pod_of_a_stateful_set_runs_its_edit(prod: Evaluation) -> None:
+    """The provider does not wait (docs/reference/engine.md), so a Job does: anything later depends on it, and it runs
+    anew whenever the set or what its pods mount changes."""
+    replica, master = only(prod, ":StatefulSet", "redis-replica"), only(prod, ":StatefulSet", "redis-master")
+    waits = {item.name: only(prod, ":Job", f"rollout-{item.inputs['metadata']['name']}") for item in (replica, master)}
+
+    for item in (replica, master):
+        assert item.inputs["metadata"]["annotations"] == {"pulumi.com/skipAwait": "true"}
+        job = waits[item.name]
+        assert item.name in before(prod, job)
+        (container,) = job.inputs["spec"]["template"]["spec"]["containers"]
+        assert f"--stateful-set={item.inputs['metadata']['name']}" in container["command"]
+        named = {entry["value"] for entry in container["env"]}
+        pod = item.inputs["spec"]["template"]["spec"]
+        assert {volume["configMap"]["name"] for volume in pod["volumes"] if "configMap" in volume} <= named
+        assert pod["priorityClassName"] in named
+    assert waits[replica.name].name in before(prod, master)
+    assert {job.name for job in waits.values()} <= before(prod, only(prod, ":Job", "form"))
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"images__redis": "redis:7.2-alpine"},
+        {"workload__requestsPerSecond": "4000"},
+        {"access__alsoAccepted": "battery-staple-horse"},
+        {"totalMemory": "768GB"},
+        {"monitoring__exporter": "true"},
+    ],
+    ids=lambda edit: next(iter(edit)),
+)
+def test_the_rollout_of_any_edit_of_pods_is_waited_for_anew(edit: dict[str, str]) -> None:
+    now, after = stack("prod"), stack("prod", **edit)
+    for name in ("redis-replica", "redis-master"):
+        changed = only(now, ":StatefulSet", name).inputs != only(after, ":StatefulSet", name).inputs
+        old, new = only(now, ":Job", f"rollout-{name}"), only(after, ":Job", f"rollout-{name}")
+        assert changed
+        assert old.inputs["spec"]["template"] != new.inputs["spec"]["template"]
+
+
+def test_the_rollout_jobs_may_read_their_sets_and_list_pods_and_nothing_else(prod: Evaluation) -> None:
+    (role,) = of_type(prod, "rbac.authorization.k8s.io/v1:Role").values()
+    granted = {
+        (group, resource, verb, tuple(rule.get("resourceNames", ())))
+        for rule in role.inputs["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    assert granted == {
+        ("apps", "statefulsets", "get", ("redis-replica", "redis-master")),
+        ("", "pods", "list", ()),
+    }
+    (binding,) = of_type(prod, ":RoleBinding").values()
+    (account,) = of_type(prod, ":ServiceAccount").values()
+    assert binding.inputs["roleRef"]["name"] == role.inputs["metadata"]["name"]
+    assert [subject["name"] for subject in binding.inputs["subjects"]] == [account.inputs["metadata"]["name"]]
+    with_token = [
+        item.name
+        for item in prod.resources
+        if item.kind in ("Job", "CronJob", "StatefulSet")
+        and '"automountServiceAccountToken": true' in json.dumps(dict(item.inputs))
+    ]
+    assert sorted(with_token) == [
+        f"images-{prod.plan.pool}-rollout-{name}" for name in ("redis-master", "redis-replica")
+    ]
 
 
 def test_a_job_that_refuses_fails_at_once_and_its_last_words_reach_the_reader(prod: Evaluation) -> None:
     """Measured: the provider does not take the end by a podFailurePolicy for one, and shows a failed pod's message."""
     jobs = [item.inputs["spec"] for item in of_type(prod, ":Job").values()]
     jobs += [item.inputs["spec"]["jobTemplate"]["spec"] for item in of_type(prod, ":CronJob").values()]
-    assert len(jobs) == 3
+    assert len(jobs) == 5
     for spec in jobs:
         assert spec["backoffLimit"] == 0
-        assert "podFailurePolicy" not in spec
+        for rule in spec.get("podFailurePolicy", {}).get("rules", ()):
+            assert rule["action"] == "Ignore"
         for container in spec["template"]["spec"]["containers"]:
             assert container["terminationMessagePolicy"] == "FallbackToLogsOnError"
 

@@ -1,0 +1,48 @@
+"""What the reconciler is told to bring about. Pure: plan -> JSON."""
+
+import json
+
+from components.config.settings import Settings
+from components.manifests import names
+from components.plan.plan import Plan
+
+TOPOLOGY_KEY = "topology.json"
+"""In the ConfigMap that the Jobs mount."""
+
+
+def deadline_seconds(plan: Plan) -> int:
+    """How long the reconciler may take to form the cluster and move its slots."""
+    return plan.tuning.form_deadline_seconds + plan.resize.deadline_seconds
+
+
+def topology(settings: Settings, plan: Plan) -> str:
+    """The desired topology as the reconciler reads it (JSON)."""
+    copies = plan.sizing.replicas_per_master + 1
+    return json.dumps(
+        {
+            "pool": plan.pool,
+            "port": names.REDIS_PORT,
+            "tls": False,
+            "nodes": [
+                {
+                    "pod": names.pod_name(copy, shard),
+                    "host": names.pod_host(copy, shard, plan.pool),
+                    "shard": shard,
+                    "role": "master" if copy == 0 else "replica",
+                }
+                for copy in range(copies)
+                for shard in range(plan.sizing.masters)
+            ],
+            "seeds": [names.service_host(names.CLIENT_SERVICE, names.CLIENT_NAMESPACE)],
+            "nodeTimeoutMs": plan.tuning.node_timeout_ms,
+            "deadlineSeconds": deadline_seconds(plan),
+            "bringHome": True,
+            "move": {
+                "mode": plan.resize.mode.value,
+                "bytesPerSecond": plan.resize.max_bytes_per_second,
+                "extraMissesPerSecond": plan.resize.extra_misses_per_second,
+                "ttlSeconds": settings.workload.ttl_seconds,
+            },
+        },
+        indent=1,
+    )
