@@ -100,6 +100,11 @@ def derive_cost(sizing: Sizing, workload: Workload, storage: Storage, nodes: Nod
     )
 
 
+def gb_per_month(bytes_per_second: float) -> float:
+    """GB of 10**9 bytes, as AWS bills traffic, that a rate comes to when it lasts all month."""
+    return bytes_per_second / 10**9 * HOURS_PER_MONTH * 3600
+
+
 def volume_usd(size_gib: int, storage: Storage) -> float:
     """One gp3 volume, a month."""
     iops = max(0, (storage.iops or 0) - GP3_INCLUDED_IOPS)
@@ -109,7 +114,7 @@ def volume_usd(size_gib: int, storage: Storage) -> float:
 
 def cross_zone_costs(workload: Workload, replicas: int, zones: int) -> tuple[CrossZoneCost, ...]:
     """Traffic by where clients stand. A hit moves an image out of a master, a miss moves one in, and on to replicas."""
-    usd_per_rate = workload.object_bytes / 10**9 * HOURS_PER_MONTH * 3600 * CROSS_ZONE_USD_PER_GB
+    usd_per_rate = gb_per_month(workload.object_bytes) * CROSS_ZONE_USD_PER_GB
     misses = misses_per_second(workload)
     hits_usd = (workload.requests_per_second - misses) * usd_per_rate
     misses_usd = misses * usd_per_rate

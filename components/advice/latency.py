@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from math import log
 
 from components.config.settings import Workload
-from components.plan.traffic import BITS_PER_GBIT, ONE_CORE_OPS_PER_SECOND
-from components.plan.tuning import SINGLE_FLOW_BYTES_PER_SECOND
+from components.plan.traffic import BITS_PER_GBIT, ONE_CORE_OPS_PER_SECOND, SINGLE_FLOW_GBPS
 
 ROUND_TRIP_MS = 0.5
 """Upper end of the sizing document's 0.1-0.5 ms; between zones of one region it is of that order."""
@@ -46,7 +45,7 @@ def derive_latency(
     workload: Workload, masters: int, egress_gbps_per_master: float, link_gbps: float, masters_on_link: int
 ) -> Latency:
     """Latency where `masters_on_link` masters share a network of `link_gbps`."""
-    flow_gbps = min(link_gbps, SINGLE_FLOW_BYTES_PER_SECOND * 8 / BITS_PER_GBIT)
+    flow_gbps = min(link_gbps, SINGLE_FLOW_GBPS)
     transfer, processing = transfer_ms(workload.object_bytes, flow_gbps), 1000 / ONE_CORE_OPS_PER_SECOND
     core_use = workload.requests_per_second / masters / ONE_CORE_OPS_PER_SECOND
     link_use = masters_on_link * egress_gbps_per_master / link_gbps

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from components.advice.capacity import DOCUMENT_INTERFACES_GBPS
 from components.advice.figures import Figures, derive_figures
-from components.config.load import MASTERS_MAX, MASTERS_MIN
+from components.config.rules import MASTERS_MAX, MASTERS_MIN
 from components.config.settings import Settings
 from components.config.units import GIB
 from components.plan.nodes.choice import NodesRefused

@@ -7,7 +7,8 @@ from math import ceil
 from components.config.units import MIB
 from components.plan.nodes.choice import NodePlan
 from components.plan.sizing import Sizing
-from components.plan.tuning import SINGLE_FLOW_BYTES_PER_SECOND, Tuning
+from components.plan.traffic import SINGLE_FLOW_BYTES_PER_SECOND, bytes_per_second
+from components.plan.tuning import Tuning
 from components.plan.working_set import WorkingSet
 
 MEASURED_PROMOTIONS = ((2.0, 3.6), (5.0, 8.5), (15.0, 19.1))
@@ -58,7 +59,7 @@ def derive_resilience(
         promotion_seconds=promotion_seconds(tuning.node_timeout_ms / 1000),
         reprotection_seconds=ceil(data_bytes / SINGLE_FLOW_BYTES_PER_SECOND),
         reprotection_full_seconds=tuning.resync_seconds,
-        document_failover_seconds=sizing.pod_memory_bytes * 8 / (DOCUMENT_FAILOVER_GBPS * 10**9),
+        document_failover_seconds=sizing.pod_memory_bytes / bytes_per_second(DOCUMENT_FAILOVER_GBPS),
         repl_backlog_seconds=(
             tuning.repl_backlog_bytes / (writes_per_master * class_bytes) if writes_per_master else None
         ),
@@ -83,6 +84,5 @@ def promotion_seconds(node_timeout_seconds: float) -> float:
 
 
 def _node_reprotection_seconds(data_bytes: float, nodes: NodePlan) -> int:
-    node_bytes_per_second = nodes.sustained_gbps * 10**9 / 8
-    per_pod = min(SINGLE_FLOW_BYTES_PER_SECOND, node_bytes_per_second / nodes.pods_per_node)
+    per_pod = min(SINGLE_FLOW_BYTES_PER_SECOND, bytes_per_second(nodes.sustained_gbps) / nodes.pods_per_node)
     return ceil(data_bytes / per_pod)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from components.advice.figures import Figures, derive_figures
-from components.config.load import MASTERS_MAX, MASTERS_MIN
+from components.config.rules import MASTERS_MAX, MASTERS_MIN
 from components.config.settings import Settings
 from components.plan.nodes.choice import NodesRefused
 from components.plan.sizing import derive_sizing

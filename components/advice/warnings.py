@@ -8,14 +8,12 @@ from components.advice.right_sizing import Step
 from components.config.settings import CapacityType, Packing, Placement, Settings
 from components.config.units import GIB, MIB, format_size
 from components.plan.nodes.choice import Candidate
-from components.plan.traffic import ASSUMED_INTERFACE_GBPS
-from components.plan.tuning import SINGLE_FLOW_BYTES_PER_SECOND
+from components.plan.traffic import ASSUMED_INTERFACE_GBPS, SINGLE_FLOW_GBPS
 
 MEMORY_ALERT_PERCENT = 90.0
 """The sizing document's alert on memory usage."""
 NETWORK_FULL_PERCENT = 90.0
 CLASS_WASTE = 0.15
-_SINGLE_FLOW_GBPS = SINGLE_FLOW_BYTES_PER_SECOND * 8 / 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,18 +139,18 @@ def _roomier(kind: Candidate | None, usd_now: float) -> str:
 
 def _flows(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
     traffic = figures.traffic
-    if traffic.write_gbps_per_master > _SINGLE_FLOW_GBPS:
+    if traffic.write_gbps_per_master > SINGLE_FLOW_GBPS:
         yield PlanWarning(
             "replication-exceeds-flow",
             f"a master is written {traffic.write_gbps_per_master:.1f} Gbps, and one TCP flow to its replica carries "
-            f"{_SINGLE_FLOW_GBPS:g} Gbps: it falls behind for ever",
+            f"{SINGLE_FLOW_GBPS:g} Gbps: it falls behind for ever",
             "more masters (smaller podMemory or larger totalMemory)",
         )
-    if traffic.read_gbps_per_master > _SINGLE_FLOW_GBPS:
+    if traffic.read_gbps_per_master > SINGLE_FLOW_GBPS:
         yield PlanWarning(
             "several-connections",
             f"a master sends its clients {traffic.read_gbps_per_master:.1f} Gbps, and one TCP flow between nodes "
-            f"carries {_SINGLE_FLOW_GBPS:g} Gbps",
+            f"carries {SINGLE_FLOW_GBPS:g} Gbps",
             "clients need several connections to each master, or a smaller podMemory",
         )
 

@@ -40,7 +40,7 @@ def await_seconds(plan: Plan) -> int:
 
 def topology(settings: Settings, plan: Plan) -> str:
     """The desired topology as the reconciler reads it (JSON)."""
-    copies = plan.sizing.replicas_per_master + 1
+    copies = plan.sizing.copies_per_shard
     return json.dumps(
         {
             "pool": plan.pool,

@@ -91,7 +91,7 @@ def zone_claims(settings: Settings, plan: Plan) -> dict[str, str]:
         return {}
     return {
         f"{names.VOLUME}-{names.set_name(copy)}-{ordinal}": zone_of(copy, ordinal, zones)
-        for copy in range(plan.sizing.replicas_per_master + 1)
+        for copy in range(plan.sizing.copies_per_shard)
         for ordinal in range(plan.sizing.masters)
     }
 

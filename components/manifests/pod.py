@@ -8,8 +8,8 @@ from components.config.units import kubernetes_quantity
 from components.manifests import launch_template as aws_inputs
 from components.manifests import names
 from components.manifests.bundle import scripts
-from components.plan.nodes.rules import EXPORTER_CPU_MILLICORES, EXPORTER_MEMORY_MIB
 from components.plan.plan import Plan
+from components.plan.sizing import EXPORTER_CPU_MILLICORES, EXPORTER_MEMORY_MIB
 from components.plan.tuning import Probe
 
 CONF_KEY = "redis.conf"
@@ -164,7 +164,7 @@ def _copies_apart(settings: Settings) -> dict[str, Any]:
 
 
 def _apart_by(settings: Settings) -> tuple[str, ...]:
-    copies = settings.replicas_per_master + 1
+    copies = settings.copies_per_shard
     has_zone_each = not settings.zones or len(settings.zones) >= copies
     return (names.HOST_LABEL, names.ZONE_LABEL) if has_zone_each else (names.HOST_LABEL,)
 

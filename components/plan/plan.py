@@ -11,11 +11,11 @@ from components.config.settings import Settings
 from components.config.units import MIB, format_size
 from components.plan.nodes.catalogue import load_catalogue
 from components.plan.nodes.choice import NodePlan, choose_nodes
-from components.plan.nodes.rules import EXPORTER_CPU_MILLICORES, EXPORTER_MEMORY_MIB, PodDemand
+from components.plan.nodes.rules import PodDemand
 from components.plan.pool_name import pool_name
 from components.plan.refusal import PlanRefused, Refused
 from components.plan.resize import Resize, derive_resize
-from components.plan.sizing import Sizing, derive_sizing
+from components.plan.sizing import EXPORTER_CPU_MILLICORES, EXPORTER_MEMORY_MIB, Sizing, derive_sizing
 from components.plan.traffic import ASSUMED_INTERFACE_GBPS, Traffic, derive_traffic
 from components.plan.tuning import Tuning, derive_tuning
 from components.plan.working_set import WorkingSet, derive_working_set, size_class_bytes
@@ -95,7 +95,7 @@ def pod_demand(settings: Settings, sizing: Sizing, traffic: Traffic) -> PodDeman
     exporter = settings.monitoring.exporter
     return PodDemand(
         masters=sizing.masters,
-        replicas_per_master=sizing.replicas_per_master,
+        copies_per_shard=sizing.copies_per_shard,
         request_memory_mib=sizing.request_memory_mib + (EXPORTER_MEMORY_MIB if exporter else 0),
         limit_memory_mib=sizing.limit_memory_mib + (EXPORTER_MEMORY_MIB if exporter else 0),
         cpu_millicores=sizing.cpu_millicores + (EXPORTER_CPU_MILLICORES if exporter else 0),

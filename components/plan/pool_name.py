@@ -5,10 +5,10 @@ import re
 
 from components.config.settings import Settings
 from components.config.units import MIB, redis_size
+from components.config.zones import letter_of, region_of
 from components.plan.sizing import Sizing
 
 _PLAIN_ZONES = "abc"
-_ZONE = re.compile(r"([a-z]+(?:-[a-z]+)+-\d+)([a-z])")
 _CLASS_LENGTH_MAX = 20
 
 
@@ -31,12 +31,11 @@ def pool_name(settings: Settings, sizing: Sizing) -> str:
 def _zones_suffix(zones: tuple[str, ...]) -> str:
     """Volumes keep their pods in their zones, so another set of zones is another pool. Zones a, b and c are the
     usual ones and go without saying; an EKS cluster has one region, so that is not named either."""
-    parts = [_ZONE.fullmatch(zone) for zone in zones]
     if not zones:
         return ""
-    if None in parts or len({part[1] for part in parts if part}) > 1:
+    if len({region_of(zone) for zone in zones}) > 1:
         return f"-az-{digest(*zones)}"
-    letters = "".join(sorted(part[2] for part in parts if part))
+    letters = "".join(sorted(letter_of(zone) for zone in zones))
     return "" if letters == _PLAIN_ZONES else f"-az-{letters}"
 
 

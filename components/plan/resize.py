@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from components.config.settings import MoveMode, Settings
 from components.config.units import MIB
 from components.plan.sizing import Sizing
-from components.plan.traffic import BITS_PER_GBIT, ONE_CORE_OPS_PER_SECOND, Traffic
-from components.plan.tuning import SINGLE_FLOW_BYTES_PER_SECOND
+from components.plan.traffic import ONE_CORE_OPS_PER_SECOND, SINGLE_FLOW_BYTES_PER_SECOND, Traffic, bytes_per_second
 from components.plan.working_set import WorkingSet
 
 CORE_COPY_BYTES_PER_SECOND = 400_000_000
@@ -62,7 +61,7 @@ def derive_resize(
     free_gbps = max(0.0, gbps_per_master - traffic.egress_gbps_per_master)
     core_share = max(0.0, 1 - workload.requests_per_second / sizing.masters / ONE_CORE_OPS_PER_SECOND)
     bounds = {
-        "network": min(free_gbps * BITS_PER_GBIT / 8, SINGLE_FLOW_BYTES_PER_SECOND),
+        "network": min(bytes_per_second(free_gbps), SINGLE_FLOW_BYTES_PER_SECOND),
         "core": core_share * CORE_COPY_BYTES_PER_SECOND,
         "config": resize.max_mib_per_second * MIB / sizing.masters,
     }

@@ -10,6 +10,11 @@ from components.config.settings import Settings, Workload
 from components.plan.sizing import Sizing
 
 BITS_PER_GBIT = 10**9
+SINGLE_FLOW_GBPS = 5
+"""What one TCP flow between two EC2 instances carries outside a placement group (EC2 user guide, "Instance network
+bandwidth"). Replication is one flow, so no full resync is faster, and a client needs several connections to get more
+from a master."""
+SINGLE_FLOW_BYTES_PER_SECOND = SINGLE_FLOW_GBPS * BITS_PER_GBIT // 8
 ONE_CORE_OPS_PER_SECOND = 5000
 """1 MB values one Redis thread serves (redis-facts 11: 5,000 GET/s on a pinned core; sizing document: 3,000-5,000)."""
 ASSUMED_INTERFACE_GBPS = 10.0
@@ -31,6 +36,11 @@ class Traffic:
     """Sent: every write, once to each replica."""
     egress_gbps_per_master: float
     """Sent in all. Receiving has a budget of its own and is never more than this."""
+
+
+def bytes_per_second(gbps: float) -> float:
+    """Gbps as a master or a node counts what it sends: 5 -> 625,000,000."""
+    return gbps * BITS_PER_GBIT / 8
 
 
 def misses_per_second(workload: Workload, hit_rate: float | None = None) -> float:

@@ -4,10 +4,8 @@ from dataclasses import dataclass
 from math import ceil
 
 from components.config.units import GIB, MIB
+from components.plan.traffic import SINGLE_FLOW_BYTES_PER_SECOND
 
-SINGLE_FLOW_BYTES_PER_SECOND = 625_000_000
-"""5 Gbps: what one TCP flow between two EC2 instances carries outside a placement group (EC2 user guide, "Instance
-network bandwidth"). Replication is one flow, so no full resync is faster."""
 FORK_STALL_MS_PER_GIB = 20
 """Upper end of the 10-20 ms per GB that fork() holds the main thread for copying page tables (redis-facts 9)."""
 NODE_TIMEOUT_MS_MIN = 5000

@@ -50,7 +50,7 @@ class RedisPool(pulumi.ComponentResource):
 
         release = self._job("release", job_refs, before)
         order: list[pulumi.Resource] = [release]
-        for copy in reversed(range(plan.sizing.replicas_per_master + 1)):
+        for copy in reversed(range(plan.sizing.copies_per_shard)):
             order = [*order, self._stateful_set(copy, refs, [*before, *order])]
         self.formed = self._job("form", job_refs, order)
         KubernetesObject(
@@ -110,7 +110,7 @@ class RedisPool(pulumi.ComponentResource):
                 names.set_name(copy),
                 **names.set_labels(copy),
             )
-            for copy in range(self._plan.sizing.replicas_per_master + 1)
+            for copy in range(self._plan.sizing.copies_per_shard)
         ]
         return [
             *services,

@@ -40,7 +40,7 @@ class Case:
     def plan(self) -> NodePlan:
         demand = PodDemand(
             masters=self.pods.shards,
-            replicas_per_master=self.pods.copies - 1,
+            copies_per_shard=self.pods.copies,
             request_memory_mib=self.pods.request_mib,
             limit_memory_mib=self.pods.limit_mib,
             cpu_millicores=self.pods.cpu_millicores,

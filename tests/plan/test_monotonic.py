@@ -75,7 +75,7 @@ def test_more_memory_costs_less_only_where_more_masters_relax_a_rule(
     assert kind is not None
     demand = PodDemand(
         masters=masters,
-        replicas_per_master=1,
+        copies_per_shard=2,
         request_memory_mib=small.sizing.request_memory_mib,
         limit_memory_mib=small.sizing.limit_memory_mib,
         cpu_millicores=1000,
@@ -97,7 +97,7 @@ def choose(demand: PodDemand, zone_count: int, name: str = "auto") -> NodePlan |
 DEMANDS = st.builds(
     PodDemand,
     masters=MASTERS,
-    replicas_per_master=st.just(1),
+    copies_per_shard=st.just(2),
     request_memory_mib=st.just(77 * 1024),
     limit_memory_mib=st.just(92 * 1024),
     cpu_millicores=st.just(1000),
@@ -129,7 +129,7 @@ def test_zones_never_save_a_node_that_the_pods_need(demand: PodDemand, count: in
 
 def test_four_zones_may_cost_less_than_three() -> None:
     """The counter-example that makes the claim about multiples necessary: 16 pods are 4 x 4, but 6 + 5 + 5."""
-    demand = PodDemand(8, 1, 154 * 1024, 185 * 1024, 1000, 9.6)
+    demand = PodDemand(8, 2, 154 * 1024, 185 * 1024, 1000, 9.6)
     three, four = choose(demand, 3, "r6g.12xlarge"), choose(demand, 4, "r6g.12xlarge")
     assert three is not None
     assert four is not None

@@ -5,7 +5,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from components.config.units import GIB, MIB
-from components.plan.tuning import SINGLE_FLOW_BYTES_PER_SECOND, Tuning, derive_tuning
+from components.plan.traffic import SINGLE_FLOW_BYTES_PER_SECOND
+from components.plan.tuning import Tuning, derive_tuning
 
 OPTIONS = {"64GB": (64 * GIB, 92 * GIB, 100 * MIB), "128GB": (128 * GIB, 185 * GIB, 200 * MIB)}
 

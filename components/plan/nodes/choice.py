@@ -13,7 +13,9 @@ scheduler cannot put one more pod there (`NodePlan.system_reserved_cpu_millicore
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
+from components.config.formats import gib_to_a_tenth, usd
 from components.config.settings import CapacityType, Nodes, Placement
+from components.config.zones import letter_of, region_of
 from components.plan.nodes.catalogue import (
     AMI_TYPES,
     DAEMONSETS_CPU_MILLICORES,
@@ -22,8 +24,6 @@ from components.plan.nodes.catalogue import (
     Catalogue,
     InstanceType,
     Market,
-    letter_of,
-    region_of,
 )
 from components.plan.nodes.rules import (
     PodDemand,
@@ -31,7 +31,6 @@ from components.plan.nodes.rules import (
     architecture_fault,
     capacity_fault,
     evened_out,
-    gib,
     nodes_in_zone,
     pods_per_node,
     schedulable,
@@ -123,7 +122,7 @@ class NodesRefused(Refused):
 def choose_nodes(demand: PodDemand, zones: tuple[str, ...], rules: Nodes, catalogue: Catalogue) -> NodePlan:
     """The cheapest nodes that pass every rule, or those of the named type. Raises NodesRefused.
 
-    `zones` and `rules` have passed the rules of `config_errors` (number of zones, spot only outside production).
+    `zones` and `rules` have passed `components.config.rules` (number of zones, spot only outside production).
     """
     try:
         regions = sorted({region_of(zone) for zone in zones})
@@ -131,7 +130,7 @@ def choose_nodes(demand: PodDemand, zones: tuple[str, ...], rules: Nodes, catalo
         raise NodesRefused([f"eks.subnets: {error}"]) from None
     if len(regions) != 1:
         raise NodesRefused([f"eks.subnets = {list(zones)}: the zones must be of one region, not of {len(regions)}"])
-    counts = pods_per_zone(demand.copies, demand.masters, zones)
+    counts = pods_per_zone(demand.copies_per_shard, demand.masters, zones)
     # With more zones than pods some stay empty, and an EKS node group of no nodes does not exist.
     groups = tuple(ZoneNodes(zone, 0, count[0], count.total() - count[0]) for zone, count in counts.items() if count)
     return _Search(demand, groups, rules, catalogue.market(regions[0])).plan()
@@ -189,7 +188,7 @@ class _Search:
     def _layout(self, kind: InstanceType, limits: PodsPerNode) -> tuple[int, list[int]]:
         """Pods per node, and the nodes of each zone; the type carries at least one pod."""
         required = self.rules.placement is Placement.REQUIRED
-        apart = -(-self.demand.copies // len(self.groups)) if required else 1
+        apart = -(-self.demand.copies_per_shard // len(self.groups)) if required else 1
         pods = tuple(group.masters + group.replicas for group in self.groups)
         per_node = limits.most
         if schedulable(kind, self.demand) > per_node:
@@ -213,7 +212,7 @@ class _Search:
         name, region = self.rules.instance_type, self.market.region
         cheapest = (
             f"the cheapest type that passes is {passing[0].instance_type} ({passing[0].nodes_total} nodes, "
-            f"{passing[0].usd_per_month:,.0f} USD a month)"
+            f"{usd(passing[0].usd_per_month)} USD a month)"
             if passing
             else "no other type of the catalogue passes either"
         )
@@ -247,9 +246,10 @@ class _Search:
         roomiest = max(kinds, key=lambda kind: kind.allocatable_memory_mib)
         fastest = max(kinds, key=lambda kind: kind.network_baseline_gbps)
         return (
-            f"no EC2 type of the catalogue carries one pod: it needs {gib(self.demand.limit_memory_mib)} (limit) and "
+            "no EC2 type of the catalogue carries one pod: it needs "
+            f"{gib_to_a_tenth(self.demand.limit_memory_mib)} (limit) and "
             f"{self.demand.egress_gbps_per_master:.2f} Gbps; the roomiest, {roomiest.name}, has "
-            f"{gib(roomiest.allocatable_memory_mib)}, the fastest, {fastest.name}, "
+            f"{gib_to_a_tenth(roomiest.allocatable_memory_mib)}, the fastest, {fastest.name}, "
             f"{fastest.network_baseline_gbps:g} Gbps; make podMemory smaller, so that more masters share the load"
         )
 
@@ -272,7 +272,7 @@ class _Search:
             zones=groups,
             nodes_total=nodes_total,
             slots_total=nodes_total * per_node,
-            zone_separation=demand.copies <= len(groups) and self.rules.placement is Placement.REQUIRED,
+            zone_separation=demand.copies_per_shard <= len(groups) and self.rules.placement is Placement.REQUIRED,
             max_pods_expression=MAX_PODS_EXPRESSION,
             system_reserved_cpu_millicores=(
                 kind.allocatable_cpu_millicores - cpu_for_pods if schedulable(kind, demand) > per_node else 0

@@ -6,6 +6,7 @@ share a node. After failovers any pod may be a master.
 
 from dataclasses import dataclass
 
+from components.config.formats import gib_to_a_tenth
 from components.config.settings import Architecture, Nodes, Packing
 from components.plan.nodes.catalogue import (
     DAEMONSETS_CPU_MILLICORES,
@@ -16,9 +17,6 @@ from components.plan.nodes.catalogue import (
 
 NODE_SHARE_DIVISOR = 6
 """No node carries more than a sixth of the pods: with a larger one, two lost nodes reach the majority of masters."""
-EXPORTER_MEMORY_MIB = 64
-EXPORTER_CPU_MILLICORES = 10
-"""What `monitoring.exporter` adds to every pod; request and limit."""
 _NO_LIMIT = 10**6
 
 
@@ -27,21 +25,17 @@ class PodDemand:
     """What the pods ask of nodes. All pods are alike; `cpu_millicores` is more than 500."""
 
     masters: int
-    replicas_per_master: int
+    copies_per_shard: int
+    """Its master and its replicas."""
     request_memory_mib: int
     limit_memory_mib: int
     cpu_millicores: int
     egress_gbps_per_master: float
 
     @property
-    def copies(self) -> int:
-        """Pods of one shard: its master and replicas."""
-        return 1 + self.replicas_per_master
-
-    @property
     def pods(self) -> int:
         """All pods."""
-        return self.masters * self.copies
+        return self.masters * self.copies_per_shard
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +96,9 @@ def capacity_fault(kind: InstanceType, demand: PodDemand, rules: Nodes, limits: 
     if limits.by_memory == 0:
         of_pod = demand.limit_memory_mib if rules.packing is Packing.LIMITS else demand.request_memory_mib
         return (
-            f"0 pods fit: {gib(of_pod)} memory {rules.packing} of a pod, and {gib(kind.allocatable_memory_mib)} of the "
-            f"node's {gib(kind.memory_mib)} are allocatable ({DAEMONSETS_MEMORY_MIB} MiB of it for DaemonSets)"
+            f"0 pods fit: {gib_to_a_tenth(of_pod)} memory {rules.packing} of a pod, and "
+            f"{gib_to_a_tenth(kind.allocatable_memory_mib)} of the node's {gib_to_a_tenth(kind.memory_mib)} are "
+            f"allocatable ({DAEMONSETS_MEMORY_MIB} MiB of it for DaemonSets)"
         )
     if limits.by_network == 0:
         return (
@@ -119,11 +114,6 @@ def capacity_fault(kind: InstanceType, demand: PodDemand, rules: Nodes, limits: 
 def _whole(capacity: float, unit: float) -> int:
     # 19.2 Gbps / 4.8 Gbps must be 4 in floating point as well.
     return _NO_LIMIT if unit <= 0 else min(_NO_LIMIT, int(capacity / unit + 1e-9))
-
-
-def gib(mib: int) -> str:
-    """94208 -> 92.0 GiB."""
-    return f"{mib / 1024:.1f} GiB"
 
 
 def architecture_fault(kind: InstanceType, rules: Nodes) -> str | None:
