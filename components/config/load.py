@@ -7,6 +7,7 @@ import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
@@ -82,7 +83,7 @@ def _read(values: Mapping[str, Any]) -> Settings:
         is_absent = value == {} and type(None) in get_args(field.annotation)
         given[key] = None if is_absent else value
         try:
-            valid[name] = TypeAdapter(_annotated(field)).validate_python(given[key])
+            valid[name] = _adapter(name).validate_python(given[key])
         except ValidationError as error:
             messages += [_message((key, *detail["loc"]), detail) for detail in error.errors()]
     messages += contradictions(valid)
@@ -91,8 +92,12 @@ def _read(values: Mapping[str, Any]) -> Settings:
     return Settings.model_validate(given)
 
 
-def _annotated(field: FieldInfo) -> Any:
-    return Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+@cache
+def _adapter(name: str) -> TypeAdapter[Any]:
+    """What reads one field of the settings alone, so that the wrong ones do not keep the right ones from being read."""
+    field = Settings.model_fields[name]
+    kind: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+    return TypeAdapter(kind)
 
 
 def _parsed(text: str, field: FieldInfo) -> Any:

@@ -127,12 +127,24 @@ def _whole_mib(size_bytes: int) -> int:
     return max(1, size_bytes // MIB) * MIB
 
 
-RULES: tuple[Rule, ...] = (
-    masters_within_limits,
-    one_cluster_is_named,
-    a_lost_zone_is_survived,
-    every_copy_has_its_zone,
-    production_has_no_spot_nodes,
-    production_keeps_copies_apart,
-    volumes_have_one_shape,
-)
+RULES: Mapping[Rule, str] = {
+    masters_within_limits: (
+        f"`totalMemory` over `podMemory`, rounded up, is the number of masters: {MASTERS_MIN} to {MASTERS_MAX}."
+    ),
+    one_cluster_is_named: "Either `eks` or `kubeContext` is given, never both.",
+    a_lost_zone_is_survived: (
+        f"`eks.subnets` has at least {ZONES_MIN} zones, unless `nodes.allowFewerZones` is `true`."
+    ),
+    every_copy_has_its_zone: (
+        "`eks.subnets` has a zone for a master and for each of its replicas, unless `nodes.allowFewerZones` is `true`."
+    ),
+    production_has_no_spot_nodes: "`nodes.capacityType` is `spot` only where `nodes.production` is `false`.",
+    production_keeps_copies_apart: (
+        "With `eks`, `nodes.placement` is `preferred` only where `nodes.production` is `false`."
+    ),
+    volumes_have_one_shape: (
+        "`storage.iops`, `storage.throughputMibPerSecond` and `storage.kmsKeyId` are given only with `eks` and without "
+        "`storage.className`."
+    ),
+}
+"""Every rule with the sentence that the reference of the config has for it."""

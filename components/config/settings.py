@@ -130,14 +130,23 @@ class Nodes(_Section):
     """The machines. Everything but a preference is derived."""
 
     instance_type: str = Field(
-        "auto", min_length=1, description="auto, or an EC2 type that is checked by the same rules"
+        "auto",
+        min_length=1,
+        description="auto = the cheapest EC2 type that holds the pods; a named type is checked by the same rules",
     )
-    architecture: Architecture = Field(Architecture.ANY, description="any, arm64 or x86_64")
-    packing: Packing = Field(Packing.LIMITS, description="limits, or requests to overcommit memory limits")
-    capacity_type: CapacityType = Field(CapacityType.ON_DEMAND, description="onDemand, or spot outside production")
-    production: bool = Field(True, description="false permits what may lose the cache: spot nodes")
+    architecture: Architecture = Field(Architecture.ANY, description="processor of the nodes; any = the cheaper one")
+    packing: Packing = Field(
+        Packing.LIMITS, description="what of its pods must fit a node's memory: their limits, or their requests alone"
+    )
+    capacity_type: CapacityType = Field(
+        CapacityType.ON_DEMAND, description="how nodes are bought; AWS takes spot nodes back at two minutes' notice"
+    )
+    production: bool = Field(
+        True, description="false permits what may lose the cache: spot nodes, and copies of a shard on one node"
+    )
     placement: Placement = Field(
-        Placement.REQUIRED, description="required, or preferred where a cluster has too few nodes or zones"
+        Placement.REQUIRED,
+        description="required = a pod waits rather than share a node with a copy of its shard; preferred = it may",
     )
     allow_fewer_zones: bool = Field(False, description="true permits one or two zones, at the price of a zone outage")
 
@@ -168,12 +177,12 @@ class Access(_Section):
     """Who may talk to the cache."""
 
     password: SecretStr | None = Field(
-        None, min_length=16, description="secret; absent = a random one is made and kept in the stack's state"
+        None, min_length=16, description="absent = a random one is made and kept in the stack's state"
     )
     also_accepted: SecretStr | None = Field(
         None,
         min_length=16,
-        description="secret; a second password that clients may use while the password is changed (docs/runbook.md)",
+        description="a second password that clients may use while the password is changed (docs/runbook.md)",
     )
     allow_from_namespaces: tuple[str, ...] = Field(
         (), description="namespaces whose pods may connect (a NetworkPolicy); empty = every pod of the cluster"
