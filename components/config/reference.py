@@ -5,12 +5,11 @@ say of the keys; a test compares the three with what stands in the repository.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic.fields import FieldInfo
 
 from components.config.load import NAMESPACE, fields_of, is_secret, section_of
@@ -32,14 +31,15 @@ _TYPE_NAMES: Mapping[type, str] = {
     tuple: "list of texts",
     dict: "map of texts",
 }
-_BOUNDS: Mapping[type, Callable[[Any], str]] = {
-    Ge: lambda rule: f"at least {rule.ge:,}",
-    Gt: lambda rule: f"more than {rule.gt:,}",
-    Le: lambda rule: f"at most {rule.le:,}",
-    Lt: lambda rule: f"less than {rule.lt:,}",
-    MinLen: lambda rule: "not empty" if rule.min_length == 1 else f"at least {rule.min_length} characters",
-    MaxLen: lambda rule: f"at most {rule.max_length} characters",
+_BOUNDS: Mapping[str, str] = {
+    "ge": "at least {:,}",
+    "gt": "more than {:,}",
+    "le": "at most {:,}",
+    "lt": "less than {:,}",
+    "min_length": "at least {} characters",
+    "max_length": "at most {} characters",
 }
+"""What a bound of pydantic's says in words, by the name of its figure."""
 _ENCRYPTED = {
     "type": "object",
     "properties": {"secure": {"type": "string"}},
@@ -191,8 +191,13 @@ def _allowed(field: FieldInfo) -> str:
         return ", ".join(f"`{member.value}`" for member in enum)
     if field.examples:
         return f"such as `{field.examples[0]}`"
-    found = [wording(rule) for rule in field.metadata for kind, wording in _BOUNDS.items() if isinstance(rule, kind)]
-    return ", ".join(found)
+    found = [
+        words.format(getattr(bound, name))
+        for bound in field.metadata
+        for name, words in _BOUNDS.items()
+        if hasattr(bound, name)
+    ]
+    return ", ".join(found).replace("at least 1 characters", "not empty")
 
 
 def _as_written(body: Any) -> Any:

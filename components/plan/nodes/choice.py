@@ -58,6 +58,7 @@ class Candidate:
     pods_per_node: int
     nodes_total: int
     usd_per_month: float
+    """On demand, all nodes, without their root volumes. The order of candidates counts those too."""
     worst_use_percent: float
     """Of its sustained network, a full node's pods all being masters."""
 
