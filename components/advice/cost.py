@@ -1,7 +1,7 @@
 """What the stack costs in a month, in USD: nodes, volumes, control plane, and the traffic between zones.
 
-AWS's month has 730 hours. Prices not of EC2 types stand here; a region without a price of its own gets that of
-us-east-1, and the plan says so.
+AWS's month has 730 hours. Prices of EC2 types stand in the catalogue, all others here. For a region whose price was not
+read, that of us-east-1 is taken, and a warning says so.
 """
 
 from dataclasses import dataclass
@@ -121,7 +121,7 @@ def cross_zone_costs(workload: Workload, replicas: int, zones: int) -> tuple[Cro
     elsewhere = (zones - 1) / zones
 
     def cost(clients: str, reads: float, replicas: int) -> CrossZoneCost:
-        # Each copy stands one zone further on than the one before it.
+        # Copy 0 is the master, and each copy stands one zone further on than the one before it.
         crossing = sum(copy % zones != 0 for copy in range(1, replicas + 1))
         parts = (hits_usd * reads, misses_usd * elsewhere, misses_usd * crossing)
         return CrossZoneCost(clients, *parts, sum(parts))

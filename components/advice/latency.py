@@ -1,8 +1,8 @@
 """Predicted latency of one request, with its parts, at the workload's peak.
 
-A model, not a measurement: transfer over one TCP flow, Redis's own work, one round trip; and for p95 the waiting for
-the two things requests share, Redis's thread and the node's network. Both are queues with even service times and
-random arrivals (M/D/1), whose wait exceeds t with probability  use * exp(-2 (1 - use) t / service).
+This is a model, not a measurement. A request takes its transfer over one TCP flow, Redis's own work and a round trip.
+For p95 it also waits for what requests share: Redis's thread and the node's network. Both are queues with even service
+times and random arrivals (M/D/1). Their wait exceeds t with probability  use * exp(-2 (1 - use) t / service).
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _TAIL = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Milliseconds. The node's pods are taken to be masters, all of them."""
+    """Milliseconds, where all of a node's pods are masters."""
 
     link_gbps: float
     masters_on_link: int
@@ -30,7 +30,7 @@ class Latency:
     p50_ms: float
     core_wait_p95_ms: float | None
     link_wait_p95_ms: float | None
-    """None: the queue grows without end."""
+    """None where requests arrive faster than they are served: the queue grows and has no p95."""
     p95_ms: float | None
     wanted_p95_ms: int
     holds: bool

@@ -1,4 +1,4 @@
-"""The pool's name, which names exactly what cannot change in place."""
+"""The name of a pool: the pods of one size with their nodes, in a namespace of its own."""
 
 import hashlib
 import re
@@ -16,8 +16,8 @@ def pool_name(settings: Settings, sizing: Sizing) -> str:
     """Namespace of a pool: `redis-64gb`, with `-vol20gb`, `-az-abd` or `-sc-gp3` behind it where the volume's size,
     the zones or the StorageClass are not the usual ones.
 
-    It names exactly what cannot change in place, so that changing it makes a second pool instead of replacing
-    StatefulSets that hold slots. Two configs that differ in any of it have different names (docs/adr/0005).
+    It names exactly what Kubernetes cannot change in a StatefulSet that exists. A config that changes any of it makes a
+    second pool beside the first; under the same name it would replace StatefulSets that hold slots (docs/adr/0005).
     """
     name = f"redis-{redis_size(settings.pod_memory)}"
     if settings.storage.size is not None and settings.storage.size != sizing.request_memory_mib * MIB:
@@ -29,8 +29,8 @@ def pool_name(settings: Settings, sizing: Sizing) -> str:
 
 
 def _zones_suffix(zones: tuple[str, ...]) -> str:
-    """Volumes keep their pods in their zones, so another set of zones is another pool. Zones a, b and c are the
-    usual ones and go without saying; an EKS cluster has one region, so that is not named either."""
+    """Volumes keep their pods in their zones, so another set of zones is another pool. The usual zones a, b and c are
+    not named, and neither is the region, since an EKS cluster has one."""
     if not zones:
         return ""
     if len({region_of(zone) for zone in zones}) > 1:

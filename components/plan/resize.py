@@ -13,12 +13,13 @@ CORE_COPY_BYTES_PER_SECOND = 400_000_000
 values: 450 MB for a second of the source's core, 770 MB for one of the target's (Redis 7.0.15, tests/resize/bench.py
 shows the whole)."""
 _BYTES_PER_SECOND_MIN = MIB
-"""Where the load leaves nothing of the network, the move still takes its turn."""
+"""Where the load leaves nothing of the network a move is still not endless: clients and move share it."""
 _MANY_TTLS = 10
-"""A copy that takes this many TTLs carries content that is replaced ten times meanwhile: handing over ownership alone
-in the same time adds a tenth to the misses there are anyway."""
+"""Where moving the keys takes this many TTLs, every image is replaced ten times meanwhile, so most of what travels is
+expired soon. Handing over ownership alone in the same time adds a tenth to the misses that there are anyway."""
 _DEADLINE_FACTOR = 3
-"""A Job's deadline over the predicted time: rates halve while a node is replaced, and a deadline is no estimate."""
+"""A Job's deadline over the predicted time. While a node is replaced the rate halves, and a Job that is ended while it
+works is worse than one that takes longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +29,19 @@ class Resize:
     mode: MoveMode
     """copy or expire, never auto."""
     max_bytes_per_second: int
-    """Bound of the copy rate by config, over the whole cluster."""
+    """What the config allows for moving keys, over the whole cluster."""
     extra_misses_per_second: int
     copy_bytes_per_second_per_master: int
-    """What the network, the core and the config leave to one source: the least of the three."""
+    """Rate at which mode copy takes keys from one master: the least of what its network, its core and the config
+    leave."""
     copy_bound_by: str
     """network, core or config."""
     copy_seconds: float
-    """The working set with its keys, at most what the masters hold."""
+    """Mode copy, for the working set, which is at most what the masters hold."""
     copy_full_seconds: float
-    """All of the masters' memory."""
+    """Mode copy, for all of the masters' memory."""
     expire_seconds: float
-    """Ownership of the same, within the budget of extra misses."""
+    """Mode expire, for the working set, within the budget of extra misses."""
     expire_extra_misses: int
     deadline_seconds: int
     """What a Job allows for the move beside its other work."""

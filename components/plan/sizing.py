@@ -1,4 +1,5 @@
-"""The sizing document's arithmetic: from the memory of one pod and of all masters to pods and totals."""
+"""From the memory of one pod and of all masters to pods, their resources and totals: the arithmetic of
+docs/reference/sizing-document.md."""
 
 from dataclasses import dataclass
 
@@ -6,9 +7,10 @@ from components.config.settings import Settings
 from components.config.units import GIB, MIB, redis_size
 
 OVERHEAD_FACTOR = 1.2
-"""Request over Redis memory, and limit over request ("20% buffer", sizing document, Executive Summary)."""
+"""Request over Redis's memory, and limit over request: the sizing document's "20% buffer", taken twice. What lies
+between Redis's memory and the limit is for a full resync (components/plan/tuning.py)."""
 CPU_PER_POD_MILLICORES = 1000
-"""Redis runs commands on one thread ("NEVER exceed 1 core", sizing document)."""
+"""Redis runs commands on one thread, so more cores would idle ("NEVER exceed 1 core", says the sizing document)."""
 EXPORTER_MEMORY_MIB = 64
 EXPORTER_CPU_MILLICORES = 10
 """What `monitoring.exporter` adds to every pod: the request, and of memory the limit too."""

@@ -1,7 +1,7 @@
 """What the workload puts on the network, per master and in all.
 
-Gbps are 10**9 bits a second, as EC2 counts them. As in the sizing document every request is counted as a whole object
-sent by a master, also the misses; that is the most a master can send.
+Gbps are 10**9 bits a second, as EC2 counts them. As in the sizing document (docs/reference/sizing-document.md) every
+request counts as a whole object that a master sends, the misses too. That is the most a master can send.
 """
 
 from dataclasses import dataclass
@@ -16,9 +16,10 @@ bandwidth"). Replication is one flow, so no full resync is faster, and a client 
 from a master."""
 SINGLE_FLOW_BYTES_PER_SECOND = SINGLE_FLOW_GBPS * BITS_PER_GBIT // 8
 ONE_CORE_OPS_PER_SECOND = 5000
-"""1 MB values one Redis thread serves (redis-facts 11: 5,000 GET/s on a pinned core; sizing document: 3,000-5,000)."""
+"""Values of 1 MB that one Redis thread serves: 5,000 GET/s were measured on a pinned core (docs/reference/redis.md,
+"Throughput of one core"). The sizing document says 3,000-5,000."""
 ASSUMED_INTERFACE_GBPS = 10.0
-"""Network of a pod where the nodes are not ours to choose: the sizing document's."""
+"""Network of a pod where the nodes are not chosen here (no `eks`): what the sizing document reckons with."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from components.plan.working_set import images_bytes, memory_over_time, size_cla
 from tests.plan.stacks import option_1, stack
 
 PER_KEY_BYTES = 240
-"""What redis-facts 13 measured beyond the class, at most."""
+"""What a real Redis used beyond the class at most: the key's entry, its name and its expiry."""
 
 
 @pytest.mark.parametrize(
