@@ -42,13 +42,13 @@ def masters_within_limits(pod_memory: int, total_memory: int) -> Iterator[str]:
     elif masters < MASTERS_MIN:
         largest = _whole_mib((total_memory - 1) // (MASTERS_MIN - 1))
         yield (
-            f"{given}: that is {masters} masters, and a Redis Cluster needs at least {MASTERS_MIN}; podMemory can be "
-            f"at most {format_size(largest)}, or totalMemory more"
+            f"{given}: the number of masters would be {masters}, and a Redis Cluster needs at least {MASTERS_MIN}; "
+            f"podMemory can be at most {format_size(largest)}, or totalMemory more"
         )
     elif masters > MASTERS_MAX:
         yield (
-            f"{given}: that is {masters} masters, and a Redis Cluster carries at most {MASTERS_MAX}; make podMemory "
-            "larger or totalMemory smaller"
+            f"{given}: the number of masters would be {masters}, and a Redis Cluster carries at most {MASTERS_MAX}; "
+            "make podMemory larger or totalMemory smaller"
         )
 
 

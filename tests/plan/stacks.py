@@ -17,6 +17,7 @@ def stack(
     nodes: dict[str, Any] | None = None,
     storage: dict[str, Any] | None = None,
     monitoring: dict[str, Any] | None = None,
+    resize: dict[str, Any] | None = None,
     **workload: Any,
 ) -> Settings:
     """Settings as a stack file with these keys gives them; `zones=None` is a cluster that is not EKS."""
@@ -30,6 +31,7 @@ def stack(
         nodes=nodes or {},
         storage=storage or {},
         monitoring=monitoring or {},
+        resize=resize or {},
     )
 
 

@@ -111,8 +111,8 @@ def capacity_shortage(kind: InstanceType, demand: PodDemand, rules: Nodes, limit
             f"sustained (its {kind.network_burst_gbps:g} Gbps burst lasts minutes)"
         )
     return (
-        f"0 pods fit: by CPU {limits.by_cpu}, by a sixth of all {demand.pods} pods "
-        f"{limits.by_share}, by the majority of masters {limits.by_majority}"
+        f"0 pods fit: by CPU {limits.by_cpu}, by pods {limits.by_pod_count}, by volumes {limits.by_volumes}, by a "
+        f"sixth of all {demand.pods} pods {limits.by_share}, by the majority of masters {limits.by_majority}"
     )
 
 
