@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 
 from components.advice.advice import Advice
+from components.config.formats import gbps, gib, percent, rate, seconds, usd
 from components.config.units import format_size, kubernetes_quantity
-from preview.format import gbps, gib, percent, rate, seconds, usd
 from preview.page import Page
 from preview.tables import Table
 

@@ -1,10 +1,10 @@
 """The lower half of `make plan`: working set, network and latency, failure, scaling out."""
 
 from components.advice.advice import Advice
+from components.config.formats import gbps, gib, percent, rate, seconds
 from components.config.settings import Settings
 from components.config.units import MIB, format_size
 from preview import tables as tables
-from preview.format import gbps, gib, percent, rate, seconds
 from preview.page import Page
 
 

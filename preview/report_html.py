@@ -5,12 +5,12 @@ from importlib.resources import files
 
 from components.advice.advice import Advice
 from components.advice.cost import EVERY_ZONE
+from components.config.formats import gib, percent, rate, times, usd
 from components.config.settings import Settings
 from components.config.units import GIB, format_size
 from components.plan.nodes.catalogue import PRICE_DATE
 from components.plan.working_set import memory_over_time
 from preview import tables as tables
-from preview.format import gib, percent, rate, times, usd
 from preview.svg_chart import Group, Level, Line, Stack, bar_chart, column_chart, line_chart
 from preview.tables import Table
 

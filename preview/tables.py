@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from components.advice.advice import Advice
 from components.advice.cost import CROSS_ZONE_USD_PER_GB, Cost
 from components.advice.pod_sizes import PodSize
+from components.config.formats import gbps, gib, percent, rate, seconds, thousands, times, usd
 from components.config.settings import CapacityType
 from components.config.units import MIB, format_size
 from components.plan.nodes.choice import NodePlan
-from preview.format import gbps, gib, percent, rate, seconds, thousands, times, usd
 
 OTHER_TYPES_SHOWN = 4
 

@@ -6,12 +6,12 @@ from components.advice.advice import Advice
 from components.advice.compression import Compression
 from components.advice.cost import volume_usd
 from components.advice.right_sizing import RightSize
+from components.config.formats import gbps, gib, percent, rate, seconds, times, usd
 from components.config.settings import Settings, Storage
 from components.config.units import format_size, kubernetes_quantity
 from components.plan.nodes.catalogue import PRICE_DATE
 from preview import details as plan_details
 from preview import tables as tables
-from preview.format import gbps, gib, percent, rate, seconds, times, usd
 from preview.page import Page
 from preview.resources import Resource
 from preview.tables import Table

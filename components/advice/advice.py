@@ -1,4 +1,4 @@
-"""What is said about a stack's plan and never reaches a pod: figures to judge it by, comparisons, warnings."""
+"""What is said about a stack's plan and changes no pod: figures to judge it by, comparisons, warnings."""
 
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -29,7 +29,7 @@ class Advice(Figures):
 
 
 def derive_advice(settings: Settings) -> Advice:
-    """The plan of a stack and all that is said about it. Raises PlanRefused when no plan holds."""
+    """The plan of a stack and all that is said about it. Raises PlanRefused when no plan meets every rule."""
     try:
         figures = derive_figures(settings)
     except Refused:

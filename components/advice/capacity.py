@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from components.config.settings import Workload
-from components.plan.traffic import BITS_PER_GBIT, ONE_CORE_OPS_PER_SECOND, Traffic
+from components.plan.traffic import ONE_CORE_OPS_PER_SECOND, Traffic, bytes_per_second
 
 DOCUMENT_INTERFACES_GBPS = (10, 25, 40)
 """Interfaces the sizing document compares."""
@@ -26,7 +26,7 @@ class Capacity:
 
 def derive_capacity(workload: Workload, traffic: Traffic, masters: int, gbps_per_master: float) -> Capacity:
     """What a master with `gbps_per_master` of its own carries."""
-    by_network = gbps_per_master * BITS_PER_GBIT / 8 / workload.object_bytes
+    by_network = bytes_per_second(gbps_per_master) / workload.object_bytes
     ops = min(by_network, ONE_CORE_OPS_PER_SECOND)
     return Capacity(
         gbps_per_master=gbps_per_master,

@@ -1,7 +1,7 @@
 """What the stack costs in a month, in USD: nodes, volumes, control plane, and the traffic between zones.
 
-AWS's month has 730 hours. Prices not of EC2 types stand here; a region without a price of its own gets that of
-us-east-1, and the plan says so.
+AWS's month has 730 hours. Prices of EC2 types stand in the catalogue, all others here. For a region whose price was not
+read, that of us-east-1 is taken, and a warning says so.
 """
 
 from dataclasses import dataclass
@@ -100,6 +100,11 @@ def derive_cost(sizing: Sizing, workload: Workload, storage: Storage, nodes: Nod
     )
 
 
+def gb_per_month(bytes_per_second: float) -> float:
+    """GB of 10**9 bytes, as AWS bills traffic, that a rate comes to when it lasts all month."""
+    return bytes_per_second / 10**9 * HOURS_PER_MONTH * 3600
+
+
 def volume_usd(size_gib: int, storage: Storage) -> float:
     """One gp3 volume, a month."""
     iops = max(0, (storage.iops or 0) - GP3_INCLUDED_IOPS)
@@ -109,14 +114,14 @@ def volume_usd(size_gib: int, storage: Storage) -> float:
 
 def cross_zone_costs(workload: Workload, replicas: int, zones: int) -> tuple[CrossZoneCost, ...]:
     """Traffic by where clients stand. A hit moves an image out of a master, a miss moves one in, and on to replicas."""
-    usd_per_rate = workload.object_bytes / 10**9 * HOURS_PER_MONTH * 3600 * CROSS_ZONE_USD_PER_GB
+    usd_per_rate = gb_per_month(workload.object_bytes) * CROSS_ZONE_USD_PER_GB
     misses = misses_per_second(workload)
     hits_usd = (workload.requests_per_second - misses) * usd_per_rate
     misses_usd = misses * usd_per_rate
     elsewhere = (zones - 1) / zones
 
     def cost(clients: str, reads: float, replicas: int) -> CrossZoneCost:
-        # Each copy stands one zone further on than the one before it.
+        # Copy 0 is the master, and each copy stands one zone further on than the one before it.
         crossing = sum(copy % zones != 0 for copy in range(1, replicas + 1))
         parts = (hits_usd * reads, misses_usd * elsewhere, misses_usd * crossing)
         return CrossZoneCost(clients, *parts, sum(parts))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import ceil
 
-from components.advice.cost import CROSS_ZONE_USD_PER_GB
+from components.advice.cost import CROSS_ZONE_USD_PER_GB, gb_per_month
 from components.config.settings import Workload
 from components.config.units import GIB
 from components.plan.nodes.catalogue import HOURS_PER_MONTH
@@ -46,7 +46,7 @@ def derive_elasticache(
     sizing: Sizing, workload: Workload, traffic: Traffic, region: str, zones: int
 ) -> tuple[ElastiCache, ...]:
     """The cheapest ElastiCache that holds `totalMemory` and carries the traffic, for each engine."""
-    client_gb = workload.requests_per_second * workload.object_bytes / 10**9 * HOURS_PER_MONTH * 3600
+    client_gb = gb_per_month(workload.requests_per_second * workload.object_bytes)
     cross_zone = client_gb * (zones - 1) / zones * CROSS_ZONE_USD_PER_GB / 2
     egress_gbps = traffic.egress_gbps_per_master * sizing.masters
     regional = EU_WEST_1_FACTOR if region == "eu-west-1" else 1.0
@@ -54,7 +54,7 @@ def derive_elasticache(
     def shape(engine: str, factor: float, node_type: str, gib: float, gbps: float, usd: float) -> ElastiCache:
         usable = int(gib * GIB * (1 - RESERVED_MEMORY_SHARE))
         shards = max(ceil(sizing.total_memory_bytes / usable), ceil(egress_gbps / gbps))
-        nodes = shards * (1 + sizing.replicas_per_master)
+        nodes = shards * sizing.copies_per_shard
         nodes_usd = nodes * usd * factor * regional * HOURS_PER_MONTH
         return ElastiCache(
             engine, node_type, shards, nodes, shards * usable, nodes_usd, cross_zone, nodes_usd + cross_zone

@@ -1,4 +1,4 @@
-"""A plan and what is said about it alone, whether it is the stack's own or one to compare with."""
+"""A plan and the figures to judge it by, whether it is the stack's own plan or one to compare it with."""
 
 from dataclasses import dataclass, fields
 
@@ -13,12 +13,12 @@ from components.plan.plan import Plan, decide_plan
 
 @dataclass(frozen=True, slots=True)
 class Figures(Plan):
-    """The plan's own figures and these, by topic. What depends on nodes is None where they are not ours."""
+    """The plan and these figures, by topic. What depends on nodes is None without `eks`."""
 
     capacity_by_interface: tuple[Capacity, ...]
     """The sizing document's 10, 25 and 40 Gbps for each pod."""
     capacity: Capacity
-    """On the nodes, all of a node's pods being masters; elsewhere with 10 Gbps for each pod."""
+    """Where all of a node's pods are masters; without `eks`, with the 10 Gbps that are assumed for a pod."""
     latency: Latency
     resilience: Resilience
     cost: Cost | None
@@ -26,7 +26,7 @@ class Figures(Plan):
 
 
 def derive_figures(settings: Settings) -> Figures:
-    """The figures of a stack. Raises Refused when the pod is too small or no nodes hold."""
+    """The figures of a stack. Raises Refused when the pod is too small or no nodes carry the pods."""
     plan = decide_plan(settings)
     workload, sizing, traffic, nodes = settings.workload, plan.sizing, plan.traffic, plan.nodes
     link_gbps, masters_on_link = plan.link_gbps, plan.masters_on_link

@@ -1,16 +1,15 @@
 """Predicted latency of one request, with its parts, at the workload's peak.
 
-A model, not a measurement: transfer over one TCP flow, Redis's own work, one round trip; and for p95 the waiting for
-the two things requests share, Redis's thread and the node's network. Both are queues with even service times and
-random arrivals (M/D/1), whose wait exceeds t with probability  use * exp(-2 (1 - use) t / service).
+This is a model, not a measurement. A request takes its transfer over one TCP flow, Redis's own work and a round trip.
+For p95 it also waits for what requests share: Redis's thread and the node's network. Both are queues with even service
+times and random arrivals (M/D/1). Their wait exceeds t with probability  use * exp(-2 (1 - use) t / service).
 """
 
 from dataclasses import dataclass
 from math import log
 
 from components.config.settings import Workload
-from components.plan.traffic import BITS_PER_GBIT, ONE_CORE_OPS_PER_SECOND
-from components.plan.tuning import SINGLE_FLOW_BYTES_PER_SECOND
+from components.plan.traffic import BITS_PER_GBIT, ONE_CORE_OPS_PER_SECOND, SINGLE_FLOW_GBPS
 
 ROUND_TRIP_MS = 0.5
 """Upper end of the sizing document's 0.1-0.5 ms; between zones of one region it is of that order."""
@@ -19,7 +18,7 @@ _TAIL = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Milliseconds. The node's pods are taken to be masters, all of them."""
+    """Milliseconds, where all of a node's pods are masters."""
 
     link_gbps: float
     masters_on_link: int
@@ -31,7 +30,7 @@ class Latency:
     p50_ms: float
     core_wait_p95_ms: float | None
     link_wait_p95_ms: float | None
-    """None: the queue grows without end."""
+    """None where requests arrive faster than they are served: the queue grows and has no p95."""
     p95_ms: float | None
     wanted_p95_ms: int
     holds: bool
@@ -46,7 +45,7 @@ def derive_latency(
     workload: Workload, masters: int, egress_gbps_per_master: float, link_gbps: float, masters_on_link: int
 ) -> Latency:
     """Latency where `masters_on_link` masters share a network of `link_gbps`."""
-    flow_gbps = min(link_gbps, SINGLE_FLOW_BYTES_PER_SECOND * 8 / BITS_PER_GBIT)
+    flow_gbps = min(link_gbps, SINGLE_FLOW_GBPS)
     transfer, processing = transfer_ms(workload.object_bytes, flow_gbps), 1000 / ONE_CORE_OPS_PER_SECOND
     core_use = workload.requests_per_second / masters / ONE_CORE_OPS_PER_SECOND
     link_use = masters_on_link * egress_gbps_per_master / link_gbps

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from components.advice.capacity import DOCUMENT_INTERFACES_GBPS
 from components.advice.figures import Figures, derive_figures
-from components.config.load import MASTERS_MAX, MASTERS_MIN
+from components.config.rules import MASTERS_MAX, MASTERS_MIN
 from components.config.settings import Settings
 from components.config.units import GIB
 from components.plan.nodes.choice import NodesRefused
@@ -16,7 +16,7 @@ COMFORTABLE_USE_PERCENT = 85.0
 
 @dataclass(frozen=True, slots=True)
 class PodSize:
-    """One column of the comparison. What depends on nodes is None where they are not ours, or where none hold."""
+    """One column of the comparison. What depends on nodes is None without `eks`, or where no nodes carry the pods."""
 
     pod_memory_bytes: int
     is_chosen: bool
@@ -41,7 +41,7 @@ class PodSize:
     nodes_usd: float | None
     infrastructure_usd: float | None
     refusal: str | None
-    """Why no nodes hold."""
+    """Why no nodes carry the pods; None where some do."""
 
 
 def compare_pod_sizes(settings: Settings, chosen: Figures) -> tuple[PodSize, ...]:
@@ -55,7 +55,7 @@ def compare_pod_sizes(settings: Settings, chosen: Figures) -> tuple[PodSize, ...
 
 
 def pod_size(settings: Settings, pod_memory_bytes: int, known: Figures | None = None) -> PodSize:
-    """One column; the type is the cheapest, also where the stack names one, since a name fits one pod size."""
+    """One column, on the cheapest nodes. A type that the stack names is not kept: it fits one pod size."""
     refusal = None
     if known is None:
         nodes = settings.nodes.model_copy(update={"instance_type": "auto"})
@@ -67,7 +67,7 @@ def pod_size(settings: Settings, pod_memory_bytes: int, known: Figures | None = 
             figures = derive_figures(other.model_copy(update={"eks": None}))
     else:
         figures = known
-    sizing, traffic, placed, money = figures.sizing, figures.traffic, figures.nodes, figures.cost
+    sizing, traffic, placed, cost = figures.sizing, figures.traffic, figures.nodes, figures.cost
     return PodSize(
         pod_memory_bytes=pod_memory_bytes,
         is_chosen=known is not None,
@@ -94,7 +94,7 @@ def pod_size(settings: Settings, pod_memory_bytes: int, known: Figures | None = 
         instance_type=placed.instance_type if placed else None,
         pods_per_node=placed.pods_per_node if placed else None,
         nodes_total=placed.nodes_total if placed else None,
-        nodes_usd=money.nodes_usd if money else None,
-        infrastructure_usd=money.infrastructure_usd if money else None,
+        nodes_usd=cost.nodes_usd if cost else None,
+        infrastructure_usd=cost.infrastructure_usd if cost else None,
         refusal=refusal,
     )

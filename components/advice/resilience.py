@@ -7,21 +7,24 @@ from math import ceil
 from components.config.units import MIB
 from components.plan.nodes.choice import NodePlan
 from components.plan.sizing import Sizing
-from components.plan.tuning import SINGLE_FLOW_BYTES_PER_SECOND, Tuning
+from components.plan.traffic import SINGLE_FLOW_BYTES_PER_SECOND, bytes_per_second
+from components.plan.tuning import Tuning
 from components.plan.working_set import WorkingSet
 
 MEASURED_PROMOTIONS = ((2.0, 3.6), (5.0, 8.5), (15.0, 19.1))
-"""Node timeout -> seconds from the kill of a master that stays away until its slot takes a write (redis-facts 9)."""
+"""Node timeout -> seconds from the kill of a master that stays away until its slot takes a write (measured:
+docs/reference/redis.md, "Failover")."""
 DOCUMENT_FAILOVER_GBPS = 10
-"""At this speed copying a pod's memory takes what the sizing document calls its failover time (60 s, 110 s)."""
+"""At this speed a pod's memory is sent in what the sizing document calls failover time (60 s, 110 s)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resilience:
-    """Promotion (the shard serves again) and re-protection (it has its replicas again) are two times."""
+    """What a loss costs. Promotion ends when the shard serves again, re-protection when it has its replicas again."""
 
     blast_radius_percent: float
-    """Of the images, when both copies of a shard are lost and full coverage is off (redis-facts 7)."""
+    """Of the images, when every copy of one shard is lost. The others are served on because redis.conf has
+    `cluster-require-full-coverage no`."""
     promotion_seconds: float
     reprotection_seconds: int
     """Full resync of the data the workload fills a master with, over one TCP flow."""
@@ -37,7 +40,7 @@ class Resilience:
     safe_writes_per_second_per_master: float
     writes_per_second_per_master: float
     node_pods: int | None
-    """Pods a lost node takes with it; None where the nodes are not ours, as for the rest."""
+    """Pods that a lost node takes with it; None without `eks`, like the three figures below."""
     node_reprotection_seconds: int | None
     """A new node's pods sync at the same time and share its network."""
     zone_masters: int | None
@@ -58,7 +61,7 @@ def derive_resilience(
         promotion_seconds=promotion_seconds(tuning.node_timeout_ms / 1000),
         reprotection_seconds=ceil(data_bytes / SINGLE_FLOW_BYTES_PER_SECOND),
         reprotection_full_seconds=tuning.resync_seconds,
-        document_failover_seconds=sizing.pod_memory_bytes * 8 / (DOCUMENT_FAILOVER_GBPS * 10**9),
+        document_failover_seconds=sizing.pod_memory_bytes / bytes_per_second(DOCUMENT_FAILOVER_GBPS),
         repl_backlog_seconds=(
             tuning.repl_backlog_bytes / (writes_per_master * class_bytes) if writes_per_master else None
         ),
@@ -83,6 +86,5 @@ def promotion_seconds(node_timeout_seconds: float) -> float:
 
 
 def _node_reprotection_seconds(data_bytes: float, nodes: NodePlan) -> int:
-    node_bytes_per_second = nodes.sustained_gbps * 10**9 / 8
-    per_pod = min(SINGLE_FLOW_BYTES_PER_SECOND, node_bytes_per_second / nodes.pods_per_node)
+    per_pod = min(SINGLE_FLOW_BYTES_PER_SECOND, bytes_per_second(nodes.sustained_gbps) / nodes.pods_per_node)
     return ceil(data_bytes / per_pod)

@@ -1,4 +1,4 @@
-"""The plan that would do, given what was measured; and what more masters of the same size come to.
+"""The number of masters that suffices for what was measured, and what more masters of the same size cost.
 
 Fewer masters are not always cheaper: each then sends more, and fewer fit on a node. So the number of masters is
 searched for, not computed.
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from components.advice.figures import Figures, derive_figures
-from components.config.load import MASTERS_MAX, MASTERS_MIN
+from components.config.rules import MASTERS_MAX, MASTERS_MIN
 from components.config.settings import Settings
 from components.plan.nodes.choice import NodesRefused
 from components.plan.sizing import derive_sizing
@@ -33,7 +33,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The stack with another number of masters or replicas. Without nodes of our own it has no price."""
+    """The stack with another number of masters or replicas. Without `eks` it has no price."""
 
     masters: int
     pods: int
@@ -51,17 +51,17 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class RightSize:
-    """What would hold `in_use_bytes`."""
+    """Numbers of masters for `in_use_bytes`."""
 
     in_use_bytes: int
     """Measured, or the working set of the measured hit rate."""
     now: Step
     least: Step
-    """Holds it to the last byte, as the document counts ("500 GB: 8 masters")."""
+    """Room for it to the last byte, as the sizing document counts ("500 GB: 8 masters")."""
     wanted: Step
-    """Holds it at the document's own target of 80 %."""
+    """Room for it at the sizing document's own target, 80 % in use."""
     recommended: Step
-    """The cheapest that holds it at that target."""
+    """The cheapest with room for it at that target."""
 
     def use_percent(self, step: Step) -> float:
         """How full the masters of a step would be."""
@@ -69,7 +69,7 @@ class RightSize:
 
 
 def right_size(settings: Settings, measured: Measured) -> RightSize:
-    """What the measured memory or, without it, the measured hit rate needs.
+    """What the measured memory needs or, where no memory was measured, the measured hit rate.
 
     Raises ValueError when nothing was measured or a figure is out of its range.
     """
@@ -96,7 +96,7 @@ def scale_out(settings: Settings) -> tuple[Step, ...]:
 
 
 def copy_in_every_zone(settings: Settings, figures: Figures) -> Step | None:
-    """The stack with a replica in each zone beside the master's; None where it has that many, or no nodes of ours."""
+    """The stack with a replica in each zone beside the master's; None where it has that many, or without `eks`."""
     if figures.nodes is None or settings.replicas_per_master >= len(figures.nodes.zones) - 1:
         return None
     replicas = len(figures.nodes.zones) - 1

@@ -1,32 +1,49 @@
-"""What a stack's config may say: one frozen pydantic tree, every key with its rule and its reason.
+"""What a stack's config may say: one frozen pydantic tree, every key with its default, its rule and its meaning.
 
-A scalar key's default stands in Pulumi.yaml, where `pulumi config` shows it; a key inside a map has its
-default here, because the CLI replaces a map as a whole. Reading and error texts: `config_errors.py`.
+Pulumi.yaml declares the same keys, types, defaults and descriptions, because `pulumi config` shows them from there;
+a test holds the two equal. docs/config.md and the editors' schema are generated from this module.
+
+Settings are made by `components.config.load`, which also asks the rules between keys and reports every error at once.
 """
 
 import json
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
-from components.config.units import MIB, parse_size
+from components.config.units import GIB, MIB, SIZE_PATTERN, TIB, parse_size
+from components.config.zones import ZONE_PATTERN, region_of
+
+_SUBNET_PREFIX = "subnet-"
 
 
 def _size(value: Any) -> int:
-    return parse_size(value if isinstance(value, str) else json.dumps(value))
+    return parse_size(value if isinstance(value, str) else json.dumps(value, default=str))
 
 
 def _every_zone_has_a_subnet(subnets: Any) -> Any:
-    if isinstance(subnets, dict):
-        without = [zone for zone, subnet in subnets.items() if not str(subnet).startswith("subnet-")]
-        if without:
-            raise ValueError(f"every zone needs the id of its subnet, such as subnet-0a1b2c; none for {without}")
+    if not isinstance(subnets, dict):
+        return subnets
+    wrong = []
+    for zone in subnets:
+        try:
+            region_of(str(zone))
+        except ValueError as error:
+            wrong.append(str(error))
+    without = [zone for zone, subnet in subnets.items() if not str(subnet).startswith(_SUBNET_PREFIX)]
+    if without:
+        wrong.append(f"every zone needs the id of its subnet, such as {_SUBNET_PREFIX}0a1b2c; none for {without}")
+    if wrong:
+        raise ValueError("; ".join(wrong))
     return subnets
 
 
-SizeBytes = Annotated[int, BeforeValidator(_size)]
+SizeBytes = Annotated[
+    int, BeforeValidator(_size), WithJsonSchema({"type": "string", "pattern": f"^{SIZE_PATTERN}$"}, mode="validation")
+]
+"""Bytes of a size written as `64GB`."""
 
 
 class Architecture(StrEnum):
@@ -59,7 +76,7 @@ class Placement(StrEnum):
 
 
 class MoveMode(StrEnum):
-    """How slots change hands: with their keys, or ownership alone while the content expires."""
+    """How slots change owner: with their keys (copy), or ownership alone while the content expires."""
 
     AUTO = "auto"
     COPY = "copy"
@@ -70,6 +87,11 @@ class _Section(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=False, validate_by_alias=True
     )
+
+    @classmethod
+    def defaults(cls) -> Self:
+        """The section where a stack's config says nothing of it."""
+        return cls.model_validate({})
 
 
 class Workload(_Section):
@@ -88,11 +110,18 @@ class Eks(_Section):
     """The EKS cluster the nodes join. It exists already and runs the EBS CSI driver."""
 
     cluster_name: str = Field(min_length=1, max_length=100, description="name of the EKS cluster")
-    subnets: Annotated[dict[str, str], BeforeValidator(_every_zone_has_a_subnet)] = Field(
-        min_length=1, description="availability zone -> private subnet; a node group is made in each"
-    )
+    subnets: Annotated[
+        dict[
+            Annotated[str, WithJsonSchema({"type": "string", "pattern": f"^{ZONE_PATTERN}$"})],
+            Annotated[str, WithJsonSchema({"type": "string", "pattern": f"^{_SUBNET_PREFIX}"})],
+        ],
+        BeforeValidator(_every_zone_has_a_subnet),
+    ] = Field(min_length=1, description="availability zone -> private subnet; a node group is made in each")
     node_role_arn: str | None = Field(
-        None, pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/.+$", description="IAM role of the nodes; absent = made here"
+        None,
+        pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$",
+        examples=["arn:aws:iam::123456789012:role/redis-nodes"],
+        description="ARN of the IAM role of the nodes; absent = made here",
     )
     tags: dict[str, str] = Field(default_factory=dict, description="AWS tags of all that is made")
 
@@ -101,14 +130,23 @@ class Nodes(_Section):
     """The machines. Everything but a preference is derived."""
 
     instance_type: str = Field(
-        "auto", min_length=1, description="auto, or an EC2 type that is checked by the same rules"
+        "auto",
+        min_length=1,
+        description="auto = the cheapest EC2 type that holds the pods; a named type is checked by the same rules",
     )
-    architecture: Architecture = Field(Architecture.ANY, description="any, arm64 or x86_64")
-    packing: Packing = Field(Packing.LIMITS, description="limits, or requests to overcommit memory limits")
-    capacity_type: CapacityType = Field(CapacityType.ON_DEMAND, description="onDemand, or spot outside production")
-    production: bool = Field(True, description="false permits what may lose the cache: spot nodes")
+    architecture: Architecture = Field(Architecture.ANY, description="processor of the nodes; any = the cheaper one")
+    packing: Packing = Field(
+        Packing.LIMITS, description="what of its pods must fit a node's memory: their limits, or their requests alone"
+    )
+    capacity_type: CapacityType = Field(
+        CapacityType.ON_DEMAND, description="how nodes are bought; AWS takes spot nodes back at two minutes' notice"
+    )
+    production: bool = Field(
+        True, description="false permits what may lose the cache: spot nodes, and copies of a shard on one node"
+    )
     placement: Placement = Field(
-        Placement.REQUIRED, description="required, or preferred where a cluster has too few nodes or zones"
+        Placement.REQUIRED,
+        description="required = a pod waits rather than share a node with a copy of its shard; preferred = it may",
     )
     allow_fewer_zones: bool = Field(False, description="true permits one or two zones, at the price of a zone outage")
 
@@ -118,7 +156,9 @@ class Storage(_Section):
 
     size: SizeBytes | None = Field(None, description="size of a pod's volume; absent = the pod's memory request")
     iops: int | None = Field(None, ge=3000, le=80_000, description="gp3 operations per second; absent = AWS's 3,000")
-    throughput_mib_per_second: int | None = Field(None, ge=125, le=2000, description="gp3; absent = AWS's 125")
+    throughput_mib_per_second: int | None = Field(
+        None, ge=125, le=2000, description="MiB a second of a gp3 volume; absent = AWS's 125"
+    )
     kms_key_id: str | None = Field(None, min_length=1, description="KMS key of the volumes; absent = AWS's own")
     class_name: str | None = Field(
         None,
@@ -137,12 +177,12 @@ class Access(_Section):
     """Who may talk to the cache."""
 
     password: SecretStr | None = Field(
-        None, min_length=16, description="secret; absent = a random one is made and kept in the stack's state"
+        None, min_length=16, description="absent = a random one is made and kept in the stack's state"
     )
     also_accepted: SecretStr | None = Field(
         None,
         min_length=16,
-        description="secret; a second password that clients may use while the password is changed (docs/runbook.md)",
+        description="a second password that clients may use while the password is changed (docs/runbook.md)",
     )
     allow_from_namespaces: tuple[str, ...] = Field(
         (), description="namespaces whose pods may connect (a NetworkPolicy); empty = every pod of the cluster"
@@ -150,38 +190,64 @@ class Access(_Section):
 
 
 class Images(_Section):
-    """Container images; both are used as published."""
+    """Container images. All are used as published."""
 
     redis: str = Field("redis:7.4-alpine", min_length=1, description="any official Redis 7 with a POSIX sh")
     python: str = Field("python:3.13-alpine", min_length=1, description="runs the reconciler's Jobs")
-    exporter: str = Field("oliver006/redis_exporter:v1.74.0", min_length=1, description="with monitoring.exporter")
+    exporter: str = Field(
+        "oliver006/redis_exporter:v1.74.0",
+        min_length=1,
+        description="redis_exporter, which runs where monitoring.exporter is true",
+    )
 
 
 class Resize(_Section):
     """How slots move when podMemory or totalMemory changes."""
 
-    mode: MoveMode = Field(MoveMode.AUTO, description="auto, copy or expire")
-    max_mib_per_second: int = Field(2000, gt=0, description="bound of the copy rate over the whole cluster")
+    mode: MoveMode = Field(
+        MoveMode.AUTO,
+        description="copy moves keys with their slots, expire moves ownership alone, auto takes the better one",
+    )
+    max_mib_per_second: int = Field(
+        2000, gt=0, description="bound of the rate at which mode copy moves keys, over the whole cluster"
+    )
     extra_misses_per_second: int = Field(400, gt=0, description="budget of misses that mode expire may add")
 
 
 class Settings(_Section):
     """The whole stack config of namespace `redis-image-cache`."""
 
-    pod_memory: SizeBytes = Field(description="Redis memory of one pod: 64GB, 128GB or any other size")
-    total_memory: SizeBytes = Field(description="Redis memory of all masters together")
-    replicas_per_master: int = Field(ge=1, le=3, description="copies of every shard beside its master")
-    kube_context: str = Field(description="kubeconfig context, where eks is absent; empty with eks")
-    workload: Workload
-    eks: Eks | None = Field(description="absent = any Kubernetes cluster, nothing of AWS is made")
-    nodes: Nodes
-    storage: Storage
-    monitoring: Monitoring
-    access: Access
-    images: Images
-    resize: Resize
+    pod_memory: SizeBytes = Field(
+        default=64 * GIB,
+        description="Redis memory of one pod. 64GB is 16+16 pods for 1TB, 128GB is 8+8; any other size works too",
+    )
+    total_memory: SizeBytes = Field(default=TIB, description="Redis memory of all masters together")
+    replicas_per_master: int = Field(
+        default=1, ge=1, le=3, description="Replicas of every shard's master, each in another zone"
+    )
+    kube_context: str = Field(
+        default="", description="kubeconfig context of the cluster, only where eks is absent; empty with eks"
+    )
+    workload: Workload = Field(default_factory=Workload.defaults, description="What the cache serves")
+    eks: Eks | None = Field(
+        default=None,
+        description="The EKS cluster the nodes join; absent = any Kubernetes cluster, and nothing of AWS is made",
+    )
+    nodes: Nodes = Field(default_factory=Nodes.defaults, description="The machines")
+    storage: Storage = Field(default_factory=Storage.defaults, description="The volumes of the pods")
+    monitoring: Monitoring = Field(default_factory=Monitoring.defaults, description="What Prometheus can read")
+    access: Access = Field(default_factory=Access.defaults, description="Who may talk to the cache")
+    images: Images = Field(default_factory=Images.defaults, description="The container images")
+    resize: Resize = Field(
+        default_factory=Resize.defaults, description="How slots move when podMemory or totalMemory changes"
+    )
 
     @property
     def zones(self) -> tuple[str, ...]:
         """Availability zones of the node groups, in a stable order; empty without `eks`."""
         return tuple(sorted(self.eks.subnets)) if self.eks else ()
+
+    @property
+    def copies_per_shard(self) -> int:
+        """Pods that hold the same shard: its master and its replicas."""
+        return 1 + self.replicas_per_master

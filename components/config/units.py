@@ -12,7 +12,9 @@ GIB = 1024 * MIB
 TIB = 1024 * GIB
 
 _UNITS = {"TB": TIB, "GB": GIB, "MB": MIB}
-_SIZE = re.compile(r"(\d+)(MB|GB|TB)")
+SIZE_PATTERN = r"(0*[1-9][0-9]*)(MB|GB|TB)"
+"""A size as the stack config spells it; no anchors."""
+_SIZE = re.compile(SIZE_PATTERN)
 
 
 def parse_size(text: str) -> int:
@@ -22,7 +24,7 @@ def parse_size(text: str) -> int:
     fraction is better said in the smaller unit (1536MB).
     """
     match = _SIZE.fullmatch(text)
-    if match is None or int(match[1]) == 0:
+    if match is None:
         meant = re.fullmatch(r"\s*([1-9]\d*)\s*([MGT])(?:i?B?)?\s*", text, re.IGNORECASE)
         hint = f"; did you mean {meant[1]}{meant[2].upper()}B?" if meant else ", such as 64GB"
         raise ValueError(f"must be a whole number of 1 or more directly followed by MB, GB or TB{hint}")

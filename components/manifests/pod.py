@@ -8,7 +8,7 @@ from components.manifests import names
 from components.manifests.bundle import scripts
 from components.manifests.manifest import Ref
 from components.manifests.node_groups import node_set
-from components.plan.nodes.rules import EXPORTER_CPU_MILLICORES, EXPORTER_MEMORY_MIB
+from components.plan.sizing import EXPORTER_CPU_MILLICORES, EXPORTER_MEMORY_MIB
 from components.plan.plan import Plan
 from components.plan.tuning import Probe
 
@@ -172,7 +172,7 @@ def _copies_apart(settings: Settings) -> dict[str, Any]:
 
 
 def _apart_by(settings: Settings) -> tuple[str, ...]:
-    copies = settings.replicas_per_master + 1
+    copies = settings.copies_per_shard
     has_zone_each = not settings.zones or len(settings.zones) >= copies
     return (names.HOST_LABEL, names.ZONE_LABEL) if has_zone_each else (names.HOST_LABEL,)
 

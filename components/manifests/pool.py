@@ -30,7 +30,7 @@ def pool_manifests(settings: Settings, plan: Plan) -> tuple[Manifest, ...]:
     A StatefulSet is done when Kubernetes has taken its edit. That its last pod runs it and is in sync is what the
     rollout Job waits for; that the pods form one cluster is the form Job's work.
     """
-    copies = range(plan.sizing.replicas_per_master + 1)
+    copies = range(plan.sizing.copies_per_shard)
     before_pods = (
         *(network.headless_service(copy) for copy in copies),
         network.discovery_service(),

@@ -53,7 +53,7 @@ def claims(settings: Settings, plan: Plan) -> tuple[Manifest, ...]:
         return ()
     return tuple(
         _claim(settings, plan, f"{names.VOLUME}-{names.pod_name(copy, shard)}", zone_of(copy, shard, settings.zones))
-        for copy in range(plan.sizing.replicas_per_master + 1)
+        for copy in range(plan.sizing.copies_per_shard)
         for shard in range(plan.sizing.masters)
     )
 

@@ -17,7 +17,7 @@ def deadline_seconds(plan: Plan) -> int:
 
 def topology(settings: Settings, plan: Plan) -> str:
     """The desired topology as the reconciler reads it (JSON)."""
-    copies = plan.sizing.replicas_per_master + 1
+    copies = plan.sizing.copies_per_shard
     return json.dumps(
         {
             "pool": plan.pool,

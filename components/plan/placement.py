@@ -1,17 +1,17 @@
-"""Which zone each pod lives in: decided here, not by chance, because a volume ties its pod to a zone for life.
+"""Which zone each pod lives in. It is decided here, because a volume ties its pod to a zone for life.
 
-Left to the scheduler alone, hard rules can lock: of three shards in three zones, replicas 0 and 1 may take
-each other's master's zone, and replica 2 then has only its own master's zone left. A ring has no such end.
+Left to the scheduler, a pod can find no place: of three shards in three zones, replicas 0 and 1 may take each other's
+master's zone, and replica 2 then has only its own master's zone left. Zones in a ring have a place for every pod.
 """
 
 from collections import Counter
 
 
 def zone_of(copy: int, ordinal: int, zones: tuple[str, ...]) -> str:
-    """Zone of the n-th copy (0 = initial master) of shard `ordinal`: a ring, each copy one zone further on.
+    """Zone of pod number `copy` of shard `ordinal`, where copy 0 is the initial master: each one zone further on.
 
-    Copies of a shard have different zones wherever there are as many zones as copies; every role differs by at
-    most one pod between zones.
+    The copies of a shard have different zones wherever there are as many zones as copies. Of every role, zones differ
+    by one pod at most.
     """
     return zones[(ordinal + copy) % len(zones)]
 

@@ -1,4 +1,4 @@
-"""The derived plan: everything about a stack that is decided, from its settings alone.
+"""The plan of a stack: everything that its pods, nodes and Jobs are made from, derived from its settings alone.
 
 Pure: the same settings give the same plan. What is only said about it (costs, warnings) is `components.advice`.
 """
@@ -11,22 +11,22 @@ from components.config.settings import Settings
 from components.config.units import MIB, format_size
 from components.plan.nodes.catalogue import load_catalogue
 from components.plan.nodes.choice import NodePlan, choose_nodes
-from components.plan.nodes.rules import EXPORTER_CPU_MILLICORES, EXPORTER_MEMORY_MIB, PodDemand
+from components.plan.nodes.rules import PodDemand
 from components.plan.pool_name import pool_name
 from components.plan.refusal import PlanRefused, Refused
 from components.plan.resize import Resize, derive_resize
-from components.plan.sizing import Sizing, derive_sizing
+from components.plan.sizing import EXPORTER_CPU_MILLICORES, EXPORTER_MEMORY_MIB, Sizing, derive_sizing
 from components.plan.traffic import ASSUMED_INTERFACE_GBPS, Traffic, derive_traffic
 from components.plan.tuning import Tuning, derive_tuning
 from components.plan.working_set import WorkingSet, derive_working_set, size_class_bytes
 
 _POD_START_SECONDS = 120
-"""A pod's volume moves to its node and its image is pulled; EBS attaches within a minute as a rule."""
+"""Until a pod's volume has moved to its node and its image is there. EBS attaches within a minute as a rule."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a stack comes to, by topic. What depends on nodes is None where they are not ours."""
+    """Everything that is decided about a stack, by topic. What depends on nodes is None without `eks`."""
 
     pool: str
     """Namespace of the pods."""
@@ -43,17 +43,17 @@ class Plan:
 
     @property
     def link_gbps(self) -> float:
-        """Sustained network of one node; elsewhere of one pod, by assumption."""
+        """Sustained network of one node; without nodes of the stack's own, what is assumed for one pod."""
         return self.nodes.sustained_gbps if self.nodes else ASSUMED_INTERFACE_GBPS
 
     @property
     def masters_on_link(self) -> int:
-        """Masters that may come to share that network: after failovers, all of a node's pods."""
+        """Masters that may share that network: after failovers, all of a node's pods."""
         return self.nodes.pods_per_node if self.nodes else 1
 
 
 def derive_plan(settings: Settings) -> Plan:
-    """The plan of a stack. Raises PlanRefused when the pod is too small or no nodes hold."""
+    """The plan of a stack. Raises PlanRefused when the pod is too small or no nodes carry the pods."""
     try:
         return decide_plan(settings)
     except Refused as refusal:
@@ -70,7 +70,7 @@ def decide_plan(settings: Settings) -> Plan:
         tuning = derive_tuning(
             maxmemory_bytes=settings.pod_memory,
             limit_bytes=sizing.limit_memory_mib * MIB,
-            # In memory, and in the replication buffer at most, a write takes its size class.
+            # A write takes its size class in memory, and no more than that in the replication buffer.
             write_bytes_per_second_per_master=traffic.writes_per_second / sizing.masters * class_bytes,
             object_bytes=class_bytes,
             ttl_seconds=workload.ttl_seconds,
@@ -98,7 +98,7 @@ def pod_demand(settings: Settings, sizing: Sizing, traffic: Traffic) -> PodDeman
     exporter = settings.monitoring.exporter
     return PodDemand(
         masters=sizing.masters,
-        replicas_per_master=sizing.replicas_per_master,
+        copies_per_shard=sizing.copies_per_shard,
         request_memory_mib=sizing.request_memory_mib + (EXPORTER_MEMORY_MIB if exporter else 0),
         limit_memory_mib=sizing.limit_memory_mib + (EXPORTER_MEMORY_MIB if exporter else 0),
         cpu_millicores=sizing.cpu_millicores + (EXPORTER_CPU_MILLICORES if exporter else 0),
@@ -113,7 +113,8 @@ def _nodes(settings: Settings, sizing: Sizing, traffic: Traffic) -> NodePlan | N
 
 
 def _mean_gbps_per_master(sizing: Sizing, nodes: NodePlan | None) -> float:
-    """A resize lasts long enough for the mean over all nodes: some of a node's pods are replicas."""
+    """A resize lasts long enough for the mean over all nodes to count. Some of a node's pods are replicas, so a master
+    has more than a pod's share of the network."""
     if nodes is None:
         return ASSUMED_INTERFACE_GBPS
     return nodes.sustained_gbps / max(1.0, nodes.pods_per_node * sizing.masters / sizing.pods)

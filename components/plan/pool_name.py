@@ -1,14 +1,14 @@
-"""The pool's name, which names exactly what cannot change in place."""
+"""The name of a pool: the pods of one size with their nodes, in a namespace of its own."""
 
 import hashlib
 import re
 
 from components.config.settings import Settings
 from components.config.units import MIB, redis_size
+from components.config.zones import letter_of, region_of
 from components.plan.sizing import Sizing
 
 _PLAIN_ZONES = "abc"
-_ZONE = re.compile(r"([a-z]+(?:-[a-z]+)+-\d+)([a-z])")
 _CLASS_LENGTH_MAX = 20
 NAMESPACE_LENGTH_MAX = 63
 """Kubernetes' limit for a DNS label."""
@@ -18,8 +18,8 @@ def pool_name(settings: Settings, sizing: Sizing) -> str:
     """Namespace of a pool: `redis-64gb`, with `-vol20gb`, `-az-abd` or `-sc-gp3` behind it where the volume's size,
     the zones or the StorageClass are not the usual ones.
 
-    It names exactly what cannot change in place, so that changing it makes a second pool instead of replacing
-    StatefulSets that hold slots. Two configs that differ in any of it have different names (docs/adr/0005).
+    It names exactly what Kubernetes cannot change in a StatefulSet that exists. A config that changes any of it makes a
+    second pool beside the first; under the same name it would replace StatefulSets that hold slots (docs/adr/0005).
     """
     name = f"redis-{redis_size(settings.pod_memory)}"
     if settings.storage.size is not None and settings.storage.size != sizing.request_memory_mib * MIB:
@@ -31,14 +31,13 @@ def pool_name(settings: Settings, sizing: Sizing) -> str:
 
 
 def _zones_suffix(zones: tuple[str, ...]) -> str:
-    """Volumes keep their pods in their zones, so another set of zones is another pool. Zones a, b and c are the
-    usual ones and go without saying; an EKS cluster has one region, so that is not named either."""
-    parts = [_ZONE.fullmatch(zone) for zone in zones]
+    """Volumes keep their pods in their zones, so another set of zones is another pool. The usual zones a, b and c are
+    not named, and neither is the region, since an EKS cluster has one."""
     if not zones:
         return ""
-    if None in parts or len({part[1] for part in parts if part}) > 1:
+    if len({region_of(zone) for zone in zones}) > 1:
         return f"-az-{digest(*zones)}"
-    letters = "".join(sorted(part[2] for part in parts if part))
+    letters = "".join(sorted(letter_of(zone) for zone in zones))
     return "" if letters == _PLAIN_ZONES else f"-az-{letters}"
 
 

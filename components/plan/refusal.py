@@ -1,4 +1,4 @@
-"""What is raised when no plan holds."""
+"""What is raised when no plan meets every rule."""
 
 
 class Refused(Exception):

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from components.config.settings import MoveMode, Settings
 from components.config.units import MIB
 from components.plan.sizing import Sizing
-from components.plan.traffic import BITS_PER_GBIT, ONE_CORE_OPS_PER_SECOND, Traffic
-from components.plan.tuning import SINGLE_FLOW_BYTES_PER_SECOND
+from components.plan.traffic import ONE_CORE_OPS_PER_SECOND, SINGLE_FLOW_BYTES_PER_SECOND, Traffic, bytes_per_second
 from components.plan.working_set import WorkingSet
 
 CORE_COPY_BYTES_PER_SECOND = 400_000_000
@@ -14,12 +13,13 @@ CORE_COPY_BYTES_PER_SECOND = 400_000_000
 values: 450 MB for a second of the source's core, 770 MB for one of the target's (Redis 7.0.15, tests/resize/bench.py
 shows the whole)."""
 _BYTES_PER_SECOND_MIN = MIB
-"""Where the load leaves nothing of the network, the move still takes its turn."""
+"""Where the load leaves nothing of the network a move is still not endless: clients and move share it."""
 _MANY_TTLS = 10
-"""A copy that takes this many TTLs carries content that is replaced ten times meanwhile: handing over ownership alone
-in the same time adds a tenth to the misses there are anyway."""
+"""Where moving the keys takes this many TTLs, every image is replaced ten times meanwhile, so most of what travels is
+expired soon. Handing over ownership alone in the same time adds a tenth to the misses that there are anyway."""
 _DEADLINE_FACTOR = 3
-"""A Job's deadline over the predicted time: rates halve while a node is replaced, and a deadline is no estimate."""
+"""A Job's deadline over the predicted time. While a node is replaced the rate halves, and a Job that is ended while it
+works is worse than one that takes longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +29,19 @@ class Resize:
     mode: MoveMode
     """copy or expire, never auto."""
     max_bytes_per_second: int
-    """Bound of the copy rate by config, over the whole cluster."""
+    """What the config allows for moving keys, over the whole cluster."""
     extra_misses_per_second: int
     copy_bytes_per_second_per_master: int
-    """What the network, the core and the config leave to one source: the least of the three."""
+    """Rate at which mode copy takes keys from one master: the least of what its network, its core and the config
+    leave."""
     copy_bound_by: str
     """network, core or config."""
     copy_seconds: float
-    """The working set with its keys, at most what the masters hold."""
+    """Mode copy, for the working set, which is at most what the masters hold."""
     copy_full_seconds: float
-    """All of the masters' memory."""
+    """Mode copy, for all of the masters' memory."""
     expire_seconds: float
-    """Ownership of the same, within the budget of extra misses."""
+    """Mode expire, for the working set, within the budget of extra misses."""
     expire_extra_misses: int
     deadline_seconds: int
     """What a Job allows for the move beside its other work."""
@@ -62,7 +63,7 @@ def derive_resize(
     free_gbps = max(0.0, gbps_per_master - traffic.egress_gbps_per_master)
     core_share = max(0.0, 1 - workload.requests_per_second / sizing.masters / ONE_CORE_OPS_PER_SECOND)
     bounds = {
-        "network": min(free_gbps * BITS_PER_GBIT / 8, SINGLE_FLOW_BYTES_PER_SECOND),
+        "network": min(bytes_per_second(free_gbps), SINGLE_FLOW_BYTES_PER_SECOND),
         "core": core_share * CORE_COPY_BYTES_PER_SECOND,
         "config": resize.max_mib_per_second * MIB / sizing.masters,
     }

@@ -1,4 +1,5 @@
-"""The sizing document's arithmetic: from the memory of one pod and of all masters to pods and totals."""
+"""From the memory of one pod and of all masters to pods, their resources and totals: the arithmetic of
+docs/reference/sizing-document.md."""
 
 from dataclasses import dataclass
 
@@ -6,9 +7,13 @@ from components.config.settings import Settings
 from components.config.units import GIB, MIB, redis_size
 
 OVERHEAD_FACTOR = 1.2
-"""Request over Redis memory, and limit over request ("20% buffer", sizing document, Executive Summary)."""
+"""Request over Redis's memory, and limit over request: the sizing document's "20% buffer", taken twice. What lies
+between Redis's memory and the limit is for a full resync (components/plan/tuning.py)."""
 CPU_PER_POD_MILLICORES = 1000
-"""Redis runs commands on one thread ("NEVER exceed 1 core", sizing document)."""
+"""Redis runs commands on one thread, so more cores would idle ("NEVER exceed 1 core", says the sizing document)."""
+EXPORTER_MEMORY_MIB = 64
+EXPORTER_CPU_MILLICORES = 10
+"""What `monitoring.exporter` adds to every pod: the request, and of memory the limit too."""
 _WHOLE_GIB_FROM_BYTES = 8 * GIB
 """Below this, rounding to whole GiB would eat the overhead, so smaller pods are rounded to whole MiB."""
 
@@ -36,12 +41,16 @@ class Sizing:
     total_volume_mib: int
     blast_radius_percent: float
 
+    @property
+    def copies_per_shard(self) -> int:
+        """Pods that hold the same shard: its master and its replicas. There is one StatefulSet for each."""
+        return self.pods // self.masters
+
 
 def derive_sizing(settings: Settings) -> Sizing:
     """Sizing of a stack; `settings` has passed the rules, so there are at least three masters."""
     masters = -(-settings.total_memory // settings.pod_memory)
-    replicas = masters * settings.replicas_per_master
-    pods = masters + replicas
+    pods = masters * settings.copies_per_shard
     request_mib = _rounded_mib(settings.pod_memory * OVERHEAD_FACTOR, settings.pod_memory)
     limit_mib = _rounded_mib(request_mib * MIB * OVERHEAD_FACTOR, settings.pod_memory)
     volume_mib = request_mib if settings.storage.size is None else settings.storage.size // MIB
@@ -51,7 +60,7 @@ def derive_sizing(settings: Settings) -> Sizing:
         total_memory_bytes=settings.total_memory,
         masters=masters,
         replicas_per_master=settings.replicas_per_master,
-        replicas=replicas,
+        replicas=pods - masters,
         pods=pods,
         request_memory_mib=request_mib,
         limit_memory_mib=limit_mib,

@@ -1,7 +1,7 @@
 """What the workload puts on the network, per master and in all.
 
-Gbps are 10**9 bits a second, as EC2 counts them. As in the sizing document every request is counted as a whole object
-sent by a master, also the misses; that is the most a master can send.
+Gbps are 10**9 bits a second, as EC2 counts them. As in the sizing document (docs/reference/sizing-document.md) every
+request counts as a whole object that a master sends, the misses too. That is the most a master can send.
 """
 
 from dataclasses import dataclass
@@ -10,10 +10,16 @@ from components.config.settings import Settings, Workload
 from components.plan.sizing import Sizing
 
 BITS_PER_GBIT = 10**9
+SINGLE_FLOW_GBPS = 5
+"""What one TCP flow between two EC2 instances carries outside a placement group (EC2 user guide, "Instance network
+bandwidth"). Replication is one flow, so no full resync is faster, and a client needs several connections to get more
+from a master."""
+SINGLE_FLOW_BYTES_PER_SECOND = SINGLE_FLOW_GBPS * BITS_PER_GBIT // 8
 ONE_CORE_OPS_PER_SECOND = 5000
-"""1 MB values one Redis thread serves (redis-facts 11: 5,000 GET/s on a pinned core; sizing document: 3,000-5,000)."""
+"""Values of 1 MB that one Redis thread serves: 5,000 GET/s were measured on a pinned core (docs/reference/redis.md,
+"Throughput of one core"). The sizing document says 3,000-5,000."""
 ASSUMED_INTERFACE_GBPS = 10.0
-"""Network of a pod where the nodes are not ours to choose: the sizing document's."""
+"""Network of a pod where the nodes are not chosen here (no `eks`): what the sizing document reckons with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +37,11 @@ class Traffic:
     """Sent: every write, once to each replica."""
     egress_gbps_per_master: float
     """Sent in all. Receiving has a budget of its own and is never more than this."""
+
+
+def bytes_per_second(gbps: float) -> float:
+    """Gbps as a master or a node counts what it sends: 5 -> 625,000,000."""
+    return gbps * BITS_PER_GBIT / 8
 
 
 def misses_per_second(workload: Workload, hit_rate: float | None = None) -> float:

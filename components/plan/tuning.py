@@ -4,21 +4,22 @@ from dataclasses import dataclass
 from math import ceil
 
 from components.config.units import GIB, MIB
+from components.plan.traffic import SINGLE_FLOW_BYTES_PER_SECOND
 
-SINGLE_FLOW_BYTES_PER_SECOND = 625_000_000
-"""5 Gbps: what one TCP flow between two EC2 instances carries outside a placement group (EC2 user guide, "Instance
-network bandwidth"). Replication is one flow, so no full resync is faster."""
 FORK_STALL_MS_PER_GIB = 20
-"""Upper end of the 10-20 ms per GB that fork() holds the main thread for copying page tables (redis-facts 9)."""
+"""fork() stops Redis's main thread for 10-20 ms per GB while it duplicates the page tables (docs/reference/redis.md,
+"Failover"); this is the upper end."""
 NODE_TIMEOUT_MS_MIN = 5000
-"""A master that is gone is replaced about 3.5 s after this time (redis-facts 9: 5000 -> 8.5 s)."""
+"""A replica of a lost master is promoted about 3.5 s after this time: 8.5 s after the loss (docs/reference/redis.md,
+"Failover")."""
 FENCE_AFTER_SHARE = 0.6
-"""Of the node timeout. A node pings whomever it has not heard for half of it (clusterCron in the source of Redis), so
-in a healthy cluster no answer is older than that and a round trip."""
+"""Of the node timeout. A node pings every node it has not heard from for half of it (clusterCron in Redis),
+so in a healthy cluster no answer is older than that and a round trip."""
 _STALL_MARGIN = 1.5
+"""Node timeout over the longest stall of a fork, so that no fork looks like the loss of its node."""
 _BACKLOG_SECONDS = 20
-"""A broken replication link is back within node timeout and election (8.5 s, redis-facts 9), twice over. A pod that
-restarts has lost its memory and needs a full resync anyway, however long the backlog."""
+"""A broken replication link is back within node timeout and election, 8.5 s; this is twice that. A pod that restarts
+has lost its memory and needs a full resync however long the backlog is."""
 _BACKLOG_SHARE_MAX = 0.05
 """The backlog counts into maxmemory: what it takes, images lose."""
 _RESYNC_BYTES_PER_WRITTEN_BYTE = 1.1
@@ -34,11 +35,13 @@ _SYNC_MARGIN = 1.5
 """A resync shares its flow and its core with the load, so deadlines allow it half as long again."""
 _CLIENT_SHARE = 0.05
 _CLIENT_BYTES_MIN = 64 * MIB
+"""Buffers of all clients count into maxmemory: without a bound, slow readers would evict images."""
 _HANDOVER_SECONDS = 15
 """Two attempts: Redis gives up a hand-over after 5 s (CLUSTER_MF_TIMEOUT in its source)."""
 _STOP_DEADLINE_SECONDS_MAX = 600
 """EKS gives up draining a node after 15 minutes (managed node group update)."""
 _SHUTDOWN_SECONDS = 10
+"""How long Redis waits at its end for replicas that lag behind."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """How much memory the images take: what the workload keeps alive against what the masters hold.
 
 Redis's allocator (jemalloc) hands out size classes, four to a doubling, so an image costs its class and not its
-size: one byte too many at 1 MiB costs a quarter more (redis-facts 1 and 13, measured). Not counted: about 120 bytes
-for each key's own entry, 0.01 % of an image.
+size: one byte too many at 1 MiB costs a quarter more (measured: docs/reference/redis.md, "Memory of a value"). Not
+counted are about 120 bytes for each key's own entry, 0.01 % of an image.
 """
 
 from collections.abc import Iterator

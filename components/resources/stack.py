@@ -139,5 +139,5 @@ def headline(plan: Advice) -> dict[str, object]:
 
 def discovery_addresses(plan: Plan) -> list[str]:
     """host:port of the pool's headless Services, for clients that want more than one name to start from."""
-    copies = plan.sizing.replicas_per_master + 1
+    copies = plan.sizing.copies_per_shard
     return [f"{names.service_host(names.set_name(copy), plan.pool)}:{names.REDIS_PORT}" for copy in range(copies)]

@@ -11,14 +11,14 @@ from components.config.settings import Settings, Workload
 from tests.plan.stacks import ZONES, option_1, option_2, stack
 
 
-def money(settings: Settings) -> Cost:
+def cost_of(settings: Settings) -> Cost:
     found = derive_figures(settings).cost
     assert found is not None
     return found
 
 
 def test_the_parts_add_up() -> None:
-    found = money(option_1())
+    found = cost_of(option_1())
     assert found.infrastructure_usd == pytest.approx(
         found.nodes_usd + found.volumes_usd + found.root_volumes_usd + found.control_plane_usd
     )
@@ -28,7 +28,7 @@ def test_the_parts_add_up() -> None:
 
 
 def test_nodes_volumes_and_control_plane_of_option_1() -> None:
-    found = money(option_1())
+    found = cost_of(option_1())
     assert found.nodes_on_demand_usd == pytest.approx(9 * 2.4192 * 730)
     assert found.volumes_usd == pytest.approx(32 * 77 * 0.08)
     assert found.root_volumes_usd == pytest.approx(9 * 50 * 0.08)
@@ -38,7 +38,7 @@ def test_nodes_volumes_and_control_plane_of_option_1() -> None:
 
 
 def test_a_three_year_reservation_of_r7g_costs_what_was_read() -> None:
-    found = money(option_1(nodes={"instanceType": "r7g.12xlarge"}))
+    found = cost_of(option_1(nodes={"instanceType": "r7g.12xlarge"}))
     # 9 nodes at 8,889.67 USD a year.
     assert found.nodes_reserved_3y_usd == pytest.approx(9 * 8889.67 / 12, rel=0.01)
     assert found.nodes_reserved_3y_usd < found.nodes_reserved_1y_usd < found.nodes_on_demand_usd
@@ -53,7 +53,7 @@ def test_one_gigabyte_a_second_across_zones_costs_52_560_dollars() -> None:
 
 
 def test_traffic_of_option_1_by_where_the_clients_stand() -> None:
-    spread, local, everywhere = money(option_1()).cross_zone
+    spread, local, everywhere = cost_of(option_1()).cross_zone
     # Hits move 6.4 GB/s out of masters, two thirds of it to another zone; misses move 1.6 GB/s in and on.
     assert (round(spread.reads_usd), round(spread.writes_usd), round(spread.replication_usd)) == (
         224_256,
@@ -65,7 +65,7 @@ def test_traffic_of_option_1_by_where_the_clients_stand() -> None:
 
 
 def test_in_one_zone_nothing_crosses() -> None:
-    only = money(option_1(zones=ZONES[:1], nodes={"allowFewerZones": True}))
+    only = cost_of(option_1(zones=ZONES[:1], nodes={"allowFewerZones": True}))
     assert [cost.total_usd for cost in only.cross_zone] == [0]
 
 
@@ -84,16 +84,16 @@ def test_reading_from_the_own_zone_never_costs_more(zones: int, replicas: int, h
 
 
 def test_smaller_volumes_cost_less_and_faster_ones_more() -> None:
-    small = money(stack(storage={"size": "1GB"})).volumes_usd
-    fast = money(stack(storage={"size": "1GB", "iops": 4000, "throughputMibPerSecond": 225})).volumes_usd
+    small = cost_of(stack(storage={"size": "1GB"})).volumes_usd
+    fast = cost_of(stack(storage={"size": "1GB", "iops": 4000, "throughputMibPerSecond": 225})).volumes_usd
     assert small == pytest.approx(32 * 0.08)
     assert fast - small == pytest.approx(32 * (1000 * 0.005 + 100 * 0.04))
 
 
 def test_spot_nodes_cost_about_a_third() -> None:
-    found = money(stack(nodes={"capacityType": "spot", "production": False}))
+    found = cost_of(stack(nodes={"capacityType": "spot", "production": False}))
     assert 0.3 <= found.nodes_usd / found.nodes_on_demand_usd <= 0.4
-    assert found.infrastructure_usd < money(option_1()).infrastructure_usd
+    assert found.infrastructure_usd < cost_of(option_1()).infrastructure_usd
 
 
 def managed(settings: Settings) -> dict[str, ElastiCache]:

@@ -148,12 +148,12 @@ def test_the_documents_oscillation_belongs_to_a_hit_rate_of_58_percent() -> None
 def test_failover_time_is_the_copying_of_a_full_pod_at_10_gbps(
     figures: Figures, document_seconds: int, at_10_gbps: int, at_one_flow: int
 ) -> None:
-    failure = figures.resilience
-    assert round(failure.document_failover_seconds) == at_10_gbps
+    resilience = figures.resilience
+    assert round(resilience.document_failover_seconds) == at_10_gbps
     assert at_10_gbps == pytest.approx(document_seconds, rel=0.1)
     # So it is neither the promotion, nor what one TCP flow between nodes can do.
-    assert failure.promotion_seconds == 8.5
-    assert failure.reprotection_full_seconds == at_one_flow
+    assert resilience.promotion_seconds == 8.5
+    assert resilience.reprotection_full_seconds == at_one_flow
 
 
 def test_transfer_times_are_the_documents() -> None:
@@ -186,6 +186,6 @@ def test_both_options_cost_the_same_as_the_document_found_but_more_than_it_says(
 
 
 def test_node_costs_are_not_the_costs() -> None:
-    money = OPTION_1.cost
-    assert money is not None
-    assert money.cross_zone[0].total_usd > 20 * money.nodes_usd
+    cost = OPTION_1.cost
+    assert cost is not None
+    assert cost.cross_zone[0].total_usd > 20 * cost.nodes_usd

@@ -28,9 +28,9 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 def test_the_machine_form_is_json_with_snake_case_names() -> None:
     for settings in (option_1(), option_2(zones=None), option_1(hitRate=0.5)):
-        told = derive_advice(settings).to_json()
-        assert json.loads(json.dumps(told, allow_nan=False)).keys() == told.keys()
-        for path, _ in leaves(told):
+        shown = derive_advice(settings).to_json()
+        assert json.loads(json.dumps(shown, allow_nan=False)).keys() == shown.keys()
+        for path, _ in leaves(shown):
             assert path == path.lower()
 
 
@@ -39,9 +39,9 @@ def test_the_same_settings_give_the_same_plan() -> None:
 
 
 def test_sizing_stands_at_the_top_of_the_machine_form() -> None:
-    told = derive_advice(option_1()).to_json()
-    assert (told["masters"], told["pods"], told["request_memory_mib"]) == (16, 32, 78_848)
-    assert told["nodes"]["instance_type"] == "r6g.12xlarge"
+    shown = derive_advice(option_1()).to_json()
+    assert (shown["masters"], shown["pods"], shown["request_memory_mib"]) == (16, 32, 78_848)
+    assert shown["nodes"]["instance_type"] == "r6g.12xlarge"
 
 
 def test_pod_sizes_are_compared_side_by_side_with_the_own_among_them() -> None:

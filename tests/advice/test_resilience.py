@@ -20,10 +20,10 @@ def test_a_longer_node_timeout_promotes_later_but_never_before_it_ends(timeout: 
 
 
 def test_a_full_pod_is_copied_at_one_flow_and_a_filled_one_in_proportion() -> None:
-    failure = derive_figures(option_1()).resilience
-    assert failure.reprotection_full_seconds == 110
+    resilience = derive_figures(option_1()).resilience
+    assert resilience.reprotection_full_seconds == 110
     # 480,000 images of 1 MiB over 16 masters are 31.5 GB.
-    assert failure.reprotection_seconds == pytest.approx(31.46e9 / 625e6, abs=1)
+    assert resilience.reprotection_seconds == pytest.approx(31.46e9 / 625e6, abs=1)
 
 
 def test_the_backlog_covers_twenty_seconds_of_writes() -> None:
@@ -32,8 +32,8 @@ def test_the_backlog_covers_twenty_seconds_of_writes() -> None:
 
 
 def test_a_lost_zone_leaves_ten_of_sixteen_masters() -> None:
-    failure = derive_figures(option_1()).resilience
-    assert (failure.node_pods, failure.zone_masters, failure.zone_masters_left) == (4, 6, 10)
+    resilience = derive_figures(option_1()).resilience
+    assert (resilience.node_pods, resilience.zone_masters, resilience.zone_masters_left) == (4, 6, 10)
 
 
 def test_a_new_node_syncs_its_pods_over_its_own_network() -> None:
@@ -64,11 +64,11 @@ def test_at_the_safe_write_rate_a_full_resync_fits() -> None:
 
 
 def test_without_nodes_of_our_own_nothing_is_said_of_nodes_and_zones() -> None:
-    failure = derive_figures(option_1(zones=None)).resilience
-    assert failure.node_pods is None
-    assert failure.zone_masters is None
+    resilience = derive_figures(option_1(zones=None)).resilience
+    assert resilience.node_pods is None
+    assert resilience.zone_masters is None
 
 
 def test_two_zones_keep_no_majority() -> None:
-    failure = derive_figures(option_1(zones=ZONES[:2], nodes={"allowFewerZones": True})).resilience
-    assert (failure.zone_masters, failure.zone_masters_left) == (8, 8)
+    resilience = derive_figures(option_1(zones=ZONES[:2], nodes={"allowFewerZones": True})).resilience
+    assert (resilience.zone_masters, resilience.zone_masters_left) == (8, 8)

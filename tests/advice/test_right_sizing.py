@@ -39,9 +39,9 @@ def test_what_is_recommended_is_the_cheapest_that_holds_it() -> None:
     assert now is not None
     assert recommended < now
     for masters in range(found.wanted.masters, found.now.masters + 1):
-        money = derive_figures(stack("64GB", f"{64 * masters}GB")).cost
-        assert money is not None
-        assert money.infrastructure_usd >= recommended
+        cost = derive_figures(stack("64GB", f"{64 * masters}GB")).cost
+        assert cost is not None
+        assert cost.infrastructure_usd >= recommended
     again = derive_figures(stack("64GB", format_size(found.recommended.total_memory_bytes))).cost
     assert again is not None
     assert again.infrastructure_usd == recommended

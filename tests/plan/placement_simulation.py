@@ -142,7 +142,7 @@ def place(
     return placed, stuck
 
 
-def faults(
+def violations(
     pods: Pods, kind: Kind, placed: list[list[Node]], *, limits_fit: bool, zone_loss_survived: bool
 ) -> list[str]:
     """What is wrong with a placement, in words."""

@@ -1,9 +1,8 @@
 """Settings for the planner's tests, written as a stack's config would be."""
 
-import json
 from typing import Any
 
-from components.config.load import load_settings
+from components.config.load import settings_of
 from components.config.settings import Settings
 
 ZONES = ("us-east-1a", "us-east-1b", "us-east-1c")
@@ -18,25 +17,21 @@ def stack(
     nodes: dict[str, Any] | None = None,
     storage: dict[str, Any] | None = None,
     monitoring: dict[str, Any] | None = None,
+    resize: dict[str, Any] | None = None,
     **workload: Any,
 ) -> Settings:
-    """Settings as `load_settings` reads them; `zones=None` is a cluster that is not EKS."""
-    eks = {"clusterName": "test", "subnets": {zone: f"subnet-{zone}" for zone in zones}} if zones else {}
-    return load_settings(
-        {
-            "podMemory": pod,
-            "totalMemory": total,
-            "replicasPerMaster": str(replicas),
-            "kubeContext": "" if zones else "kind",
-            "workload": json.dumps(workload),
-            "eks": json.dumps(eks),
-            "nodes": json.dumps(nodes or {}),
-            "storage": json.dumps(storage or {}),
-            "monitoring": json.dumps(monitoring or {}),
-            "access": "{}",
-            "images": "{}",
-            "resize": "{}",
-        }
+    """Settings as a stack file with these keys gives them; `zones=None` is a cluster that is not EKS."""
+    return settings_of(
+        podMemory=pod,
+        totalMemory=total,
+        replicasPerMaster=replicas,
+        kubeContext="" if zones else "kind",
+        workload=workload,
+        eks={"clusterName": "test", "subnets": {zone: f"subnet-{zone}" for zone in zones}} if zones else {},
+        nodes=nodes or {},
+        storage=storage or {},
+        monitoring=monitoring or {},
+        resize=resize or {},
     )
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from components.advice.elasticache import NODE_TYPES
-from components.plan.nodes.catalogue import InstanceType, letter_of, load_catalogue, region_of
+from components.config.zones import letter_of, region_of
+from components.plan.nodes.catalogue import InstanceType, load_catalogue
 
 RESOURCES = files("moto") / "ec2" / "resources"
 CATALOGUE = load_catalogue()

@@ -10,7 +10,7 @@ from components.config.settings import Nodes
 from components.plan.nodes.catalogue import load_catalogue
 from components.plan.nodes.choice import NodePlan, NodesRefused, choose_nodes
 from components.plan.nodes.rules import PodDemand
-from tests.plan.placement_simulation import Kind, Pods, faults, place, read_kinds
+from tests.plan.placement_simulation import Kind, Pods, place, read_kinds, violations
 
 KINDS = read_kinds()
 BY_NAME = {kind.name: kind for kind in KINDS}
@@ -40,7 +40,7 @@ class Case:
     def plan(self) -> NodePlan:
         demand = PodDemand(
             masters=self.pods.shards,
-            replicas_per_master=self.pods.copies - 1,
+            copies_per_shard=self.pods.copies,
             request_memory_mib=self.pods.request_mib,
             limit_memory_mib=self.pods.limit_mib,
             cpu_millicores=self.pods.cpu_millicores,
@@ -129,7 +129,7 @@ def check_it_holds(case: Case, plan: NodePlan, kind: Kind) -> None:
     for seed, style in enumerate(("packed", "spread", "random")):
         placed, stuck = place(case.pods, kind, nodes_by_zone, plan.system_reserved_cpu_millicores, style, seed)
         assert stuck == [], f"{style}: {len(stuck)} pods find no node"
-        found = faults(
+        found = violations(
             case.pods,
             kind,
             placed,
@@ -158,7 +158,8 @@ def test_the_simulation_notices_a_pod_too_many() -> None:
     kind = BY_NAME["r7g.16xlarge"]
     placed, _ = place(case.pods, kind, [3, 3, 3], 0, "packed", 0)
     assert any(
-        "limits exceed" in fault for fault in faults(case.pods, kind, placed, limits_fit=True, zone_loss_survived=True)
+        "limits exceed" in violation
+        for violation in violations(case.pods, kind, placed, limits_fit=True, zone_loss_survived=True)
     )
 
 
@@ -168,4 +169,7 @@ def test_the_simulation_notices_a_node_too_few_and_a_lost_majority() -> None:
     assert place(pods, kind, [3, 2, 3], 0, "spread", 0)[1]
     two_zones, stuck = place(pods, kind, [4, 4], 0, "spread", 0)
     assert not stuck
-    assert any("majority" in fault for fault in faults(pods, kind, two_zones, limits_fit=True, zone_loss_survived=True))
+    assert any(
+        "majority" in violation
+        for violation in violations(pods, kind, two_zones, limits_fit=True, zone_loss_survived=True)
+    )

@@ -135,10 +135,6 @@ def test_zones_of_two_regions_are_refused() -> None:
     assert "must be of one region" in refusal(zones=("us-east-1a", "us-east-1b", "eu-west-1a"))
 
 
-def test_a_local_zone_is_refused() -> None:
-    assert "us-east-1-bos-1a is no availability zone" in refusal(zones=("us-east-1a", "us-east-1b", "us-east-1-bos-1a"))
-
-
 def test_a_region_without_prices_is_planned_with_those_of_virginia() -> None:
     nodes = nodes_of(zones=("eu-central-1a", "eu-central-1b", "eu-central-1c"))
     assert (nodes.region, nodes.price_region) == ("eu-central-1", "us-east-1")

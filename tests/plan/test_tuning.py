@@ -5,7 +5,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from components.config.units import GIB, MIB
-from components.plan.tuning import SINGLE_FLOW_BYTES_PER_SECOND, Tuning, derive_tuning
+from components.plan.traffic import SINGLE_FLOW_BYTES_PER_SECOND
+from components.plan.tuning import Probe, Tuning, derive_tuning
 
 OPTIONS = {"64GB": (64 * GIB, 92 * GIB, 100 * MIB), "128GB": (128 * GIB, 185 * GIB, 200 * MIB)}
 
@@ -115,3 +116,128 @@ def test_a_limit_without_room_beside_maxmemory_is_refused(pod_mib: int, factor: 
     assume(limit_bytes > 0)
     with pytest.raises(ValueError, match="leaves nothing beside maxmemory"):
         tuning(pod_mib * MIB, limit_bytes, MIB)
+
+
+@pytest.mark.parametrize(
+    ("pod", "limit_bytes", "write_rate", "expected"),
+    [
+        (
+            64 * GIB,
+            92 * GIB,
+            100 * MIB,
+            {
+                "node_timeout_ms": 5000,
+                "fence_after_ms": 3000,
+                # 20 s of writes.
+                "repl_backlog_bytes": 2000 * MIB,
+                # (92 GiB - 64 GiB - 5 %) / 1.1.
+                "replica_output_buffer_limit_bytes": int((28 * GIB - int(3.2 * GIB)) / 1.1),
+                "client_memory_limit_bytes": int(3.2 * GIB),
+                "resync_seconds": 110,
+                # 300 s of writes, the overhead, and 1.1 times what is written while they are sent.
+                "resync_peak_bytes": int(
+                    30_000 * MIB + int(3.2 * GIB) + 100 * MIB * 1.1 * (30_000 * MIB) / 625_000_000
+                ),
+                "resync_peak_full_bytes": int(64 * GIB + int(3.2 * GIB) + 100 * MIB * 1.1 * 110),
+                "stop_deadline_seconds": 165 + 15,
+                "termination_grace_seconds": 180 + 15 + 10 + 5,
+                "start_takeover_seconds": 15,
+                "min_ready_seconds": 5,
+                "form_deadline_seconds": 300 + 220,
+                "alive_timeout_seconds": 10,
+                "shutdown_timeout_seconds": 10,
+                "startup": Probe(1, 12, 60),
+                "readiness": Probe(1, 6, 3),
+                "liveness": Probe(10, 12, 6),
+            },
+        ),
+        (
+            400 * GIB,
+            576 * GIB,
+            0,
+            {
+                # A fork may stall 8 s; half as long again is 12 s.
+                "node_timeout_ms": 12_000,
+                "fence_after_ms": 7200,
+                "alive_timeout_seconds": 16,
+                "start_takeover_seconds": 29,
+                "min_ready_seconds": 12,
+                # EKS gives up draining before 1.5 x 688 s are over.
+                "resync_seconds": 688,
+                "stop_deadline_seconds": 600,
+                "termination_grace_seconds": 630,
+                "startup": Probe(1, 18, 74),
+                "liveness": Probe(10, 18, 6),
+                # Nothing is written: four objects are the least.
+                "repl_backlog_bytes": 4 * MIB,
+                "resync_peak_bytes": 20 * GIB,
+                "resync_peak_full_bytes": 420 * GIB,
+            },
+        ),
+        (
+            256 * MIB,
+            368 * MIB,
+            MIB,
+            {
+                # 5 % of the memory, less than 20 s of writes.
+                "repl_backlog_bytes": int(256 * MIB * 0.05),
+                "client_memory_limit_bytes": 64 * MIB,
+                # An idle process takes 16 MiB, more than 5 %.
+                "replica_output_buffer_limit_bytes": int(96 * MIB / 1.1),
+                "resync_seconds": 1,
+                "safe_write_bytes_per_second": int(96 * MIB / 1.1),
+                "stop_deadline_seconds": 2 + 15,
+            },
+        ),
+        # Objects of 1,000 bytes: a backlog of one MiB is the least.
+        (64 * GIB, 92 * GIB, 0.0, {"repl_backlog_bytes": MIB}),
+        # Little room beside maxmemory: the replica's buffer is never less than the backlog.
+        (
+            64 * GIB,
+            int(67.3 * GIB),
+            10**9,
+            {"replica_output_buffer_limit_bytes": int(3.2 * GIB), "repl_backlog_bytes": int(3.2 * GIB)},
+        ),
+    ],
+)
+def test_every_figure_follows_from_memory_limit_and_writes(
+    pod: int, limit_bytes: int, write_rate: float, expected: dict[str, object]
+) -> None:
+    object_bytes = 1000 if expected == {"repl_backlog_bytes": MIB} else MIB
+    derived = tuning(pod, limit_bytes, write_rate, object_bytes=object_bytes, replicas_per_master=2)
+    assert {name: getattr(derived, name) for name in expected} == expected
+    assert (derived.maxmemory_bytes, derived.replicas_per_master) == (pod, 2)
+    assert derived.safe_write_bytes_per_second == int(
+        derived.replica_output_buffer_limit_bytes / derived.resync_seconds
+    )
+
+
+def test_the_data_of_a_resync_is_what_the_ttl_keeps_alive() -> None:
+    short, long = (tuning(64 * GIB, 92 * GIB, 100 * MIB, ttl_seconds=ttl) for ttl in (10, 10_000))
+    assert short.resync_peak_bytes < 5 * GIB
+    # All of the memory, as with any longer TTL; the full peak rounds its duration up to a second.
+    assert 0 <= long.resync_peak_full_bytes - long.resync_peak_bytes <= 110 * MIB
+
+
+def test_the_scripts_read_their_deadlines_from_the_environment() -> None:
+    derived = tuning(64 * GIB, 92 * GIB, 0)
+    assert derived.script_env() == {
+        "NODE_TIMEOUT_MS": 5000,
+        "FENCE_AFTER_MS": 3000,
+        "START_TAKEOVER_SECONDS": 15,
+        "STOP_DEADLINE_SECONDS": 180,
+        "ALIVE_TIMEOUT_SECONDS": 10,
+    }
+
+
+def test_a_limit_has_to_leave_a_byte_beside_redis() -> None:
+    overhead = int(64 * GIB * 0.05)
+    assert tuning(64 * GIB, 64 * GIB + overhead + 1, 0).replica_output_buffer_limit_bytes
+    with pytest.raises(ValueError, match="leaves nothing beside maxmemory"):
+        tuning(64 * GIB, 64 * GIB + overhead, 0)
+
+
+def test_writes_below_none_are_refused_and_none_and_figures_of_one_are_not() -> None:
+    with pytest.raises(ValueError, match="write_bytes_per_second_per_master is -1"):
+        tuning(GIB, 2 * GIB, -1)
+    assert tuning(GIB, 2 * GIB, 0, object_bytes=1, ttl_seconds=1).resync_seconds == 2

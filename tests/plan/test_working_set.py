@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from components.advice.figures import derive_figures
 from components.config.units import MIB
-from components.plan.working_set import images_bytes, memory_over_time, size_class_bytes
+from components.plan.sizing import derive_sizing
+from components.plan.working_set import derive_working_set, images_bytes, memory_over_time, size_class_bytes
 from tests.plan.stacks import option_1, stack
 
 PER_KEY_BYTES = 240
-"""What redis-facts 13 measured beyond the class, at most."""
+"""What a real Redis used beyond the class at most: the key's entry, its name and its expiry."""
 
 
 @pytest.mark.parametrize(
@@ -103,3 +104,57 @@ def test_without_misses_nothing_is_kept() -> None:
     found = derive_figures(option_1(hitRate=1)).working_set
     assert (found.own.images, found.own.size_bytes, found.own.fits) == (0, 0, True)
     assert list(memory_over_time(found, 300, 600))[-1] == (600, 0)
+
+
+@pytest.mark.parametrize(
+    ("object_bytes", "taken"),
+    [
+        # Header of 3 bytes and an end mark; classes are 16 apart up to 128.
+        (1, 16),
+        (12, 16),
+        (13, 32),
+        (124, 128),
+        (125, 160),
+        # Four classes to a doubling; the header has 5 bytes from 256 on and 9 from 65,536 on.
+        (255, 320),
+        (256, 320),
+        (314, 320),
+        (315, 384),
+        (65_535, 81_920),
+        (65_530, 65_536),
+        (65_531, 81_920),
+        (81_910, 81_920),
+        (81_911, 98_304),
+    ],
+)
+def test_a_value_is_rounded_up_to_its_class(object_bytes: int, taken: int) -> None:
+    assert size_class_bytes(object_bytes) == taken
+
+
+def test_images_fill_the_room_beside_the_backlog_to_the_last_one() -> None:
+    # Ten writes a second of 1 MiB for 300 s: 3,000 images.
+    settings = stack("1GB", "3GB", zones=None, requestsPerSecond=10, hitRate=0.0, objectBytes=1_000_000)
+    sizing = derive_sizing(settings)
+    spare = 3 * 1024 - 3000
+    exact = derive_working_set(settings.workload, sizing, spare * MIB // 3)
+    assert (exact.own.images, exact.own.size_bytes, exact.room_bytes) == (3000, 3000 * MIB, 3000 * MIB)
+    assert exact.own.fits
+    assert exact.own.memory_percent == pytest.approx(100 * 3000 / 3072)
+    assert (exact.seconds_to_eviction, exact.needed_ttl_seconds) == (None, 300)
+    assert exact.needed_total_memory_bytes == sizing.usable_memory_bytes
+    assert exact.break_even_hit_rate_beside_backlog == pytest.approx(0.0)
+
+    short = derive_working_set(settings.workload, sizing, spare * MIB // 3 + MIB)
+    assert not short.own.fits
+    assert (short.seconds_to_eviction, short.needed_ttl_seconds) == (299, 299)
+    assert short.needed_total_memory_bytes == 4 * sizing.pod_memory_bytes
+    assert short.break_even_hit_rate_beside_backlog == pytest.approx(0.001)
+    assert [case.hit_rate for case in short.scenarios] == [0.0, 0.8, 0.95]
+    assert [case.fits for case in short.scenarios] == [False, True, True]
+
+
+def test_memory_rises_to_its_corner_and_keeps_it() -> None:
+    settings = stack("1GB", "3GB", zones=None, requestsPerSecond=10, hitRate=0.0, objectBytes=1_000_000)
+    found = derive_working_set(settings.workload, derive_sizing(settings), 274 * MIB)
+    assert found.room_bytes == 2250 * MIB
+    assert list(memory_over_time(found, 300, 900)) == [(0, 0), (225, 2250 * MIB), (900, 2250 * MIB)]

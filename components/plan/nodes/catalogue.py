@@ -4,7 +4,6 @@ The figures with their sources stand in `ec2_types.csv` and `ec2_zones.csv`.
 """
 
 import csv
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -35,7 +34,6 @@ FALLBACK_PRICE_REGION = "us-east-1"
 AMI_TYPES = {"arm64": "AL2023_ARM_64_STANDARD", "x86_64": "AL2023_x86_64_STANDARD"}
 """`amiType` of a managed node group, by architecture."""
 
-_ZONE = re.compile(r"([a-z]{2}(?:-[a-z]+)+-\d+)([a-z])")
 _CPU_RESERVED_BANDS = ((1000, 600), (1000, 100), (2000, 50))
 """Millicores of a band and what of them is reserved, per 10,000; the rest of the cores: 25."""
 _CPU_RESERVED_REST = 25
@@ -139,19 +137,6 @@ class Catalogue:
             most_zones=max((kind.zones_offering(region) for kind in self.types), default=0),
             has_prices=any(region in kind.usd_per_hour for kind in self.types),
         )
-
-
-def region_of(zone: str) -> str:
-    """Region of an availability zone: us-east-1a -> us-east-1. ValueError for what is none (local zones too)."""
-    match = _ZONE.fullmatch(zone)
-    if match is None:
-        raise ValueError(f"{zone} is no availability zone, such as us-east-1a")
-    return match[1]
-
-
-def letter_of(zone: str) -> str:
-    """us-east-1a -> a. ValueError as in `region_of`."""
-    return zone.removeprefix(region_of(zone))
 
 
 @cache

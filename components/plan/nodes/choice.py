@@ -1,19 +1,22 @@
-"""Which EC2 nodes carry the pods: the cheapest that hold under every placement the scheduler may choose.
+"""Which EC2 nodes carry the pods: the cheapest that suffice for every placement the scheduler may choose.
 
 - A node's pods fit its allocatable memory (by limits, or by requests), CPU and pod count.
 - All of a node's pods being masters, they fit its sustained (never burst) network.
 - No node carries more than a sixth of the pods, nor so many masters that its loss ends their majority.
-- A lost zone leaves a majority of masters, and every shard a copy.
+- A lost zone leaves a majority of masters, and of every shard one of its pods.
 - A zone has room for its pods, whichever node the scheduler sends each to.
 
-Where a type could take more pods than these rules allow, the kubelet is told to keep cores back, so that the
-scheduler cannot put one more pod there (`NodePlan.system_reserved_cpu_millicores`).
+Where a type has room for more pods than these rules allow, its kubelet reserves cores for the system
+(`NodePlan.system_reserved_cpu_millicores`). Without that the scheduler, which knows requests alone, would put one
+more pod there, and the node's memory or network would not suffice.
 """
 
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
+from components.config.formats import gib_to_a_tenth, usd
 from components.config.settings import CapacityType, Nodes, Placement
+from components.config.zones import letter_of, region_of
 from components.plan.nodes.catalogue import (
     AMI_TYPES,
     DAEMONSETS_CPU_MILLICORES,
@@ -22,16 +25,13 @@ from components.plan.nodes.catalogue import (
     Catalogue,
     InstanceType,
     Market,
-    letter_of,
-    region_of,
 )
 from components.plan.nodes.rules import (
     PodDemand,
     PodsPerNode,
-    architecture_fault,
-    capacity_fault,
+    architecture_mismatch,
+    capacity_shortage,
     evened_out,
-    gib,
     nodes_in_zone,
     pods_per_node,
     schedulable,
@@ -59,6 +59,7 @@ class Candidate:
     pods_per_node: int
     nodes_total: int
     usd_per_month: float
+    """On demand, all nodes, without their root volumes. The order of candidates counts those too."""
     worst_use_percent: float
     """Of its sustained network, a full node's pods all being masters."""
 
@@ -86,10 +87,11 @@ class NodePlan:
     slots_total: int
     """Pods the nodes have room for."""
     zone_separation: bool
-    """Whether copies of one shard never share a zone; False: never a node."""
+    """Whether the pods of one shard never share a zone. Where False they share a zone, and never a node if placement is
+    required."""
     max_pods_expression: str
     system_reserved_cpu_millicores: int
-    """kubelet `systemReserved.cpu` that keeps a further pod away; 0 = memory or CPU do so already."""
+    """kubelet `systemReserved.cpu` that leaves no core for one more pod; 0 where memory or CPU have no room for it."""
     allocatable_memory_mib: int
     allocatable_cpu_millicores: int
     pods_memory_mib: int
@@ -117,13 +119,13 @@ class NodePlan:
 
 
 class NodesRefused(Refused):
-    """No nodes hold."""
+    """No EC2 nodes carry the pods under the rules."""
 
 
 def choose_nodes(demand: PodDemand, zones: tuple[str, ...], rules: Nodes, catalogue: Catalogue) -> NodePlan:
     """The cheapest nodes that pass every rule, or those of the named type. Raises NodesRefused.
 
-    `zones` and `rules` have passed the rules of `config_errors` (number of zones, spot only outside production).
+    `zones` and `rules` have passed `components.config.rules` (number of zones, spot only outside production).
     """
     try:
         regions = sorted({region_of(zone) for zone in zones})
@@ -131,7 +133,7 @@ def choose_nodes(demand: PodDemand, zones: tuple[str, ...], rules: Nodes, catalo
         raise NodesRefused([f"eks.subnets: {error}"]) from None
     if len(regions) != 1:
         raise NodesRefused([f"eks.subnets = {list(zones)}: the zones must be of one region, not of {len(regions)}"])
-    counts = pods_per_zone(demand.copies, demand.masters, zones)
+    counts = pods_per_zone(demand.copies_per_shard, demand.masters, zones)
     # With more zones than pods some stay empty, and an EKS node group of no nodes does not exist.
     groups = tuple(ZoneNodes(zone, 0, count[0], count.total() - count[0]) for zone, count in counts.items() if count)
     return _Search(demand, groups, rules, catalogue.market(regions[0])).plan()
@@ -152,7 +154,7 @@ class _Search:
         rejected: list[Rejection] = []
         for kind in self.market.types:
             limits = pods_per_node(kind, self.demand, self.rules.packing)
-            reason = self.market.gap(kind) or self._fault(kind, limits)
+            reason = self.market.gap(kind) or self._unfit(kind, limits)
             if reason:
                 rejected.append(Rejection(kind.name, reason))
                 continue
@@ -168,7 +170,7 @@ class _Search:
             chosen = passing[0][1]
         else:
             raise NodesRefused([self._nothing_passes()])
-        return self._on(chosen, candidates, tuple(rejected))
+        return self._node_plan(chosen, candidates, tuple(rejected))
 
     def _refuse_lost_majority(self) -> None:
         demand, zones = self.demand, len(self.groups)
@@ -183,17 +185,17 @@ class _Search:
                 ]
             )
 
-    def _fault(self, kind: InstanceType, limits: PodsPerNode) -> str | None:
-        return architecture_fault(kind, self.rules) or capacity_fault(kind, self.demand, self.rules, limits)
+    def _unfit(self, kind: InstanceType, limits: PodsPerNode) -> str | None:
+        return architecture_mismatch(kind, self.rules) or capacity_shortage(kind, self.demand, self.rules, limits)
 
     def _layout(self, kind: InstanceType, limits: PodsPerNode) -> tuple[int, list[int]]:
         """Pods per node, and the nodes of each zone; the type carries at least one pod."""
         required = self.rules.placement is Placement.REQUIRED
-        apart = -(-self.demand.copies // len(self.groups)) if required else 1
+        apart = -(-self.demand.copies_per_shard // len(self.groups)) if required else 1
         pods = tuple(group.masters + group.replicas for group in self.groups)
         per_node = limits.most
         if schedulable(kind, self.demand) > per_node:
-            # Cores are kept back anyway: then also so many that the pods spread evenly.
+            # Cores are reserved anyway. With some more of them the pods spread evenly, and each node has more network.
             per_node = evened_out(per_node, pods, apart)
         return per_node, [nodes_in_zone(count, per_node, apart) for count in pods]
 
@@ -213,7 +215,7 @@ class _Search:
         name, region = self.rules.instance_type, self.market.region
         cheapest = (
             f"the cheapest type that passes is {passing[0].instance_type} ({passing[0].nodes_total} nodes, "
-            f"{passing[0].usd_per_month:,.0f} USD a month)"
+            f"{usd(passing[0].usd_per_month)} USD a month)"
             if passing
             else "no other type of the catalogue passes either"
         )
@@ -230,14 +232,16 @@ class _Search:
             if self.market.most_zones and offered < len(self.groups)
             else None
         )
-        reasons = [reason for reason in (missing, self._fault(kind, limits)) if reason]
+        reasons = [reason for reason in (missing, self._unfit(kind, limits)) if reason]
         if reasons:
             raise NodesRefused([f"nodes.instanceType = {name}: {reason}; {cheapest}" for reason in reasons])
         return kind
 
     def _nothing_passes(self) -> str:
         kinds = [
-            kind for kind in self.market.types if not self.market.gap(kind) and not architecture_fault(kind, self.rules)
+            kind
+            for kind in self.market.types
+            if not self.market.gap(kind) and not architecture_mismatch(kind, self.rules)
         ]
         if not kinds:
             return (
@@ -247,13 +251,16 @@ class _Search:
         roomiest = max(kinds, key=lambda kind: kind.allocatable_memory_mib)
         fastest = max(kinds, key=lambda kind: kind.network_baseline_gbps)
         return (
-            f"no EC2 type of the catalogue carries one pod: it needs {gib(self.demand.limit_memory_mib)} (limit) and "
+            "no EC2 type of the catalogue carries one pod: it needs "
+            f"{gib_to_a_tenth(self.demand.limit_memory_mib)} (limit) and "
             f"{self.demand.egress_gbps_per_master:.2f} Gbps; the roomiest, {roomiest.name}, has "
-            f"{gib(roomiest.allocatable_memory_mib)}, the fastest, {fastest.name}, "
+            f"{gib_to_a_tenth(roomiest.allocatable_memory_mib)}, the fastest, {fastest.name}, "
             f"{fastest.network_baseline_gbps:g} Gbps; make podMemory smaller, so that more masters share the load"
         )
 
-    def _on(self, kind: InstanceType, passing: tuple[Candidate, ...], rejected: tuple[Rejection, ...]) -> NodePlan:
+    def _node_plan(
+        self, kind: InstanceType, passing: tuple[Candidate, ...], rejected: tuple[Rejection, ...]
+    ) -> NodePlan:
         demand, region = self.demand, self.market.region
         limits = pods_per_node(kind, demand, self.rules.packing)
         per_node, by_zone = self._layout(kind, limits)
@@ -272,7 +279,7 @@ class _Search:
             zones=groups,
             nodes_total=nodes_total,
             slots_total=nodes_total * per_node,
-            zone_separation=demand.copies <= len(groups) and self.rules.placement is Placement.REQUIRED,
+            zone_separation=demand.copies_per_shard <= len(groups) and self.rules.placement is Placement.REQUIRED,
             max_pods_expression=MAX_PODS_EXPRESSION,
             system_reserved_cpu_millicores=(
                 kind.allocatable_cpu_millicores - cpu_for_pods if schedulable(kind, demand) > per_node else 0

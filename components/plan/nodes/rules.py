@@ -1,11 +1,12 @@
 """What holds of one node and of one zone: how many pods a type may carry by each rule, and how many nodes a zone needs.
 
-A pod's zone is decided (`placement.py`); its node is the scheduler's choice, except that copies of one shard never
-share a node. After failovers any pod may be a master.
+A pod's zone is decided (`placement.py`). Its node is the scheduler's choice, except that pods of one shard never share
+a node. After failovers any pod may be a master, so every rule takes each pod for one.
 """
 
 from dataclasses import dataclass
 
+from components.config.formats import gib_to_a_tenth
 from components.config.settings import Architecture, Nodes, Packing
 from components.plan.nodes.catalogue import (
     DAEMONSETS_CPU_MILLICORES,
@@ -15,33 +16,30 @@ from components.plan.nodes.catalogue import (
 )
 
 NODE_SHARE_DIVISOR = 6
-"""No node carries more than a sixth of the pods: with a larger one, two lost nodes reach the majority of masters."""
-EXPORTER_MEMORY_MIB = 64
-EXPORTER_CPU_MILLICORES = 10
-"""What `monitoring.exporter` adds to every pod; request and limit."""
+"""No node carries more than a sixth of the pods. Two nodes that are lost together then take a third of the masters at
+most on average, and the masters that are left are a majority that promotes replicas."""
 _NO_LIMIT = 10**6
 
 
 @dataclass(frozen=True, slots=True)
 class PodDemand:
-    """What the pods ask of nodes. All pods are alike; `cpu_millicores` is more than 500."""
+    """What the pods ask of nodes. All pods are alike.
+
+    `cpu_millicores` is more than what a node keeps for DaemonSets: where these take less, no further pod fits.
+    """
 
     masters: int
-    replicas_per_master: int
+    copies_per_shard: int
+    """Its master and its replicas."""
     request_memory_mib: int
     limit_memory_mib: int
     cpu_millicores: int
     egress_gbps_per_master: float
 
     @property
-    def copies(self) -> int:
-        """Pods of one shard: its master and replicas."""
-        return 1 + self.replicas_per_master
-
-    @property
     def pods(self) -> int:
         """All pods."""
-        return self.masters * self.copies
+        return self.masters * self.copies_per_shard
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,22 +86,24 @@ def pods_per_node(kind: InstanceType, demand: PodDemand, packing: Packing) -> Po
 def nodes_in_zone(pods: int, per_node: int, copies_apart: int) -> int:
     """Nodes a zone needs so that its pods fit whichever node each is sent to.
 
-    `copies_apart` is the most copies of one shard the zone holds (1 wherever there are zones enough): a pod must find
-    room on a node that carries none of the others.
+    `copies_apart` is how many pods of one shard the zone holds at most; 1 wherever there are as many zones as copies.
+    Each of them needs a node without the others. The others may stand on nodes with free places, which are then of no
+    use to it, so one node for each of the others comes on top.
     """
     others = copies_apart - 1
     return others + -(-(pods - others) // per_node)
 
 
-def capacity_fault(kind: InstanceType, demand: PodDemand, rules: Nodes, limits: PodsPerNode) -> str | None:
+def capacity_shortage(kind: InstanceType, demand: PodDemand, rules: Nodes, limits: PodsPerNode) -> str | None:
     """Why a node of this type cannot carry even one pod, with the figures; None when it can."""
     if limits.most > 0:
         return None
     if limits.by_memory == 0:
         of_pod = demand.limit_memory_mib if rules.packing is Packing.LIMITS else demand.request_memory_mib
         return (
-            f"0 pods fit: {gib(of_pod)} memory {rules.packing} of a pod, and {gib(kind.allocatable_memory_mib)} of the "
-            f"node's {gib(kind.memory_mib)} are allocatable ({DAEMONSETS_MEMORY_MIB} MiB of it for DaemonSets)"
+            f"0 pods fit: {gib_to_a_tenth(of_pod)} memory {rules.packing} of a pod, and "
+            f"{gib_to_a_tenth(kind.allocatable_memory_mib)} of the node's {gib_to_a_tenth(kind.memory_mib)} are "
+            f"allocatable ({DAEMONSETS_MEMORY_MIB} MiB of it for DaemonSets)"
         )
     if limits.by_network == 0:
         return (
@@ -111,8 +111,8 @@ def capacity_fault(kind: InstanceType, demand: PodDemand, rules: Nodes, limits: 
             f"sustained (its {kind.network_burst_gbps:g} Gbps burst lasts minutes)"
         )
     return (
-        f"0 pods fit: by CPU {limits.by_cpu}, by a sixth of all {demand.pods} pods "
-        f"{limits.by_share}, by the majority of masters {limits.by_majority}"
+        f"0 pods fit: by CPU {limits.by_cpu}, by pods {limits.by_pod_count}, by volumes {limits.by_volumes}, by a "
+        f"sixth of all {demand.pods} pods {limits.by_share}, by the majority of masters {limits.by_majority}"
     )
 
 
@@ -121,12 +121,7 @@ def _whole(capacity: float, unit: float) -> int:
     return _NO_LIMIT if unit <= 0 else min(_NO_LIMIT, int(capacity / unit + 1e-9))
 
 
-def gib(mib: int) -> str:
-    """94208 -> 92.0 GiB."""
-    return f"{mib / 1024:.1f} GiB"
-
-
-def architecture_fault(kind: InstanceType, rules: Nodes) -> str | None:
+def architecture_mismatch(kind: InstanceType, rules: Nodes) -> str | None:
     """Why the type is not of the wanted architecture; None when it is."""
     if rules.architecture is Architecture.ANY or kind.architecture == rules.architecture:
         return None

@@ -1,4 +1,4 @@
-"""How figures of a plan are written for people."""
+"""How figures are written for people: in warnings, refusals and the printed plan alike."""
 
 from components.config.units import GIB, MIB
 
@@ -6,6 +6,11 @@ from components.config.units import GIB, MIB
 def gib(size_bytes: float) -> str:
     """Memory, in GiB from 10 GiB on: 503316480000 -> 469 GiB."""
     return f"{size_bytes / GIB:,.0f} GiB" if size_bytes >= 10 * GIB else f"{size_bytes / MIB:,.0f} MiB"
+
+
+def gib_to_a_tenth(size_mib: float) -> str:
+    """Memory where a tenth decides whether a pod fits a node: 94208 -> 92.0 GiB."""
+    return f"{size_mib / 1024:.1f} GiB"
 
 
 def usd(amount: float | None) -> str:

@@ -1,0 +1,161 @@
+"""Each rule between config keys alone, with settings on both sides of each of its limits."""
+
+from typing import Any
+
+import pytest
+
+from components.config import rules
+from components.config.load import settings_of
+from components.config.settings import Eks, Nodes, Storage
+from components.config.units import GIB, MIB
+
+LETTERS = "abcdef"
+
+
+def eks(zones: int) -> Eks:
+    return Eks.model_validate(
+        {"clusterName": "c", "subnets": {f"us-east-1{letter}": f"subnet-{letter}" for letter in LETTERS[:zones]}}
+    )
+
+
+def nodes(**keys: Any) -> Nodes:
+    return Nodes.model_validate(keys)
+
+
+@pytest.mark.parametrize(
+    ("pod_mib", "total_mib", "message"),
+    [
+        (100, 99, "must not hold more than all masters together; podMemory can be at most 33MB"),
+        (
+            100,
+            100,
+            "the number of masters would be 1, and a Redis Cluster needs at least 3; podMemory can be at most 49MB",
+        ),
+        (
+            100,
+            200,
+            "the number of masters would be 2, and a Redis Cluster needs at least 3; podMemory can be at most 99MB",
+        ),
+        (100, 201, None),
+        (99, 200, None),
+        (1, 500, None),
+        (1, 501, "the number of masters would be 501, and a Redis Cluster carries at most 500"),
+        (2, 1, "podMemory can be at most 1MB"),
+    ],
+)
+def test_a_cluster_has_3_to_500_masters(pod_mib: int, total_mib: int, message: str | None) -> None:
+    found = list(rules.masters_within_limits(pod_mib * MIB, total_mib * MIB))
+    assert len(found) == (message is not None)
+    assert all(str(message) in text for text in found), found
+    assert all(text.startswith(f"podMemory = {pod_mib}MB with totalMemory = {total_mib}MB: ") for text in found)
+
+
+@pytest.mark.parametrize("total_mib", [5, 100, 199, 1000])
+def test_the_largest_pod_that_a_message_names_is_the_largest_that_passes(total_mib: int) -> None:
+    (message,) = rules.masters_within_limits(total_mib * MIB, total_mib * MIB)
+    largest_mib = int(message.split("at most ")[1].split("MB")[0])
+    assert not list(rules.masters_within_limits(largest_mib * MIB, total_mib * MIB))
+    assert list(rules.masters_within_limits((largest_mib + 1) * MIB, total_mib * MIB))
+
+
+@pytest.mark.parametrize(
+    ("zones", "context", "message"),
+    [(0, "", "is missing"), (3, "", None), (0, "kind", None), (3, "kind", "only one of the two can be meant")],
+)
+def test_exactly_one_cluster_is_named(zones: int, context: str, message: str | None) -> None:
+    found = list(rules.one_cluster_is_named(eks(zones) if zones else None, context))
+    assert len(found) == (message is not None)
+    assert all(str(message) in text for text in found)
+
+
+@pytest.mark.parametrize(("zones", "fewer", "refused"), [(2, False, True), (3, False, False), (1, True, False)])
+def test_fewer_than_three_zones_have_to_be_accepted(zones: int, fewer: bool, refused: bool) -> None:
+    found = list(rules.a_lost_zone_is_survived(eks(zones), nodes(allowFewerZones=fewer)))
+    assert bool(found) == refused
+    assert all(f"{zones} of at least 3 zones" in text for text in found)
+
+
+def test_without_eks_nothing_is_said_of_zones() -> None:
+    assert not list(rules.a_lost_zone_is_survived(None, nodes()))
+    assert not list(rules.every_copy_has_its_zone(None, nodes(), 3))
+
+
+@pytest.mark.parametrize(
+    ("zones", "replicas", "fewer", "refused"),
+    [
+        (3, 2, False, False),
+        (3, 3, False, True),
+        (4, 3, False, False),
+        (3, 3, True, False),
+        # Two zones have the message of the rule before.
+        (2, 3, False, False),
+    ],
+)
+def test_every_copy_of_a_shard_has_a_zone(zones: int, replicas: int, fewer: bool, refused: bool) -> None:
+    found = list(rules.every_copy_has_its_zone(eks(zones), nodes(allowFewerZones=fewer), replicas))
+    assert bool(found) == refused
+    assert all(f"at most {zones - 1} replicas" in text for text in found)
+
+
+@pytest.mark.parametrize(
+    ("keys", "refused"),
+    [
+        ({"capacityType": "spot"}, True),
+        ({"capacityType": "spot", "production": False}, False),
+        ({"capacityType": "onDemand"}, False),
+    ],
+)
+def test_spot_nodes_are_for_test_clusters(keys: dict[str, Any], refused: bool) -> None:
+    assert bool(list(rules.production_has_no_spot_nodes(nodes(**keys)))) == refused
+
+
+@pytest.mark.parametrize(
+    ("zones", "keys", "refused"),
+    [
+        (3, {"placement": "preferred"}, True),
+        (3, {"placement": "preferred", "production": False}, False),
+        (3, {"placement": "required"}, False),
+        (0, {"placement": "preferred"}, False),
+    ],
+)
+def test_production_keeps_copies_apart(zones: int, keys: dict[str, Any], refused: bool) -> None:
+    found = list(rules.production_keeps_copies_apart(eks(zones) if zones else None, nodes(**keys)))
+    assert bool(found) == refused
+
+
+SHAPES: list[tuple[str, Any]] = [("iops", 4000), ("throughputMibPerSecond", 200), ("kmsKeyId", "key")]
+
+
+@pytest.mark.parametrize(("key", "value"), SHAPES)
+def test_a_volume_is_shaped_only_where_its_class_is_made_here(key: str, value: Any) -> None:
+    shaped = Storage.model_validate({key: value})
+    foreign = Storage.model_validate({key: value, "className": "gp3"})
+    assert not list(rules.volumes_have_one_shape(eks(3), shaped))
+    (without,) = rules.volumes_have_one_shape(None, shaped)
+    assert without.startswith(f"storage.{key} without eks")
+    for cluster in (None, eks(3)):
+        (beside,) = rules.volumes_have_one_shape(cluster, foreign)
+        assert beside.startswith(f"storage.{key} with storage.className")
+    assert not list(rules.volumes_have_one_shape(None, Storage.model_validate({"className": "gp3"})))
+
+
+def test_every_rule_is_asked_and_none_where_a_setting_is_wrong_already() -> None:
+    valid = {
+        "pod_memory": 2 * GIB,
+        "total_memory": GIB,
+        "eks": eks(2),
+        "kube_context": "kind",
+        "nodes": nodes(capacityType="spot", placement="preferred"),
+        "replicas_per_master": 3,
+        "storage": Storage.model_validate({"iops": 4000, "className": "gp3"}),
+    }
+    # Of the two rules about zones only one speaks.
+    assert len(list(rules.contradictions(valid))) == len(rules.RULES) - 1
+    assert list(rules.contradictions({})) == []
+    without_nodes = {name: value for name, value in valid.items() if name != "nodes"}
+    assert len(list(rules.contradictions(without_nodes))) == 3
+
+
+def test_every_rule_takes_settings_by_their_names() -> None:
+    settings = settings_of(kubeContext="kind")
+    assert list(rules.contradictions({name: getattr(settings, name) for name in type(settings).model_fields})) == []

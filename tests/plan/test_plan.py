@@ -1,0 +1,80 @@
+"""The assembled plan: what of a pod reaches the node, what a node's network is shared by, how long a rollout takes."""
+
+from typing import Any
+
+import pytest
+
+from components.plan.plan import decide_plan, derive_plan, pod_demand
+from components.plan.refusal import PlanRefused, Refused
+from components.plan.sizing import EXPORTER_CPU_MILLICORES, EXPORTER_MEMORY_MIB, derive_sizing
+from components.plan.traffic import derive_traffic
+from tests.plan.stacks import option_1, stack
+
+
+@pytest.mark.parametrize("exporter", [False, True])
+def test_a_pod_asks_for_redis_and_its_exporter(exporter: bool) -> None:
+    settings = option_1(replicas=2, monitoring={"exporter": exporter})
+    sizing = derive_sizing(settings)
+    traffic = derive_traffic(settings, sizing)
+    demand = pod_demand(settings, sizing, traffic)
+    assert (demand.masters, demand.copies_per_shard, demand.pods) == (16, 3, 48)
+    assert demand.request_memory_mib == 77 * 1024 + EXPORTER_MEMORY_MIB * exporter
+    assert demand.limit_memory_mib == 92 * 1024 + EXPORTER_MEMORY_MIB * exporter
+    assert demand.cpu_millicores == 1000 + EXPORTER_CPU_MILLICORES * exporter
+    assert demand.egress_gbps_per_master == traffic.egress_gbps_per_master
+
+
+def test_the_pods_of_a_node_share_its_network_and_without_nodes_each_has_its_own() -> None:
+    plan, elsewhere = derive_plan(option_1()), derive_plan(option_1(zones=None))
+    assert (plan.link_gbps, plan.masters_on_link) == (20.0, 4)
+    assert elsewhere.nodes is None
+    assert (elsewhere.link_gbps, elsewhere.masters_on_link) == (10.0, 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "gbps_per_master"),
+    [
+        # Of a node's two pods one is a master in the mean, so it has all of the node's 20 Gbps.
+        ({}, 20.0),
+        # Of three pods one and a half are.
+        ({"requestsPerSecond": 4000, "pod": "64GB", "nodes": {"instanceType": "r6a.12xlarge"}}, 18.75 / 1.5),
+        # A single pod is a master half of the time, and its network is not twice the node's.
+        ({"nodes": {"instanceType": "r6in.8xlarge"}}, 50.0),
+        ({"zones": None}, 10.0),
+    ],
+)
+def test_a_move_has_the_mean_network_of_a_master(changes: dict[str, Any], gbps_per_master: float) -> None:
+    plan = derive_plan(stack(**{"pod": "128GB", "resize": {"maxMibPerSecond": 10**6}, **changes}))
+    free = gbps_per_master - plan.traffic.egress_gbps_per_master
+    by_core = (1 - plan.traffic.read_gbps_per_master / 0.008 / 5000) * 400_000_000
+    expected = int(min(free * 10**9 / 8, 625_000_000, by_core))
+    assert plan.resize.copy_bytes_per_second_per_master == pytest.approx(expected, abs=1)
+
+
+def test_a_rollout_may_take_a_full_resync_twice_over_for_each_pod_in_turn() -> None:
+    plan = derive_plan(option_1())
+    # 210 s to end, 120 s to start, twice 110 s to sync, 5 s to be ready, and 16 pods.
+    assert plan.rollout_timeout_seconds == 16 * (210 + 120 + 220 + 5)
+
+
+def test_what_images_take_is_their_size_class() -> None:
+    plan = derive_plan(option_1())
+    assert plan.tuning.repl_backlog_bytes == 20 * 100 * 1_048_576
+    assert plan.working_set.room_bytes == plan.sizing.usable_memory_bytes - 16 * plan.tuning.repl_backlog_bytes
+    assert plan.pool == "redis-64gb"
+
+
+def test_a_refusal_names_keys_as_the_stack_file_does() -> None:
+    tiny = stack("32MB", "96MB", zones=None)
+    with pytest.raises(PlanRefused) as with_namespace:
+        derive_plan(tiny)
+    with pytest.raises(Refused) as without:
+        decide_plan(tiny)
+    assert without.value.messages[0].startswith("podMemory = 32MB: ")
+    assert with_namespace.value.messages == [f"redis-image-cache:{text}" for text in without.value.messages]
+
+
+def test_a_refusal_that_begins_with_no_key_stays_as_it_is() -> None:
+    with pytest.raises(PlanRefused) as refusal:
+        derive_plan(stack("256GB"))
+    assert refusal.value.messages[0].startswith("4 masters over 3 zones")

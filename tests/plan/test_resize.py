@@ -1,0 +1,95 @@
+"""How slots change owner: the rate of each way, what bounds it, and the choice between them, one limit at a time."""
+
+from typing import Any
+
+import pytest
+
+from components.config.load import settings_of
+from components.config.settings import MoveMode
+from components.config.units import GIB, MIB
+from components.plan.resize import Resize, derive_resize
+from components.plan.sizing import derive_sizing
+from components.plan.traffic import derive_traffic
+from components.plan.working_set import derive_working_set
+
+
+def predicted(
+    gbps: float = 100.0, total: str = "640GB", workload: dict[str, Any] | None = None, **resize: Any
+) -> Resize:
+    """Ten masters of 64 GB by default; 1,000 requests/s of 1 MB, so a master sends 0.96 Gbps."""
+    settings = settings_of(
+        totalMemory=total,
+        kubeContext="kind",
+        workload={"requestsPerSecond": 1000, **(workload or {})},
+        resize={"maxMibPerSecond": 10**6, **resize},
+    )
+    sizing = derive_sizing(settings)
+    traffic = derive_traffic(settings, sizing)
+    return derive_resize(settings, sizing, traffic, derive_working_set(settings.workload, sizing, 0), gbps)
+
+
+def test_the_network_leaves_what_the_clients_do_not_take() -> None:
+    found = predicted(gbps=1.96)
+    assert (found.copy_bound_by, found.copy_bytes_per_second_per_master) == ("network", 125_000_000)
+
+
+def test_one_flow_is_the_most_a_network_gives() -> None:
+    # The core would do 400 MB/s, so the flow's 625 MB/s never show; with no network left, one MiB a second does.
+    assert predicted(gbps=1000.0).copy_bound_by == "core"
+    for gbps in (0.96, 0.1):
+        assert predicted(gbps=gbps).copy_bytes_per_second_per_master == MIB
+
+
+def test_the_core_gives_what_requests_leave_of_it() -> None:
+    # 100 requests/s of 5,000 leave 98 %; 2,500 leave half; at 5,000 nothing is left.
+    assert predicted().copy_bytes_per_second_per_master == 392_000_000
+    small = {"objectBytes": 1000}
+    assert predicted(workload={"requestsPerSecond": 25_000, **small}).copy_bytes_per_second_per_master == 200_000_000
+    for rate in (50_000, 60_000):
+        assert predicted(workload={"requestsPerSecond": rate, **small}).copy_bytes_per_second_per_master == MIB
+
+
+def test_the_config_bounds_the_rate_of_all_masters_together() -> None:
+    found = predicted(maxMibPerSecond=50)
+    assert (found.copy_bound_by, found.copy_bytes_per_second_per_master) == ("config", 5 * MIB)
+    assert found.max_bytes_per_second == 50 * MIB
+    assert found.copy_full_seconds == pytest.approx(640 * 1024 / 50)
+    # Less than one MiB/s for each master: the whole is still what the config allows.
+    assert predicted(maxMibPerSecond=5).copy_full_seconds == pytest.approx(640 * 1024 / 5)
+
+
+def test_the_working_set_travels_and_at_most_what_the_masters_hold() -> None:
+    # 200 writes/s for 300 s are 60,000 images of 1,000,000 bytes.
+    found = predicted(maxMibPerSecond=50)
+    assert found.copy_seconds == pytest.approx(60_000 * 1_000_000 / (50 * MIB))
+    assert found.expire_extra_misses == 60_000
+    overfull = predicted(maxMibPerSecond=50, workload={"ttlSeconds": 10_000})
+    assert overfull.copy_seconds == pytest.approx(overfull.copy_full_seconds)
+    assert overfull.expire_extra_misses == 640 * GIB // 1_000_000
+
+
+def test_ownership_alone_takes_as_long_as_its_budget_of_misses() -> None:
+    found = predicted(mode="expire", extraMissesPerSecond=100)
+    assert found.extra_misses_per_second == 100
+    assert found.seconds == found.expire_seconds == 600.0
+
+
+def test_the_chosen_way_gives_the_predicted_time() -> None:
+    found = predicted(mode="copy")
+    assert found.mode is MoveMode.COPY
+    assert found.seconds == found.copy_seconds != found.expire_seconds
+
+
+@pytest.mark.parametrize(("mib_per_second", "mode"), [(100, MoveMode.COPY), (99, MoveMode.EXPIRE)])
+def test_auto_moves_keys_unless_that_takes_more_than_ten_ttls(mib_per_second: int, mode: MoveMode) -> None:
+    # 1,000 writes/s of 1 MiB: at 100 MiB/s the images of one second take ten.
+    workload = {"objectBytes": MIB, "hitRate": 0.0}
+    assert predicted(workload=workload, maxMibPerSecond=mib_per_second).mode is mode
+
+
+@pytest.mark.parametrize(
+    ("resize", "longest"),
+    [({"mode": "copy", "maxMibPerSecond": 50}, 640 * 1024 / 50), ({"mode": "expire"}, 640 * GIB / 1_000_000 / 400)],
+)
+def test_the_deadline_is_three_times_the_move_of_full_masters(resize: dict[str, Any], longest: float) -> None:
+    assert predicted(**resize).deadline_seconds == int(3 * longest) + 1
