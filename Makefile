@@ -20,7 +20,7 @@ status: .venv/program ## pods, roles, slots, memory
 	@$(PYTHON) -m sandbox status
 
 plan: .venv/program ## the derived plan and the resources of a stack (STACK=prod), offline
-	@$(PYTHON) -m sandbox plan --stack $(STACK)
+	@$(PYTHON) -m preview --stack $(STACK)
 
 test: .venv/tests .venv/sandbox ## every test
 	@# A file's tests share clusters. (loadgroup does nothing with pytest 9: xdist 3.8 still names items by _nodeid.)

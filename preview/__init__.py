@@ -1,0 +1,1 @@
+"""Evaluates a stack offline, and shows what it comes to: text, comparison, HTML page."""

@@ -1,20 +1,34 @@
-"""`python -m sandbox plan`: a stack's derived plan and resources, without asking anybody."""
+"""`python -m preview`: a stack's derived plan and resources, without asking anybody."""
 
 import argparse
 import gc
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from preview.errors import EvaluationError
 
 if TYPE_CHECKING:
+    from components.advice.advice import Advice
+    from preview.document import Section
     from preview.evaluate import Evaluation
 
 
+def main(arguments: Sequence[str]) -> int:
+    """Exit status: 0, 1 when the stack is refused, 2 for a wrong call, 130 for ^C."""
+    parser = argparse.ArgumentParser(
+        prog="python -m preview",
+        description="Shows what a stack's config comes to: pods, nodes, capacity, cost, warnings and resources. "
+        "Nothing is asked of AWS or Kubernetes.",
+    )
+    add_arguments(parser)
+    return run(parser.parse_args(arguments))
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `plan`."""
+    """The options of the command."""
     parser.add_argument("--stack", default="prod", help="stack whose Pulumi.<stack>.yaml is read (default: prod)")
     parser.add_argument(
         "--set",
@@ -56,80 +70,111 @@ def overrides(pairs: list[str]) -> dict[str, str]:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prints the plan. Raises EvaluationError with every fault when the config is refused."""
+    """Shows the stack; the exit status is 1 when it is refused, with every reason on standard error."""
     # One evaluation and the process ends: looking for garbage would take a twelfth of the time.
     gc.disable()
-    # Every other command starts without Pulumi.
+    try:
+        _show(arguments)
+    except EvaluationError as refusal:
+        sys.stderr.write(f"error: {refusal}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of our output (`| head`) has seen enough. Closing now keeps Python from complaining at its end.
+        sys.stderr.close()
+    return 0
+
+
+def _show(arguments: argparse.Namespace) -> None:
+    # Whoever asks for --help alone does not wait for Pulumi.
     from preview.evaluate import evaluate
 
     changes = overrides(arguments.set)
     if arguments.compare:
-        print(_comparison(arguments.stack, changes, arguments.compare.split(",")))
-        return 0
+        _print_comparison(arguments.stack, changes, arguments.compare.split(","))
+        return
     evaluation = evaluate(arguments.stack, changes)
     if arguments.json:
         json.dump(as_json(evaluation), sys.stdout, indent=2)
         print()
     elif arguments.html:
-        _write_report(evaluation, arguments.html)
+        _write_page(evaluation, arguments.html)
     else:
-        print(_text(evaluation, arguments))
-    return 0
+        _print_text(evaluation, arguments)
 
 
-def _comparison(stack: str, changes: dict[str, str], sizes: list[str]) -> str:
-    from preview.comparison import render_compare
+def _print_comparison(stack: str, changes: dict[str, str], sizes: list[str]) -> None:
+    from preview.comparison import comparison
     from preview.evaluate import decide_stack
+    from preview.text import render_sections
+    from preview.writer import style_of
 
-    if len(sizes) < 2:
+    if len({size.strip() for size in sizes}) < 2:
         raise EvaluationError(f"--compare takes two pod sizes or more, such as 64GB,128GB; given {','.join(sizes)}")
-    plans = [decide_stack(stack, changes | {"podMemory": size.strip()}).advice for size in sizes]
-    return render_compare(plans, color=sys.stdout.isatty())
+    plans: dict[str, Advice | str] = {}
+    for size in map(str.strip, sizes):
+        try:
+            plans[size] = decide_stack(stack, changes | {"podMemory": size}).advice
+        except EvaluationError as refusal:
+            plans[size] = str(refusal)
+    if all(isinstance(plan, str) for plan in plans.values()):
+        # A fault that every size has is told once.
+        raise EvaluationError("\n".join(dict.fromkeys("\n".join(map(str, plans.values())).splitlines())))
+    print(render_sections(comparison(plans), style_of(sys.stdout)), end="")
 
 
-def _write_report(evaluation: "Evaluation", path: Path) -> None:
-    from preview.report_html import render_html
+def _write_page(evaluation: "Evaluation", path: Path) -> None:
+    from preview.page import render_page
 
+    page = render_page(evaluation.plan, evaluation.settings, stack=evaluation.stack)
     try:
-        path.write_text(render_html(evaluation.plan, evaluation.settings, stack=evaluation.stack))
+        path.write_text(page, encoding="utf-8")
     except OSError as error:
         raise EvaluationError(f"--html {path}: {error.strerror}; name a file in a folder that is there") from None
     print(f"wrote {path}")
 
 
-def _text(evaluation: "Evaluation", arguments: argparse.Namespace) -> str:
-    from preview.text import render_resources, render_text
+def _print_text(evaluation: "Evaluation", arguments: argparse.Namespace) -> None:
+    from preview.text import render_plan, render_resources, render_sections
+    from preview.writer import style_of
 
-    color = sys.stdout.isatty()
-    parts = [render_text(evaluation.plan, evaluation.settings, stack=evaluation.stack, color=color)]
-    if arguments.measured_memory is not None or arguments.measured_hit_rate is not None:
-        parts.append(_right_size(evaluation, arguments.measured_memory, arguments.measured_hit_rate, color))
-    if arguments.compression is not None:
-        parts.append(_compression(evaluation, arguments.compression, color))
-    return "\n".join([*parts, render_resources(evaluation.resources, color=color)])
-
-
-def _right_size(evaluation: "Evaluation", memory: str | None, hit_rate: float | None, color: bool) -> str:
-    from components.advice.right_sizing import Measured, right_size
-    from components.config.units import parse_size
-    from preview.text import render_right_size
-
-    try:
-        measured = Measured(memory_bytes=None if memory is None else parse_size(memory), hit_rate=hit_rate)
-        found = right_size(evaluation.settings, measured)
-    except ValueError as error:
-        raise EvaluationError(f"--measured-memory {memory}, --measured-hit-rate {hit_rate}: {error}") from None
-    return render_right_size(found, color=color)
+    style = style_of(sys.stdout)
+    measured = _measured(evaluation, arguments)
+    parts = [
+        render_plan(evaluation.plan, evaluation.settings, stack=evaluation.stack, style=style),
+        *([render_sections(measured, style)] if measured else []),
+        render_resources(evaluation.resources, style),
+    ]
+    print("\n".join(parts), end="")
 
 
-def _compression(evaluation: "Evaluation", ratio: float, color: bool) -> str:
+def _measured(evaluation: "Evaluation", arguments: argparse.Namespace) -> list["Section"]:
+    """The sections that the measured figures ask for. Raises EvaluationError for a figure that is none."""
     from components.advice.compression import compressed
-    from preview.text import render_compression
+    from components.advice.right_sizing import Measured, right_size
+    from components.config.rules import MASTERS_MAX
+    from components.config.units import format_size, parse_size
+    from preview.measured import compression, right_sizing
 
-    try:
-        return render_compression(compressed(evaluation.settings, ratio), color=color)
-    except ValueError as error:
-        raise EvaluationError(f"--compression {ratio}: {error}") from None
+    used, hit_rate, ratio = arguments.measured_memory, arguments.measured_hit_rate, arguments.compression
+    sections = []
+    if used is not None or hit_rate is not None:
+        try:
+            measured = Measured(memory_bytes=None if used is None else parse_size(used), hit_rate=hit_rate)
+            most = MASTERS_MAX * evaluation.settings.pod_memory
+            if measured.memory_bytes and measured.memory_bytes > most:
+                raise ValueError(f"{MASTERS_MAX:,} masters of this podMemory hold {format_size(most)} at most")
+            sections.append(right_sizing(right_size(evaluation.settings, measured)))
+        except ValueError as error:
+            option = f"--measured-memory {used}" if used is not None else f"--measured-hit-rate {hit_rate:g}"
+            raise EvaluationError(f"{option}: {error}") from None
+    if ratio is not None:
+        try:
+            sections.append(compression(compressed(evaluation.settings, ratio)))
+        except ValueError as error:
+            raise EvaluationError(f"--compression {ratio:g}: {error}") from None
+    return sections
 
 
 def as_json(evaluation: "Evaluation") -> dict[str, object]:

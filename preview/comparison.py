@@ -1,58 +1,76 @@
-"""The difference between two or more plans of one stack: `plan --compare 64GB,128GB`."""
+"""The difference between two or more plans of one stack: `--compare 64GB,128GB`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from components.advice.advice import Advice
-from components.config.formats import gbps, gib, percent, rate, seconds, usd
-from components.config.units import format_size, kubernetes_quantity
-from preview.page import Page
-from preview.tables import Table
+from components.config.formats import NONE, gbps, memory, milliseconds, percent, rate, seconds, usd
+from components.config.units import MIB, format_size
+from preview.document import Facts, Section, Table
 
-_METRICS: tuple[tuple[str, Callable[[Advice], str]], ...] = (
-    ("pod memory", lambda plan: format_size(plan.sizing.pod_memory_bytes)),
+_FIGURES: tuple[tuple[str, Callable[[Advice], str]], ...] = (
     ("pool", lambda plan: plan.pool),
     ("masters + replicas", lambda plan: f"{plan.sizing.masters} + {plan.sizing.replicas}"),
-    ("request of a pod", lambda plan: kubernetes_quantity(plan.sizing.request_memory_mib)),
-    ("limit of a pod", lambda plan: kubernetes_quantity(plan.sizing.limit_memory_mib)),
-    ("volume of a pod", lambda plan: kubernetes_quantity(plan.sizing.volume_mib)),
-    ("requests in all", lambda plan: kubernetes_quantity(plan.sizing.total_request_memory_mib)),
-    ("limits in all", lambda plan: kubernetes_quantity(plan.sizing.total_limit_memory_mib)),
+    ("requested by a pod", lambda plan: memory(plan.sizing.request_memory_mib * MIB)),
+    ("limit of a pod", lambda plan: memory(plan.sizing.limit_memory_mib * MIB)),
+    ("volume of a pod", lambda plan: memory(plan.sizing.volume_mib * MIB)),
+    ("requested by all pods", lambda plan: memory(plan.sizing.total_request_memory_mib * MIB)),
+    ("limit of all pods", lambda plan: memory(plan.sizing.total_limit_memory_mib * MIB)),
     ("CPU cores", lambda plan: f"{plan.sizing.total_cpu_millicores / 1000:g}"),
     ("usable memory", lambda plan: format_size(plan.sizing.usable_memory_bytes)),
-    ("working set", lambda plan: gib(plan.working_set.own.size_bytes)),
+    ("working set", lambda plan: memory(plan.working_set.own.size_bytes)),
     ("memory in use", lambda plan: percent(plan.working_set.own.memory_percent)),
-    ("break-even hit rate", lambda plan: percent(100 * plan.working_set.break_even_hit_rate, 1)),
+    ("lowest hit rate", lambda plan: percent(100 * plan.working_set.break_even_hit_rate_beside_backlog, 1)),
     ("sent by a master", lambda plan: gbps(plan.traffic.egress_gbps_per_master)),
-    ("nodes", lambda plan: f"{plan.nodes.nodes_total} x {plan.nodes.instance_type}" if plan.nodes else "–"),
-    ("pods on a node", lambda plan: f"{plan.nodes.pods_per_node}" if plan.nodes else "–"),
-    ("network in use, worst", lambda plan: percent(plan.latency.link_use_percent)),
+    ("node type", lambda plan: plan.nodes.instance_type if plan.nodes else NONE),
+    ("nodes", lambda plan: f"{plan.nodes.nodes_total}" if plan.nodes else NONE),
+    ("pods on a node", lambda plan: f"{plan.nodes.pods_per_node}" if plan.nodes else NONE),
+    ("network used, worst", lambda plan: percent(plan.latency.link_use_percent)),
     ("capacity", lambda plan: rate(plan.capacity.ops_total)),
-    ("predicted p95", lambda plan: "without end" if plan.latency.p95_ms is None else f"{plan.latency.p95_ms:.0f} ms"),
+    ("p95 latency", lambda plan: milliseconds(plan.latency.p95_ms)),
     ("blast radius", lambda plan: percent(plan.resilience.blast_radius_percent, 2)),
-    ("promotion", lambda plan: seconds(plan.resilience.promotion_seconds)),
-    ("protected again", lambda plan: seconds(plan.resilience.reprotection_seconds)),
-    ("protected again, full", lambda plan: seconds(plan.resilience.reprotection_full_seconds)),
-    ("resync peak when full", lambda plan: f"{plan.resilience.resync_peak_full_mib / 1024:.0f} GiB"),
+    ("failover", lambda plan: seconds(plan.resilience.promotion_seconds)),
+    ("full resync", lambda plan: seconds(plan.resilience.reprotection_seconds)),
+    ("full resync, full master", lambda plan: seconds(plan.resilience.reprotection_full_seconds)),
+    ("its memory, full master", lambda plan: memory(plan.resilience.resync_peak_full_mib * MIB)),
     ("nodes, USD a month", lambda plan: usd(plan.cost.nodes_usd if plan.cost else None)),
-    ("in all, USD a month", lambda plan: usd(plan.cost.infrastructure_usd if plan.cost else None)),
-    ("between zones, USD", lambda plan: usd(plan.cost.cross_zone[0].total_usd if plan.cost else None)),
-    ("warnings", lambda plan: "\n".join(finding.code for finding in plan.warnings) or "none"),
+    ("total, USD a month", lambda plan: usd(plan.cost.infrastructure_usd if plan.cost else None)),
+    ("traffic, USD a month", lambda plan: usd(plan.cost.cross_zone[0].total_usd if plan.cost else None)),
 )
 
 
-def render_compare(plans: Sequence[Advice], *, color: bool = False) -> str:
-    """What differs between the plans, one column each; what is the same in all of them is named below."""
-    if len(plans) < 2:
-        raise ValueError("a comparison needs two plans or more")
-    page = Page(color)
-    names = [format_size(plan.sizing.pod_memory_bytes) for plan in plans]
-    if len(set(names)) < len(names):
-        names = [f"plan {number}" for number in range(1, len(plans) + 1)]
-    page.heading(f"COMPARED: {' and '.join(names)}")
-    shown = [(label, [show(plan) for plan in plans]) for label, show in _METRICS]
-    different = [(label, *texts) for label, texts in shown if len(set(texts)) > 1]
-    page.table(Table(("", *names), tuple(different)))
-    same = [f"{label} {texts[0]}" for label, texts in shown if len(set(texts)) == 1 and label != "warnings"]
-    page.gap()
-    page.line(f"the same: {'; '.join(same)}" if same else "nothing is the same")
-    return page.text()
+def comparison(plans: Mapping[str, Advice | str]) -> tuple[Section, ...]:
+    """The plans by their names, one column each: what differs, what is the same in all of them, and their warnings.
+
+    A text instead of a plan says why there is none; its column stays empty.
+    """
+    held = {name: plan for name, plan in plans.items() if not isinstance(plan, str)}
+    different, same = [], []
+    for label, show in _FIGURES:
+        texts = {name: show(plan) for name, plan in held.items()}
+        if len(held) > 1 and len(set(texts.values())) == 1:
+            same.append((label, next(iter(texts.values()))))
+        elif texts:
+            different.append((label, *(texts.get(name, NONE) for name in plans)))
+    *others, last = plans
+    sections = [
+        Section("Different", f"between {', '.join(others)} and {last}", (Table(("", *plans), tuple(different)),))
+    ]
+    if same:
+        sections.append(Section("The same", "in all of them", (Facts(tuple(same)),)))
+    refused = tuple(
+        row for name, plan in plans.items() if isinstance(plan, str) for row in _rows(name, plan.split("\n"))
+    )
+    if refused:
+        sections.append(Section("No plan", "why none holds", (Facts(refused),), is_alert=True))
+    warnings = [
+        row
+        for name, plan in held.items()
+        for row in _rows(name, [warning.code for warning in plan.warnings] or ["none"])
+    ]
+    if warnings:
+        sections.append(Section("Warnings", "of each", (Facts(tuple(warnings)),)))
+    return tuple(sections)
+
+
+def _rows(name: str, texts: Sequence[str]) -> list[tuple[str, str]]:
+    return [(name if index == 0 else "", text) for index, text in enumerate(texts)]

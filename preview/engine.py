@@ -6,8 +6,6 @@ provider would replace gets another name here too.
 """
 
 import asyncio
-import hashlib
-import json
 import logging
 import runpy
 from collections.abc import Callable, Mapping
@@ -20,10 +18,11 @@ import pulumi
 from pulumi.runtime import mocks, rpc, settings
 from pulumi.runtime.stack import Stack, wait_for_rpcs
 
+from preview.provider import OfflineProvider, content_digest, named, plain, subnet_zones_in
 from preview.resources import Resource
 
-Computed = Callable[[str, str, dict[str, Any]], dict[str, Any]]
-"""(name, digest, inputs) -> what the provider adds to the inputs."""
+Program = Path | Callable[[], object]
+"""A file or folder that `pulumi up` would run (`__main__.py`), or a function that registers resources."""
 
 
 @dataclass
@@ -36,25 +35,31 @@ class Recording:
 
 
 def record(
-    program: Path,
+    program: Program,
     project: str,
     stack: str,
-    config: Mapping[str, str],
+    config: Mapping[str, str] | None = None,
     node_groups: Mapping[str, int] | None = None,
+    subnet_zones: Mapping[str, str] | None = None,
 ) -> Recording:
-    """Runs `program` (a `__main__.py`) with `config` (full keys, values as the CLI passes them). `node_groups` is what
-    AWS is to have already: name -> desired size.
+    """Runs `program` with `config` (full keys, values as the CLI passes them; none if absent).
+
+    What AWS is to have already: `node_groups` is name -> desired size; `subnet_zones` is subnet -> zone, and a subnet
+    that is not in it lies in the zone under which the config lists it.
 
     Raises what the program raises; `pulumi.RunError` is its way to refuse without a traceback.
     """
+    config = dict(config or {})
     recording = Recording()
     loop, worker_loop = asyncio.new_event_loop(), asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     # The mocks answer in the loop's worker threads, each of which would make an event loop and leave it open.
     loop.set_default_executor(ThreadPoolExecutor(1, initializer=asyncio.set_event_loop, initargs=(worker_loop,)))
     try:
-        pulumi.runtime.set_all_config(dict(config))
-        monitor = _RecordingMonitor(_Provider(config, node_groups or {}), recording)
+        pulumi.runtime.set_all_config(config)
+        monitor = _RecordingMonitor(
+            OfflineProvider(subnet_zones_in(config) | dict(subnet_zones or {}), node_groups or {}), recording
+        )
         settings.reset_options()
         mocks.set_mocks(
             monitor.mocks, project=project, stack=stack, preview=False, logger=_logger(recording), monitor=monitor
@@ -69,9 +74,12 @@ def record(
     return recording
 
 
-async def _run(program: Path, recording: Recording) -> None:
+async def _run(program: Program, recording: Recording) -> None:
     try:
-        runpy.run_path(str(program), run_name="__main__")
+        if isinstance(program, Path):
+            runpy.run_path(str(program), run_name="__main__")
+        else:
+            program()
     finally:
         await wait_for_rpcs()
     stack = settings.get_root_resource()
@@ -103,16 +111,16 @@ def _without_duplicates(resources: list[Resource]) -> list[Resource]:
 class _RecordingMonitor(mocks.MockMonitor):
     """Sees the whole request, of which the mocks are shown only a part: parent, dependencies, options."""
 
-    def __init__(self, provider: "_Provider", recording: Recording) -> None:
+    def __init__(self, provider: OfflineProvider, recording: Recording) -> None:
         super().__init__(provider)
         self._provider = provider
         self._recording = recording
 
     def RegisterResource(self, request: Any) -> Any:
         if request.type != "pulumi:pulumi:Stack":
-            inputs = _plain(rpc.deserialize_properties(request.object))
+            inputs = plain(rpc.deserialize_properties(request.object))
             urn = self.make_urn(request.parent, request.type, request.name)
-            digest = _digest(request.type, urn, inputs)
+            digest = content_digest(request.type, urn, inputs)
             self._provider.digests[(request.type, request.name)] = digest
             self._recording.resources.append(
                 Resource(
@@ -122,7 +130,7 @@ class _RecordingMonitor(mocks.MockMonitor):
                     parent=request.parent,
                     depends_on=tuple(sorted(set(request.dependencies))),
                     provider=request.provider.rsplit("::", 1)[0],
-                    inputs=_named(request.type, request.name, digest, inputs),
+                    inputs=named(request.type, request.name, digest, inputs),
                     needs=tuple(sorted({urn for deps in request.propertyDependencies.values() for urn in deps.urns})),
                     secrets=frozenset(_secret_keys(rpc.deserialize_properties(request.object))),
                     options=_options(request),
@@ -149,124 +157,3 @@ def _options(request: Any) -> dict[str, Any]:
 
 def _secret_keys(inputs: Mapping[str, Any]) -> list[str]:
     return [key for key, value in inputs.items() if rpc.is_rpc_secret(value)]
-
-
-def _plain(value: Any) -> Any:
-    """The wire's value as the program wrote it: secrets unwrapped, whole floats as the integers they were."""
-    if rpc.is_rpc_secret(value):
-        return _plain(rpc.unwrap_rpc_secret(value))
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value
-
-
-def _digest(type_: str, urn: str, inputs: Mapping[str, Any]) -> str:
-    """Changes when the provider would make another object: with the URN, and for objects whose content is fixed
-    (ConfigMap, Secret and a Job's template, of which autonamed ones are replaced) with that content."""
-    content: Any = None
-    if type_ in ("kubernetes:core/v1:ConfigMap", "kubernetes:core/v1:Secret"):
-        content = {key: inputs.get(key) for key in ("data", "binaryData", "stringData")}
-    elif type_ == "kubernetes:batch/v1:Job":
-        content = inputs["spec"]["template"]
-    text = json.dumps([urn, content], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _named(type_: str, name: str, digest: str, inputs: dict[str, Any]) -> dict[str, Any]:
-    """Kubernetes inputs with the name that autonaming would give where the program gave none."""
-    if not type_.startswith("kubernetes:"):
-        return inputs
-    metadata = inputs.get("metadata") or {}
-    return inputs | {"metadata": {"name": f"{name}-{digest[:8]}"} | metadata}
-
-
-class _Provider(mocks.Mocks):
-    """Invents what AWS, Kubernetes and the random provider would answer."""
-
-    def __init__(self, config: Mapping[str, str], node_groups: Mapping[str, int]) -> None:
-        self._config = config
-        self._node_groups = node_groups
-        self.digests: dict[tuple[str, str], str] = {}
-
-    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
-        inputs = _plain(args.inputs)
-        digest = self.digests[(args.typ, args.name)]
-        compute = _COMPUTED.get(args.typ)
-        state = _named(args.typ, args.name, digest, inputs) | (compute(args.name, digest, inputs) if compute else {})
-        metadata = state.get("metadata") or {}
-        if args.typ.startswith("kubernetes:"):
-            return "/".join(filter(None, (metadata.get("namespace"), metadata["name"]))), state
-        return str(state.get("id", f"{args.name}-{digest[:7]}")), state
-
-    def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-        match args.token:
-            case "aws:eks/getNodeGroups:getNodeGroups":
-                return {"names": sorted(self._node_groups)}, []
-            case "aws:eks/getNodeGroup:getNodeGroup":
-                return {"scalingConfigs": [{"desiredSize": self._node_groups[args.args["nodeGroupName"]]}]}, []
-        answer = _CALLS.get(args.token)
-        if answer is None:
-            raise ValueError(f"the program asks a provider for {args.token}, which cannot be answered offline")
-        return answer(args.args, self._config), []
-
-
-_ACCOUNT = "111122223333"  # the account number AWS's own documentation uses
-
-
-def _role(name: str, digest: str, inputs: dict[str, Any]) -> dict[str, Any]:
-    role = inputs.get("name", f"{name}-{digest[:7]}")
-    return {"id": role, "name": role, "arn": f"arn:aws:iam::{_ACCOUNT}:role/{role}"}
-
-
-def _launch_template(name: str, digest: str, inputs: dict[str, Any]) -> dict[str, Any]:
-    return {"id": f"lt-{digest[:17]}", "latestVersion": 1, "name": inputs.get("name", f"{name}-{digest[:7]}")}
-
-
-def _node_group(name: str, digest: str, inputs: dict[str, Any]) -> dict[str, Any]:
-    group = inputs.get("nodeGroupName", f"{name}-{digest[:7]}")
-    return {"id": f"{inputs['clusterName']}:{group}", "nodeGroupName": group, "status": "ACTIVE"}
-
-
-def _random_password(name: str, digest: str, inputs: dict[str, Any]) -> dict[str, Any]:
-    return {"id": "none", "result": hashlib.sha256(f"{name}/{digest}".encode()).hexdigest()[: int(inputs["length"])]}
-
-
-_COMPUTED: dict[str, Computed] = {
-    "aws:iam/role:Role": _role,
-    "aws:ec2/launchTemplate:LaunchTemplate": _launch_template,
-    "aws:eks/nodeGroup:NodeGroup": _node_group,
-    "random:index/randomPassword:RandomPassword": _random_password,
-}
-
-
-def _get_cluster(args: dict[str, Any], config: Mapping[str, str]) -> dict[str, Any]:
-    return {
-        "name": args["name"],
-        "arn": f"arn:aws:eks:{config.get('aws:region', 'us-east-1')}:{_ACCOUNT}:cluster/{args['name']}",
-        "endpoint": "https://eks.invalid",
-        "version": "1.33",
-        "certificateAuthorities": [{"data": "b2ZmbGluZQ=="}],
-    }
-
-
-def _get_subnet(args: dict[str, Any], config: Mapping[str, str]) -> dict[str, Any]:
-    """Offline a subnet is believed to lie where the config says."""
-    zones = [
-        zone
-        for value in config.values()
-        if value.startswith("{")
-        for zone, subnet in (json.loads(value).get("subnets") or {}).items()
-        if subnet == args["id"]
-    ]
-    return {"id": args["id"], "availabilityZone": zones[0] if zones else "unknown"}
-
-
-_CALLS: dict[str, Callable[[dict[str, Any], Mapping[str, str]], dict[str, Any]]] = {
-    "aws:eks/getCluster:getCluster": _get_cluster,
-    "aws:ec2/getSubnet:getSubnet": _get_subnet,
-    "aws:index/getPartition:getPartition": lambda args, config: {"partition": "aws"},
-}

@@ -84,7 +84,7 @@ def stack_config(stack: str, overrides: Mapping[str, str], directory: Path = PRO
     stack_file = directory / f"Pulumi.{stack}.yaml"
     if not stack_file.exists():
         there = sorted(path.name.split(".")[1] for path in directory.glob("Pulumi.*.yaml"))
-        raise EvaluationError(f"stack {stack}: there is no {stack_file.name}; the stacks here are {', '.join(there)}")
+        raise EvaluationError(f"stack {stack}: there is no Pulumi.{stack}.yaml; the stacks here are {', '.join(there)}")
     values: dict[str, Any] = {
         f"{NAMESPACE}:{key}": declared["default"]
         for key, declared in project["config"].items()
@@ -96,14 +96,16 @@ def stack_config(stack: str, overrides: Mapping[str, str], directory: Path = PRO
     values |= config
     for path, text in overrides.items():
         _override(values, path, text)
-    return {key: _text(_decrypted(value)) for key, value in values.items()}
+    return {str(key): _text(_decrypted(value)) for key, value in values.items()}
 
 
 def _yaml(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise EvaluationError(f"{path.name} is no valid YAML: {error}") from error
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise EvaluationError(f"{path.name} cannot be read: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise EvaluationError(f"{path.name} is no valid YAML: {error}") from None
     if not isinstance(content, dict):
         raise EvaluationError(f"{path.name} must be a map with the key config")
     return content
@@ -115,14 +117,23 @@ def _override(values: dict[str, Any], path: str, text: str) -> None:
     full = key if ":" in key else f"{NAMESPACE}:{key}"
     if not rest:
         # A whole map is given as JSON; a single word stays the text it is, as `pulumi config set` keeps it.
-        values[full] = yaml.safe_load(text) if text[:1] in ("{", "[") else text
+        values[full] = _parsed(path, text) if text[:1] in ("{", "[") else text
         return
     holder = values.get(full)
     values[full] = holder = json.loads(json.dumps(holder)) if isinstance(holder, dict) else {}
     for step in rest[:-1]:
         inner = holder.get(step)
         holder[step] = holder = inner if isinstance(inner, dict) else {}
-    holder[rest[-1]] = yaml.safe_load(text) if text else text
+    holder[rest[-1]] = _parsed(path, text) if text else text
+
+
+def _parsed(path: str, text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise EvaluationError(
+            f"--set {path}={text}: {text} is neither JSON nor YAML; quote it for the shell, and close what it opens"
+        ) from None
 
 
 def _decrypted(value: Any) -> Any:
@@ -138,7 +149,8 @@ def _decrypted(value: Any) -> Any:
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
-    return json.dumps(value)
+    # YAML knows dates, which no key takes: as text they are refused with their key.
+    return json.dumps(value, default=str)
 
 
 def masked(resource: Resource) -> dict[str, Any]:

@@ -1,68 +1,101 @@
-"""A page of text in at most 100 columns: headings, paragraphs and tables, coloured for a terminal or plain."""
+"""`--html FILE`: one page with charts and tables that opens offline and loads nothing."""
 
-from io import StringIO
+from dataclasses import dataclass
 
-from rich.console import Console
-from rich.padding import Padding
-from rich.table import Table as DrawnTable
-from rich.text import Text
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
-from preview.tables import Table
+from components.advice.advice import Advice
+from components.config.formats import memory, milliseconds, percent, rate, seconds, times, usd
+from components.config.settings import Settings
+from preview.document import Facts, Note, Section, Table
+from preview.figures import Figure, figures
+from preview.sections import reasons
+from preview.sections.summary import shape, summary
+from preview.sections.warnings import warnings
 
-WIDTH = 100
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One figure that decides, large, with what it is to be judged by."""
+
+    name: str
+    figure: str
+    note: str
 
 
-class Page:
-    """Collects lines; `text()` gives them without trailing blanks."""
+def render_page(plan: Advice, settings: Settings, *, stack: str) -> str:
+    """The page as one HTML document. Everything but the style sheet and the charts is escaped by Jinja."""
+    environment = Environment(
+        loader=PackageLoader("preview", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    source, _, _ = environment.loader.get_source(environment, "page.css") if environment.loader else ("", None, None)
+    return environment.get_template("page.html").render(
+        stack=stack,
+        shape=shape(plan),
+        style=Markup(source),  # noqa: S704 - our own file
+        cards=_cards(plan, settings),
+        alerts=[_blocks(section) for section in warnings(plan)],
+        figures=[_figure(figure) for figure in figures(plan, settings)],
+        sections=[_blocks(section) for section in (summary(plan, settings, stack), *reasons(plan, settings))],
+    )
 
-    def __init__(self, color: bool) -> None:
-        self._out = StringIO()
-        self._console = Console(
-            file=self._out,
-            width=WIDTH,
-            color_system="standard" if color else None,
-            force_terminal=color,
-            highlight=False,
-            markup=False,
-            emoji=False,
-            legacy_windows=False,
-        )
 
-    def heading(self, text: str) -> None:
-        """A section's title, with a blank line before it."""
-        self._console.print()
-        self._console.print(Text(text, style="bold"))
+def _figure(figure: Figure) -> dict[str, object]:
+    chart = Markup(figure.svg)  # noqa: S704 - drawn from numbers and the names of sizes; pygal escapes its texts
+    return {"title": figure.title, "svg": chart, "legend": figure.legend, "notes": figure.notes}
 
-    def gap(self) -> None:
-        """A blank line between two tables of a section."""
-        self._console.print()
 
-    def line(self, text: str, *, indent: int = 2, style: str = "") -> None:
-        """A paragraph, wrapped; further lines are indented like the first."""
-        self._console.print(Padding(Text(text, style=style), (0, 0, 0, indent)))
+def _blocks(section: Section) -> dict[str, object]:
+    """A section as the template takes it, each block with the name of its kind."""
+    kinds = {Table: "table", Facts: "facts", Note: "note"}
+    return {
+        "topic": section.topic,
+        "detail": section.detail,
+        "blocks": [(kinds[type(block)], block) for block in section.blocks],
+    }
 
-    def item(self, label: str, text: str, *, style: str = "") -> None:
-        """`label  text`, the text wrapped beside its label."""
-        table = DrawnTable.grid(padding=(0, 2))
-        table.add_column(width=12, no_wrap=True, style=style)
-        table.add_column()
-        table.add_row(label, text)
-        self._console.print(Padding(table, (0, 0, 0, 2)))
 
-    def table(self, table: Table) -> None:
-        """Left-aligned labels, right-aligned figures; the emphasised column is marked and stands out in colour."""
-        drawn = DrawnTable(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-        for index, title in enumerate(table.header):
-            drawn.add_column(
-                f"{title} <" if index == table.emphasised else title,
-                justify="left" if index == 0 else "right",
-                style="bold" if index == table.emphasised else "",
-                overflow="fold",
+def _cards(plan: Advice, settings: Settings) -> list[Card]:
+    found, answer, lost, cost = plan.working_set, plan.latency, plan.resilience, plan.cost
+    cards = [
+        Card(
+            "memory in use",
+            percent(found.own.memory_percent),
+            f"{memory(found.own.size_bytes)} of {memory(found.memory_bytes)}",
+        ),
+        Card(
+            "lowest hit rate",
+            percent(100 * found.break_even_hit_rate_beside_backlog, 1),
+            f"{percent(100 * settings.workload.hit_rate)} configured",
+        ),
+        Card(
+            "capacity",
+            rate(plan.capacity.ops_total),
+            f"{times(plan.capacity.headroom)} the {rate(settings.workload.requests_per_second)} wanted",
+        ),
+        Card(
+            "p95 latency",
+            milliseconds(answer.p95_ms),
+            f"predicted, {milliseconds(answer.wanted_p95_ms)} wanted",
+        ),
+        Card(
+            "failover",
+            seconds(lost.promotion_seconds),
+            f"{percent(lost.blast_radius_percent, 2)} of the images in one shard",
+        ),
+    ]
+    if cost:
+        cards.append(
+            Card(
+                "cost a month",
+                f"${usd(cost.infrastructure_usd)}",
+                f"and up to ${usd(cost.cross_zone[0].total_usd)} for traffic between zones",
             )
-        for row in table.rows:
-            drawn.add_row(*row)
-        self._console.print(Padding(drawn, (0, 0, 0, 2)))
-
-    def text(self) -> str:
-        """All of it, ending in a line break."""
-        return "\n".join(line.rstrip() for line in self._out.getvalue().splitlines()).strip("\n") + "\n"
+        )
+    return cards

@@ -1,4 +1,4 @@
-"""The unit the sandbox is given: one resource as Pulumi would register it."""
+"""One resource as Pulumi would register it: what a program comes to, and what the sandbox is given."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from components.advice.figures import Figures
 from components.advice.right_sizing import MEMORY_TARGET, Step
-from components.config.formats import gib, percent, usd
+from components.config.formats import memory, percent, usd
 from components.config.settings import CapacityType, Packing, Placement, Settings
 from components.config.units import MIB, format_size
 from components.plan.nodes.choice import Candidate
@@ -57,7 +57,7 @@ def _working_set(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
         yield PlanWarning(
             "working-set-exceeds-memory",
             f"At a hit rate of {settings.workload.hit_rate:.0%}, {found.own.images:,} images are alive and take "
-            f"{gib(found.own.size_bytes)}. There is room for {gib(found.room_bytes)}. Images are evicted after "
+            f"{memory(found.own.size_bytes)}. There is room for {memory(found.room_bytes)}. Images are evicted after "
             f"{found.seconds_to_eviction} s instead of {settings.workload.ttl_seconds} s. They fit from a hit rate of "
             f"{found.break_even_hit_rate_beside_backlog:.1%} on.",
             f"Set totalMemory: {format_size(found.needed_total_memory_bytes)}, or workload.ttlSeconds: "
@@ -66,7 +66,7 @@ def _working_set(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
     elif found.own.size_bytes > found.room_bytes * MEMORY_ALERT_PERCENT / 100:
         yield PlanWarning(
             "memory-above-alert",
-            f"The images take {gib(found.own.size_bytes)} of {gib(found.room_bytes)}, which is "
+            f"The images take {memory(found.own.size_bytes)} of {memory(found.room_bytes)}, which is "
             f"{percent(100 * found.own.size_bytes / found.room_bytes)}. The alert is at "
             f"{percent(MEMORY_ALERT_PERCENT)}.",
             f"Set totalMemory: {format_size(_whole_pods(settings, found.own.size_bytes / MEMORY_TARGET))} for "
@@ -166,7 +166,7 @@ def _flows(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
 def _resync(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
     found, limit_mib = figures.resilience, figures.sizing.limit_memory_mib
     written = f"Each master takes {found.writes_per_second_per_master:,.0f} writes/s."
-    limit = f"The pod's limit is {gib(limit_mib * MIB)}."
+    limit = f"The pod's limit is {memory(limit_mib * MIB)}."
     change = (
         f"Up to {found.safe_writes_per_second_per_master:,.0f} writes/s for each master are safe. Make more masters, "
         "raise the hit rate, or set a smaller podMemory."
@@ -174,7 +174,7 @@ def _resync(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
     if found.resync_peak_mib > limit_mib:
         yield PlanWarning(
             "resync-does-not-fit",
-            f"{written} A full resync then needs up to {gib(found.resync_peak_mib * MIB)} of memory. {limit} "
+            f"{written} A full resync then needs up to {memory(found.resync_peak_mib * MIB)} of memory. {limit} "
             "A lost replica never comes back.",
             change,
         )
@@ -182,8 +182,8 @@ def _resync(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
         yield PlanWarning(
             "resync-of-full-master-does-not-fit",
             f"{written} A full resync of a master whose memory is full then needs up to "
-            f"{gib(found.resync_peak_full_mib * MIB)}. {limit} With the images of this hit rate it needs "
-            f"{gib(found.resync_peak_mib * MIB)}.",
+            f"{memory(found.resync_peak_full_mib * MIB)}. {limit} With the images of this hit rate it needs "
+            f"{memory(found.resync_peak_mib * MIB)}.",
             change,
         )
 
@@ -224,9 +224,9 @@ def _purchase(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
     if settings.nodes.packing is Packing.REQUESTS and nodes.pods_memory_mib > nodes.allocatable_memory_mib:
         yield PlanWarning(
             "limits-overcommitted",
-            f"The memory limits of {nodes.pods_per_node} pods come to {gib(nodes.pods_memory_mib * MIB)} on a node "
-            f"with {gib(nodes.allocatable_memory_mib * MIB)}. When all of them grow at once, as in full resyncs, one "
-            "is killed.",
+            f"The memory limits of {nodes.pods_per_node} pods come to {memory(nodes.pods_memory_mib * MIB)} on a node "
+            f"with {memory(nodes.allocatable_memory_mib * MIB)}. When all of them grow at once, as in full resyncs, "
+            "one is killed.",
             "Set nodes.packing: limits.",
         )
     if nodes.zones_unsure or nodes.zones_offering < nodes.zones_in_region:

@@ -8,8 +8,8 @@ from components.manifests import names
 from components.manifests.bundle import scripts
 from components.manifests.manifest import Ref
 from components.manifests.node_groups import node_set
-from components.plan.sizing import EXPORTER_CPU_MILLICORES, EXPORTER_MEMORY_MIB
 from components.plan.plan import Plan
+from components.plan.sizing import EXPORTER_CPU_MILLICORES, EXPORTER_MEMORY_MIB
 from components.plan.tuning import Probe
 
 CONF_KEY = "redis.conf"

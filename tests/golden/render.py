@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from preview.evaluate import Evaluation, evaluate, masked
-from preview.text import render_text
+from preview.text import render_summary
 
 STACKS = {"prod-64gb": "64GB", "prod-128gb": "128GB"}
 FOLDER = Path(__file__).parent
@@ -77,8 +77,7 @@ def _file(name: str, text: str) -> str:
 
 def decision(evaluation: Evaluation) -> str:
     """What `make plan` begins with, as the README shows it."""
-    shown = render_text(evaluation.plan, evaluation.settings, stack=evaluation.stack)
-    return shown.split("\nPOD SIZES")[0].rstrip()
+    return render_summary(evaluation.plan, evaluation.settings, stack=evaluation.stack).rstrip()
 
 
 def main() -> None:
@@ -87,7 +86,7 @@ def main() -> None:
     root = FOLDER.parent.parent
     text = (root / "README.md").read_text()
     shown = decision(evaluate("prod", {}))
-    text = re.sub(r"(?<=```\n)prod: .*?(?=\n```)", lambda _: shown, text, flags=re.DOTALL)
+    text = re.sub(r"(?<=```\n)PLAN: .*?(?=\n```)", lambda _: shown, text, flags=re.DOTALL)
     measured = re.search(_FAULT_TABLE, (root / "docs/faults.md").read_text())
     if measured is None:
         raise ValueError("docs/faults.md has no table; `make faults` writes it")

@@ -21,7 +21,7 @@ def block_with(fragment: str) -> str:
 
 
 def test_the_plan_in_the_readme_is_the_plan_of_stack_prod() -> None:
-    assert block_with("prod: 16 masters").rstrip() == decision(stack("prod"))
+    assert block_with("PLAN: stack prod").rstrip() == decision(stack("prod"))
 
 
 def test_the_transcript_in_the_readme_creates_what_the_local_stack_renders() -> None:

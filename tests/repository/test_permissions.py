@@ -31,10 +31,7 @@ def test_every_kind_of_object_that_is_made_has_a_row() -> None:
 
 def test_every_resource_of_aws_and_every_question_has_a_row() -> None:
     made = {
-        resource.type
-        for evaluation in STACKS
-        for resource in evaluation.resources
-        if resource.type.startswith("aws:")
+        resource.type for evaluation in STACKS for resource in evaluation.resources if resource.type.startswith("aws:")
     }
     source = "".join(path.read_text() for path in Path("components/resources").glob("*.py"))
     asked = {f"aws:{token}" for token in re.findall(r'"(\w+/get\w+:get\w+)"', source)}

@@ -6,7 +6,7 @@ a node. After failovers any pod may be a master, so every rule takes each pod fo
 
 from dataclasses import dataclass
 
-from components.config.formats import gib_to_a_tenth
+from components.config.formats import memory_to_a_tenth
 from components.config.settings import Architecture, Nodes, Packing
 from components.plan.nodes.catalogue import (
     DAEMONSETS_CPU_MILLICORES,
@@ -101,8 +101,8 @@ def capacity_shortage(kind: InstanceType, demand: PodDemand, rules: Nodes, limit
     if limits.by_memory == 0:
         of_pod = demand.limit_memory_mib if rules.packing is Packing.LIMITS else demand.request_memory_mib
         return (
-            f"0 pods fit: {gib_to_a_tenth(of_pod)} memory {rules.packing} of a pod, and "
-            f"{gib_to_a_tenth(kind.allocatable_memory_mib)} of the node's {gib_to_a_tenth(kind.memory_mib)} are "
+            f"0 pods fit: {memory_to_a_tenth(of_pod)} memory {rules.packing} of a pod, and "
+            f"{memory_to_a_tenth(kind.allocatable_memory_mib)} of the node's {memory_to_a_tenth(kind.memory_mib)} are "
             f"allocatable ({DAEMONSETS_MEMORY_MIB} MiB of it for DaemonSets)"
         )
     if limits.by_network == 0:

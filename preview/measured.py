@@ -1,0 +1,53 @@
+"""The plan that would do, given what was measured: memory in use, the hit rate, or how well images compress."""
+
+from components.advice.compression import Compression
+from components.advice.right_sizing import MEMORY_TARGET, RightSize
+from components.config.formats import NONE, count, gbps, memory, percent, usd
+from components.config.units import format_size
+from preview.document import Facts, Note, Section, Table
+
+
+def right_sizing(found: RightSize) -> Section:
+    """What the measured memory or hit rate needs."""
+    steps = (
+        ("as configured", found.now),
+        ("full to the last byte", found.least),
+        (f"at most {percent(100 * MEMORY_TARGET)} full", found.wanted),
+        ("the cheapest of these", found.recommended),
+    )
+    rows = tuple(
+        (
+            label,
+            format_size(step.total_memory_bytes),
+            f"{step.masters}",
+            f"{step.pods}",
+            percent(found.use_percent(step)),
+            step.instance_type or NONE,
+            f"{step.nodes_total}" if step.nodes_total else NONE,
+            usd(step.infrastructure_usd),
+        )
+        for label, step in steps
+    )
+    return Section(
+        "Right size",
+        f"for {memory(found.in_use_bytes)} in use",
+        (
+            Table(("", "totalMemory", "masters", "pods", "full", "node type", "nodes", "USD a month"), rows),
+            Note(f"Enough: totalMemory: {format_size(found.recommended.total_memory_bytes)}"),
+        ),
+    )
+
+
+def compression(found: Compression) -> Section:
+    """What images of a fraction of their size would change."""
+    enough = found.enough
+    facts = [
+        ("an image", f"{found.object_bytes:,} bytes, which take {found.size_class_bytes:,} bytes of memory"),
+        ("working set", f"{memory(found.images_size_bytes)}, {percent(found.memory_percent)} of the memory"),
+        ("lowest hit rate", percent(100 * found.break_even_hit_rate, 1)),
+        ("sent by a master", gbps(found.egress_gbps_per_master)),
+        ("enough", f"totalMemory: {format_size(enough.total_memory_bytes)}, {count(enough.pods, 'pod')}"),
+    ]
+    if enough.infrastructure_usd is not None:
+        facts.append(("", f"{usd(enough.infrastructure_usd)} USD a month without traffic"))
+    return Section("Compression", f"to {percent(100 * found.ratio)} of the size", (Facts(tuple(facts)),))

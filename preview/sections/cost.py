@@ -1,0 +1,115 @@
+"""What the stack costs in a month, and what its traffic and ElastiCache would cost beside it."""
+
+from components.advice.advice import Advice
+from components.advice.cost import CROSS_ZONE_USD_PER_GB, Cost, volume_usd
+from components.config.formats import count, usd
+from components.config.settings import CapacityType, Settings
+from components.plan.nodes.catalogue import PRICE_DATE
+from components.plan.nodes.choice import NodePlan
+from preview.document import Note, Section, Table
+
+
+def cost(plan: Advice, settings: Settings) -> tuple[Section, ...]:
+    """Infrastructure, traffic between zones and the managed alternative; nothing where the nodes are not ours."""
+    found, nodes = plan.cost, plan.nodes
+    if found is None or nodes is None:
+        return ()
+    smallest = plan.sizing.pods * volume_usd(1, settings.storage)
+    return (
+        Section(
+            "Cost",
+            "USD a month",
+            (
+                _infrastructure(found, nodes),
+                Note(f"EC2 prices are those of {nodes.price_region} on {PRICE_DATE}."),
+                Note(
+                    f"The volumes hold only nodes.conf. With storage.size: 1GB they cost {usd(smallest)} USD a month."
+                ),
+                _cross_zone(found),
+                *map(Note, _cross_zone_notes(plan, found)),
+                _elasticache(plan),
+                Note(
+                    "AWS is taken to bill ElastiCache's replication not at all, and its client traffic on the EC2 "
+                    "side alone. That is unverified."
+                ),
+            ),
+        ),
+    )
+
+
+def _infrastructure(found: Cost, nodes: NodePlan) -> Table:
+    """Nodes by the way they are bought, and what comes on top."""
+    titles = ["on demand", "1 year", "3 years"]
+    purchases = [found.nodes_on_demand_usd, found.nodes_reserved_1y_usd, found.nodes_reserved_3y_usd]
+    if nodes.capacity_type is CapacityType.SPOT:
+        titles, purchases = ["spot", *titles], [found.nodes_usd, *purchases]
+    fixed = found.root_volumes_usd + found.control_plane_usd
+    totals = [found.infrastructure_usd - found.nodes_usd + bought for bought in purchases]
+
+    def per(usd_per_unit: float) -> list[str]:
+        units = found.infrastructure_usd / usd_per_unit
+        return [usd(total / units) for total in totals]
+
+    return Table(
+        ("nodes bought", *titles),
+        (
+            ("nodes", *map(usd, purchases)),
+            ("volumes of the pods", *[usd(found.volumes_usd)] * len(purchases)),
+            ("root volumes, control plane", *[usd(fixed)] * len(purchases)),
+            ("total", *map(usd, totals)),
+            ("per usable TB", *per(found.infrastructure_usd_per_usable_tib)),
+            ("per 1,000 requests/s", *per(found.infrastructure_usd_per_1000_requests_per_second)),
+        ),
+    )
+
+
+def _cross_zone(found: Cost) -> Table:
+    """Traffic between zones by where the clients stand."""
+    return Table(
+        ("traffic between zones", "reads", "writes", "replication", "total"),
+        tuple(
+            (
+                option.clients,
+                usd(option.reads_usd),
+                usd(option.writes_usd),
+                usd(option.replication_usd),
+                usd(option.total_usd),
+            )
+            for option in found.cross_zone
+        ),
+    )
+
+
+def _cross_zone_notes(plan: Advice, found: Cost) -> list[str]:
+    notes = [
+        f"Traffic between zones costs {CROSS_ZONE_USD_PER_GB} USD for each GB.",
+        "The configured rate is taken to last all day. A fifth of it costs a fifth.",
+        "spread: clients in every zone read from the masters.",
+    ]
+    if len(found.cross_zone) > 1:
+        notes.append("zone-local reads: clients read from a copy in their own zone, where there is one.")
+    everywhere = plan.copy_in_every_zone
+    if everywhere and everywhere.infrastructure_usd is not None:
+        difference = everywhere.infrastructure_usd - found.infrastructure_usd
+        notes.append(
+            f"copy in every zone: {count(everywhere.pods, 'pod')}. Without traffic they cost "
+            f"{usd(abs(difference))} USD a month {'more' if difference >= 0 else 'less'}."
+        )
+    return notes
+
+
+def _elasticache(plan: Advice) -> Table:
+    """The managed alternative."""
+    return Table(
+        ("the same work on ElastiCache", "nodes", "USD for nodes", "traffic", "total"),
+        tuple(
+            (
+                f"{option.engine}, {option.node_type}",
+                f"{option.nodes}",
+                usd(option.nodes_usd),
+                usd(option.cross_zone_usd),
+                usd(option.total_usd),
+            )
+            for option in plan.elasticache
+        ),
+    )

@@ -1,0 +1,93 @@
+"""Why the nodes are what they are: the rule that binds, and the types that would do as well."""
+
+from components.advice.advice import Advice
+from components.config.formats import count, gbps, memory, percent, usd
+from components.config.units import MIB
+from components.plan.nodes.choice import NodePlan, Rejection
+from preview.document import Facts, Note, Section, Table
+
+OTHER_TYPES_SHOWN = 4
+DOCUMENT_NODE_TYPE = "m6i.2xlarge"
+"""The type that the sizing document names."""
+
+
+def nodes(plan: Advice) -> tuple[Section, ...]:
+    """One section; none where the nodes are not ours."""
+    chosen = plan.nodes
+    if chosen is None:
+        return ()
+    notes = [
+        "Network is the sustained bandwidth, not the burst.",
+        f"The nodes take {count(chosen.vcpus_total, 'vCPU')} of the account's quota.",
+    ]
+    if chosen.system_reserved_cpu_millicores:
+        notes.append(
+            f"The kubelet keeps {chosen.system_reserved_cpu_millicores}m of CPU back, so that no further pod is "
+            "scheduled to a full node."
+        )
+    document = next((entry for entry in chosen.rejected if entry.instance_type == DOCUMENT_NODE_TYPE), None)
+    return (
+        Section(
+            "Nodes",
+            f"why {chosen.instance_type}",
+            (_limits(plan, chosen), *map(Note, notes), *_others(chosen), *(_why_not(document) if document else ())),
+        ),
+    )
+
+
+def _why_not(document: Rejection) -> tuple[Facts, ...]:
+    return (
+        Facts(((document.instance_type, "The sizing document names it. It does not pass:"), ("", document.reason))),
+    )
+
+
+def _limits(plan: Advice, chosen: NodePlan) -> Table:
+    """What a full node takes of each limit, and how many pods that limit alone would allow."""
+    limits, per_node = chosen.per_node_limits, count(chosen.pods_per_node, "pod")
+    return Table(
+        ("limit of one node", "used at most", "there is", "room for"),
+        (
+            (
+                "memory, by the pods' limits",
+                memory(chosen.pods_memory_mib * MIB),
+                memory(chosen.allocatable_memory_mib * MIB),
+                count(limits.by_memory, "pod"),
+            ),
+            (
+                "network, all pods being masters",
+                gbps(chosen.worst_egress_gbps),
+                f"{chosen.sustained_gbps:g} Gbps",
+                count(limits.by_network, "pod"),
+            ),
+            ("a sixth of all pods", per_node, count(plan.sizing.pods, "pod"), count(limits.by_share, "pod")),
+            (
+                "a minority of the masters",
+                per_node,
+                count(plan.sizing.masters, "master"),
+                count(limits.by_majority, "pod"),
+            ),
+        ),
+    )
+
+
+def _others(chosen: NodePlan) -> tuple[Table | Note, ...]:
+    """The next cheapest types that pass."""
+    others = [kind for kind in chosen.passing if kind.instance_type != chosen.instance_type]
+    if not others:
+        return (Note("No other type of the catalogue passes."),)
+    table = Table(
+        ("other types", "processor", "nodes", "pods on a node", "network used", "USD a month"),
+        tuple(
+            (
+                kind.instance_type,
+                kind.architecture,
+                f"{kind.nodes_total}",
+                f"{kind.pods_per_node}",
+                percent(kind.worst_use_percent),
+                usd(kind.usd_per_month),
+            )
+            for kind in others[:OTHER_TYPES_SHOWN]
+        ),
+    )
+    left = len(others) - len(table.rows)
+    return (table, Note(f"{count(left, 'more type')} {'passes' if left == 1 else 'pass'}.")) if left else (table,)

@@ -1,0 +1,65 @@
+"""What is lost with a pod, a node or a zone, and how long that lasts."""
+
+from components.advice.advice import Advice
+from components.config.formats import count, memory, percent, rate, seconds
+from components.config.units import MIB
+from preview.document import Facts, Section
+
+
+def resilience(plan: Advice) -> Section:
+    """Failover, full resync, and the loss of more than a pod."""
+    return Section(
+        "Resilience",
+        "what is lost, and for how long",
+        (Facts(_shard(plan)), Facts(_resync(plan)), *_node_and_zone(plan)),
+    )
+
+
+def _shard(plan: Advice) -> tuple[tuple[str, str], ...]:
+    found = plan.resilience
+    return (
+        ("failover", f"A replica has taken over after {seconds(found.promotion_seconds)}."),
+        ("replica again", f"after {seconds(found.reprotection_seconds)} with the data of this workload"),
+        ("", f"after {seconds(found.reprotection_full_seconds)} with a full master"),
+        (
+            "blast radius",
+            f"{percent(found.blast_radius_percent, 2)} of the images, if a master and its replicas are lost together",
+        ),
+    )
+
+
+def _resync(plan: Advice) -> tuple[tuple[str, str], ...]:
+    found, tuning = plan.resilience, plan.tuning
+    backlog = memory(tuning.repl_backlog_bytes)
+    if found.repl_backlog_seconds:
+        backlog += f", which holds the writes of {seconds(found.repl_backlog_seconds)}"
+    return (
+        ("full resync", f"A master needs up to {memory(found.resync_peak_mib * MIB)} with the data of this workload."),
+        ("", f"A full master needs up to {memory(found.resync_peak_full_mib * MIB)}."),
+        ("", f"The limit of a pod is {memory(found.limit_memory_mib * MIB)}."),
+        ("writes per master", f"{rate(found.writes_per_second_per_master)} with this workload"),
+        ("", f"Up to {rate(found.safe_writes_per_second_per_master)}, the full resync of a full master fits."),
+        ("replication backlog", backlog),
+        ("output buffer", f"{memory(tuning.replica_output_buffer_limit_bytes)} for a replica"),
+    )
+
+
+def _node_and_zone(plan: Advice) -> tuple[Facts, ...]:
+    found, nodes = plan.resilience, plan.nodes
+    if nodes is None or found.node_reprotection_seconds is None or found.node_pods is None:
+        return ()
+    separation = "never share a zone" if nodes.zone_separation else "may share a zone"
+    again = seconds(found.node_reprotection_seconds)
+    return (
+        Facts(
+            (
+                ("a node lost", f"At most {count(found.node_pods, 'pod')} are lost with it."),
+                ("", f"Once a new node is there, every shard has its replicas again after {again}."),
+                (
+                    "a zone lost",
+                    f"At least {found.zone_masters_left} of {count(plan.sizing.masters, 'master')} are left.",
+                ),
+                ("", f"The copies of a shard {separation}."),
+            )
+        ),
+    )

@@ -1,0 +1,112 @@
+"""What is decided for a stack: its pods and nodes, what they hold and serve, what they survive and cost."""
+
+from components.advice.advice import Advice
+from components.config.formats import count, memory, milliseconds, percent, rate, seconds, times, usd
+from components.config.settings import Settings
+from components.config.units import MIB, format_size
+from preview.document import Facts, Section
+
+Rows = tuple[tuple[str, str], ...]
+
+
+def summary(plan: Advice, settings: Settings, stack: str) -> Section:
+    """The first section. Its title names the stack and its shape."""
+    return Section(
+        "Plan",
+        f"stack {stack}, {shape(plan)}",
+        (
+            Facts(_pods(plan) + _nodes(plan)),
+            Facts(_load(plan, settings)),
+            Facts(_losses(plan)),
+            *([Facts(_cost(plan))] if plan.cost else []),
+        ),
+    )
+
+
+def shape(plan: Advice) -> str:
+    """Masters, replicas and nodes in one line."""
+    sizing, nodes = plan.sizing, plan.nodes
+    replicas = count(sizing.replicas, "replica")
+    text = f"{count(sizing.masters, 'master')} + {replicas} of {format_size(sizing.pod_memory_bytes)}"
+    return f"{text} on {nodes.nodes_total} x {nodes.instance_type}" if nodes else text
+
+
+def _pods(plan: Advice) -> Rows:
+    sizing = plan.sizing
+
+    def requested_and_limit(request_mib: int, limit_mib: int) -> str:
+        return f"{memory(request_mib * MIB)} requested, limit {memory(limit_mib * MIB)}"
+
+    return (
+        ("pods", f"{sizing.pods}, which request {sizing.total_cpu_millicores / 1000:g} CPU cores together"),
+        ("memory of a pod", requested_and_limit(sizing.request_memory_mib, sizing.limit_memory_mib)),
+        ("memory of all pods", requested_and_limit(sizing.total_request_memory_mib, sizing.total_limit_memory_mib)),
+        ("volume of a pod", memory(sizing.volume_mib * MIB)),
+    )
+
+
+def _nodes(plan: Advice) -> Rows:
+    nodes = plan.nodes
+    if nodes is None:
+        return ()
+    return (
+        (
+            "nodes",
+            f"{nodes.nodes_total} x {nodes.instance_type} ({nodes.architecture}), at most "
+            f"{count(nodes.pods_per_node, 'pod')} on each",
+        ),
+        ("nodes by zone", ", ".join(f"{zone.zone}: {zone.nodes}" for zone in nodes.zones)),
+    )
+
+
+def _load(plan: Advice, settings: Settings) -> Rows:
+    found, workload, capacity, answer = plan.working_set, settings.workload, plan.capacity, plan.latency
+    assumed = (
+        "This holds even when all pods of a node are masters."
+        if plan.nodes
+        else f"This assumes a network of {capacity.gbps_per_master:g} Gbps for each pod."
+    )
+    return (
+        ("images", f"{found.own.images:,} at a hit rate of {percent(100 * workload.hit_rate)}"),
+        (
+            "memory of the images",
+            f"{memory(found.own.size_bytes)} of {memory(found.memory_bytes)} ({percent(found.own.memory_percent)})",
+        ),
+        (
+            "lowest hit rate",
+            f"{percent(100 * found.break_even_hit_rate_beside_backlog, 1)}; below it the images do not fit",
+        ),
+        (
+            "capacity",
+            f"{rate(capacity.ops_total)}, {times(capacity.headroom)} the {rate(workload.requests_per_second)} wanted",
+        ),
+        ("", assumed),
+        ("p95 latency", f"{milliseconds(answer.p95_ms)} predicted, {milliseconds(answer.wanted_p95_ms)} wanted"),
+    )
+
+
+def _losses(plan: Advice) -> Rows:
+    sizing, found = plan.sizing, plan.resilience
+    rows: Rows = (
+        ("when a master is lost", f"A replica has taken over after {seconds(found.promotion_seconds)}."),
+        ("", f"Copying its data to a new replica takes {seconds(found.reprotection_seconds)}."),
+    )
+    if found.node_pods is None or found.zone_masters_left is None:
+        return rows
+    return (
+        *rows,
+        ("when a node is lost", f"At most {found.node_pods} of {count(sizing.pods, 'pod')} are lost."),
+        ("when a zone is lost", f"At least {found.zone_masters_left} of {count(sizing.masters, 'master')} are left."),
+    )
+
+
+def _cost(plan: Advice) -> Rows:
+    cost = plan.cost
+    if cost is None:
+        raise ValueError("a stack without nodes of its own has no cost")
+    reserved = cost.infrastructure_usd - cost.nodes_usd + cost.nodes_reserved_3y_usd
+    return (
+        ("cost without traffic", f"{usd(cost.infrastructure_usd)} USD a month"),
+        ("", f"{usd(reserved)} USD a month with nodes reserved for three years"),
+        ("traffic between zones", f"up to {usd(cost.cross_zone[0].total_usd)} USD a month more"),
+    )

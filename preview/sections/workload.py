@@ -1,0 +1,105 @@
+"""What the workload asks of the stack: memory for the images, bandwidth, time for an answer."""
+
+from components.advice.advice import Advice
+from components.config.formats import gbps, memory, milliseconds, percent, rate, seconds, times
+from components.config.settings import Settings
+from components.config.units import format_size
+from preview.document import Facts, Note, Section, Table
+
+
+def working_set(plan: Advice, settings: Settings) -> Section:
+    """The sizing document's scenarios and the stack's own, and what helps where it does not fit."""
+    found, workload = plan.working_set, settings.workload
+    table = Table(
+        ("hit rate", "writes", "images", "memory", "of all memory", "fits"),
+        tuple(
+            (
+                percent(100 * case.hit_rate) + mark,
+                rate(case.writes_per_second),
+                f"{case.images:,}",
+                memory(case.size_bytes),
+                percent(case.memory_percent),
+                "yes" if case.fits else "no",
+            )
+            for mark, case in [("", case) for case in found.scenarios] + [(" *", found.own)]
+        ),
+    )
+    facts = [
+        ("an image", f"{workload.object_bytes:,} bytes, which take {found.size_class_bytes:,} bytes of memory"),
+        ("lowest hit rate", f"{percent(100 * found.break_even_hit_rate, 1)} if images had all of the memory"),
+        ("", f"{percent(100 * found.break_even_hit_rate_beside_backlog, 1)} beside the replication backlog"),
+    ]
+    if not found.own.fits:
+        facts += [
+            ("to make it fit", f"totalMemory: {format_size(found.needed_total_memory_bytes)}"),
+            ("", f"or workload.ttlSeconds: {found.needed_ttl_seconds}"),
+            ("otherwise", f"Images are evicted from {seconds(found.seconds_to_eviction or 0)} after a start on."),
+        ]
+    return Section(
+        "Working set", "images that are alive at a time", (table, Note("* is this stack."), Facts(tuple(facts)))
+    )
+
+
+def network(plan: Advice) -> Section:
+    """Bandwidth, and the sizing document's table of requests a second."""
+    traffic = plan.traffic
+    rows = [(f"{row.gbps_per_master:g} Gbps", row) for row in plan.capacity_by_interface]
+    if plan.nodes:
+        rows.append((f"{plan.capacity.gbps_per_master:.3g} Gbps *", plan.capacity))
+    table = Table(
+        ("network per pod", "per master", "all masters", "of wanted", "used", "limited by"),
+        tuple(
+            (
+                name,
+                rate(row.ops_per_master),
+                rate(row.ops_total),
+                times(row.headroom),
+                percent(row.use_percent),
+                row.bound_by,
+            )
+            for name, row in rows
+        ),
+    )
+    return Section(
+        "Network",
+        "what masters send",
+        (
+            Facts(
+                (
+                    ("sent to clients", f"{gbps(traffic.read_gbps_per_master)} by each master"),
+                    ("sent to replicas", f"{gbps(traffic.replication_gbps_per_master)} by each master"),
+                    ("sent in total", f"{gbps(traffic.egress_gbps_per_master)} by each master"),
+                    ("", f"{gbps(traffic.read_gbps + traffic.replication_gbps)} by all masters"),
+                )
+            ),
+            table,
+            *([Note("* is the share of a node's network, when all of its pods are masters.")] if plan.nodes else []),
+        ),
+    )
+
+
+def latency(plan: Advice) -> Section:
+    """The predicted latency with its parts."""
+    found = plan.latency
+    return Section(
+        "Latency",
+        "predicted by a model",
+        (
+            Facts(
+                (
+                    ("transfer, one TCP flow", milliseconds(found.transfer_ms)),
+                    ("work of Redis", milliseconds(found.processing_ms)),
+                    ("round trip", milliseconds(found.round_trip_ms)),
+                    ("p50", milliseconds(found.p50_ms)),
+                    ("wait for the core", f"{milliseconds(found.core_wait_p95_ms)} (p95)"),
+                    ("wait for the network", f"{milliseconds(found.link_wait_p95_ms)} (p95)"),
+                    ("p95", f"{milliseconds(found.p95_ms)}, {milliseconds(found.wanted_p95_ms)} wanted"),
+                )
+            ),
+            *(
+                [Note("unbounded: more is asked for than can be answered, so the queue only grows.")]
+                if found.p95_ms is None
+                else []
+            ),
+        ),
+    )

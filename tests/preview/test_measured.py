@@ -1,0 +1,33 @@
+"""What measured figures say about the size."""
+
+import re
+
+from components.advice.compression import compressed
+from components.advice.right_sizing import Measured, right_size
+from components.config.units import GIB
+from preview.measured import compression, right_sizing
+from preview.text import render_sections
+from tests.plan.stacks import option_1
+
+
+def test_right_sizing_names_the_memory_to_configure() -> None:
+    shown = render_sections([right_sizing(right_size(option_1(), Measured(memory_bytes=500 * GIB)))])
+    assert shown.startswith("RIGHT SIZE: for 500 GiB in use\n")
+    assert re.search(r"at most 80 % full +640GB +10 +20 +78 %", shown)
+    assert re.search(r"Enough: totalMemory: \d+(GB|TB)\n", shown)
+
+
+def test_compression_says_what_would_be_enough() -> None:
+    shown = render_sections([compression(compressed(option_1(), 0.3))])
+    assert shown.startswith("COMPRESSION: to 30 % of the size\n")
+    assert "300,000 bytes, which take 327,680 bytes of memory" in shown
+    assert re.search(r"enough +totalMemory: \d+GB, \d+ pods\n +[\d,]+ USD a month", shown)
+
+
+def test_a_stack_without_nodes_is_told_no_price() -> None:
+    settings = option_1(zones=None)
+    shown = render_sections(
+        [right_sizing(right_size(settings, Measured(hit_rate=0.9))), compression(compressed(settings, 0.5))]
+    )
+    assert "without traffic" not in shown
+    assert re.search(r"as configured .*–\s+–\s+–$", shown, re.MULTILINE)

@@ -1,0 +1,138 @@
+"""The plan as people read it."""
+
+import re
+from functools import cache
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from components.advice.advice import derive_advice
+from components.config.settings import Settings
+from components.plan.refusal import PlanRefused
+from preview.resources import Resource
+from preview.text import render_plan, render_resources, render_summary
+from preview.writer import Style
+from tests.plan.stacks import option_1, stack
+from tests.preview.stacks import option_1_advice, stacks
+
+
+@cache
+def option_1_text() -> str:
+    return render_plan(option_1_advice(), option_1(), stack="prod")
+
+
+def text(settings: Settings) -> str:
+    return render_plan(derive_advice(settings), settings, stack="prod")
+
+
+def words(settings: Settings) -> str:
+    """The text in one line, so that a sentence is found wherever it is wrapped."""
+    return " ".join(text(settings).split())
+
+
+@settings(max_examples=8, deadline=None)
+@given(stacks(), st.sampled_from([80, 100, 137, 200]))
+def test_any_plan_fits_the_terminal_and_is_said_in_whole_and_right_words(generated: Settings, columns: int) -> None:
+    try:
+        plan = derive_advice(generated)
+    except PlanRefused:
+        assume(False)
+    shown = render_plan(plan, generated, stack="prod", style=Style(columns))
+    assert max(map(len, shown.splitlines())) <= columns
+    assert "\x1b" not in shown
+    assert not re.search(r"None|nan|inf\b|…|[ \t]$", shown, re.MULTILINE)
+    for warning in plan.warnings:
+        assert warning.code in shown
+    line = " ".join(shown.split())
+    assert not re.search(r"(?<![\d.,])1 (pods|masters|replicas|nodes|types|vCPUs)\b", line)
+    assert not re.search(r"(?<![\d.,])(?!1 )\d[\d,]* (pod|master|replica|node|type)\b(?! memory)", line)
+
+
+def test_the_decision_comes_first_then_the_warnings_then_the_reasons() -> None:
+    shown = option_1_text()
+    assert shown.startswith("PLAN: stack prod, 16 masters + 16 replicas of 64GB on 9 x r6g.12xlarge\n")
+    titles = re.findall(r"^([A-Z][A-Z ]+):", shown, re.MULTILINE)
+    assert titles == [
+        "PLAN",
+        "WARNINGS",
+        "POD SIZES",
+        "NODES",
+        "COST",
+        "WORKING SET",
+        "NETWORK",
+        "LATENCY",
+        "RESILIENCE",
+        "SCALING OUT",
+        "CHANGING SIZE",
+    ]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "pods 32, which request 32 CPU cores together",
+        "memory of a pod 77 GiB requested, limit 92 GiB",
+        "memory of all pods 2,464 GiB requested, limit 2,944 GiB",
+        "volume of a pod 77 GiB",
+        "images 480,000 at a hit rate of 80 %",
+        "469 GiB of 1,024 GiB (46 %)",
+        "At least 10 of 16 masters are left.",
+        "56.3 % if images had all of the memory",
+        "sent to clients 4.0 Gbps by each master",
+        "sent to replicas 0.8 Gbps by each master",
+        "sent in total 4.8 Gbps by each master",
+        "0 pods fit: 92.0 GiB memory limits of a pod, and 29.8 GiB",
+    ],
+)
+def test_the_figures_that_matter_are_said(said: str) -> None:
+    assert said in " ".join(option_1_text().split())
+
+
+def test_a_stack_without_nodes_says_nothing_of_nodes_and_cost() -> None:
+    shown = text(option_1(zones=None))
+    assert "COST" not in shown
+    assert "NODES" not in shown
+    assert "USD" not in shown
+    assert "This assumes a network of 10 Gbps for each pod." in shown
+
+
+def test_a_working_set_that_does_not_fit_says_what_would_help() -> None:
+    shown = words(option_1(hitRate=0.3))
+    assert re.search(r"to make it fit totalMemory: \d+(GB|TB) or workload.ttlSeconds: \d+", shown)
+    assert re.search(r"Images are evicted from \d+ min( \d+ s)? after a start on", shown)
+
+
+def test_a_queue_that_only_grows_is_called_unbounded_and_explained() -> None:
+    shown = words(option_1(zones=None, requestsPerSecond=60_000))
+    assert "p95 latency unbounded predicted, 500 ms wanted" in shown
+    assert "unbounded: more is asked for than can be answered" in shown
+
+
+def test_spot_nodes_have_a_column_of_their_own() -> None:
+    shown = text(option_1(nodes={"capacityType": "spot", "production": False}))
+    assert re.search(r"nodes bought +spot  on demand  1 year  3 years", shown)
+
+
+def test_without_a_warning_there_is_no_section_for_them() -> None:
+    assert "WARNINGS" not in text(stack("4GB", "64GB", zones=None, requestsPerSecond=50, ttlSeconds=60))
+
+
+def test_a_terminal_gets_colour() -> None:
+    assert "\x1b[" in render_plan(option_1_advice(), option_1(), stack="prod", style=Style(color=True))
+
+
+def test_markup_in_a_stack_name_is_shown_as_written() -> None:
+    plan = option_1_advice()
+    assert "stack [bold]x[/bold], 16 masters" in render_summary(plan, option_1(), stack="[bold]x[/bold]")
+
+
+def test_the_plan_begins_with_its_summary() -> None:
+    assert option_1_text().startswith(render_summary(option_1_advice(), option_1(), stack="prod"))
+
+
+def test_resources_are_counted_by_type() -> None:
+    resources = [Resource(f"urn{number}", "kubernetes:core/v1:Service", f"s{number}") for number in range(3)]
+    shown = render_resources(resources)
+    assert "RESOURCES: 3" in shown
+    assert re.search(r"kubernetes:core/v1:Service\s+3", shown)
