@@ -8,9 +8,9 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 # Before Python 3.11.3 (Debian 12 has 3.11.2) the asyncio half of redis-py, which is not used here, imports the package
 # async_timeout. Without it `import redis` fails. asyncio.timeout is the same under its later name, and saves shipping
@@ -33,6 +33,8 @@ NODES_AT_ONCE = 16
 Argument: TypeAlias = str | bytes | int
 Reply: TypeAlias = "bytes | int | list[Reply] | None"
 Address: TypeAlias = tuple[str, int]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class ReplyError(Exception):
@@ -189,11 +191,14 @@ class RealNetwork:
 
 
 class Connections:
-    """One kept connection per address, and the threads to use many of them at once."""
+    """One kept connection per address, and the threads to use many of them at once.
 
-    def __init__(self, network: Network) -> None:
+    Without `in_threads` they are used one after the other, so that a test is the same each time.
+    """
+
+    def __init__(self, network: Network, in_threads: bool = True) -> None:
         self.network = network
-        self.threads = ThreadPoolExecutor(NODES_AT_ONCE)
+        self._threads = ThreadPoolExecutor(NODES_AT_ONCE) if in_threads else None
         self._connections: dict[Address, Connection] = {}
         self._lock = threading.Lock()
 
@@ -203,12 +208,17 @@ class Connections:
                 self._connections[address] = self.network.connect(address)
             return self._connections[address]
 
+    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+        """The function of each item, of many at once."""
+        return list(map(function, items) if self._threads is None else self._threads.map(function, items))
+
     def close(self) -> None:
         with self._lock:
             for connection in self._connections.values():
                 connection.close()
             self._connections.clear()
-        self.threads.shutdown()
+        if self._threads is not None:
+            self._threads.shutdown()
 
 
 def password() -> str | None:

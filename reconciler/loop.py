@@ -8,7 +8,7 @@ from enum import IntEnum
 
 from reconciler.act.executor import Executor
 from reconciler.act.run_lock import RunLock
-from reconciler.act.slot_mover import MAX_SOURCES_AT_ONCE, SlotMover
+from reconciler.act.slot_mover import SlotMover
 from reconciler.connection import Connections, Network
 from reconciler.decide.actions import Action, Move, RuleResult
 from reconciler.decide.phases import next_step
@@ -53,12 +53,12 @@ class Run:
         log: Log,
         deadline_s: float,
         password: str | None = None,
-        sources_at_once: int = MAX_SOURCES_AT_ONCE,
+        in_threads: bool = True,
     ) -> None:
         self._phase = phase
         self._desired = desired
         self._network = network
-        self._connections = Connections(network)
+        self._connections = Connections(network, in_threads)
         self._name = f"{RUN_NAME}:{phase}:{secrets.token_hex(4)}"
         self._named_network = network_named(self._name)
         self._lock = RunLock(self._named_network, self._name)
@@ -68,7 +68,7 @@ class Run:
         self._deadline = network.now() + deadline_s
         self._deadline_s = deadline_s
         self._password = password
-        self._sources_at_once = sources_at_once
+        self._in_threads = in_threads
         self._logged_at: dict[str, float] = {}
 
     def run(self) -> ExitStatus:
@@ -132,7 +132,7 @@ class Run:
                 self._log,
                 self._deadline,
                 self._password,
-                self._sources_at_once,
+                self._in_threads,
             )
             errors += mover.move(moves)
         return errors

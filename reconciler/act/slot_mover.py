@@ -34,14 +34,14 @@ class SlotMover:
         log: Callable[[str], None],
         deadline: float,
         password: str | None = None,
-        sources_at_once: int = MAX_SOURCES_AT_ONCE,
+        in_threads: bool = True,
     ) -> None:
         self._network = network
         self._reports = {report.node_id: report for report in observation.reports}
         self._log = log
         self._deadline = deadline
         self._password = password
-        self._sources_at_once = sources_at_once
+        self._in_threads = in_threads
         self._stop = threading.Event()
         self._rate = RateLimit(network, desired.move.bytes_per_second)
         self._misses = RateLimit(network, desired.move.extra_misses_per_second)
@@ -55,15 +55,23 @@ class SlotMover:
         errors = self._let_clients_discover_targets(moves, progress)
         if errors:
             return errors
-        with ThreadPoolExecutor(min(self._sources_at_once, len(by_source))) as threads:
-            futures = [threads.submit(self._move_from_source, mine, progress) for mine in by_source.values()]
+        if self._in_threads:
+            errors = self._move_from_all(list(by_source.values()), progress)
+        else:
+            errors = [error for mine in by_source.values() for error in self._move_from_source(mine, progress)]
+        progress.report_end()
+        return errors
+
+    def _move_from_all(self, by_source: list[list[Move]], progress: Progress) -> list[str]:
+        """Move from all sources at once, in a thread each."""
+        with ThreadPoolExecutor(min(MAX_SOURCES_AT_ONCE, len(by_source))) as threads:
+            futures = [threads.submit(self._move_from_source, mine, progress) for mine in by_source]
             try:
                 wait(futures)
             except BaseException:
                 # Told to stop: every thread ends the part it is at, so that nothing stays half moved without need.
                 self._stop.set()
                 raise
-        progress.report_end()
         return [error for future in futures for error in future.result()]
 
     def _stopped(self) -> bool:

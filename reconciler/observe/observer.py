@@ -65,7 +65,7 @@ def _ask_many(
             return str(error)
 
     ordered = list(targets)
-    answers = connections.threads.map(ask, ordered)
+    answers = connections.map(ask, ordered)
     return [(address, pod, answer) for (address, pod), answer in zip(ordered, answers, strict=True)]
 
 
@@ -82,7 +82,7 @@ def _resolve(connections: Connections, node: TopologyNode) -> Address | MissingP
 
 def _ask_wanted_pods(connections: Connections, desired: Topology, found: _Found) -> list[MissingPod]:
     """Asks the pods of the topology by their host names. Returns those that are missing."""
-    resolved = list(connections.threads.map(lambda node: _resolve(connections, node), desired.nodes))
+    resolved = connections.map(lambda node: _resolve(connections, node), desired.nodes)
     missing = [answer for answer in resolved if isinstance(answer, MissingPod)]
     targets: list[tuple[Address, str | None]] = [
         (answer, node.pod)
@@ -177,7 +177,7 @@ def _other_hosts(connections: Connections, reports: list[NodeReport], desired: T
             return True
 
     others = sorted(hosts - {node.host for node in desired.nodes})
-    answers = connections.threads.map(exists, others)
+    answers = connections.map(exists, others)
     return frozenset(host for host, there in zip(others, answers, strict=True) if there)
 
 

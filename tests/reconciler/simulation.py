@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, settings
@@ -14,15 +15,17 @@ from reconciler.topology import Topology, parse_topology
 from tests.reconciler.fake_cluster import FakeCluster
 from tests.reconciler.fake_node import FakeNode, Killed
 
+EXAMPLES = int(os.environ.get("SIMULATED_EXAMPLES", "12"))
+"""Generated accidents of each test. A thousand of them take minutes, and are for whoever changes a rule."""
+
 SIMULATED = settings(
-    max_examples=25,
+    max_examples=EXAMPLES,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
 )
 
-# Moves are sixteen thousand slots a time.
-MOVING = settings(SIMULATED, max_examples=5)
+MOVING = settings(SIMULATED, max_examples=EXAMPLES // 2)
 
 key_sizes = st.sampled_from([100, 40 << 20])
 """Slots of one step, and slots of several."""
@@ -50,7 +53,7 @@ def start_all(world: FakeCluster, desired: Topology) -> None:
 
 def run(world: FakeCluster, phase: str, desired: Topology, deadline_s: float = 60) -> tuple[ExitStatus, list[str]]:
     lines: list[str] = []
-    status = Run(phase, desired, world, world.named, lines.append, deadline_s, sources_at_once=1).run()
+    status = Run(phase, desired, world, world.named, lines.append, deadline_s, in_threads=False).run()
     return status, lines
 
 
@@ -89,7 +92,7 @@ def assert_formed(world: FakeCluster, desired: Topology) -> None:
 
 def fill(world: FakeCluster, desired: Topology) -> None:
     for node in list(world.living()):
-        for slot in list(members(node.slots))[::200]:
+        for slot in list(members(node.slots))[::4]:
             node.keys[slot] = {f"{slot}:{index}".encode() for index in range(3)}
     world.gossip()
     world.precious = world.all_keys()

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from reconciler.loop import ExitStatus
 from tests.reconciler.simulation import assert_formed, formed, node_of, run, topology
+
+pytestmark = pytest.mark.usefixtures("few_slots")
 
 
 def test_a_replica_that_goes_stays_known_until_it_is_dead() -> None:

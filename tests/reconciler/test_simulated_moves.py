@@ -24,6 +24,8 @@ from tests.reconciler.simulation import (
     topology,
 )
 
+pytestmark = pytest.mark.usefixtures("few_slots")
+
 
 @MOVING
 @given(st.integers(3, 5), st.integers(3, 8), key_sizes, kills)
@@ -34,7 +36,7 @@ def test_growing_moves_slots_with_their_keys(
     world.clients, world.key_bytes = True, key_bytes
     desired = topology(max(before, after), 1)
     start_all(world, desired)
-    run_killed(world, "form", desired, [(writes * 40, done) for writes, done in moments])
+    run_killed(world, "form", desired, [(writes * 5, done) for writes, done in moments])
     assert_formed(world, desired)
     counts = [node.slots.bit_count() for node in world.living() if node.slots]
     assert max(counts) - min(counts) <= 0.04 * sum(counts) / len(counts) + 2
@@ -50,7 +52,7 @@ def test_a_new_pool_takes_every_slot_and_key_from_the_old_one(
     world.names["redis.clients.test"] = node_of(world, "redis-master-0").ip
     desired = topology(new, replicas, "big", seeds=["redis.clients.test"])
     start_all(world, desired)
-    run_killed(world, "form", desired, [(writes * 100, done) for writes, done in moments])
+    run_killed(world, "form", desired, [(writes * 10, done) for writes, done in moments])
     assert_formed(world, desired)
 
 
@@ -61,7 +63,7 @@ def test_release_empties_what_will_go_and_forgets_it(
 ) -> None:
     world, _ = formed(before, replicas)
     smaller = topology(3, replicas)
-    run_killed(world, "release", smaller, [(writes * 60, done) for writes, done in moments])
+    run_killed(world, "release", smaller, [(writes * 5, done) for writes, done in moments])
     staying = {node_of(world, node.pod).node_id for node in smaller.nodes}
     assert_formed(world, smaller)
     for node in world.living():
@@ -105,7 +107,7 @@ def test_slots_whose_keys_change_while_they_are_copied_are_moved_all_the_same(
     world.changing = dict.fromkeys(sorted(world.all_keys())[::5], times)
     desired = topology(4, 1)
     start_all(world, desired)
-    run_killed(world, "form", desired, [(writes * 40, done) for writes, done in moments])
+    run_killed(world, "form", desired, [(writes * 5, done) for writes, done in moments])
     assert_formed(world, desired)
 
 
@@ -122,7 +124,7 @@ def test_a_key_that_is_deleted_while_its_slot_is_copied_does_not_come_back(
     desired = topology(4, 1)
     start_all(world, desired)
     for after_writes, done in moments:
-        world.kill_at, world.kill_after = len(world.writes) + 40 * after_writes, done
+        world.kill_at, world.kill_after = len(world.writes) + 5 * after_writes, done
         try:
             run(world, "form", desired)
         except Killed:

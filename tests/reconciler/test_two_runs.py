@@ -12,6 +12,8 @@ from reconciler.slots import take
 from tests.reconciler.fake_cluster import OTHER_RUN, FakeCluster
 from tests.reconciler.simulation import assert_formed, formed, node_of, run, start_all, topology
 
+pytestmark = pytest.mark.usefixtures("few_slots")
+
 BUSY = "another run is moving slots"
 
 
@@ -127,7 +129,7 @@ def lock_of(world: FakeCluster, name: str) -> RunLock:
 
 def test_of_two_runs_that_want_the_lock_at_most_one_gets_it_and_it_is_free_after_that() -> None:
     world, desired = formed(3, 1)
-    connections = Connections(world)
+    connections = Connections(world, in_threads=False)
     reports = observe(connections, desired).reports
     connections.close()
     first, second = lock_of(world, "reconciler-mover:form:a"), lock_of(world, "reconciler-mover:form:b")
@@ -145,7 +147,7 @@ def test_of_two_runs_that_want_the_lock_at_most_one_gets_it_and_it_is_free_after
 
 def test_of_two_runs_that_see_each_other_the_one_whose_name_sorts_first_gets_the_lock() -> None:
     world, desired = formed(3, 1)
-    connections = Connections(world)
+    connections = Connections(world, in_threads=False)
     reports = observe(connections, desired).reports
     connections.close()
     # The other has named its connections too, sees this one, and gives way a moment later.
@@ -157,7 +159,7 @@ def test_of_two_runs_that_see_each_other_the_one_whose_name_sorts_first_gets_the
 
 def test_a_master_that_went_away_does_not_keep_a_run_from_the_lock() -> None:
     world, desired = formed(3, 1)
-    connections = Connections(world)
+    connections = Connections(world, in_threads=False)
     reports = observe(connections, desired).reports
     connections.close()
     node_of(world, "redis-master-0").alive = False
