@@ -8,9 +8,9 @@ import sys
 import time
 from pathlib import Path
 
-from reconciler.decide import PHASES
-from reconciler.link import RealNetwork, password
-from reconciler.loop import Outcome, Run
+from reconciler.connection import RealNetwork, password
+from reconciler.decide.phases import PHASES
+from reconciler.loop import ExitStatus, Run
 from reconciler.topology import TopologyError, read_topology
 
 
@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
         desired = read_topology(options.topology)
     except TopologyError as error:
         print(error, file=sys.stderr)
-        return Outcome.REFUSED
+        return ExitStatus.REFUSED
     deadline_s = desired.deadline_seconds if options.deadline is None else options.deadline
 
     def network(name: str) -> RealNetwork:
@@ -50,6 +50,6 @@ def _stopped(signum: int, frame: object) -> None:
 
 
 if __name__ == "__main__":
-    # What a kubelet sends before it kills: same as Ctrl-C.
+    # A kubelet sends SIGTERM before it kills. It is treated as Ctrl-C, so that moves under way end properly.
     signal.signal(signal.SIGTERM, _stopped)
     sys.exit(main())

@@ -6,24 +6,30 @@ import secrets
 from collections.abc import Callable
 from enum import IntEnum
 
-from reconciler.act import Actor
-from reconciler.actions import Action, Decision, Move
-from reconciler.decide import decide
-from reconciler.link import Links, Network
-from reconciler.mover import MAX_SOURCES_AT_ONCE, Mover
-from reconciler.observe import MOVER_NAME, observe
-from reconciler.topology import Desired
-from reconciler.views import Observed
+from reconciler.act.executor import Executor
+from reconciler.act.run_lock import RunLock
+from reconciler.act.slot_mover import SlotMover
+from reconciler.connection import Connections, Network
+from reconciler.decide.actions import Action, Move, RuleResult
+from reconciler.decide.phases import next_step
+from reconciler.observe.node import RUN_NAME
+from reconciler.observe.observation import Observation
+from reconciler.observe.observer import observe
+from reconciler.slots import count
+from reconciler.topology import Topology
 
 PAUSE_S = 0.25
 LONG_PAUSE_S = 2.0
 REPEAT_LOG_S = 10.0
-"""How often the same state is said again while nothing changes."""
+"""How often the same line is logged again while nothing changes."""
+
+MAX_REASONS = 10
+"""Lines that one wait is given. A cluster that was cut off while it moved slots may have a reason for each of them."""
 
 Log = Callable[[str], None]
 
 
-class Outcome(IntEnum):
+class ExitStatus(IntEnum):
     """What the process ends with."""
 
     DONE = 0
@@ -32,106 +38,122 @@ class Outcome(IntEnum):
 
 
 class Run:
-    """One run of a phase. `network` for looking and commanding, `mover_network` for connections that move slots."""
+    """One run of a phase.
+
+    `network` is for asking and for single commands. `network_named` gives one whose connections carry a name, by which
+    other runs see that this one is changing the cluster.
+    """
 
     def __init__(
         self,
         phase: str,
-        desired: Desired,
+        desired: Topology,
         network: Network,
-        mover_network: Callable[[str], Network],
+        network_named: Callable[[str], Network],
         log: Log,
         deadline_s: float,
         password: str | None = None,
-        sources_at_once: int = MAX_SOURCES_AT_ONCE,
+        in_threads: bool = True,
     ) -> None:
         self._phase = phase
         self._desired = desired
         self._network = network
-        self._links = Links(network)
-        self._mover_network = mover_network
-        self._mover_name = f"{MOVER_NAME}:{secrets.token_hex(4)}"
+        self._connections = Connections(network, in_threads)
+        self._name = f"{RUN_NAME}:{phase}:{secrets.token_hex(4)}"
+        self._named_network = network_named(self._name)
+        self._lock = RunLock(self._named_network, self._name)
+        # A repair must not cost a cluster of thousands of clients their list every minute, and looks only when needed.
+        self._look_for_runs = phase != "repair"
         self._log = log
         self._deadline = network.now() + deadline_s
         self._deadline_s = deadline_s
         self._password = password
-        self._sources_at_once = sources_at_once
-        self._said: dict[str, float] = {}
+        self._in_threads = in_threads
+        self._logged_at: dict[str, float] = {}
 
-    def run(self) -> Outcome:
+    def run(self) -> ExitStatus:
         try:
             return self._loop()
         finally:
-            self._links.close()
+            self._lock.release()
+            self._connections.close()
 
-    def _loop(self) -> Outcome:
+    def _loop(self) -> ExitStatus:
         pause = PAUSE_S
-        failures: list[str] = []
+        errors: list[str] = []
         acted = 0
         while True:
-            observed = self._observe()
-            decision = decide(self._phase, observed, self._desired)
-            for note in decision.notes:
-                self._say(note)
-            if decision.refused is not None:
-                self._log(f"{self._phase}: refused: {decision.refused}")
-                return Outcome.REFUSED
-            if decision.done:
-                self._log(f"{self._phase}: done, {acted} action{'' if acted == 1 else 's'}; {self._summary(observed)}")
-                return Outcome.DONE
+            observation = observe(self._connections, self._desired, self._name, self._look_for_runs)
+            step = next_step(self._phase, observation, self._desired)
+            for note in step.notes:
+                self._log_now_and_then(note)
+            if step.refused is not None:
+                self._log(f"{self._phase}: refused: {step.refused}")
+                return ExitStatus.REFUSED
+            if step.done:
+                actions = f"{acted} action{'' if acted == 1 else 's'}"
+                self._log(f"{self._phase}: done, {actions}; {_summary(observation)}")
+                return ExitStatus.DONE
             if self._network.now() >= self._deadline:
-                return self._too_late(decision, failures)
-            if decision.actions:
-                failures = self._act(decision.actions, observed)
-                acted += len(decision.actions) - len(failures)
-                for failure in failures:
-                    self._log(f"{self._phase}: not done: {failure}")
-                pause = min(pause * 2, LONG_PAUSE_S) if failures else PAUSE_S
+                return self._give_up(step, errors)
+            if step.actions and not self._lock.is_held:
+                # What was observed before the lock was held may be another run's work, half done. Look again.
+                if self._lock.acquire(observation.reports):
+                    continue
+                self._look_for_runs = True
+            elif step.actions:
+                errors = self._act(step.actions, observation)
+                acted += len(step.actions) - len(errors)
+                for error in errors:
+                    self._log(f"{self._phase}: not done: {error}")
+                pause = min(pause * 2, LONG_PAUSE_S) if errors else PAUSE_S
             else:
-                self._say("waiting: " + "; ".join(decision.waiting))
+                # Whatever is waited for, another run (a repair, say) may have to bring about.
+                self._lock.release()
+                for reason in step.waiting[:MAX_REASONS]:
+                    self._log_now_and_then(f"waiting: {reason}")
+                if len(step.waiting) > MAX_REASONS:
+                    self._log_now_and_then(f"waiting: and for {len(step.waiting) - MAX_REASONS} more things")
                 pause = min(pause * 1.3, LONG_PAUSE_S)
             self._network.sleep(min(pause, max(0.0, self._deadline - self._network.now())))
 
-    def _observe(self) -> Observed:
-        # A repair must not cost a cluster of thousands of clients their list every minute.
-        return observe(self._links, self._desired, self._mover_name, look_for_movers=self._phase != "repair")
-
-    def _act(self, actions: tuple[Action, ...], observed: Observed) -> list[str]:
+    def _act(self, actions: tuple[Action, ...], observation: Observation) -> list[str]:
+        """Carry out actions. Returns what went wrong."""
         for action in actions:
             self._log(f"{self._phase}: {type(action).__name__}: {action.why}")
         moves = [action for action in actions if isinstance(action, Move)]
         others = [action for action in actions if not isinstance(action, Move)]
-        failures = Actor(self._links, observed).perform(others)
+        errors = Executor(self._connections, observation).carry_out(others)
         if moves:
-            mover = Mover(
-                self._mover_network(self._mover_name),
-                observed,
+            mover = SlotMover(
+                self._named_network,
+                observation,
                 self._desired,
                 self._log,
                 self._deadline,
-                self._mover_name,
                 self._password,
-                self._sources_at_once,
+                self._in_threads,
             )
-            failures += mover.move(moves)
-        return failures
+            errors += mover.move(moves)
+        return errors
 
-    def _say(self, what: str) -> None:
-        """Log what is so; the same text again only every few seconds."""
+    def _log_now_and_then(self, line: str) -> None:
+        """Log what is so; the same line again only every few seconds."""
         now = self._network.now()
-        if now - self._said.get(what, -REPEAT_LOG_S) >= REPEAT_LOG_S:
-            self._log(f"{self._phase}: {what}")
-            self._said[what] = now
+        if now - self._logged_at.get(line, -REPEAT_LOG_S) >= REPEAT_LOG_S:
+            self._log(f"{self._phase}: {line}")
+            self._logged_at[line] = now
 
-    def _too_late(self, decision: Decision, failures: list[str]) -> Outcome:
+    def _give_up(self, step: RuleResult, errors: list[str]) -> ExitStatus:
         self._log(f"{self._phase}: not finished within {self._deadline_s:g} s. Left to do:")
-        for text in [*decision.waiting, *(action.why for action in decision.actions), *failures]:
+        for text in [*step.waiting, *(action.why for action in step.actions), *errors]:
             self._log(f"{self._phase}:   {text}")
         self._log(f"{self._phase}: the cluster is consistent as it is; run this again to go on")
-        return Outcome.NOT_IN_TIME
+        return ExitStatus.NOT_IN_TIME
 
-    def _summary(self, observed: Observed) -> str:
-        masters = sum(1 for view in observed.views if view.is_master and view.me.slots)
-        replicas = sum(1 for view in observed.views if not view.is_master)
-        slots = sum(view.me.slots.bit_count() for view in observed.views if view.is_master)
-        return f"{masters} masters, {replicas} replicas, {slots} slots"
+
+def _summary(observation: Observation) -> str:
+    masters = [report for report in observation.reports if report.is_master]
+    owners = sum(1 for report in masters if report.myself.slots)
+    slots = sum(count(report.myself.slots) for report in masters)
+    return f"{owners} masters, {len(observation.reports) - len(masters)} replicas, {slots} slots"

@@ -1,7 +1,7 @@
 """Sets of hash slots as integers: bit *s* is set when slot *s* is in the set.
 
 Python's integers are immutable, hashable and do union, difference and counting on all 16,384 slots in under a
-microsecond, which is what comparing every node's view with every other's needs.
+microsecond, which is what comparing every node's report with every other's needs.
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ class TopologyError(Exception):
 
 
 @dataclass(frozen=True)
-class DesiredNode:
-    """One pod. `role` is the role it starts with: after a failover its shard's master may be another pod."""
+class TopologyNode:
+    """One pod. `role` is the role it starts with: after a failover another pod may be its shard's master."""
 
     pod: str
     host: str
@@ -35,9 +35,9 @@ class DesiredNode:
 class MoveSettings:
     """How slots change owner.
 
-    `bytes_per_second` bounds what *copy* sends in all, 0 for no bound. `extra_misses_per_second` is the budget of
-    *expire*: keys whose slot changes owner without them. `ttl_seconds` is how long an object lives at most; data that
-    nobody could reach for longer than that is gone anyway.
+    `bytes_per_second` limits what *copy* sends in all; 0 for no limit. `extra_misses_per_second` is the budget of
+    *expire*: keys whose slot changes owner without them. `ttl_seconds` is how long an object lives at most: data that
+    nobody could reach for longer than that has expired.
     """
 
     mode: str = "copy"
@@ -47,28 +47,34 @@ class MoveSettings:
 
 
 @dataclass(frozen=True)
-class Desired:
+class Topology:
+    """What is wanted: which pods there are, in which shards, and how the cluster gets there.
+
+    `seeds` are names behind which a cluster that already serves may be found. `restore_initial_masters` (`bringHome`
+    in the file): after failovers each shard's initial master becomes master again.
+    """
+
     pool: str
     port: int
     tls: bool
     tls_ca_file: str | None
-    nodes: tuple[DesiredNode, ...]
+    nodes: tuple[TopologyNode, ...]
     seeds: tuple[str, ...]
     node_timeout_ms: int
     deadline_seconds: float
-    bring_home: bool
+    restore_initial_masters: bool
     move: MoveSettings = field(default_factory=MoveSettings)
 
     @property
     def shard_count(self) -> int:
         return 1 + max(node.shard for node in self.nodes)
 
-    def shard(self, index: int) -> tuple[DesiredNode, ...]:
+    def shard(self, index: int) -> tuple[TopologyNode, ...]:
         """The shard's nodes, its initial master first."""
         nodes = [node for node in self.nodes if node.shard == index]
         return tuple(sorted(nodes, key=lambda node: node.role != "master"))
 
-    def node(self, pod: str) -> DesiredNode:
+    def node(self, pod: str) -> TopologyNode:
         return next(node for node in self.nodes if node.pod == pod)
 
 
@@ -174,9 +180,9 @@ def _show(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
 
 
-def _node(problems: list[str], index: int, raw: object, port: int) -> DesiredNode:
+def _node(problems: list[str], index: int, raw: object, port: int) -> TopologyNode:
     reader = _Reader(problems, f"nodes[{index}]", raw, _NODE_KEYS)
-    return DesiredNode(
+    return TopologyNode(
         pod=reader.text("pod"),
         host=reader.text("host"),
         port=reader.whole("port", port, 1, 65535),
@@ -198,7 +204,7 @@ def _move(problems: list[str], raw: object) -> MoveSettings:
     )
 
 
-def _check_nodes(problems: list[str], nodes: tuple[DesiredNode, ...]) -> None:
+def _check_nodes(problems: list[str], nodes: tuple[TopologyNode, ...]) -> None:
     for name, values in (
         ("pod", [node.pod for node in nodes]),
         ("address", [f"{node.host}:{node.port}" for node in nodes]),
@@ -218,7 +224,7 @@ def _check_nodes(problems: list[str], nodes: tuple[DesiredNode, ...]) -> None:
         problems.append(f"nodes: {len(shards)} shards are given; Redis Cluster needs at least {MIN_MASTERS} masters")
 
 
-def parse_topology(text: str) -> Desired:
+def parse_topology(text: str) -> Topology:
     """Parse the topology JSON. Raises `TopologyError` naming every wrong key, its value and what is allowed."""
     try:
         raw = json.loads(text)
@@ -232,7 +238,7 @@ def parse_topology(text: str) -> Desired:
     for index, seed in enumerate(seeds):
         if not isinstance(seed, str) or not seed:
             problems.append(f"seeds[{index}]: {_show(seed)} is given, a host name is needed")
-    desired = Desired(
+    desired = Topology(
         pool=top.text("pool"),
         port=port,
         tls=top.flag("tls", False),
@@ -241,7 +247,7 @@ def parse_topology(text: str) -> Desired:
         seeds=tuple(str(seed) for seed in seeds),
         node_timeout_ms=top.whole("nodeTimeoutMs", 5000, 100, MAX_NODE_TIMEOUT_MS),
         deadline_seconds=top.seconds("deadlineSeconds", 900, 1, 7 * 86400),
-        bring_home=top.flag("bringHome", False),
+        restore_initial_masters=top.flag("bringHome", False),
         move=_move(problems, top.get("move")),
     )
     if nodes and not problems:
@@ -251,7 +257,7 @@ def parse_topology(text: str) -> Desired:
     return desired
 
 
-def read_topology(path: Path) -> Desired:
+def read_topology(path: Path) -> Topology:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

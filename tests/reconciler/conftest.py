@@ -1,12 +1,29 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from reconciler.slots import slot_range
 from tests.reconciler.servers import Fleet
+
+FEW_SLOTS = 256
+"""Slots of a cluster of dictionaries. All 16,384 take seconds to move, and no rule depends on their number."""
+
+
+@pytest.fixture(scope="module")
+def few_slots() -> Iterator[None]:
+    """Gives the cluster a small number of slots, in the reconciler and in the tests of a module."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, module in list(sys.modules.items()):
+            if name.startswith(("reconciler", "tests.reconciler")):
+                for constant, value in (("SLOT_COUNT", FEW_SLOTS), ("ALL_SLOTS", slot_range(0, FEW_SLOTS - 1))):
+                    if hasattr(module, constant):
+                        patch.setattr(module, constant, value)
+        yield
 
 
 @pytest.fixture

@@ -1,37 +1,31 @@
 """A Redis Cluster made of dictionaries that answers the commands the reconciler sends, for generated tests.
 
 It keeps the rules that matter: each node has a table of its own, gossip spreads over known and living nodes, the higher
-config epoch owns a slot, a node that loses a slot drops its keys, a replica copies its master, a majority of masters
-promotes the replica of a dead one. Every write can be the moment the reconciler is killed, before or after it is done.
+config epoch owns a slot, a node that loses a slot drops its keys, a replica receives its master's writes, a majority of
+masters promotes the replica of a dead one that has received most. Every write can be the moment when the reconciler is
+killed, before or after it is done. Failures are noticed, elections held and DNS updated as late as a test says.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable
 
-from reconciler.link import (
-    REPLY_TIMEOUT_S,
-    Address,
-    Argument,
-    Link,
-    LinkError,
-    NameAbsentError,
-    NameUnknownError,
-    Reply,
-    ReplyError,
-)
+from reconciler.connection import Address, Connection, NameNotResolvedError, NoSuchNameError
 from reconciler.slots import NO_SLOTS, members, slot_set
-from tests.reconciler.fake_commands import answer
-from tests.reconciler.fake_node import ACK_S, HARMLESS, READS, Killed, Known, Node
+from tests.reconciler.fake_connection import FakeConnection
+from tests.reconciler.fake_node import ACK_S, FakeNode, KnownNode
+
+OTHER_RUN = "reconciler-mover:form:00000000"
 
 
 class FakeCluster:
     """The world: nodes by IP, names in DNS, a clock that only sleeping moves."""
 
     def __init__(self) -> None:
-        self.nodes: dict[str, Node] = {}
-        self.graveyard: list[Node] = []
+        self.nodes: dict[str, FakeNode] = {}
+        self.graveyard: list[FakeNode] = []
         self.names: dict[str, str | None] = {}
         self.time_s = 0.0
         self.writes: list[tuple[str, tuple[str, ...]]] = []
@@ -42,7 +36,16 @@ class FakeCluster:
         self.epochs_settle_s = 0.0
         """Until then masters of one config epoch have not pinged each other."""
         self.clients = False
-        self.other_mover = False
+        self.named_connections: Counter[tuple[str, str]] = Counter()
+        """Open connections that have a name, by the IP they lead to."""
+        self.fails_after_s = 0.0
+        """So long after a node's death the others agree that it failed."""
+        self.elects_after_s = 0.0
+        """So long after that a replica is elected."""
+        self.events: list[tuple[float, Callable[[], None]]] = []
+        """What happens at a time, whatever the reconciler does."""
+        self.dns_ttl_s = 0.0
+        """So long DNS leads to the old address of a pod that has a new one."""
         self.precious: set[bytes] = set()
         self.dropped: list[tuple[float, str]] = []
         self.key_bytes = 100
@@ -51,19 +54,24 @@ class FakeCluster:
         self.deleting: set[bytes] = set()
         """Keys that clients delete while they are watched."""
         self.deleted: set[bytes] = set()
+        self._stale_names: dict[str, tuple[str, float]] = {}
         self._ids = itertools.count(1)
 
     # The network as the reconciler sees it.
 
-    def connect(self, address: Address) -> Link:
-        return FakeLink(self, address[0])
+    def connect(self, address: Address) -> Connection:
+        return FakeConnection(self, address[0], "")
+
+    def named(self, name: str) -> NamedNetwork:
+        return NamedNetwork(self, name)
 
     def resolve(self, host: str) -> list[str]:
         if host not in self.names:
-            raise NameAbsentError(f"DNS has no address for {host}")
-        ip = self.names[host]
+            raise NoSuchNameError(f"DNS has no address for {host}")
+        old_ip, until_s = self._stale_names.get(host, ("", 0.0))
+        ip = old_ip if self.time_s < until_s else self.names[host]
         if ip is None:
-            raise NameUnknownError(f"DNS did not answer for {host}")
+            raise NameNotResolvedError(f"DNS did not answer for {host}")
         return [ip]
 
     def now(self) -> float:
@@ -71,15 +79,19 @@ class FakeCluster:
 
     def sleep(self, seconds: float) -> None:
         self.time_s += max(seconds, 0.001)
+        due = [happen for when_s, happen in self.events if when_s <= self.time_s]
+        self.events = [(when_s, happen) for when_s, happen in self.events if when_s > self.time_s]
+        for happen in due:
+            happen()
         self.gossip()
 
     # The world's own ways.
 
-    def start(self, pod: str, ip: str, node_id: str | None = None) -> Node:
+    def start(self, pod: str, ip: str, node_id: str | None = None) -> FakeNode:
         """A pod starts: with a new id when it has no volume, else as the node it was, without its keys."""
         host = f"{pod}.test"
         old = next((node for node in self.nodes.values() if node.node_id == node_id), None) if node_id else None
-        node = Node(node_id or f"{next(self._ids):040x}", ip, host)
+        node = FakeNode(node_id or f"{next(self._ids):040x}", ip, host, alive_s=self.time_s)
         if old is not None:
             node.epoch, node.master_id, node.table, node.slots = old.epoch, old.master_id, old.table, old.slots
             node.migrating, node.importing = old.migrating, old.importing
@@ -89,16 +101,20 @@ class FakeCluster:
             del self.nodes[kept.ip]
         self.graveyard += [kept for kept in gone if kept.node_id != node_id]
         self.nodes[ip] = node
+        old_ip = self.names.get(host)
+        if old_ip is not None and old_ip != ip:
+            self._stale_names[host] = (old_ip, self.time_s + self.dns_ttl_s)
         self.names[host] = ip
+        self.named_connections = Counter({key: n for key, n in self.named_connections.items() if key[0] != ip})
         return node
 
-    def by_id(self, node_id: str | None) -> Node | None:
+    def by_id(self, node_id: str | None) -> FakeNode | None:
         return next((node for node in self.ever() if node.node_id == node_id), None)
 
-    def ever(self) -> list[Node]:
+    def ever(self) -> list[FakeNode]:
         return [*self.nodes.values(), *self.graveyard]
 
-    def living(self) -> list[Node]:
+    def living(self) -> list[FakeNode]:
         return [node for node in self.nodes.values() if node.alive]
 
     def all_keys(self) -> set[bytes]:
@@ -110,13 +126,35 @@ class FakeCluster:
         for owner in self.living():
             if owner.slots >> slot & 1 and owner.master_id is None:
                 owner.keys.get(slot, set()).discard(key)
-                for copy in self.living():
-                    if copy.master_id == owner.node_id:
-                        copy.keys.get(slot, set()).discard(key)
+                for replica in self.living():
+                    if replica.master_id == owner.node_id:
+                        replica.keys.get(slot, set()).discard(key)
         self.precious.discard(key)
         self.deleted.add(key)
 
+    def write(self, key: bytes) -> None:
+        """As a client does, at the slot's owner. Replicas receive it with the next gossip."""
+        slot = int(key.split(b":")[0])
+        owner = next(node for node in self.living() if node.slots >> slot & 1 and node.master_id is None)
+        owner.keys.setdefault(slot, set()).add(key)
+        owner.offset += self.key_bytes
+
+    def other_run_begins(self) -> None:
+        """Another run of the reconciler changes the cluster from now on."""
+        self.named_connections.update((node.ip, OTHER_RUN) for node in self.living() if node.master_id is None)
+
+    def other_run_ends(self) -> None:
+        for key in [key for key in self.named_connections if key[1] == OTHER_RUN]:
+            del self.named_connections[key]
+
+    def end_process(self) -> None:
+        """The reconciler's process has ended, and with it its connections."""
+        for key in [key for key in self.named_connections if key[1] != OTHER_RUN]:
+            del self.named_connections[key]
+
     def gossip(self) -> None:
+        for node in self.living():
+            node.alive_s = self.time_s
         for _ in range(2):
             for node in self.living():
                 for other in self.living():
@@ -127,9 +165,12 @@ class FakeCluster:
         for node in self.living():
             for node_id, known in node.table.items():
                 there = self.by_id(node_id)
-                known.failed = there is None or not there.alive
-                if not known.failed:
-                    known.heard_s = self.time_s
+                if there is not None and there.alive:
+                    known.failed, known.heard_s = False, self.time_s
+                else:
+                    # A node that was never heard of has no time of its own.
+                    last_s = there.alive_s if there is not None else -self.fails_after_s
+                    known.failed = self.time_s - last_s >= self.fails_after_s
         self._elect()
         for node in self.living():
             master = self.by_id(node.master_id)
@@ -137,10 +178,11 @@ class FakeCluster:
             node.linked = bool(node.master_id and master and master.alive and master.master_id is None)
             if node.linked and not was_linked:
                 node.linked_s = self.time_s
-            if node.linked and master is not None:
+            if node.linked and master is not None and not node.stalled:
                 node.keys = {slot: set(keys) for slot, keys in master.keys.items()}
+                node.offset = master.offset
 
-    def _hear(self, node: Node, other: Node) -> None:
+    def _hear(self, node: FakeNode, other: FakeNode) -> None:
         """`node` gets a ping of `other`: its role, its slots, and whom it knows."""
         old = node.table[other.node_id]
         settles = self.time_s >= self.epochs_settle_s
@@ -151,7 +193,7 @@ class FakeCluster:
         same = (old.ip, old.master_id, old.epoch, old.slots) == (other.ip, other.master_id, other.epoch, other.slots)
         if same and not node.slots & other.slots and other.table.keys() - {node.node_id} <= node.table.keys():
             return
-        node.table[other.node_id] = Known(other.ip, other.master_id, other.epoch, node.table[other.node_id].slots)
+        node.table[other.node_id] = KnownNode(other.ip, other.master_id, other.epoch, node.table[other.node_id].slots)
         if other.master_id is None:
             self._claims(node, other.node_id, other.slots, other.epoch)
         else:
@@ -159,9 +201,9 @@ class FakeCluster:
         for node_id, known in other.table.items():
             fresh = node_id not in node.table and node_id != node.node_id and not known.failed
             if fresh and node.banned.get(node_id, 0) <= self.time_s:
-                node.table[node_id] = Known(known.ip, known.master_id, known.epoch)
+                node.table[node_id] = KnownNode(known.ip, known.master_id, known.epoch)
 
-    def _claims(self, node: Node, claimer: str, slots: int, epoch: int) -> None:
+    def _claims(self, node: FakeNode, claimer: str, slots: int, epoch: int) -> None:
         for node_id, known in node.table.items():
             if node_id != claimer and known.slots & slots and known.epoch < epoch:
                 known.slots &= ~slots
@@ -187,23 +229,24 @@ class FakeCluster:
         alive = [node for node in owners if node.alive]
         if len(alive) * 2 <= len(owners):
             return
-        for dead in [node for node in owners if not node.alive]:
-            copies = [node for node in self.living() if node.master_id == dead.node_id and dead.node_id in node.table]
-            if copies:
-                self.promote(copies[0], dead)
+        late_s = self.fails_after_s + self.elects_after_s
+        for dead in [node for node in owners if not node.alive and self.time_s - node.alive_s >= late_s]:
+            replicas = [node for node in self.living() if node.master_id == dead.node_id and dead.node_id in node.table]
+            if replicas:
+                self.promote(max(replicas, key=lambda node: node.offset), dead)
 
-    def promote(self, copy: Node, former: Node) -> None:
-        copy.epoch = 1 + max(node.epoch for node in self.ever())
-        copy.master_id, copy.slots = None, former.slots
-        for known in copy.table.values():
-            known.slots &= ~copy.slots
+    def promote(self, replica: FakeNode, former: FakeNode) -> None:
+        replica.epoch = 1 + max(node.epoch for node in self.ever())
+        replica.master_id, replica.slots = None, former.slots
+        for known in replica.table.values():
+            known.slots &= ~replica.slots
         if former.alive:
-            former.master_id, former.slots = copy.node_id, NO_SLOTS
+            former.master_id, former.slots = replica.node_id, NO_SLOTS
             former.migrating, former.importing = {}, {}
         else:
             former.slots = NO_SLOTS
 
-    def online(self, master: Node) -> list[Node]:
+    def online(self, master: FakeNode) -> list[FakeNode]:
         """Replicas that get the writes as they come: only some time after their link is up."""
         replicas = [node for node in self.living() if node.master_id == master.node_id and node.linked]
         return [node for node in replicas if self.time_s - node.linked_s >= ACK_S]
@@ -213,96 +256,21 @@ class FakeCluster:
         assert not lost, f"{len(lost)} keys are lost after {self.writes[-1:]}"
 
 
-class FakeLink:
-    """A connection to whatever lives at an IP."""
+class NamedNetwork:
+    """The same world through connections that have a name."""
 
-    def __init__(self, world: FakeCluster, ip: str) -> None:
+    def __init__(self, world: FakeCluster, name: str) -> None:
         self._world = world
-        self._ip = ip
-        self._queue: list[list[str]] | None = None
-        self._watched: list[bytes] = []
+        self._name = name
 
-    def call(self, *arguments: Argument, timeout_s: float = REPLY_TIMEOUT_S) -> Reply:
-        reply = self.pipeline([arguments])[0]
-        if isinstance(reply, ReplyError):
-            raise reply
-        return reply
+    def connect(self, address: Address) -> Connection:
+        return FakeConnection(self._world, address[0], self._name)
 
-    def close(self) -> None:
-        return None
+    def resolve(self, host: str) -> list[str]:
+        return self._world.resolve(host)
 
-    def pipeline(
-        self, commands: Sequence[Sequence[Argument]], timeout_s: float = REPLY_TIMEOUT_S
-    ) -> list[Reply | ReplyError]:
-        replies: list[Reply | ReplyError] = []
-        before = len(self._world.writes)
-        for command in commands:
-            replies.append(self._one([word.decode() if isinstance(word, bytes) else str(word) for word in command]))
-        written = [words for _, words in self._world.writes[before:]]
-        if any(words[0] not in ("MIGRATE", "UNLINK") and words[1] != "SETSLOT" for words in written):
-            # The bus is as fast as clients are: by the next round trip every node has heard.
-            self._world.gossip()
-            self._world.check()
-        return replies
+    def now(self) -> float:
+        return self._world.now()
 
-    def _one(self, words: list[str]) -> Reply | ReplyError:
-        if words == ["MULTI"]:
-            self._queue = []
-            return b"OK"
-        if words == ["EXEC"]:
-            queue, self._queue = self._queue or [], None
-            watched, self._watched = self._watched, []
-            if any(self._written_meanwhile(key) for key in watched):
-                return None
-            return self._transaction(queue)
-        if words[0] == "WATCH":
-            assert not self._watched, "watched from an earlier slot"
-            self._watched = [key.encode() for key in words[1:]]
-        if words == ["UNWATCH"]:
-            self._watched = []
-        if self._queue is not None:
-            self._queue.append(words)
-            return b"QUEUED"
-        return self._now(words)
-
-    def _written_meanwhile(self, key: bytes) -> bool:
-        left = self._world.changing.get(key, 0)
-        self._world.changing[key] = max(0, left - 1)
-        if key in self._world.deleting:
-            self._world.delete(key)
-        return left > 0 or key in self._world.deleting
-
-    def _transaction(self, queue: list[list[str]]) -> Reply | ReplyError:
-        """All or nothing as far as a kill goes; an error of one command does not stop the next."""
-        world = self._world
-        if world.kill_at is not None and len(world.writes) + len(queue) > world.kill_at and not world.kill_after:
-            raise Killed
-        kill_at, world.kill_at = world.kill_at, None
-        replies: list[Reply] = []
-        for words in queue:
-            reply = self._now(words)
-            replies.append(reply if not isinstance(reply, ReplyError) else str(reply).encode())
-        world.kill_at = kill_at
-        if kill_at is not None and len(world.writes) > kill_at:
-            raise Killed
-        return replies
-
-    def _now(self, words: list[str]) -> Reply | ReplyError:
-        world = self._world
-        node = world.nodes.get(self._ip)
-        if node is None or not node.alive:
-            raise LinkError("nothing answers")
-        write = not (words[0] in HARMLESS or (words[0] == "CLUSTER" and words[1] in READS))
-        if write and world.kill_at is not None and len(world.writes) == world.kill_at and not world.kill_after:
-            raise Killed
-        try:
-            reply = answer(world, node, words)
-        except ReplyError as error:
-            return error
-        if write:
-            world.writes.append((node.hostname, tuple(words)))
-            if words[0] == "MIGRATE":
-                world.check()
-            if (world.kill_at is not None and len(world.writes) > world.kill_at) or world.kill_at_word in words:
-                raise Killed
-        return reply
+    def sleep(self, seconds: float) -> None:
+        self._world.sleep(seconds)

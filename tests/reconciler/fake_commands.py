@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.link import (
-    Reply,
-    ReplyError,
-)
+from reconciler.connection import Reply, ReplyError
 from reconciler.slots import NO_SLOTS, ranges, slot_range
-from tests.reconciler.fake_node import EPOCH_S, PORT, VOTE_AGAIN_S, Known, Node
+from tests.reconciler.fake_node import ELECTION_PATIENCE_S, EPOCH_S, PORT, VOTE_AGAIN_S, FakeNode, KnownNode
 
 if TYPE_CHECKING:
     from tests.reconciler.fake_cluster import FakeCluster
 
 
-def answer(world: FakeCluster, node: Node, words: list[str]) -> Reply:
+def answer(world: FakeCluster, node: FakeNode, words: list[str]) -> Reply:
     """One command on one node. Raises `ReplyError` where Redis answers an error."""
     match words:
         case ["CLUSTER", "NODES"]:
@@ -25,13 +22,16 @@ def answer(world: FakeCluster, node: Node, words: list[str]) -> Reply:
             return f"cluster_state:{state}\r\ncluster_my_epoch:{node.epoch}\r\n".encode()
         case ["INFO", *_]:
             size = 100 * len(node.all_keys())
-            link = f"master_link_status:{'up' if node.linked else 'down'}\r\n" if node.master_id else ""
-            link += f"role:{'slave' if node.master_id else 'master'}\r\n"
-            link += "".join(
-                f"slave{n}:ip={replica.ip},port={PORT},state=online,offset=1,lag=0\r\n"
-                for n, replica in enumerate(world.online(node))
-            )
-            return f"{link}used_memory:{size}\r\nused_memory_dataset:{size}\r\nmaxmemory:{node.max_bytes}\r\n".encode()
+            facts: dict[str, object] = {"role": "slave" if node.master_id else "master"}
+            if node.master_id:
+                facts["master_link_status"] = "up" if node.linked else "down"
+                facts["master_sync_in_progress"] = int(node.syncing)
+                facts["slave_repl_offset"] = node.offset
+            facts["master_repl_offset"] = node.offset
+            for number, replica in enumerate(world.online(node)):
+                facts[f"slave{number}"] = f"ip={replica.ip},port={PORT},state=online,offset={replica.offset},lag=0"
+            facts |= {"used_memory": size, "used_memory_dataset": size, "maxmemory": node.max_bytes}
+            return "".join(f"{key}:{value}\r\n" for key, value in facts.items()).encode()
         case ["TIME"]:
             now: list[Reply] = [str(int(EPOCH_S + world.time_s)).encode(), b"0"]
             return now
@@ -49,10 +49,12 @@ def answer(world: FakeCluster, node: Node, words: list[str]) -> Reply:
         case ["DBSIZE"]:
             return len(node.all_keys())
         case ["CLIENT", "LIST", *_]:
-            # An ordinary client talks to whoever has slots.
-            if world.other_mover:
-                return b"id=8 addr=10.1.1.2:98 name=reconciler-mover:00000000 age=9 idle=0\n"
-            return b"id=7 addr=10.1.1.1:99 name= age=9 idle=0\n" if world.clients and node.slots else b""
+            names = [name for (ip, name), number in world.named_connections.items() if ip == node.ip and number > 0]
+            listed = "".join(f"id=8 addr=10.1.1.2:98 name={name} age=9 idle=0\n" for name in names)
+            if world.clients and node.slots:
+                # An ordinary client talks to whoever has slots.
+                listed += "id=7 addr=10.1.1.1:99 name= age=9 idle=0\n"
+            return listed.encode()
         case ["MEMORY", "USAGE", _]:
             return world.key_bytes
         case ["CLUSTER", "COUNTKEYSINSLOT", slot]:
@@ -71,7 +73,7 @@ def answer(world: FakeCluster, node: Node, words: list[str]) -> Reply:
             raise AssertionError(f"a command this cluster does not know: {words}")
 
 
-def _nodes(world: FakeCluster, node: Node) -> str:
+def _nodes(world: FakeCluster, node: FakeNode) -> str:
     def line(
         node_id: str,
         ip: str,
@@ -105,15 +107,16 @@ def _nodes(world: FakeCluster, node: Node) -> str:
         )
     ]
     for node_id, known in node.table.items():
-        flags = ("slave" if known.master_id else "master") + (",fail" if known.failed else "")
         there = world.by_id(node_id)
+        missed = ",fail" if known.failed else ",fail?" if there is None or not there.alive else ""
+        flags = ("slave" if known.master_id else "master") + missed
         reached = there is not None and there.alive and there.ip == known.ip
         link = "connected" if reached else "disconnected"
         lines.append(line(node_id, known.ip, flags, known.master_id, known.epoch, link, known.slots, "", known.heard_s))
     return "\n".join(lines)
 
 
-def _change(world: FakeCluster, node: Node, words: list[str]) -> None:
+def _change(world: FakeCluster, node: FakeNode, words: list[str]) -> None:
     match words:
         case ["SET-CONFIG-EPOCH", epoch]:
             if node.table or node.epoch:
@@ -122,8 +125,8 @@ def _change(world: FakeCluster, node: Node, words: list[str]) -> None:
         case ["MEET", ip, _]:
             other = world.nodes.get(ip)
             if other is not None and other.alive and other is not node:
-                node.table.setdefault(other.node_id, Known(ip, other.master_id, other.epoch)).ip = ip
-                other.table.setdefault(node.node_id, Known(node.ip, node.master_id, node.epoch)).ip = node.ip
+                node.table.setdefault(other.node_id, KnownNode(ip, other.master_id, other.epoch)).ip = ip
+                other.table.setdefault(node.node_id, KnownNode(node.ip, node.master_id, node.epoch)).ip = node.ip
         case ["ADDSLOTSRANGE", *bounds]:
             slots = NO_SLOTS
             for first, last in zip(bounds[::2], bounds[1::2], strict=True):
@@ -139,7 +142,7 @@ def _change(world: FakeCluster, node: Node, words: list[str]) -> None:
                 raise ReplyError("Unknown node")
             if node.master_id is None and (node.slots or node.all_keys()):
                 raise ReplyError("To set a master the node must be empty and without assigned slots.")
-            node.master_id, node.keys, node.linked = master, {}, False
+            node.master_id, node.keys, node.linked, node.offset = master, {}, False, 0
         case ["RESET", "SOFT"]:
             assert node.master_id is not None, "a master would be reset"
             node.master_id, node.table, node.keys, node.epoch = None, {}, {}, 0
@@ -155,16 +158,20 @@ def _change(world: FakeCluster, node: Node, words: list[str]) -> None:
         case ["FAILOVER", *mode]:
             if node.master_id is None:
                 raise ReplyError("You should send CLUSTER FAILOVER to a replica")
-            former = world.by_id(node.master_id) or Node(node.master_id or "", "", "", alive=False)
+            former = world.by_id(node.master_id) or FakeNode(node.master_id or "", "", "", alive=False)
             if not former.alive and former.node_id in node.table:
                 former.slots = node.table[former.node_id].slots
             assert mode or node in world.online(former), "a hand-over would hold back writes for long"
+            assert mode or node.offset == former.offset, "a hand-over would hold back writes until it is given up"
+            if mode == ["FORCE"] and world.elects_after_s < ELECTION_PATIENCE_S:
+                assert world.time_s - former.alive_s >= ELECTION_PATIENCE_S, "an election would be started anew"
             if not mode and world.time_s - former.voted_s < VOTE_AGAIN_S:
                 # Writes are held back meanwhile, for 5 s if nothing else is done.
                 node.waits_for_votes = True
                 return
             taken_over = mode == ["TAKEOVER"]
             assert not taken_over or not former.alive or node.waits_for_votes, "a living master would be taken over"
+            assert not taken_over or not former.alive or node.offset == former.offset, "writes would be lost"
             node.waits_for_votes = False
             if not taken_over:
                 former.voted_s = world.time_s
@@ -175,7 +182,7 @@ def _change(world: FakeCluster, node: Node, words: list[str]) -> None:
             raise AssertionError(f"a command this cluster does not know: {words}")
 
 
-def _setslot(world: FakeCluster, node: Node, slot: int, words: list[str]) -> None:
+def _setslot(world: FakeCluster, node: FakeNode, slot: int, words: list[str]) -> None:
     bit = 1 << slot
     if node.master_id is not None:
         raise ReplyError("You can use SETSLOT only with masters.")
@@ -213,7 +220,7 @@ def _setslot(world: FakeCluster, node: Node, slot: int, words: list[str]) -> Non
             raise AssertionError(f"SETSLOT {words}")
 
 
-def _migrate(world: FakeCluster, node: Node, ip: str, keys: list[bytes], *, copy: bool) -> Reply:
+def _migrate(world: FakeCluster, node: FakeNode, ip: str, keys: list[bytes], *, copy: bool) -> Reply:
     target = world.nodes.get(ip)
     if target is None or not target.alive:
         raise ReplyError("IOERR error or timeout connecting to the client")

@@ -14,6 +14,8 @@ VOTE_AGAIN_S = 10.0
 """Two node timeouts: so long masters give no second vote about one master."""
 JOIN_S = 2.0
 """So long a node that has heard of slots refuses every command (Redis's writable delay; up to 5 s as it rejoins)."""
+ELECTION_PATIENCE_S = 10.0
+"""Two node timeouts: so long an election of Redis's own may take."""
 READS = {"NODES", "INFO", "COUNTKEYSINSLOT", "GETKEYSINSLOT"}
 HARMLESS = {"INFO", "DBSIZE", "MEMORY", "CLIENT", "TIME", "ASKING", "WATCH", "UNWATCH"}
 
@@ -23,7 +25,7 @@ class Killed(BaseException):
 
 
 @dataclass(repr=False)
-class Known:
+class KnownNode:
     """What one node believes of another."""
 
     ip: str
@@ -35,14 +37,14 @@ class Known:
 
 
 @dataclass(repr=False)
-class Node:
+class FakeNode:
     node_id: str
     ip: str
     hostname: str
     alive: bool = True
     epoch: int = 0
     master_id: str | None = None
-    table: dict[str, Known] = field(default_factory=dict)
+    table: dict[str, KnownNode] = field(default_factory=dict)
     slots: int = NO_SLOTS
     keys: dict[int, set[bytes]] = field(default_factory=dict)
     migrating: dict[int, str] = field(default_factory=dict)
@@ -50,6 +52,13 @@ class Node:
     banned: dict[str, float] = field(default_factory=dict)
     linked: bool = False
     linked_s: float = 0.0
+    offset: int = 0
+    """Bytes of the stream of writes: that a master has sent, or that a replica has received."""
+    stalled: bool = False
+    """Its stream of writes stands still, although it is connected."""
+    syncing: bool = False
+    alive_s: float = 0.0
+    """When it last lived."""
     voted_s: float = -60.0
     """When the masters last voted about this one."""
     waits_for_votes: bool = False

@@ -21,8 +21,8 @@ from typing import Any
 import redis
 from redis.cluster import ClusterNode
 
+from reconciler.observe.cluster_nodes import NodeEntry, parse_cluster_nodes
 from reconciler.slots import ALL_SLOTS, even_split, ranges
-from reconciler.views import Row, parse_cluster_nodes
 
 PORT = 6379
 START_TIMEOUT_S = 15.0
@@ -131,14 +131,14 @@ class Server:
             client.response_callbacks.clear()
             return client.execute_command(*arguments)
 
-    def rows(self) -> dict[str, Row]:
+    def entries(self) -> dict[str, NodeEntry]:
         """CLUSTER NODES by IP."""
-        rows = parse_cluster_nodes(self.call("CLUSTER", "NODES").decode())
-        return {row.ip or self.ip: row for row in rows}
+        entries = parse_cluster_nodes(self.call("CLUSTER", "NODES").decode())
+        return {entry.ip or self.ip: entry for entry in entries}
 
     @property
-    def me(self) -> Row:
-        return next(row for row in self.rows().values() if "myself" in row.flags)
+    def myself(self) -> NodeEntry:
+        return next(entry for entry in self.entries().values() if "myself" in entry.flags)
 
     def info(self, section: str = "everything") -> dict[str, object]:
         with self.client as client:
@@ -214,7 +214,7 @@ class Fleet:
             self.servers[pod] = server
         self._next += len(pods)
         servers = [self.servers[pod] for pod in pods]
-        eventually(lambda: all(all(row.connected for row in server.rows().values()) for server in servers))
+        eventually(lambda: all(all(entry.connected for entry in server.entries().values()) for server in servers))
         eventually(lambda: all(b"cluster_state:ok" in server.call("CLUSTER", "INFO") for server in servers))
         eventually(lambda: all(server.info("replication")["master_link_status"] == "up" for server in servers[count:]))
 
@@ -285,16 +285,16 @@ def assert_formed(fleet: Fleet, shards: int, prefix: str = "redis") -> None:
     pods = [f"{prefix}-{role}-{shard}" for role in ("master", "replica") for shard in range(shards)]
     pods = [pod for pod in pods if pod in fleet.servers]
     for pod in pods:
-        table = fleet.servers[pod].rows()
+        table = fleet.servers[pod].entries()
         covered = 0
         for shard in range(shards):
             own = [table[fleet.servers[other].ip] for other in pods if other.endswith(f"-{shard}")]
-            masters = [row for row in own if row.is_master]
+            masters = [entry for entry in own if entry.is_master]
             assert len(masters) == 1, (pod, shard)
-            assert all(row.master_id == masters[0].node_id for row in own if not row.is_master)
+            assert all(entry.master_id == masters[0].node_id for entry in own if not entry.is_master)
             assert not covered & masters[0].slots
             covered |= masters[0].slots
         assert covered == ALL_SLOTS
-        assert not any(row.suspected for row in table.values())
+        assert not any(entry.suspected for entry in table.values())
         info = fleet.servers[pod].info("replication")
         assert info["role"] == "master" or info["master_link_status"] == "up"

@@ -31,7 +31,7 @@ def test_a_fresh_cluster_is_formed_and_forming_it_again_does_nothing(
     status, output = reconcile("form", fleet.topology(3))
     assert status == 0, output
     assert_formed(fleet, 3)
-    epochs = [row.epoch for row in fleet.servers["redis-master-0"].rows().values() if row.is_master]
+    epochs = [entry.config_epoch for entry in fleet.servers["redis-master-0"].entries().values() if entry.is_master]
     assert len(set(epochs)) == 3
     # Again, and as the Jobs run it: from two archives, with nothing else installed.
     for name in ("reconciler", "redis"):
@@ -90,7 +90,7 @@ def test_keys_on_a_node_that_should_be_empty_are_left_and_explained(fleet: Fleet
     assert status == 2
     assert "redis-master-1 holds 1 keys" in output
     assert server.call("DBSIZE") == 1
-    assert not any(server.me.slots for server in fleet.servers.values())
+    assert not any(server.myself.slots for server in fleet.servers.values())
 
 
 def test_two_clusters_with_slots_are_never_joined(fleet: Fleet, reconcile: Reconcile) -> None:
@@ -100,7 +100,7 @@ def test_two_clusters_with_slots_are_never_joined(fleet: Fleet, reconcile: Recon
     status, output = reconcile("form", fleet.topology(3))
     assert status == 2
     assert "2 different clusters" in output
-    assert len(fleet.servers["redis-master-0"].rows()) == 1
+    assert len(fleet.servers["redis-master-0"].entries()) == 1
 
 
 def test_a_pod_that_never_answers_is_named_when_the_deadline_ends(fleet: Fleet, reconcile: Reconcile) -> None:
@@ -110,7 +110,7 @@ def test_a_pod_that_never_answers_is_named_when_the_deadline_ends(fleet: Fleet, 
     assert status == 1
     assert "redis-replica-2" in output
     assert "refused" in output.lower()
-    assert len(fleet.servers["redis-master-0"].rows()) == 1
+    assert len(fleet.servers["redis-master-0"].entries()) == 1
 
 
 NEW_KEY = ("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
@@ -150,7 +150,7 @@ def test_with_tls_a_cluster_is_formed_and_grown_with_its_keys(
     status, output = reconcile("form", fleet.topology(3, **tls), password=password)
     assert status == 0, output
     for server in fleet.servers.values():
-        slots = server.me.slots
+        slots = server.myself.slots
         with server.client as client:
             for key in (f"key:{index}" for index in range(200)):
                 if slots >> key_slot(key.encode()) & 1:

@@ -82,7 +82,7 @@ def test_growing_under_load_and_kills_loses_no_key_and_fails_no_request(
     assert status == 0, output
     assert password not in output
     assert_formed(fleet, 4)
-    assert count(fleet.servers["redis-master-3"].me.slots) == 4096
+    assert count(fleet.servers["redis-master-3"].myself.slots) == 4096
     assert load.failures == [], f"seed {seed}"
     assert load.misses == 0, f"seed {seed}"
     assert load.requests > 100
@@ -107,7 +107,7 @@ def test_a_new_pool_takes_over_from_the_old_one_through_the_client_service(fleet
     assert_formed(fleet, 3, "big")
     assert load.failures == []
     assert load.misses == 0
-    assert not any(fleet.servers[pod].me.slots for pod in old)
+    assert not any(fleet.servers[pod].myself.slots for pod in old)
     assert "MiB/s" in output
     assert sum(int(fleet.servers[f"big-master-{shard}"].call("DBSIZE")) for shard in range(3)) == KEYS + 12
     with fleet.client() as client:
@@ -121,17 +121,17 @@ def test_a_new_pool_takes_over_from_the_old_one_through_the_client_service(fleet
         fleet.servers[pod].kill()
         del fleet.servers[pod]
     eventually(lambda: all(server.call("CLUSTER", "INFO").count(b"state:ok") for server in fleet.servers.values()))
-    eventually(lambda: sum(row.failed for row in fleet.servers["big-master-0"].rows().values()) == 6, 20)
+    eventually(lambda: sum(entry.failed for entry in fleet.servers["big-master-0"].entries().values()) == 6, 20)
     status, output = reconcile("repair", topology)
     assert status == 0, output
-    assert all(len(server.rows()) == 6 for server in fleet.servers.values())
+    assert all(len(server.entries()) == 6 for server in fleet.servers.values())
     assert fleet.read(KEYS) == KEYS
 
 
 def test_keys_that_have_expired_stay_behind_and_a_huge_one_is_named(fleet: Fleet, reconcile: Reconcile) -> None:
     fleet.formed(3, "--enable-debug-command", "yes")
     fleet.write(30)
-    old = [server for server in fleet.servers.values() if server.me.is_master]
+    old = [server for server in fleet.servers.values() if server.myself.is_master]
     for server in old:
         server.call("DEBUG", "SET-ACTIVE-EXPIRE", 0)
     with fleet.client() as client:
@@ -143,7 +143,7 @@ def test_keys_that_have_expired_stay_behind_and_a_huge_one_is_named(fleet: Fleet
     status, output = reconcile("form", fleet.topology(3, prefix="big", seeds=[old[0].ip]))
     assert status == 0, output
     assert "a key of 40 MiB blocked" in output
-    assert not any(server.me.slots for server in old)
+    assert not any(server.myself.slots for server in old)
     assert sum(int(fleet.servers[f"big-master-{shard}"].call("DBSIZE")) for shard in range(3)) == 31
     with fleet.client() as client:
         assert client.strlen("huge") == 40_000_000
@@ -153,14 +153,14 @@ def test_copies_left_behind_by_a_killed_run_are_outdated_and_dropped(fleet: Flee
     fleet.formed(3)
     source, target = (server for server in list(fleet.servers.values())[:2])
     slot = int(source.call("CLUSTER", "KEYSLOT", "{tag}"))
-    if not source.me.slots >> slot & 1:
-        source = next(server for server in fleet.servers.values() if server.me.slots >> slot & 1)
-        target = next(server for server in fleet.servers.values() if server.me.is_master and server is not source)
+    if not source.myself.slots >> slot & 1:
+        source = next(server for server in fleet.servers.values() if server.myself.slots >> slot & 1)
+        target = next(server for server in fleet.servers.values() if server.myself.is_master and server is not source)
     keys = [f"{{tag}}{index}" for index in range(600)]
     for key in keys:
         source.call("SET", key, "then")
     # As a run leaves it that is killed while it copies.
-    target.call("CLUSTER", "SETSLOT", slot, "IMPORTING", target.me.node_id)
+    target.call("CLUSTER", "SETSLOT", slot, "IMPORTING", target.myself.node_id)
     source.call("MIGRATE", target.ip, target.port, "", 0, 5000, "COPY", "REPLACE", "KEYS", *keys)
     assert int(target.call("CLUSTER", "COUNTKEYSINSLOT", slot)) == 600
     source.call("DEL", keys[0])
@@ -177,7 +177,7 @@ def test_a_slot_of_many_megabytes_is_never_half_moved_for_long_while_its_keys_ar
     fleet: Fleet, reconcile: Reconcile
 ) -> None:
     fleet.formed(3)
-    sources = [server for server in fleet.servers.values() if server.me.is_master]
+    sources = [server for server in fleet.servers.values() if server.myself.is_master]
     fleet.write(KEYS)
     with fleet.client() as client:
         for index in range(60 * 20):
@@ -201,13 +201,13 @@ def test_release_refuses_what_cannot_fit_and_then_empties_what_goes(
     fleet.formed(4)
     fleet.write(KEYS)
     topology = fleet.topology(3)
-    before = {pod: server.me.slots for pod, server in fleet.servers.items()}
+    before = {pod: server.myself.slots for pod, server in fleet.servers.items()}
     for pod in fleet.servers:
         fleet.servers[pod].call("CONFIG", "SET", "maxmemory", "1mb", "maxmemory-policy", "noeviction")
     status, output = reconcile("release", topology)
     assert status == 2
     assert "maxmemory" in output
-    assert {pod: server.me.slots for pod, server in fleet.servers.items()} == before
+    assert {pod: server.myself.slots for pod, server in fleet.servers.items()} == before
     for pod in fleet.servers:
         fleet.servers[pod].call("CONFIG", "SET", "maxmemory", "200mb")
     file = tmp_path / "three.json"
@@ -219,9 +219,9 @@ def test_release_refuses_what_cannot_fit_and_then_empties_what_goes(
     assert load.failures == [], f"seed {seed}"
     assert load.misses == 0, f"seed {seed}"
     for pod in ("redis-master-3", "redis-replica-3"):
-        assert not fleet.servers[pod].me.slots
+        assert not fleet.servers[pod].myself.slots
         fleet.servers.pop(pod).kill()
-    assert all(len(server.rows()) == 6 for server in fleet.servers.values())
+    assert all(len(server.entries()) == 6 for server in fleet.servers.values())
     assert_formed(fleet, 3)
     assert fleet.read(KEYS) == KEYS
     status, output = reconcile("release", topology)
@@ -254,21 +254,21 @@ def test_expire_hands_slots_over_within_the_budget_of_misses(fleet: Fleet, recon
 
 def test_a_target_without_memory_stops_the_move_and_keeps_every_key(fleet: Fleet, reconcile: Reconcile) -> None:
     fleet.formed(3)
-    owners = [server for server in fleet.servers.values() if server.me.is_master]
+    owners = [server for server in fleet.servers.values() if server.myself.is_master]
     slot = int(owners[0].call("CLUSTER", "KEYSLOT", "{tag}"))
-    source = next(server for server in owners if server.me.slots >> slot & 1)
+    source = next(server for server in owners if server.myself.slots >> slot & 1)
     target = next(server for server in owners if server is not source)
     for index in range(40):
         source.call("SET", f"{{tag}}{index}", b"x" * 100_000)
     target.call("CONFIG", "SET", "maxmemory", str(int(str(target.info("memory")["used_memory"])) + 1_000_000))
-    target.call("CLUSTER", "SETSLOT", slot, "IMPORTING", source.me.node_id)
-    source.call("CLUSTER", "SETSLOT", slot, "MIGRATING", target.me.node_id)
+    target.call("CLUSTER", "SETSLOT", slot, "IMPORTING", source.myself.node_id)
+    source.call("CLUSTER", "SETSLOT", slot, "MIGRATING", target.myself.node_id)
     status, output = reconcile("repair", fleet.topology(3), "--deadline", "3")
     assert status == 1
     assert "no memory left" in output
     held = [int(server.call("CLUSTER", "COUNTKEYSINSLOT", slot)) for server in (source, target)]
     assert sum(held) == 40
-    assert source.me.slots >> slot & 1
+    assert source.myself.slots >> slot & 1
     target.call("CONFIG", "SET", "maxmemory", "200mb")
     status, output = reconcile("repair", fleet.topology(3))
     assert status == 0, output
@@ -286,9 +286,9 @@ def test_a_source_that_dies_in_the_middle_is_replaced_by_its_replica_and_the_mov
     topology = fleet.topology(4, move={"bytesPerSecond": 60_000})
     file.write_text(json.dumps(topology))
     child = fleet.spawn("form", file)
-    eventually(lambda: count(fleet.servers["redis-master-3"].me.slots) > 300, 20)
+    eventually(lambda: count(fleet.servers["redis-master-3"].myself.slots) > 300, 20)
     fleet.servers["redis-master-1"].kill()
-    eventually(lambda: bool(fleet.servers["redis-replica-1"].me.slots), 15)
+    eventually(lambda: bool(fleet.servers["redis-replica-1"].myself.slots), 15)
     fleet.servers["redis-master-1"].start()
     output, _ = child.communicate(timeout=90)
     status, again = reconcile("form", {**topology, "move": {}})

@@ -50,18 +50,18 @@ def test_a_healthy_cluster_gets_no_write_command(formed: Fleet, reconcile: Recon
 
 def test_lost_pods_are_rejoined_paired_and_the_dead_forgotten(formed: Fleet, reconcile: Reconcile) -> None:
     formed.write(60)
-    old = {pod: formed.servers[pod].me.node_id for pod in ("redis-master-0", "redis-replica-1")}
+    old = {pod: formed.servers[pod].myself.node_id for pod in ("redis-master-0", "redis-replica-1")}
     for pod in old:
         formed.servers[pod].kill()
-    eventually(lambda: bool(formed.servers["redis-replica-0"].me.slots), 15)
+    eventually(lambda: bool(formed.servers["redis-replica-0"].myself.slots), 15)
     for pod in old:
         formed.servers[pod].start()
     status, output = reconcile("repair", formed.topology(3))
     assert status == 0, output
     assert_formed(formed, 3)
-    assert formed.servers["redis-replica-0"].me.is_master
+    assert formed.servers["redis-replica-0"].myself.is_master
     for server in formed.servers.values():
-        assert not {row.node_id for row in server.rows().values()} & set(old.values())
+        assert not {entry.node_id for entry in server.entries().values()} & set(old.values())
     assert formed.read(60) == 60
 
 
@@ -98,37 +98,39 @@ def test_half_moved_slots_are_finished_with_their_keys(formed: Fleet, reconcile:
     source, target = formed.servers["redis-master-0"], formed.servers["redis-master-1"]
     keys = [f"{{tag}}{index}" for index in range(20)]
     slot = int(source.call("CLUSTER", "KEYSLOT", "{tag}"))
-    owner = next(server for server in formed.servers.values() if server.me.is_master and server.me.slots >> slot & 1)
+    owner = next(
+        server for server in formed.servers.values() if server.myself.is_master and server.myself.slots >> slot & 1
+    )
     if owner is target:
         target = source
     for key in keys:
         owner.call("SET", key, key)
-    target.call("CLUSTER", "SETSLOT", slot, "IMPORTING", owner.me.node_id)
-    owner.call("CLUSTER", "SETSLOT", slot, "MIGRATING", target.me.node_id)
+    target.call("CLUSTER", "SETSLOT", slot, "IMPORTING", owner.myself.node_id)
+    owner.call("CLUSTER", "SETSLOT", slot, "MIGRATING", target.myself.node_id)
     owner.call("MIGRATE", target.ip, target.port, "", 0, 5000, "KEYS", *keys[:7])
     # And one that was only marked: nothing moved, so it stays.
     third = formed.servers["redis-master-2"]
-    third_slot = (third.me.slots & -third.me.slots).bit_length() - 1
-    target.call("CLUSTER", "SETSLOT", third_slot, "IMPORTING", third.me.node_id)
+    third_slot = (third.myself.slots & -third.myself.slots).bit_length() - 1
+    target.call("CLUSTER", "SETSLOT", third_slot, "IMPORTING", third.myself.node_id)
     status, output = reconcile("repair", formed.topology(3))
     assert status == 0, output
     assert_formed(formed, 3)
-    assert target.me.slots >> slot & 1
-    assert third.me.slots >> third_slot & 1
+    assert target.myself.slots >> slot & 1
+    assert third.myself.slots >> third_slot & 1
     assert target.call("CLUSTER", "COUNTKEYSINSLOT", slot) == 20
-    assert not any(server.me.migrating or server.me.importing for server in formed.servers.values())
+    assert not any(server.myself.migrating or server.myself.importing for server in formed.servers.values())
 
 
 def test_masters_come_home_after_a_failover_when_asked(formed: Fleet, reconcile: Reconcile) -> None:
     formed.write(60)
     formed.servers["redis-replica-2"].call("CLUSTER", "FAILOVER")
-    eventually(lambda: not formed.servers["redis-master-2"].me.is_master)
+    eventually(lambda: not formed.servers["redis-master-2"].myself.is_master)
     status, output = reconcile("repair", formed.topology(3))
     assert status == 0
-    assert not formed.servers["redis-master-2"].me.is_master
+    assert not formed.servers["redis-master-2"].myself.is_master
     status, output = reconcile("repair", formed.topology(3, bringHome=True))
     assert status == 0, output
-    assert formed.servers["redis-master-2"].me.is_master
+    assert formed.servers["redis-master-2"].myself.is_master
     assert_formed(formed, 3)
     assert formed.read(60) == 60
 
@@ -140,10 +142,10 @@ def test_a_master_that_comes_home_again_and_again_never_waits_for_votes_it_canno
     master, replica = formed.servers["redis-master-1"], formed.servers["redis-replica-1"]
     for _ in range(2):
         replica.call("CLUSTER", "FAILOVER", "TAKEOVER")
-        eventually(lambda: not master.me.is_master)
+        eventually(lambda: not master.myself.is_master)
         status, output = reconcile("repair", formed.topology(3, bringHome=True))
         assert status == 0, output
-        assert master.me.is_master
+        assert master.myself.is_master
         # Redis itself would have given up, and the repair asked once more.
         assert "not done" not in output
         assert output.count("Failover:") == 1, output
@@ -157,7 +159,7 @@ def test_two_repairs_at_once_and_kills_in_between_do_no_harm(
     formed.write(60)
     formed.servers["redis-master-0"].kill()
     formed.servers["redis-replica-1"].kill()
-    eventually(lambda: bool(formed.servers["redis-replica-0"].me.slots), 15)
+    eventually(lambda: bool(formed.servers["redis-replica-0"].myself.slots), 15)
     formed.servers["redis-master-0"].start()
     formed.servers["redis-replica-1"].start()
     file = tmp_path / "both.json"
@@ -170,7 +172,7 @@ def test_two_repairs_at_once_and_kills_in_between_do_no_harm(
 
 
 def test_a_lost_majority_is_reported_and_not_forced(formed: Fleet, reconcile: Reconcile) -> None:
-    before = {pod: server.me.slots for pod, server in formed.servers.items()}
+    before = {pod: server.myself.slots for pod, server in formed.servers.items()}
     formed.servers["redis-master-0"].pause()
     formed.servers["redis-master-1"].pause()
     status, output = reconcile("repair", formed.topology(3), "--deadline", "5")
@@ -178,7 +180,7 @@ def test_a_lost_majority_is_reported_and_not_forced(formed: Fleet, reconcile: Re
     formed.servers["redis-master-1"].resume()
     assert status == 1
     assert "most masters do not answer" in output
-    eventually(lambda: {pod: server.me.slots for pod, server in formed.servers.items()} == before)
+    eventually(lambda: {pod: server.myself.slots for pod, server in formed.servers.items()} == before)
     assert sum(before.values()) == ALL_SLOTS
 
 
@@ -187,9 +189,9 @@ def test_slots_a_master_was_talked_out_of_and_nobody_else_owns_are_its_own_again
 ) -> None:
     owner, other = formed.servers["redis-master-0"], formed.servers["redis-master-1"]
     for slot in range(26):
-        owner.call("CLUSTER", "SETSLOT", slot, "NODE", other.me.node_id)
-    assert not any(server.me.slots & (1 << 26) - 1 for server in formed.servers.values())
+        owner.call("CLUSTER", "SETSLOT", slot, "NODE", other.myself.node_id)
+    assert not any(server.myself.slots & (1 << 26) - 1 for server in formed.servers.values())
     status, output = reconcile("repair", formed.topology(3))
     assert status == 0, output
-    assert owner.me.slots & (1 << 26) - 1 == (1 << 26) - 1
+    assert owner.myself.slots & (1 << 26) - 1 == (1 << 26) - 1
     assert_formed(formed, 3)

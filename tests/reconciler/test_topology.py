@@ -39,7 +39,7 @@ def test_a_good_file_is_taken_with_its_defaults() -> None:
     desired = parse_topology(json.dumps({"pool": "p", "nodes": GOOD["nodes"]}))
     assert desired.shard_count == 3
     assert (desired.port, desired.node_timeout_ms, desired.deadline_seconds) == (6379, 5000, 900)
-    assert (desired.move.mode, desired.bring_home, desired.seeds) == ("copy", False, ())
+    assert (desired.move.mode, desired.restore_initial_masters, desired.seeds) == ("copy", False, ())
     assert [node.role for node in desired.shard(1)] == ["master", "replica"]
     assert parse_topology(json.dumps(GOOD)).move.extra_misses_per_second == 50
 

@@ -77,8 +77,8 @@ def names(prefix: str) -> list[str]:
 def settled(fleet: Fleet) -> bool:
     """Whether no two masters have one config epoch, and all know all: the way before has raised some, and nodes settle
     that by their pings, which at this node timeout takes seconds."""
-    epochs = {server.ip: server.me.epoch for server in fleet.servers.values()}
-    known = [{ip: row.epoch for ip, row in server.rows().items()} for server in fleet.servers.values()]
+    epochs = {server.ip: server.myself.config_epoch for server in fleet.servers.values()}
+    known = [{ip: row.config_epoch for ip, row in server.entries().items()} for server in fleet.servers.values()]
     return all(table == epochs for table in known) and len(set(epochs.values())) == len(epochs)
 
 
@@ -94,7 +94,7 @@ def measured(fleet: Fleet, way: str, source: str, move: Callable[[], None]) -> R
 
 
 def by_redis_cli(fleet: Fleet) -> None:
-    weights = [f"{fleet.servers[pod].me.node_id}=0" for pod in names("first")]
+    weights = [f"{fleet.servers[pod].myself.node_id}=0" for pod in names("first")]
     address = f"{fleet.servers['first-master-0'].ip}:6379"
     command = ["redis-cli", "--cluster", "rebalance", address, "--cluster-use-empty-masters", "--cluster-weight"]
     done = subprocess.run([*command, *weights], capture_output=True, text=True, timeout=LONGEST_S, check=False)
@@ -130,7 +130,7 @@ def form(fleet: Fleet, folder: Path) -> None:
     for pod in names("second"):
         first.call("CLUSTER", "MEET", fleet.servers[pod].ip, 6379)
     end = time.monotonic() + 30
-    while not all(len(server.rows()) == 2 * SHARDS for server in fleet.servers.values()):
+    while not all(len(server.entries()) == 2 * SHARDS for server in fleet.servers.values()):
         if time.monotonic() > end:
             raise RuntimeError("the second four did not join")
         time.sleep(0.1)

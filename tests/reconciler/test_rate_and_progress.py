@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.link import Address, Link
-from reconciler.pace import REPORT_EVERY_S, TARGET_BLOCK_S, Batch, Bound, Progress
+from reconciler.act.progress import REPORT_EVERY_S, Progress
+from reconciler.act.rate import TARGET_BLOCK_S, BatchSize, RateLimit
+from reconciler.connection import Address, Connection
 
 LONGEST_BLOCK_S = 0.1
 MB = 1_000_000
@@ -30,7 +31,7 @@ class Clock:
         self.slept.append(seconds)
         self.time_s += seconds
 
-    def connect(self, address: Address) -> Link:
+    def connect(self, address: Address) -> Connection:
         raise NotImplementedError
 
     def resolve(self, host: str) -> list[str]:
@@ -44,48 +45,48 @@ slowdowns = st.lists(st.floats(1 / 6, 8.0), min_size=1, max_size=60)
 def test_no_step_blocks_a_master_for_long_although_the_rate_falls_to_a_sixth_between_two(
     start_mb_s: float, changes: list[float]
 ) -> None:
-    batch, mb_per_s = Batch(), start_mb_s
+    batch, mb_per_s = BatchSize(), start_mb_s
     for change in changes:
         mb_per_s = max(mb_per_s * change, 1.0)
         carried = batch.size_bytes
         seconds = carried / (mb_per_s * MB)
         assert seconds <= LONGEST_BLOCK_S * 1.001
-        batch.took(carried, seconds)
+        batch.adapt(carried, seconds)
 
 
 @given(mb_per_s=st.floats(1, 3000), share=st.floats(0.55, 1.0))
 def test_steps_grow_until_they_are_as_long_as_they_may_be(mb_per_s: float, share: float) -> None:
-    batch, seconds = Batch(), 0.0
+    batch, seconds = BatchSize(), 0.0
     for _ in range(20):
         carried = int(batch.size_bytes * share)
         seconds = carried / (mb_per_s * MB)
-        batch.took(carried, seconds)
+        batch.adapt(carried, seconds)
     # Steps are not quite full, since values are as large as they are: those come near it all the same.
     assert TARGET_BLOCK_S * 0.4 <= seconds <= TARGET_BLOCK_S * 1.01 or batch.size_bytes >= 64 << 20
 
 
 @given(carried=st.integers(1, 1 << 30), seconds=st.floats(0, 100))
 def test_a_batch_always_carries_something(carried: int, seconds: float) -> None:
-    batch = Batch()
-    batch.took(carried, seconds)
+    batch = BatchSize()
+    batch.adapt(carried, seconds)
     assert 1 <= batch.size_bytes <= 64 << 20
 
 
 def test_a_step_far_below_its_size_teaches_nothing_but_that_it_was_slow() -> None:
-    batch = Batch()
+    batch = BatchSize()
     before = batch.size_bytes
-    batch.took(1000, 0.0001)
+    batch.adapt(1000, 0.0001)
     assert batch.size_bytes == before
-    batch.took(1000, 4 * TARGET_BLOCK_S)
+    batch.adapt(1000, 4 * TARGET_BLOCK_S)
     assert batch.size_bytes == 250
 
 
 @given(amounts=st.lists(st.floats(0.001, 500), max_size=50), pauses=st.lists(st.floats(0, 3), min_size=50, max_size=50))
 def test_a_bound_is_never_exceeded_by_more_than_what_was_spent_last(amounts: list[float], pauses: list[float]) -> None:
     clock, spent = Clock(), 0.0
-    bound = Bound(clock, per_second=100)
+    bound = RateLimit(clock, per_second=100)
     for amount, pause in zip(amounts, pauses, strict=False):
-        bound.spend(amount)
+        bound.consume(amount)
         assert spent <= clock.now() * 100 + 1e-6
         spent += amount
         clock.time_s += pause
@@ -93,16 +94,16 @@ def test_a_bound_is_never_exceeded_by_more_than_what_was_spent_last(amounts: lis
 
 def test_a_bound_leaves_no_credit_from_quiet_times() -> None:
     clock = Clock()
-    bound = Bound(clock, per_second=10)
+    bound = RateLimit(clock, per_second=10)
     clock.time_s = 1000
     for _ in range(5):
-        bound.spend(10)
+        bound.consume(10)
     assert clock.now() == pytest.approx(1004)
 
 
 def test_no_bound_is_no_wait() -> None:
     clock = Clock()
-    Bound(clock, per_second=0).spend(1e12)
+    RateLimit(clock, per_second=0).consume(1e12)
     assert clock.slept == []
 
 
@@ -116,7 +117,7 @@ def test_progress_says_rate_and_time_left_every_few_seconds_and_at_the_end() -> 
     assert said[0] == ("move: 10 of 100 slots, 20 keys, 10 MiB, 2 MiB/s, longest block 12 ms, about 45 s left")
     left = [int(line.split("about ")[1].split()[0]) for line in said]
     assert all(later < earlier for earlier, later in itertools.pairwise(left))
-    progress.last_word()
+    progress.report_end()
     assert said[-1].startswith("move: 50 of 100 slots, 100 keys")
 
 

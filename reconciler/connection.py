@@ -8,52 +8,56 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
-# redis-py's asyncio half, which is not used here, wants the package async_timeout before Python 3.11.3 (Debian 12 has
-# 3.11.2); asyncio.timeout is the same thing under its later name, and saves shipping one more package.
+# Before Python 3.11.3 (Debian 12 has 3.11.2) the asyncio half of redis-py, which is not used here, imports the package
+# async_timeout. Without it `import redis` fails. asyncio.timeout is the same under its later name, and saves shipping
+# one more package.
 if sys.version_info < (3, 11, 3):
     sys.modules.setdefault("async_timeout", asyncio)
 
 import redis.exceptions
+from redis import connection as redis_connection
 from redis.backoff import NoBackoff
-from redis.connection import Connection, SSLConnection
 from redis.retry import Retry
 
 CONNECT_TIMEOUT_S = 3.0
-"""For connecting and introducing oneself. A master that forks a large dataset is silent for a second or so."""
+"""For connecting, authenticating and naming the connection. A master that forks to copy a large dataset answers nobody
+for a second or so."""
 
 REPLY_TIMEOUT_S = 10.0
-PARALLEL_LOOKS = 16
+NODES_AT_ONCE = 16
 
 Argument: TypeAlias = str | bytes | int
 Reply: TypeAlias = "bytes | int | list[Reply] | None"
 Address: TypeAlias = tuple[str, int]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class ReplyError(Exception):
     """The node answered with an error; the text is the node's own."""
 
 
-class LinkError(Exception):
+class UnreachableError(Exception):
     """The node cannot be reached, or the connection broke before its answer came."""
 
 
-class NameAbsentError(Exception):
+class NoSuchNameError(Exception):
     """DNS answered, and the name has no address."""
 
 
-class NameUnknownError(Exception):
-    """DNS did not answer, or not properly: nothing is known about the name."""
+class NameNotResolvedError(Exception):
+    """DNS did not answer, or with an error of its own: nothing is known about the name."""
 
 
-class Link(Protocol):
+class Connection(Protocol):
     """One connection to one node."""
 
     def call(self, *arguments: Argument, timeout_s: float = REPLY_TIMEOUT_S) -> Reply:
-        """One command. Raises `ReplyError` or `LinkError`."""
+        """One command. Raises `ReplyError` or `UnreachableError`."""
         ...
 
     def pipeline(
@@ -66,12 +70,12 @@ class Link(Protocol):
 
 
 class Network(Protocol):
-    """What the reconciler needs of the world. The tests have one made of dictionaries."""
+    """All that the reconciler needs of the world, so that tests can give it another one."""
 
-    def connect(self, address: Address) -> Link: ...
+    def connect(self, address: Address) -> Connection: ...
 
     def resolve(self, host: str) -> list[str]:
-        """IP addresses of a name. Raises `NameAbsentError` or `NameUnknownError`."""
+        """IP addresses of a name. Raises `NoSuchNameError` or `NameNotResolvedError`."""
         ...
 
     def now(self) -> float:
@@ -81,7 +85,7 @@ class Network(Protocol):
     def sleep(self, seconds: float) -> None: ...
 
 
-class RedisLink:
+class RedisConnection:
     """A connection through redis-py. Not to be shared between threads."""
 
     def __init__(self, address: Address, password: str | None, tls: bool, ca_file: str | None, name: str) -> None:
@@ -97,9 +101,9 @@ class RedisLink:
             # A command that may have been carried out must not be sent twice behind the caller's back.
             "retry": Retry(NoBackoff(), 0),
         }
-        connection_class: Any = Connection
+        connection_class: Any = redis_connection.Connection
         if tls:
-            connection_class = SSLConnection
+            connection_class = redis_connection.SSLConnection
             # Nodes are reached by the address they gossip, which no certificate carries; the authority is checked.
             options |= {"ssl_cert_reqs": "required", "ssl_check_hostname": False, "ssl_ca_certs": ca_file}
         self._connection: Any = connection_class(**options)
@@ -131,7 +135,8 @@ class RedisLink:
 
 
 class _Translated:
-    """Turns redis-py's errors into this module's, and drops the connection when its state is not known any more."""
+    """Turns redis-py's errors into those of this module. Unless the node answered with an error, the connection is
+    dropped: a reply that comes late would be taken for the answer to the next command."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
@@ -148,9 +153,9 @@ class _Translated:
             raise ReplyError(str(error)) from error
         self._connection.disconnect()
         if isinstance(error, redis.exceptions.AuthenticationError):
-            raise LinkError(f"the node refuses the password in REDISCLI_AUTH: {error}") from error
+            raise UnreachableError(f"the node refuses the password in REDISCLI_AUTH: {error}") from error
         if isinstance(error, redis.exceptions.RedisError | OSError):
-            raise LinkError(str(error)) from error
+            raise UnreachableError(str(error)) from error
 
 
 class RealNetwork:
@@ -162,8 +167,8 @@ class RealNetwork:
         self._ca_file = ca_file
         self._client_name = client_name
 
-    def connect(self, address: Address) -> Link:
-        return RedisLink(address, self._password, self._tls, self._ca_file, self._client_name)
+    def connect(self, address: Address) -> Connection:
+        return RedisConnection(address, self._password, self._tls, self._ca_file, self._client_name)
 
     def resolve(self, host: str) -> list[str]:
         try:
@@ -172,10 +177,10 @@ class RealNetwork:
             # EAI_NONAME is NXDOMAIN, EAI_NODATA a name without addresses (a Service without pods). All others
             # (EAI_AGAIN: timeout or SERVFAIL, EAI_FAIL: REFUSED) say nothing about the name.
             if error.errno in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)):
-                raise NameAbsentError(f"DNS has no address for {host}") from error
-            raise NameUnknownError(f"DNS did not answer for {host}: {error.strerror}") from error
+                raise NoSuchNameError(f"DNS has no address for {host}") from error
+            raise NameNotResolvedError(f"DNS did not answer for {host}: {error.strerror}") from error
         except (OSError, UnicodeError) as error:
-            raise NameUnknownError(f"{host} cannot be resolved: {error}") from error
+            raise NameNotResolvedError(f"{host} cannot be resolved: {error}") from error
         return sorted({str(entry[4][0]) for entry in found})
 
     def now(self) -> float:
@@ -185,27 +190,35 @@ class RealNetwork:
         time.sleep(seconds)
 
 
-class Links:
-    """One kept connection per address, and the threads to use many of them at once."""
+class Connections:
+    """One kept connection per address, and the threads to use many of them at once.
 
-    def __init__(self, network: Network) -> None:
+    Without `in_threads` they are used one after the other, so that a test is the same each time.
+    """
+
+    def __init__(self, network: Network, in_threads: bool = True) -> None:
         self.network = network
-        self.threads = ThreadPoolExecutor(PARALLEL_LOOKS)
-        self._links: dict[Address, Link] = {}
+        self._threads = ThreadPoolExecutor(NODES_AT_ONCE) if in_threads else None
+        self._connections: dict[Address, Connection] = {}
         self._lock = threading.Lock()
 
-    def to(self, address: Address) -> Link:
+    def to(self, address: Address) -> Connection:
         with self._lock:
-            if address not in self._links:
-                self._links[address] = self.network.connect(address)
-            return self._links[address]
+            if address not in self._connections:
+                self._connections[address] = self.network.connect(address)
+            return self._connections[address]
+
+    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+        """The function of each item, of many at once."""
+        return list(map(function, items) if self._threads is None else self._threads.map(function, items))
 
     def close(self) -> None:
         with self._lock:
-            for link in self._links.values():
-                link.close()
-            self._links.clear()
-        self.threads.shutdown()
+            for connection in self._connections.values():
+                connection.close()
+            self._connections.clear()
+        if self._threads is not None:
+            self._threads.shutdown()
 
 
 def password() -> str | None:

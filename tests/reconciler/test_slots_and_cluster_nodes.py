@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.observe.cluster_nodes import parse_cluster_nodes
 from reconciler.slots import ALL_SLOTS, SLOT_COUNT, count, describe, even_split, members, ranges, slot_set, take
-from reconciler.views import parse_cluster_nodes
 
 slot_sets = st.frozensets(st.integers(0, SLOT_COUNT - 1), max_size=40) | st.builds(
     lambda first, length: frozenset(range(first, min(SLOT_COUNT, first + length))),
@@ -61,8 +61,8 @@ eee 10.0.0.9:6379@16379 handshake - 0 0 0 disconnected
 
 
 def test_every_form_of_a_line_of_cluster_nodes_is_read() -> None:
-    mine, suspect, gone, replica, stranger = parse_cluster_nodes(NODES, wall_ms=1_700_000_005_000)
-    assert (mine.ip, mine.port, mine.hostname, mine.epoch) == ("10.0.0.1", 6379, "redis-master-0.test", 3)
+    mine, suspect, gone, replica, stranger = parse_cluster_nodes(NODES, clock_ms=1_700_000_005_000)
+    assert (mine.ip, mine.port, mine.hostname, mine.config_epoch) == ("10.0.0.1", 6379, "redis-master-0.test", 3)
     assert set(members(mine.slots)) == {*range(100), 200}
     assert (mine.migrating, mine.importing) == (((7, "bbb"),), ((300, "ccc"),))
     assert suspect.suspected

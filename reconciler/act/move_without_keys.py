@@ -1,0 +1,48 @@
+"""*expire*: slots change owner without their keys, paced so that the extra misses stay within a budget."""
+
+from __future__ import annotations
+
+from reconciler.act.endpoint import Endpoint
+from reconciler.act.rate import RateLimit
+from reconciler.act.slot_content import GroupTotal, SlotContent
+from reconciler.act.slot_move import MoveContext, SlotMove
+from reconciler.connection import Argument, ReplyError
+
+KEYS_AT_ONCE = 16
+"""Keys that are dropped in one round trip, of several slots or of one that moves in parts: few enough that the pace is
+even. UNLINK frees them in the background. A slot that moves in one moment drops all of its keys in that moment."""
+
+
+class MoveWithoutKeys(SlotMove):
+    """The source drops the keys of a slot before the slot moves, and the applications write them again on a miss.
+
+    A key costs one extra miss at most, so keys per second are the budget. Ownership could also change first, and the
+    source would drop the keys by itself; but Redis 7.0 does not tell its replicas, which would keep them for ever.
+    """
+
+    def __init__(self, source: Endpoint, target: Endpoint, context: MoveContext, misses: RateLimit) -> None:
+        super().__init__(source, target, context)
+        self._misses = misses
+
+    def _sizes(self, keys: list[bytes]) -> dict[bytes, int]:
+        return dict.fromkeys(keys, 0)
+
+    def _fits(self, total: GroupTotal) -> bool:
+        return total.keys <= KEYS_AT_ONCE
+
+    def _learn_from(self, group: list[SlotContent], seconds: float) -> None:
+        """Nothing is sent, so there is nothing to learn."""
+
+    def _removal(self, content: SlotContent) -> list[tuple[Argument, ...]]:
+        self._misses.consume(len(content.keys))
+        return [("UNLINK", *content.keys)] if content.keys else []
+
+    def _remove(self, found: list[tuple[int, list[bytes]]]) -> None:
+        for _, keys in found:
+            for start in range(0, len(keys), KEYS_AT_ONCE):
+                part = keys[start : start + KEYS_AT_ONCE]
+                self._misses.consume(len(part))
+                for reply in self._source.connection.pipeline([("UNLINK", key) for key in part]):
+                    if isinstance(reply, ReplyError):
+                        raise reply
+                self._context.progress.add(keys=len(part))

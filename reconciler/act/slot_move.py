@@ -1,0 +1,302 @@
+"""Moving slots from one living master to another: what *copy* and *expire* have in common.
+
+A slot moves in one moment: one transaction marks it as migrating and removes its keys from the source, and two round
+trips later the target owns it. Until then the source alone serves it, after that the target; clients learn by MOVED.
+
+What does not fit into a moment (very many keys, or keys that change all the time) moves in parts: the slot is marked on
+both sides and its keys leave the source little by little. Meanwhile the source answers for the keys that it still has
+and sends clients to the target for all others (ASK). So no request is lost, wherever a run is cut off.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from reconciler.act import client_discovery
+from reconciler.act.endpoint import KEYS_PER_ROUND, MAX_STALLED_ROUNDS, Endpoint, TargetFullError
+from reconciler.act.ownership import commands_to_own, commands_to_tell
+from reconciler.act.progress import Progress
+from reconciler.act.slot_content import GroupTotal, SlotContent, TransactionReply
+from reconciler.connection import (
+    REPLY_TIMEOUT_S,
+    Argument,
+    Connection,
+    Network,
+    ReplyError,
+    UnreachableError,
+    integer,
+    text,
+)
+from reconciler.observe.cluster_nodes import parse_cluster_nodes
+from reconciler.slots import NO_SLOTS, members, slot_set
+
+SLOTS_AHEAD = 256
+MAX_KEYS_AT_ONCE = 1000
+"""Keys that one transaction removes from the source: a few milliseconds, since they are freed in the background."""
+
+FIRST_SLOTS_IN_PARTS = 16
+MAX_SLOTS_IN_PARTS = 256
+"""Slots of one source that are half moved at a time. In such a slot a client pays a redirect for a key that is not
+there, and nothing more."""
+
+PART_S = 2.0
+"""How long a part should take at most. A run that is told to stop ends what it began first."""
+
+CONFIRM_EVERY_SLOTS = 2048
+
+
+@dataclass(frozen=True)
+class MoveContext:
+    """What a move needs beside its two ends: clock, connections to all other masters, counts, and when to stop."""
+
+    network: Network
+    other_masters: tuple[Connection, ...]
+    progress: Progress
+    stopped: Callable[[], bool]
+    log: Callable[[str], None]
+
+
+class SlotMove(ABC):
+    """Moves slots from one source to one target. One per thread: its connections are not shared."""
+
+    def __init__(self, source: Endpoint, target: Endpoint, context: MoveContext) -> None:
+        self._source = source
+        self._target = target
+        self._context = context
+        self._slots_in_parts = FIRST_SLOTS_IN_PARTS
+        self._unconfirmed: list[int] = []
+
+    @abstractmethod
+    def _sizes(self, keys: list[bytes]) -> dict[bytes, int]:
+        """Bytes that each key takes to send."""
+
+    @abstractmethod
+    def _fits(self, total: GroupTotal) -> bool:
+        """Whether slots may move together in one moment."""
+
+    @abstractmethod
+    def _removal(self, content: SlotContent) -> list[tuple[Argument, ...]]:
+        """Commands, for a transaction, that remove all keys of a slot from the source. They are accounted for in the
+        rate limits, which may mean to wait."""
+
+    @abstractmethod
+    def _remove(self, found: list[tuple[int, list[bytes]]]) -> None:
+        """Remove keys (by slot) of slots that are marked from the source."""
+
+    @abstractmethod
+    def _learn_from(self, group: list[SlotContent], seconds: float) -> None:
+        """Learn from how long the source was busy with a group."""
+
+    def _move_group(self, group: list[SlotContent]) -> None:
+        """Move slots that fit together. They are no longer the source's afterwards."""
+        self._move_at_once(group)
+
+    def move(self, slots: int) -> None:
+        """Move those of `slots` that the source owns now. May be cut off anywhere; a later run finishes what is half
+        moved.
+
+        Raises `TargetFullError`, `ReplyError` or `UnreachableError`.
+        """
+        whole, half_moved = self._prepare(slots)
+        try:
+            self._move_in_parts(list(members(half_moved)))
+            waiting = list(members(whole))
+            while waiting and not self._context.stopped():
+                contents, waiting = self._next_contents(waiting)
+                for group in self._groups(contents):
+                    if self._context.stopped():
+                        break
+                    self._move_group(group)
+        finally:
+            self._confirm()
+
+    def let_clients_discover_target(self, slots: int) -> None:
+        """Move a few slots ahead if clients of the source do not know the target, and wait for these clients.
+
+        Raises `TargetFullError`, `ReplyError` or `UnreachableError`.
+        """
+        source, target = self._source.connection, self._target.connection
+        whole, _ = self._prepare(slots)
+        if not whole or not client_discovery.clients_are_missing(source, target):
+            return
+        small = client_discovery.small_slots(source, list(members(whole)), MAX_KEYS_AT_ONCE)
+        if not small:
+            return
+        self._context.log(
+            f"move: a few small slots of {self._source.name} go ahead, so that clients get to know {self._target.name}"
+        )
+        for number in client_discovery.SLOTS_BY_ROUND:
+            now, small = small[:number], small[number:]
+            wait_s = client_discovery.ROUND_WAIT_S if small else client_discovery.LAST_WAIT_S
+            for content in self._contents(now):
+                self._move_group([content])
+            self._confirm()
+            stopped = self._context.stopped
+            have_come = client_discovery.wait_for_clients(self._context.network, source, target, stopped, wait_s)
+            if have_come or not small or stopped():
+                return
+
+    def _prepare(self, slots: int) -> tuple[int, int]:
+        """Those of `slots` that the source owns: which are whole, and which are half moved already.
+
+        Duplicates on the target, left by a run that was cut off, are dropped. The source served their keys since, so
+        they may be outdated.
+        """
+        self._target.drop_duplicates(slots)
+        source = self._source.myself()
+        half_moved = slot_set(slot for slot, _ in source.migrating) & slots & source.slots
+        return slots & source.slots & ~half_moved, half_moved
+
+    def _next_contents(self, waiting: list[int]) -> tuple[list[SlotContent], list[int]]:
+        """The next slots with their keys, and the rest. A slot with very many keys is moved here, in parts."""
+        ahead = waiting[:SLOTS_AHEAD]
+        counts = self._source.count_keys(ahead)
+        if counts[ahead[0]] > MAX_KEYS_AT_ONCE:
+            self._move_in_parts(ahead[:1])
+            return [], waiting[1:]
+        chosen, keys = 0, 0
+        while chosen < len(ahead) and (keys := keys + counts[ahead[chosen]]) <= MAX_KEYS_AT_ONCE:
+            chosen += 1
+        return self._contents(ahead[:chosen]), waiting[chosen:]
+
+    def _contents(self, slots: list[int]) -> list[SlotContent]:
+        found = self._source.keys(slots, MAX_KEYS_AT_ONCE + 1)
+        sizes = self._sizes([key for keys in found.values() for key in keys])
+        return [SlotContent(slot, {key: sizes[key] for key in keys}) for slot, keys in found.items()]
+
+    def _groups(self, contents: list[SlotContent]) -> Iterator[list[SlotContent]]:
+        """Slots that move together. Each group is as large as it may be at the moment when it is taken."""
+        group: list[SlotContent] = []
+        total = GroupTotal()
+        for content in contents:
+            total = total.plus(content)
+            if group and not self._fits(total):
+                yield group
+                group, total = [], GroupTotal().plus(content)
+            group.append(content)
+        if group:
+            yield group
+
+    def _move_at_once(self, group: list[SlotContent]) -> None:
+        """Mark each slot and remove its keys from the source, in one transaction a slot, and make the target the owner.
+
+        The target imports the slots from before that on. Without this mark, a message of the source that is still under
+        way would take a slot from it again, and its keys would be dropped.
+        """
+        slots = [content.slot for content in group]
+        ready = set(self._target.mark(slots, "IMPORTING", self._source.node_id)[0])
+        contents = [content for content in group if content.slot in ready]
+        removals = {content.slot: self._removal(content) for content in contents}
+        answers, seconds = self._transact(removals, self._timeout_s(contents))
+        done = [content for content in contents if answers[content.slot].is_marked]
+        self._learn_from(done, seconds)
+        empty = [content for content in done if not answers[content.slot].keys_left]
+        self._give([content.slot for content in empty])
+        keys, size_bytes = sum(len(content.keys) for content in empty), sum(content.size_bytes for content in empty)
+        self._context.progress.add(len(empty), keys, size_bytes, seconds)
+        # Whatever went wrong with the others goes wrong there again, and is raised there.
+        given = {content.slot for content in empty}
+        self._move_in_parts([content.slot for content in contents if content.slot not in given])
+
+    def _transact(
+        self, removals: Mapping[int, Sequence[tuple[Argument, ...]]], timeout_s: float = REPLY_TIMEOUT_S
+    ) -> tuple[dict[int, TransactionReply], float]:
+        """Mark each slot on the source and remove its keys, in one transaction a slot: how each ended, and the seconds
+        that all took."""
+        commands: list[tuple[Argument, ...]] = []
+        ends = []
+        for slot, removal in removals.items():
+            marking = ("CLUSTER", "SETSLOT", slot, "MIGRATING", self._target.node_id)
+            commands += [("MULTI",), marking, *removal, ("EXEC",)]
+            ends.append(len(commands) - 1)
+        counting = [("CLUSTER", "COUNTKEYSINSLOT", slot) for slot in removals]
+        start = self._context.network.now()
+        replies = self._source.connection.pipeline([*commands, *counting], timeout_s=timeout_s)
+        seconds = self._context.network.now() - start
+        left = [integer(reply) for reply in replies[len(commands) :]]
+        answers = {
+            slot: TransactionReply(replies[end], keys) for slot, end, keys in zip(removals, ends, left, strict=True)
+        }
+        return answers, seconds
+
+    def _timeout_s(self, contents: list[SlotContent]) -> float:
+        return REPLY_TIMEOUT_S
+
+    def _move_in_parts(self, slots: list[int]) -> None:
+        """Move slots that both sides serve for a while."""
+        waiting = slots
+        while waiting and not self._context.stopped():
+            part, waiting = waiting[: self._slots_in_parts], waiting[self._slots_in_parts :]
+            start = self._context.network.now()
+            marked = self._mark(part)
+            try:
+                self._empty(marked)
+            except TargetFullError:
+                self._unmark_whole(marked)
+                raise
+            self._give(marked)
+            self._context.progress.add(slots=len(marked))
+            seconds = max(self._context.network.now() - start, 1e-6)
+            wanted = int(len(part) * PART_S / seconds)
+            self._slots_in_parts = max(1, min(MAX_SLOTS_IN_PARTS, 2 * self._slots_in_parts, wanted))
+
+    def _mark(self, slots: list[int]) -> list[int]:
+        """Mark the slots on both sides, the target first: once the source sends clients there, it must let them in.
+        Slots that have changed their owner meanwhile are left out."""
+        source, target = self._source, self._target
+        ready, _ = target.mark(slots, "IMPORTING", source.node_id)
+        marked, lost = source.mark(ready, "MIGRATING", target.node_id)
+        target.run([("CLUSTER", "SETSLOT", slot, "STABLE") for slot in lost])
+        return marked
+
+    def _empty(self, slots: list[int]) -> None:
+        """Remove keys until the source has none in these slots. A slot that is marked takes no new keys, so this
+        ends."""
+        left = slots
+        last: set[bytes] = set()
+        stalled = 0
+        while left:
+            found = [(slot, keys) for slot, keys in self._source.keys(left, KEYS_PER_ROUND).items() if keys]
+            names = {key for _, keys in found for key in keys}
+            stalled = stalled + 1 if names and names == last else 0
+            last = names
+            if stalled > MAX_STALLED_ROUNDS:
+                raise ReplyError(f"{self._source.name} still has {len(names)} keys after {stalled} attempts")
+            self._remove(found)
+            left = [slot for slot, _ in found]
+
+    def _give(self, slots: list[int]) -> None:
+        """Make the target the owner. The target is told first: it raises its config epoch, so whoever hears of it
+        agrees. If this is cut off in between, the source still sends clients there, and learns by gossip."""
+        if not slots:
+            return
+        self._target.run(commands_to_own(self._target.node_id, slots))
+        self._source.run(commands_to_tell(slot_set(slots), self._target.node_id))
+        self._unconfirmed += slots
+        if len(self._unconfirmed) >= CONFIRM_EVERY_SLOTS:
+            self._confirm()
+
+    def _confirm(self) -> None:
+        """See that all other masters have heard of the new owner, and tell those that have not. If two nodes raised
+        their config epochs at the same moment, a third may not have believed the target."""
+        moved, self._unconfirmed = slot_set(self._unconfirmed), []
+        if not moved:
+            return
+        for master in self._context.other_masters:
+            try:
+                entries = parse_cluster_nodes(text(master.call("CLUSTER", "NODES")))
+                heard = next((entry.slots for entry in entries if entry.node_id == self._target.node_id), NO_SLOTS)
+                master.pipeline(commands_to_tell(moved & ~heard, self._target.node_id))
+            except UnreachableError:
+                # It learns by gossip when it is back.
+                continue
+
+    def _unmark_whole(self, slots: list[int]) -> None:
+        """Take the marks off slots of which no key has moved: they stay with the source."""
+        on_target = self._target.count_keys(slots)
+        for slot in slots:
+            if not on_target[slot]:
+                for connection in (self._source.connection, self._target.connection):
+                    connection.call("CLUSTER", "SETSLOT", slot, "STABLE")

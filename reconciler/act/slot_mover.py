@@ -1,0 +1,134 @@
+"""Moves slots between living masters: from all sources at once, within the rate limits, until done, stopped or late."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+
+from reconciler.act.endpoint import Endpoint, TargetFullError
+from reconciler.act.move_with_keys import MoveWithKeys
+from reconciler.act.move_without_keys import MoveWithoutKeys
+from reconciler.act.progress import Progress
+from reconciler.act.rate import RateLimit
+from reconciler.act.slot_move import MoveContext, SlotMove
+from reconciler.connection import Connection, Network, ReplyError, UnreachableError
+from reconciler.decide.actions import Move
+from reconciler.observe.observation import Observation
+from reconciler.slots import count
+from reconciler.topology import Topology
+
+MAX_SOURCES_AT_ONCE = 64
+
+MOVE_ERRORS = (UnreachableError, ReplyError, TargetFullError)
+
+
+class SlotMover:
+    """Carries out moves, on the nodes of one observation. Connections are made through `network`, which names them."""
+
+    def __init__(
+        self,
+        network: Network,
+        observation: Observation,
+        desired: Topology,
+        log: Callable[[str], None],
+        deadline: float,
+        password: str | None = None,
+        in_threads: bool = True,
+    ) -> None:
+        self._network = network
+        self._reports = {report.node_id: report for report in observation.reports}
+        self._log = log
+        self._deadline = deadline
+        self._password = password
+        self._in_threads = in_threads
+        self._stop = threading.Event()
+        self._rate = RateLimit(network, desired.move.bytes_per_second)
+        self._misses = RateLimit(network, desired.move.extra_misses_per_second)
+
+    def move(self, moves: Sequence[Move]) -> list[str]:
+        """Carry out the moves. Returns what went wrong; a slot that is half moved then is served by both sides."""
+        by_source: dict[str, list[Move]] = {}
+        for move in moves:
+            by_source.setdefault(move.source, []).append(move)
+        progress = Progress(self._network, self._log, sum(count(move.slots) for move in moves))
+        errors = self._let_clients_discover_targets(moves, progress)
+        if errors:
+            return errors
+        if self._in_threads:
+            errors = self._move_from_all(list(by_source.values()), progress)
+        else:
+            errors = [error for mine in by_source.values() for error in self._move_from_source(mine, progress)]
+        progress.report_end()
+        return errors
+
+    def _move_from_all(self, by_source: list[list[Move]], progress: Progress) -> list[str]:
+        """Move from all sources at once, in a thread each."""
+        with ThreadPoolExecutor(min(MAX_SOURCES_AT_ONCE, len(by_source))) as threads:
+            futures = [threads.submit(self._move_from_source, mine, progress) for mine in by_source]
+            try:
+                wait(futures)
+            except BaseException:
+                # Told to stop: every thread ends the part it is at, so that nothing stays half moved without need.
+                self._stop.set()
+                raise
+        return [error for future in futures for error in future.result()]
+
+    def _stopped(self) -> bool:
+        return self._stop.is_set() or self._network.now() >= self._deadline
+
+    def _let_clients_discover_targets(self, moves: Sequence[Move], progress: Progress) -> list[str]:
+        """Each target from one source: a cluster client that uses one master uses them all."""
+        errors = []
+        first = {move.target: move for move in reversed(moves)}
+        for move in first.values():
+            connections: dict[str, Connection] = {}
+            try:
+                self._slot_move(move, connections, progress).let_clients_discover_target(move.slots)
+            except MOVE_ERRORS as error:
+                errors.append(f"{move.why}: {error}")
+            finally:
+                for connection in connections.values():
+                    connection.close()
+        return errors
+
+    def _move_from_source(self, moves: list[Move], progress: Progress) -> list[str]:
+        errors = []
+        connections: dict[str, Connection] = {}
+        try:
+            for move in moves:
+                if self._stopped():
+                    break
+                try:
+                    self._slot_move(move, connections, progress).move(move.slots)
+                except MOVE_ERRORS as error:
+                    errors.append(f"{move.why}: {error}")
+        finally:
+            for connection in connections.values():
+                connection.close()
+        return errors
+
+    def _slot_move(self, move: Move, connections: dict[str, Connection], progress: Progress) -> SlotMove:
+        source, target = self._endpoint(move.source, connections), self._endpoint(move.target, connections)
+        other_masters = tuple(
+            self._connect(report.node_id, connections)
+            for report in self._reports.values()
+            if report.is_master and report.node_id not in (move.source, move.target)
+        )
+        context = MoveContext(self._network, other_masters, progress, self._stopped, self._log)
+        if move.mode == "expire":
+            return MoveWithoutKeys(source, target, context, self._misses)
+        return MoveWithKeys(source, target, context, self._password, self._rate)
+
+    def _endpoint(self, node_id: str, connections: dict[str, Connection]) -> Endpoint:
+        report = self._reports[node_id]
+        # The other side must reach it where it is announced; we may have come by another way.
+        address = (report.myself.ip or report.ip, report.port)
+        return Endpoint(node_id, report.name, address, self._connect(node_id, connections))
+
+    def _connect(self, node_id: str, connections: dict[str, Connection]) -> Connection:
+        """One connection per node and source: they are not shared between threads."""
+        if node_id not in connections:
+            report = self._reports[node_id]
+            connections[node_id] = self._network.connect((report.ip, report.port))
+        return connections[node_id]

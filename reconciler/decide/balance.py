@@ -1,0 +1,182 @@
+"""Rules that move slots between masters that live: to even shares, and away from nodes that leave."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reconciler.decide.actions import Action, Failover, Forget, Move, RuleResult
+from reconciler.decide.agreement import reasons_not_to_move
+from reconciler.decide.state import ClusterState
+from reconciler.observe.observation import NodeReport
+from reconciler.slots import SLOT_COUNT, count, describe, take
+from reconciler.topology import MIN_MASTERS
+
+BALANCE_TOLERANCE = 0.02
+"""Part of an even share that a shard may deviate by before slots move: the default of redis-cli's
+--cluster-threshold."""
+
+CAPACITY_TOLERANCE = 0.02
+"""Part of maxmemory that a target may be asked to hold beyond it. A full cache moves to a pool of the same total size,
+and what more its nodes use for themselves (some MB) is evicted, which is what a cache is for."""
+
+
+def leaving(state: ClusterState) -> list[NodeReport]:
+    """Members of the cluster that answer and that the topology does not have."""
+    known = {node_id for report in state.desired_reports for node_id in report.known_nodes}
+    return [r for r in state.observation.reports if r.node_id not in state.desired_ids and r.node_id in known]
+
+
+def finish_unless_nodes_leave(state: ClusterState) -> RuleResult:
+    """*release* runs before every change of a StatefulSet, and mostly has nothing to do."""
+    if not state.is_formed:
+        return RuleResult(notes=("no node of this topology owns a slot: nothing to release",), finished=True)
+    if not state.desired_reports:
+        return RuleResult(notes=("no pod of this topology runs yet: nothing to release",), finished=True)
+    # A node that leaves is known only from those that stay: while some of them are missing, one may be unknown.
+    if not leaving(state) and not state.observation.missing:
+        return RuleResult(notes=("every node of the cluster stays: nothing to release",), finished=True)
+    return RuleResult()
+
+
+def even_shares(masters: Sequence[NodeReport]) -> dict[str, int]:
+    """Numbers of slots by node id. Those larger by one go to the masters that own most already, so that fewer move."""
+    base, extra = divmod(SLOT_COUNT, len(masters))
+    order = sorted(masters, key=lambda report: -count(report.myself.slots))
+    return {report.node_id: base + (1 if index < extra else 0) for index, report in enumerate(order)}
+
+
+def plan_moves(state: ClusterState, given: dict[str, int], targets: Sequence[NodeReport], why: str) -> tuple[Move, ...]:
+    """Moves of the slots that sources give (slots by node id) to the targets below their even share. Together those
+    lack at least as many as are given, since the shares come to all slots.
+
+    Few pairs of source and target, and few ranges of slots, since each pair takes round trips of its own.
+    """
+    shares = even_shares(targets)
+    needs = {report.node_id: max(0, shares[report.node_id] - count(report.myself.slots)) for report in targets}
+    moves: list[Move] = []
+    for source, slots in sorted(given.items(), key=lambda item: item[1] & -item[1]):
+        for target in needs:
+            if not needs[target] or not slots:
+                continue
+            part = take(slots, needs[target])
+            slots &= ~part
+            needs[target] -= count(part)
+            text = f"{why}: {describe(part)} from {state.name(source)} to {state.name(target)}"
+            moves.append(Move(source, target, part, state.desired.move.mode, text))
+    return tuple(moves)
+
+
+def reason_not_to_fit(state: ClusterState, moves: Sequence[Move]) -> str | None:
+    """Why a target cannot hold what it would get beside what it uses now; None if all can."""
+    incoming: dict[str, float] = {}
+    for move in moves:
+        source = state.reports[move.source]
+        part = count(move.slots) / max(1, count(source.myself.slots))
+        incoming[move.target] = incoming.get(move.target, 0) + source.dataset_bytes * part
+    for node_id, more_bytes in incoming.items():
+        target = state.reports[node_id]
+        if target.max_bytes and target.used_bytes + more_bytes > target.max_bytes * (1 + CAPACITY_TOLERANCE):
+            return (
+                f"{target.name} uses {_mib(target.used_bytes)} of maxmemory {_mib(target.max_bytes)} and would get "
+                f"{_mib(more_bytes)} more. Nothing was moved; give the pods more memory or keep more masters"
+            )
+    return None
+
+
+def _mib(size_bytes: float) -> str:
+    return f"{size_bytes / 2**20:,.0f} MiB"
+
+
+def _checked(state: ClusterState, moves: tuple[Move, ...]) -> RuleResult:
+    """The moves, if they fit and may begin now."""
+    if not moves:
+        return RuleResult()
+    refusal = reason_not_to_fit(state, moves)
+    if refusal:
+        return RuleResult(refused=refusal)
+    waiting = reasons_not_to_move(state, {move.target for move in moves})
+    return RuleResult(waiting=waiting) if waiting else RuleResult(moves)
+
+
+def even_out_slots(state: ClusterState) -> RuleResult:
+    """All slots to the topology's shards, in even shares. What is balanced within the tolerance stays where it is."""
+    masters = list(state.shard_masters.values())
+    target_ids = {report.node_id for report in masters}
+    outside = {node_id: slots for node_id, slots in state.slots_by_owner.items() if node_id not in target_ids}
+    shares = even_shares(masters)
+    surplus = {report.node_id: count(report.myself.slots) - shares[report.node_id] for report in masters}
+    tolerance = max(1, int(BALANCE_TOLERANCE * SLOT_COUNT / len(masters)))
+    if not outside and all(abs(number) <= tolerance for number in surplus.values()):
+        return RuleResult()
+    given = outside | {
+        node_id: _highest(state.slots_by_owner[node_id], number) for node_id, number in surplus.items() if number > 0
+    }
+    return _checked(state, plan_moves(state, given, masters, "even shares"))
+
+
+def _highest(slots: int, number: int) -> int:
+    return slots & ~take(slots, count(slots) - number)
+
+
+def fail_over_to_staying_replicas(state: ClusterState) -> RuleResult:
+    """Where a master leaves and a replica of it stays, the replica takes over: no key needs to move."""
+    actions: list[Action] = []
+    waiting: list[str] = []
+    for master in leaving(state):
+        replica = _staying_replica(state, master)
+        if not (master.is_master and master.myself.slots) or replica is None:
+            continue
+        if state.is_caught_up(replica):
+            why = f"{master.name} leaves, and {replica.name} has its data and stays"
+            actions.append(Failover(replica.node_id, "", why))
+        else:
+            waiting.append(f"{master.name} leaves, and {replica.name}, which stays, has not caught up with it yet")
+    return RuleResult(tuple(actions), tuple(waiting))
+
+
+def _staying_replica(state: ClusterState, master: NodeReport) -> NodeReport | None:
+    """A replica in sync that stays, of a shard that does not own slots yet."""
+    for replica in state.replicas_of(master.node_id):
+        if replica.node_id in state.desired_ids and replica.master_link_up:
+            shard = state.desired.node(replica.pod or "").shard
+            if not any(report.myself.slots for report in state.shard_reports(shard)):
+                return replica
+    return None
+
+
+def drain_leaving_nodes(state: ClusterState) -> RuleResult:
+    """Slots of masters that leave go, with their keys, to the masters that stay."""
+    given = {report.node_id: report.myself.slots for report in leaving(state) if report.is_master}
+    given = {node_id: slots for node_id, slots in given.items() if slots}
+    if not given:
+        return RuleResult()
+    # A shard that does not own slots yet is left to form: its replicas are not attached, so keys would have one copy.
+    staying = [report for report in state.shard_masters.values() if report.myself.slots]
+    if len(staying) < MIN_MASTERS:
+        return RuleResult(
+            refused=f"only {len(staying)} of the masters that stay own slots; a Redis Cluster needs {MIN_MASTERS}. "
+            "Nothing was moved; form the topology first, or keep more masters"
+        )
+    # A second owner in one shard is to become a replica of the first, so its slots go too.
+    given |= {
+        report.node_id: report.myself.slots
+        for report in state.desired_reports
+        if report.is_master and report.myself.slots and report not in staying
+    }
+    return _checked(state, plan_moves(state, given, staying, "leaving"))
+
+
+def forget_leaving_nodes(state: ClusterState) -> RuleResult:
+    """Nodes without slots that leave go from the tables of those that stay. They keep their own tables: until their
+    pods are deleted they send clients to the right nodes.
+
+    A replica of a master that stays is kept. Until its pod is deleted it is in sync, and its master may fail over to it
+    when it restarts; nobody would believe a node that all have forgotten. It is forgotten when it has failed.
+    """
+    actions: list[Action] = []
+    for report in leaving(state):
+        knowing = tuple(r.node_id for r in state.desired_reports if report.node_id in r.known_nodes)
+        replicates_staying = not report.is_master and report.myself.master_id in state.desired_ids
+        if knowing and not report.myself.slots and not replicates_staying:
+            actions.append(Forget(report.node_id, knowing, f"{report.name} leaves and owns no slot"))
+    return RuleResult(tuple(actions))

@@ -1,0 +1,106 @@
+"""What nodes report about themselves and each other, as values.
+
+Nodes may disagree, and each of them may be wrong. Nothing here hides that: the rules in `decide` judge it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from reconciler.observe.cluster_nodes import NodeEntry
+
+
+@dataclass(frozen=True)
+class NodeReport:
+    """The answers of one node that could be reached: its table of nodes and its own figures (sizes in bytes).
+
+    `ip` and `port` are where it was reached, which need not be what it announces. `pod` is the wanted pod whose host
+    name led there; None for a node that this topology does not have.
+    """
+
+    ip: str
+    port: int
+    pod: str | None
+    entries: tuple[NodeEntry, ...]
+    cluster_ok: bool
+    """The node says `cluster_state:ok`. Until it does, it refuses its clients' commands."""
+    keys: int
+    master_link_up: bool
+    """Of a replica: it has a whole copy of its master's data, and is connected to it."""
+    syncing: bool
+    """Of a replica: a full resync is running. To interrupt it means that all data is sent again from the start."""
+    replicas_online: int
+    """Of a master: replicas that are sent each write as it comes, and confirmed some within the last second."""
+    replication_offset: int
+    """Bytes of the master's stream of writes: that it has sent, or that the replica has received."""
+    used_bytes: int
+    dataset_bytes: int
+    max_bytes: int
+    """maxmemory; 0 for no limit."""
+    half_moved_keys: tuple[tuple[int, int], ...] = ()
+    """Of a master: pairs of a slot that some node marks as migrating or importing, and the number of its keys here."""
+    run_names: frozenset[str] = frozenset()
+    """Names of the runs of the reconciler that are changing the cluster, as seen from their connections to it."""
+
+    @cached_property
+    def myself(self) -> NodeEntry:
+        """The node's line about itself, which Redis flags `myself`."""
+        return next(entry for entry in self.entries if "myself" in entry.flags)
+
+    @cached_property
+    def known_nodes(self) -> dict[str, NodeEntry]:
+        """Entries by node id. Nodes that have not been met yet are left out, since their ids are made up."""
+        return {entry.node_id: entry for entry in self.entries if not entry.in_handshake}
+
+    @property
+    def node_id(self) -> str:
+        return self.myself.node_id
+
+    @property
+    def is_master(self) -> bool:
+        return self.myself.is_master
+
+    @property
+    def knows_only_itself(self) -> bool:
+        return len(self.entries) == 1
+
+    @property
+    def name(self) -> str:
+        return self.pod or f"{self.ip}:{self.port}"
+
+
+@dataclass(frozen=True)
+class MissingPod:
+    """A wanted pod that did not answer, and why. `no_such_name`: DNS answered that its host name does not exist."""
+
+    pod: str
+    reason: str
+    no_such_name: bool = False
+
+
+@dataclass(frozen=True)
+class SeedAnswer:
+    """What came of asking at a seed, a name behind which a cluster that already serves may be found.
+
+    `is_conclusive`: either a node answered there, or DNS said that the name does not exist. A time-out proves nothing.
+    """
+
+    name: str
+    is_conclusive: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Observation:
+    """All that was seen of the cluster at one time.
+
+    `other_hosts` are host names of nodes that do not answer and that this topology does not have, but that DNS still
+    knows (or could not tell): pods of another pool that are only away. `own_run` is the name of the run that looks.
+    """
+
+    reports: tuple[NodeReport, ...]
+    missing: tuple[MissingPod, ...] = ()
+    seeds: tuple[SeedAnswer, ...] = ()
+    other_hosts: frozenset[str] = frozenset()
+    own_run: str = ""
