@@ -9,20 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from preview.resources import Resource
-from sandbox import quantity
-from sandbox.awaiting import await_timeout_s
-from sandbox.changes import Applied, Verb, plan_changes
-from sandbox.disruption import disruptions_allowed
-from sandbox.environment import expand
+from sandbox.control.report import age, parse_redis
 from sandbox.errors import InvalidError
-from sandbox.images import repository
-from sandbox.manifests.base import decode
-from sandbox.manifests.objects import DisruptionSpec, StatefulSet, decode_object
-from sandbox.network import POD_RANGE, AddressPool
-from sandbox.probes import Threshold
-from sandbox.report import age, parse_redis
-from sandbox.restarts import Backoff
-from sandbox.statefulset import Create, Replica, check_update, decide, is_settled, revision_of
+from sandbox.host.images import repository
+from sandbox.host.network import POD_RANGE, AddressPool
+from sandbox.kubernetes import quantity
+from sandbox.kubernetes.controllers.disruption import disruptions_allowed
+from sandbox.kubernetes.controllers.statefulset import Create, Replica, check_update, decide, is_settled, revision_of
+from sandbox.kubernetes.engine.awaiting import await_timeout_s
+from sandbox.kubernetes.engine.changes import Applied, Verb, plan_changes
+from sandbox.kubernetes.kubelet.environment import expand
+from sandbox.kubernetes.kubelet.probes import Threshold
+from sandbox.kubernetes.kubelet.restarts import Backoff
+from sandbox.kubernetes.manifests.base import decode
+from sandbox.kubernetes.manifests.objects import DisruptionSpec, StatefulSet, decode_object
 from tests.sandbox.manifests import claim_template, container, job, pod_spec, resource, stateful_set
 
 

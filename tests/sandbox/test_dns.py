@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.dns import Answer, Endpoint, ServiceRecord, View, reply, resolve
+from sandbox.host.dns import Answer, Endpoint, ServiceRecord, View, reply, resolve
 
 SUFFIX = "svc.cluster.local"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sandbox.client import Sandbox
+from sandbox.control.client import Sandbox
 from tests.sandbox.conftest import eventually
 from tests.sandbox.manifests import SLEEP, container, headless, pod_spec, resource, stateful_set
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from sandbox.client import Sandbox
+from sandbox.control.client import Sandbox
 from sandbox.errors import ApplyError, NotFoundError
 from tests.sandbox.conftest import eventually
 from tests.sandbox.manifests import SLEEP, claim_template, container, job, pod_spec, resource, stateful_set

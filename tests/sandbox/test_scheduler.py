@@ -10,9 +10,18 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.manifests.base import decode
-from sandbox.manifests.pod import PodSpec
-from sandbox.scheduler import HOSTNAME_LABEL, ZONE_LABEL, Node, PlacedPod, Taint, feasible_nodes, place, why_not
+from sandbox.kubernetes.controllers.scheduler import (
+    HOSTNAME_LABEL,
+    ZONE_LABEL,
+    Node,
+    PlacedPod,
+    Taint,
+    feasible_nodes,
+    place,
+    why_not,
+)
+from sandbox.kubernetes.manifests.base import decode
+from sandbox.kubernetes.manifests.pod import PodSpec
 
 GI = 1024**3
 

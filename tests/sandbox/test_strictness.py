@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from preview.resources import Resource
 from sandbox.errors import InvalidError, SandboxError, UnsupportedError
-from sandbox.manifests.base import not_enforced
-from sandbox.manifests.objects import RUN, decode_object
+from sandbox.kubernetes.manifests.base import not_enforced
+from sandbox.kubernetes.manifests.objects import RUN, decode_object
 from tests.sandbox.manifests import claim_template, container, headless, job, pod_spec, resource, stateful_set
 
 FULL = stateful_set(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from preview.resources import Resource
-from sandbox.client import Sandbox
+from sandbox.control.client import Sandbox
 from sandbox.errors import ApplyError, InvalidError, UnsupportedError
 from tests.sandbox.conftest import eventually
 from tests.sandbox.manifests import SLEEP, claim_template, container, headless, job, pod_spec, resource, stateful_set
