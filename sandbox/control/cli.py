@@ -128,7 +128,8 @@ def _down(arguments: argparse.Namespace) -> int:
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    from sandbox.control.report import redis_facts, status_text
+    from sandbox.control.redis_facts import redis_facts
+    from sandbox.control.report import status_text
 
     sandbox = _sandbox(arguments)
     report = sandbox.status()

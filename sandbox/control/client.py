@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import select
 import signal
@@ -14,17 +13,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO
 
 from preview.resources import Resource
-from sandbox import errors
-from sandbox.control.launcher import launch, members, wait_ended
-from sandbox.control.protocol import address, default_name
+from sandbox.control.launcher import launch
+from sandbox.control.protocol import Connection, Message, default_name
 from sandbox.errors import NotFoundError, SandboxError
+from sandbox.host.machine import members, wait_ended
 from sandbox.host.network import GATEWAY_IP
-from sandbox.kubernetes.controllers.scheduler import Node
+from sandbox.kubernetes.nodes import Node
 
-Message = dict[str, Any]
 _END_TIMEOUT_S = 15.0
 
 
@@ -41,60 +39,6 @@ class Completed:
         if self.exit != 0:
             raise SandboxError(f"exit status {self.exit}: {(self.stderr or self.stdout).strip()}")
         return self
-
-
-class Connection:
-    """One request to the supervisor."""
-
-    def __init__(self, name: str) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            self.sock.connect(address(name))
-        except ConnectionRefusedError:
-            self.sock.close()
-            raise NotFoundError("no sandbox is running here; start one with: make up (python -m sandbox up)") from None
-        self._buffer = b""
-        self.fds: list[int] = []
-
-    def __enter__(self) -> Connection:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        for fd in self.fds:
-            os.close(fd)
-        self.sock.close()
-
-    def send(self, message: Message, fds: Sequence[int] = ()) -> None:
-        data = json.dumps(message).encode() + b"\n"
-        if fds:
-            sent = socket.send_fds(self.sock, [data], list(fds))
-            data = data[sent:]
-        # Even sending nothing fails once the supervisor has answered and closed, and the answer would be lost.
-        if data:
-            self.sock.sendall(data)
-
-    def receive(self) -> Message:
-        """The next message. Raises SandboxError when the supervisor is gone."""
-        while b"\n" not in self._buffer:
-            chunk, fds, _, _ = socket.recv_fds(self.sock, 1 << 20, 8)
-            self.fds += fds
-            if not chunk:
-                raise SandboxError("the sandbox ended")
-            self._buffer += chunk
-        line, _, self._buffer = self._buffer.partition(b"\n")
-        message: Message = json.loads(line)
-        return message
-
-    def result(self, on_progress: Callable[[str], None]) -> Any:
-        """The result; progress goes to `on_progress`. Raises the supervisor's error as the class it was there."""
-        while True:
-            message = self.receive()
-            if "progress" in message:
-                on_progress(message["progress"])
-            elif "error" in message:
-                raise getattr(errors, message.get("kind", ""), SandboxError)(message["error"])
-            else:
-                return message["result"]
 
 
 class Sandbox:
@@ -147,9 +91,9 @@ class Sandbox:
             self._process.wait(timeout=_END_TIMEOUT_S)
             self._process = None
 
-    def _call(self, operation: str, on_progress: Callable[[str], None] = lambda text: None, **request: Any) -> Any:
+    def _call(self, operation: str, on_progress: Callable[[str], None] = lambda text: None, **arguments: Any) -> Any:
         with Connection(self.name) as connection:
-            connection.send({"operation": operation, **request})
+            connection.send({"operation": operation, "arguments": arguments})
             return connection.result(on_progress)
 
     def apply(
@@ -195,7 +139,7 @@ class Sandbox:
 
     def fault(self, verb: str, **arguments: Any) -> str:
         """Breaks something; one line on what was done. Verbs and arguments as `python -m sandbox fault --help`."""
-        result: str = self._call("fault", verb=verb, arguments=arguments)
+        result: str = self._call("fault", verb=verb, given=arguments)
         return result
 
     def exec(
@@ -210,56 +154,58 @@ class Sandbox:
     ) -> Completed:
         """Runs a command in a container, as `kubectl exec`. Raises TimeoutError, and ends the command then."""
         with contextlib.ExitStack() as stack:
-            files = [stack.enter_context(os.fdopen(os.memfd_create(name), "r+b")) for name in ("in", "out", "err")]
-            files[0].write(stdin)
-            files[0].seek(0)
+            given, out, err = (_scratch_file(stack, data) for data in (stdin, b"", b""))
             connection = stack.enter_context(Connection(self.name))
             connection.sock.settimeout(timeout_s)
-            request = {"pod": pod, "container": container, "namespace": namespace, "command": list(command)}
-            connection.send({"operation": "exec", **request}, [file.fileno() for file in files])
-            result = connection.result(lambda text: None)
-            for file in files[1:]:
-                file.seek(0)
-            return Completed(result["exit"], files[1].read().decode(), files[2].read().decode())
+            fds = [file.fileno() for file in (given, out, err)]
+            return Completed(self._exec(connection, pod, command, container, namespace, fds), _text(out), _text(err))
 
     def exec_here(
         self, pod: str, command: Sequence[str], *, container: str | None = None, namespace: str | None = None
     ) -> int:
         """Runs a command in a container on this process's own stdin, stdout and stderr; its exit status."""
         with Connection(self.name) as connection:
-            request = {"pod": pod, "container": container, "namespace": namespace, "command": list(command)}
-            connection.send({"operation": "exec", **request}, [0, 1, 2])
             interrupted = signal.signal(signal.SIGINT, lambda number, frame: connection.send({"signal": number}))
             try:
-                return int(connection.result(lambda text: None)["exit"])
+                return self._exec(connection, pod, command, container, namespace, [0, 1, 2])
             finally:
                 signal.signal(signal.SIGINT, interrupted)
+
+    @staticmethod
+    def _exec(
+        connection: Connection,
+        pod: str,
+        command: Sequence[str],
+        container: str | None,
+        namespace: str | None,
+        fds: Sequence[int],
+    ) -> int:
+        arguments = {"pod": pod, "container": container, "namespace": namespace, "command": list(command)}
+        connection.send({"operation": "exec", "arguments": arguments}, fds)
+        return int(connection.result()["exit"])
 
     def run(
         self, command: Sequence[str], *, timeout_s: float | None = None, env: dict[str, str] | None = None
     ) -> Completed:
         """Runs a command of this machine inside the sandbox's network, with its DNS; captures its output."""
         with contextlib.ExitStack() as stack:
-            files = [stack.enter_context(os.fdopen(os.memfd_create(name), "r+b")) for name in ("out", "err")]
-            code = self._run(command, files[0].fileno(), files[1].fileno(), timeout_s, env)
-            for file in files:
-                file.seek(0)
-            return Completed(code, files[0].read().decode(), files[1].read().decode())
+            out, err = (_scratch_file(stack) for _ in range(2))
+            code = self._run(command, (out, err), timeout_s, env)
+            return Completed(code, _text(out), _text(err))
 
     def run_here(self, command: Sequence[str]) -> int:
         """As `run`, on this process's own stdin, stdout and stderr."""
-        return self._run(command, None, None, None, None)
+        return self._run(command, (None, None), None, None)
 
     def _run(
         self,
         command: Sequence[str],
-        stdout: int | None,
-        stderr: int | None,
+        outputs: tuple[BinaryIO | None, BinaryIO | None],
         timeout_s: float | None,
         env: dict[str, str] | None,
     ) -> int:
         with Connection(self.name) as connection, contextlib.ExitStack() as stack:
-            connection.send({"operation": "network"})
+            connection.send({"operation": "network", "arguments": {}})
             connection.receive()
             netns = connection.fds[0]
             texts = {
@@ -271,20 +217,30 @@ class Sandbox:
             argv += ["--unshare-pid", "--die-with-parent", "--proc", "/proc", "--chdir", os.getcwd()]
             fds = [netns]
             for path, text in texts.items():
-                fd = stack.enter_context(os.fdopen(os.memfd_create(Path(path).name), "r+b", buffering=0))
-                fd.write(text.encode())
-                fd.seek(0)
-                fds.append(fd.fileno())
-                argv += ["--ro-bind-data", str(fd.fileno()), os.path.realpath(path)]
+                fds.append(_scratch_file(stack, text.encode()).fileno())
+                argv += ["--ro-bind-data", str(fds[-1]), os.path.realpath(path)]
             search = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"
             process = subprocess.Popen(
                 [*argv, "--", *command],
-                stdout=stdout,
-                stderr=stderr,
+                stdout=outputs[0],
+                stderr=outputs[1],
                 pass_fds=fds,
                 env={**os.environ, "PATH": search, **(env or {})},
             )
             return _wait_with(process, connection.sock, timeout_s)
+
+
+def _scratch_file(stack: contextlib.ExitStack, data: bytes = b"") -> BinaryIO:
+    """A file in memory, for commands to read or to write, with its position at the start."""
+    file = stack.enter_context(os.fdopen(os.memfd_create("sandbox"), "r+b", buffering=0))
+    file.write(data)
+    file.seek(0)
+    return file
+
+
+def _text(file: BinaryIO) -> str:
+    file.seek(0)
+    return file.read().decode()
 
 
 def _wait_with(process: subprocess.Popen[bytes], sock: socket.socket, timeout_s: float | None) -> int:

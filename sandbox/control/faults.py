@@ -9,14 +9,15 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from sandbox.errors import InvalidError, NotFoundError, UnsupportedError
-from sandbox.host.network import PartitionState
+from sandbox.host.network import PodNetwork
+from sandbox.host.partitions import Partitions
 from sandbox.host.shaping import Links
-from sandbox.host.volumes import Claim, used_bytes
-from sandbox.kubernetes.cluster import Cluster, Pod
-from sandbox.kubernetes.controllers.disruption import disruptions_allowed
+from sandbox.host.volumes import used_bytes
+from sandbox.kubernetes.cluster import Cluster
+from sandbox.kubernetes.controllers.disruption import blocking_budget
 from sandbox.kubernetes.controllers.workloads import Workloads
-from sandbox.kubernetes.kubelet.worker import Node
-from sandbox.kubernetes.manifests.objects import PodDisruptionBudget, StatefulSet
+from sandbox.kubernetes.kubelet.worker import Kubelet
+from sandbox.kubernetes.pods import Claim, Pod
 
 _DRAIN_RETRY_S = 1.0
 _FILLER = ".filled-by-fault"
@@ -24,12 +25,12 @@ _CHUNK_BYTES = 1 << 20
 
 
 class Faults:
-    def __init__(self, cluster: Cluster, node: Node, workloads: Workloads, partitions: PartitionState) -> None:
+    def __init__(self, cluster: Cluster, kubelet: Kubelet, workloads: Workloads, partitions: Partitions) -> None:
         self._cluster = cluster
-        self._node = node
+        self._kubelet = kubelet
         self._workloads = workloads
         self._partitions = partitions
-        self._links = Links(cluster)
+        self._links = Links(self._link_ended)
 
     async def do(self, verb: str, arguments: dict[str, Any]) -> str:
         """One line on what was done. Raises InvalidError for an unknown verb, NotFoundError for an unknown target."""
@@ -48,7 +49,7 @@ class Faults:
         return self._cluster.find_pod(name)
 
     def _refresh_network(self) -> None:
-        self._node.on_network_change()
+        self._kubelet.on_network_change()
         self._cluster.touch()
 
     async def kill_process(self, pod: str, container: str | None = None, signal_name: str = "KILL") -> str:
@@ -103,7 +104,7 @@ class Faults:
 
     def _empty(self, claim: Claim) -> None:
         """A new, blank volume for the claim; it may be made in any zone."""
-        self._node.volumes.delete_claim(claim)
+        self._kubelet.volumes.delete_claim(claim)
         claim.zone = None
 
     async def _until_gone(self, pods: Sequence[Pod]) -> None:
@@ -150,7 +151,7 @@ class Faults:
             addresses = addresses[1:] + addresses[:1]
         for pod, address in zip(pods, addresses, strict=True):
             if ips != "new" and address is not None:
-                self._node.addresses.reserve(f"{pod.namespace}/{pod.name}", address)
+                self._kubelet.addresses.reserve(f"{pod.namespace}/{pod.name}", address)
         for pod in pods:
             self._workloads.delete_pod(pod, 0)
         return f"killed {len(pods)} pods at once; they come back with {ips} IPs"
@@ -165,13 +166,13 @@ class Faults:
             else:
                 pod = self._pod(member)
                 side.add(f"{pod.namespace}/{pod.name}")
-        self._partitions.isolate(frozenset(side))
+        self._partitions.sides.append(frozenset(side))
         self._refresh_network()
         return f"cut off from all other pods: {', '.join(sorted(side))}; undo with: fault heal"
 
     async def heal(self) -> str:
         count = len(self._partitions.sides)
-        self._partitions.heal()
+        self._partitions.sides.clear()
         self._refresh_network()
         return f"removed {count} partition(s); every pod reaches every pod"
 
@@ -179,7 +180,14 @@ class Faults:
         self, pod: str, rate: str | None = None, delay_ms: float = 0.0, loss_percent: float = 0.0
     ) -> str:
         found = self._pod(pod)
-        return f"link of {found.name}: {await self._links.shape(found, rate, delay_ms, loss_percent)}"
+        if found.network is None:
+            raise NotFoundError(f"{found.subject} has no network")
+        return f"link of {found.name}: {await self._links.shape(found.network, rate, delay_ms, loss_percent)}"
+
+    def _link_ended(self, network: PodNetwork, message: str) -> None:
+        for pod in self._cluster.pods.values():
+            if pod.network is network:
+                self._cluster.event(pod.subject, "LinkRestored", message)
 
     async def cordon(self, node: str) -> str:
         self._cluster.find_node(node)
@@ -205,7 +213,7 @@ class Faults:
             for pod in here:
                 if pod.deleting:
                     continue
-                budget = self._blocking_budget(pod)
+                budget = blocking_budget(self._cluster, pod)
                 if budget is None:
                     evicted.append(pod.name)
                     self._cluster.event(pod.subject, "Evicted", f"drain of {node}")
@@ -216,26 +224,6 @@ class Faults:
                 left = ", ".join(pod.name for pod in here)
                 raise InvalidError(f"{node} is not drained after {timeout_s:.0f} s; left: {left}; {refused}")
             await self._cluster.changed(_DRAIN_RETRY_S)
-
-    def _blocking_budget(self, pod: Pod) -> str | None:
-        for budget in self._cluster.all(PodDisruptionBudget):
-            if budget.metadata.namespace != pod.namespace or not budget.spec.selector.matches(pod.labels):
-                continue
-            selected = [
-                other
-                for other in self._cluster.pods.values()
-                if other.namespace == pod.namespace
-                and budget.spec.selector.matches(other.labels)
-                and not other.finished
-            ]
-            owners = {other.owner for other in selected}
-            expected = sum(item.spec.replicas for item in self._cluster.all(StatefulSet) if item.key in owners)
-            healthy = sum(other.ready and not other.deleting for other in selected)
-            if not pod.ready and budget.spec.unhealthy_pod_eviction_policy == "AlwaysAllow":
-                continue
-            if disruptions_allowed(budget.spec, expected, healthy) <= 0 and (pod.ready or healthy < expected):
-                return budget.metadata.name
-        return None
 
     async def fill_disk(self, pod: str, volume: str | None = None) -> str:
         path = self._disk(self._pod(pod), volume)
@@ -280,23 +268,8 @@ def _write_until_full(fd: int, size: int) -> int:
             raise
 
 
-Verb = Callable[..., Coroutine[Any, Any, str]]
-
-VERBS: dict[str, Verb] = {
-    "kill-process": Faults.kill_process,
-    "kill-pod": Faults.kill_pod,
-    "lose-pod": Faults.lose_pod,
-    "restore": Faults.restore,
-    "lose-volume": Faults.lose_volume,
-    "lose-zone": Faults.lose_zone,
-    "restore-zone": Faults.restore_zone,
-    "restart-all": Faults.restart_all,
-    "partition": Faults.partition,
-    "heal": Faults.heal,
-    "slow-link": Faults.slow_link,
-    "cordon": Faults.cordon,
-    "uncordon": Faults.uncordon,
-    "drain": Faults.drain,
-    "fill-disk": Faults.fill_disk,
-    "free-disk": Faults.free_disk,
+VERBS: dict[str, Callable[..., Coroutine[Any, Any, str]]] = {
+    name.replace("_", "-"): method
+    for name, method in vars(Faults).items()
+    if not name.startswith("_") and name != Faults.do.__name__
 }

@@ -1,101 +1,120 @@
-"""`status` for people, and what the Redis in each pod says of itself."""
+"""`status` for people: at most 80 columns wide, one table for each kind of thing in each namespace."""
 
 from __future__ import annotations
 
+import io
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from sandbox.control.client import Sandbox
-from sandbox.errors import SandboxError
-from sandbox.host.images import repository
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
 from sandbox.kubernetes.quantity import show_bytes
 
 Report = dict[str, Any]
-_TOLD = "redis-cli INFO; redis-cli CLUSTER NODES"
-_ASK_TIMEOUT_S = 10.0
-
-
-def redis_facts(sandbox: Sandbox, report: Report) -> dict[str, dict[str, Any]]:
-    """`namespace/pod` -> role, slots, keys, memory, of every running pod whose image is redis."""
-    facts = {}
-    for pod in report["pods"]:
-        if repository(pod["image"]) == "redis" and pod["state"] == "Running":
-            try:
-                told = sandbox.exec(
-                    pod["name"], ["sh", "-c", _TOLD], namespace=pod["namespace"], timeout_s=_ASK_TIMEOUT_S
-                )
-            except (SandboxError, TimeoutError) as error:
-                # A pod may end, or hang, while it is asked: that is a finding about the pod, not an error.
-                facts[f"{pod['namespace']}/{pod['name']}"] = {"error": str(error)}
-                continue
-            facts[f"{pod['namespace']}/{pod['name']}"] = parse_redis(told.stdout)
-    return facts
-
-
-def parse_redis(text: str) -> dict[str, Any]:
-    """From INFO and CLUSTER NODES; slots are counted from the node's own line."""
-    values = dict(line.split(":", 1) for line in text.splitlines() if ":" in line and not line.startswith("#"))
-    if "role" not in values:
-        return {"error": text.strip().splitlines()[0] if text.strip() else "no answer"}
-    keys = sum(
-        int(value.split(",")[0].removeprefix("keys=")) for name, value in values.items() if name.startswith("db")
-    )
-    facts: dict[str, Any] = {
-        "role": "master" if values["role"].strip() == "master" else "replica",
-        "keys": keys,
-        "usedMemoryBytes": int(values["used_memory"]),
-        "maxMemoryBytes": int(values["maxmemory"]),
-        "evictedKeys": int(values["evicted_keys"]),
-    }
-    if facts["role"] == "replica":
-        facts["linkUp"] = values["master_link_status"].strip() == "up"
-    for line in text.splitlines():
-        fields = line.split()
-        if len(fields) >= 8 and "myself" in fields[2]:
-            facts["slots"] = sum(_slot_count(part) for part in fields[8:])
-            facts["nodeId"] = fields[0]
-            facts["masterId"] = None if fields[3] == "-" else fields[3]
-    return facts
-
-
-def _slot_count(text: str) -> int:
-    """A migrating slot (`[93-<-…]`) is not owned yet."""
-    if text.startswith("["):
-        return 0
-    first, _, last = text.partition("-")
-    return int(last or first) - int(first) + 1
+WIDTH = 80
 
 
 def status_text(report: Report) -> str:
-    parts = [report["fault"]] if report["fault"] else []
-    parts.append(_pods(report))
-    if report["jobs"]:
-        rows = [[j["namespace"], j["name"], j["condition"], j["reason"], str(j["failures"])] for j in report["jobs"]]
-        parts.append(table(["JOB", "", "STATE", "REASON", "FAILURES"], rows))
-    if report["cronJobs"]:
-        rows = [
-            [cron["namespace"], cron["name"], cron["schedule"], "suspended" if cron["suspended"] else ""]
-            for cron in report["cronJobs"]
-        ]
-        parts.append(table(["CRONJOB", "", "SCHEDULE", ""], rows))
-    rows = []
-    for service in report["services"]:
-        target = service["externalName"] or f"{len(service['endpoints'])} ready, {len(service['notReady'])} not"
-        rows.append([service["namespace"], service["name"], target])
-    parts.append(table(["SERVICE", "", "ENDPOINTS"], rows))
-    if report["claims"]:
-        rows = [
-            [c["namespace"], c["name"], c["zone"] or "-", show_bytes(c["usedBytes"]), show_bytes(c["sizeBytes"])]
-            for c in report["claims"]
-        ]
-        parts.append(table(["CLAIM", "", "ZONE", "USED", "SIZE"], rows))
+    """`report` is that of the `status` operation, with what each Redis says of itself as `redis`."""
+    out = io.StringIO()
+    # Without a colour system and a terminal to ask, the text is the same in a pipe, in a log and on a screen.
+    console = Console(file=out, width=WIDTH, color_system=None, highlight=False, force_terminal=False)
+    if report["fault"]:
+        console.print(Text(report["fault"]))
+    kinds = ("pods", "jobs", "cronJobs", "services", "claims")
+    for namespace in sorted({item["namespace"] for kind in kinds for item in report[kind]}):
+        here = {kind: [item for item in report[kind] if item["namespace"] == namespace] for kind in kinds}
+        console.print(Text(f"NAMESPACE  {namespace}\n"))
+        _pods(console, here["pods"])
+        _memory(console, here["pods"], report.get("redis", {}))
+        _table(
+            console,
+            ("JOB", "STATE", "REASON", "FAILURES"),
+            [(job["name"], job["condition"], job["reason"], str(job["failures"])) for job in here["jobs"]],
+        )
+        _table(console, ("CRONJOB", "SCHEDULE"), [(cron["name"], cron["schedule"]) for cron in here["cronJobs"]])
+        _table(
+            console,
+            ("SERVICE", "ENDPOINTS"),
+            [
+                (s["name"], s["externalName"] or f"{len(s['endpoints'])} ready, {len(s['notReady'])} not ready")
+                for s in here["services"]
+            ],
+        )
+        _table(
+            console,
+            ("CLAIM", "ZONE", "USED", "SIZE"),
+            [
+                (c["name"], c["zone"] or "-", show_bytes(c["usedBytes"]), show_bytes(c["sizeBytes"]))
+                for c in here["claims"]
+            ],
+        )
     for side in report["partitions"]:
-        parts.append(f"PARTITION  {', '.join(side)} cannot reach the other pods")
-    counts = Counter(f"{_field(note['subject'])}: {note['reason']}" for note in report["notEnforced"])
-    lines = [f"  {text}{f' ({count} times)' if count > 1 else ''}" for text, count in counts.items()]
-    parts.append("\n".join(["ACCEPTED, NOT ENFORCED", *lines]))
-    return "\n\n".join(parts) + "\n"
+        console.print(Text(f"PARTITION  {', '.join(side)} cannot reach the other pods\n"))
+    counts = Counter((_field(note["subject"]), note["reason"]) for note in report["notEnforced"])
+    _table(
+        console,
+        ("ACCEPTED, NOT ENFORCED", "BECAUSE", "TIMES"),
+        [(field, reason, str(count)) for (field, reason), count in counts.items()],
+    )
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()).rstrip() + "\n"
+
+
+def _pods(console: Console, pods: Sequence[Report]) -> None:
+    rows = [
+        (
+            pod["name"],
+            f"{pod['readyContainers']}/{len(pod['containers'])}",
+            pod["state"],
+            str(pod["restarts"]),
+            age(pod["ageS"]),
+            pod["ip"] or "-",
+            pod["node"] or "-",
+        )
+        for pod in pods
+    ]
+    _table(console, ("POD", "READY", "STATE", "RESTARTS", "AGE", "IP", "NODE"), rows)
+    for pod in pods:
+        if pod["message"] and not pod["ready"]:
+            console.print(Text(f"{pod['name']}: {pod['message']}\n"))
+
+
+def _memory(console: Console, pods: Sequence[Report], redis: dict[str, Report]) -> None:
+    rows = []
+    for pod in pods:
+        facts = redis.get(f"{pod['namespace']}/{pod['name']}", {})
+        data = [show_bytes(facts[size]) for size in ("usedMemoryBytes", "maxMemoryBytes") if size in facts]
+        if not facts and not pod["memoryBytes"]:
+            continue
+        limit = pod["memoryLimitBytes"]
+        rows.append(
+            (
+                pod["name"],
+                pod["zone"] or "-",
+                facts.get("role", "no answer" if "error" in facts else ""),
+                str(facts.get("slots", "")),
+                str(facts.get("keys", "")),
+                "/".join(data),
+                show_bytes(pod["memoryBytes"]) + (f"/{show_bytes(limit)}" if limit else ""),
+            )
+        )
+    _table(console, ("POD", "ZONE", "ROLE", "SLOTS", "KEYS", "REDIS DATA", "MEMORY"), rows)
+
+
+def _table(console: Console, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Nothing without rows. What is too long for its column goes on in the next line: nothing is cut off."""
+    if not rows:
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for title in head:
+        table.add_column(Text(title), overflow="fold", no_wrap=False)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console.print(table)
+    console.print()
 
 
 def _field(subject: str) -> str:
@@ -104,52 +123,9 @@ def _field(subject: str) -> str:
     return ".".join(words[2].split(".")[-2:]) if len(words) > 2 else words[0]
 
 
-def _pods(report: Report) -> str:
-    rows = []
-    for pod in report["pods"]:
-        redis = report.get("redis", {}).get(f"{pod['namespace']}/{pod['name']}", {})
-        memory = show_bytes(pod["memoryBytes"])
-        if pod["memoryLimitBytes"]:
-            memory += f"/{show_bytes(pod['memoryLimitBytes'])}"
-        used = (
-            f"{show_bytes(redis['usedMemoryBytes'])}/{show_bytes(redis['maxMemoryBytes'])}" if "role" in redis else ""
-        )
-        role = redis.get("role", "no answer" if "error" in redis else "")
-        rows.append(
-            [
-                pod["namespace"],
-                pod["name"],
-                f"{pod['readyContainers']}/{len(pod['containers'])}",
-                pod["state"],
-                str(pod["restarts"]),
-                age(pod["ageS"]),
-                pod["ip"] or "-",
-                pod["node"] or "-",
-                pod["zone"] or "-",
-                memory,
-                role,
-                str(redis.get("slots", "")),
-                str(redis.get("keys", "")),
-                used,
-            ]
-        )
-    head = ["POD", "", "READY", "STATE", "RESTARTS", "AGE", "IP", "NODE", "ZONE", "MEMORY"]
-    text = table([*head, "ROLE", "SLOTS", "KEYS", "USED"], rows)
-    pending = [pod for pod in report["pods"] if pod["message"] and pod["state"] == "Pending"]
-    waiting = [f"{pod['name']}: {pod['message']}" for pod in pending]
-    return "\n".join([text, *waiting])
-
-
 def age(seconds: float) -> str:
     """`45s`, `12m`, `3h` as kubectl shows it."""
     for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
         if seconds >= 2 * size:
             return f"{int(seconds // size)}{unit}"
     return f"{int(seconds)}s"
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [list(head), *[list(row) for row in rows]]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    padded = ([cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines)
-    return "\n".join("  ".join(cells).rstrip() for cells in padded)

@@ -7,17 +7,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sandbox.host.memory import usage_bytes
-from sandbox.host.network import PartitionState
+from sandbox.host.partitions import Partitions
 from sandbox.host.process import process_tree
-from sandbox.kubernetes.cluster import Cluster, Pod
+from sandbox.kubernetes.cluster import Cluster
 from sandbox.kubernetes.controllers.services import endpoints
 from sandbox.kubernetes.controllers.workloads import Workloads
 from sandbox.kubernetes.engine.apply import Applier
 from sandbox.kubernetes.manifests.objects import CronJob, Job, Service, StatefulSet
+from sandbox.kubernetes.pods import Pod
 
 
 async def status_report(
-    cluster: Cluster, workloads: Workloads, applier: Applier, partitions: PartitionState
+    cluster: Cluster, workloads: Workloads, applier: Applier, partitions: Partitions
 ) -> dict[str, Any]:
     """Sizes in bytes, times in seconds."""
     tree = process_tree()
@@ -43,7 +44,6 @@ async def status_report(
                 "name": cron.metadata.name,
                 "namespace": cron.metadata.namespace,
                 "schedule": cron.spec.schedule,
-                "suspended": cron.spec.suspend,
             }
             for cron in cluster.all(CronJob)
         ],
@@ -74,8 +74,8 @@ async def status_report(
 
 
 def _pod(cluster: Cluster, pod: Pod, tree: Mapping[int, Sequence[int]]) -> dict[str, Any]:
-    waiting = next((s for s in pod.statuses.values() if s.state == "waiting" and s.reason != "ContainerCreating"), None)
-    last = next((s.last for s in pod.statuses.values() if s.last is not None), None)
+    statuses = list(pod.statuses.values())
+    last = next((s.last for s in statuses if s.last is not None), None)
     state = "Lost" if pod.lost_at is not None else "Terminating" if pod.deleting else pod.phase
     return {
         "name": pod.name,
@@ -83,20 +83,20 @@ def _pod(cluster: Cluster, pod: Pod, tree: Mapping[int, Sequence[int]]) -> dict[
         "uid": pod.uid,
         "labels": pod.labels,
         "owner": {"kind": pod.owner[0], "name": pod.owner[2]},
-        "image": pod.main_statuses[0].spec.image,
+        "image": statuses[0].spec.image,
         "node": pod.node,
         "zone": cluster.zone_of(pod),
         "ip": pod.ip,
-        "state": waiting.reason if waiting is not None and state in ("Running", "Pending") else state,
-        "message": pod.message,
+        "state": pod.waiting.reason if pod.waiting is not None and state in ("Running", "Pending") else state,
+        "message": pod.message or (pod.waiting.message if pod.waiting is not None else ""),
         "ready": pod.ready,
-        "containers": [s.spec.name for s in pod.main_statuses],
-        "readyContainers": sum(s.ready for s in pod.main_statuses),
-        "restarts": sum(s.restarts for s in pod.statuses.values()),
+        "containers": [s.spec.name for s in statuses],
+        "readyContainers": sum(s.ready for s in statuses),
+        "restarts": sum(s.restarts for s in statuses),
         "lastTermination": None if last is None else {"exitCode": last.exit_code, "reason": last.reason},
         "ageS": round(time.time() - pod.created_at, 1),
-        "memoryBytes": sum(usage_bytes(status, tree) for status in pod.statuses.values()),
-        "memoryLimitBytes": sum(s.spec.resources.limits.memory_bytes or 0 for s in pod.main_statuses) or None,
+        "memoryBytes": sum(usage_bytes(status.runtime, tree) for status in statuses),
+        "memoryLimitBytes": sum(s.spec.resources.limits.memory_bytes or 0 for s in statuses) or None,
     }
 
 

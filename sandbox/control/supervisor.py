@@ -12,45 +12,43 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from sandbox.control.operations import OPERATIONS, Operations
+from sandbox.control.operations import OPERATIONS, Client, Operations
 from sandbox.control.protocol import Message, MessageSocket
 from sandbox.errors import SandboxError
 from sandbox.host import dns, network
 from sandbox.host.images import ImageStore
-from sandbox.host.memory import watch_memory
 from sandbox.host.network import AddressPool
+from sandbox.host.partitions import Partitions
 from sandbox.host.process import reap_orphans, run_tool
-from sandbox.host.volumes import VolumeStore
 from sandbox.kubernetes.cluster import Cluster
-from sandbox.kubernetes.controllers.scheduler import Node as Machine
-from sandbox.kubernetes.controllers.services import dns_view
+from sandbox.kubernetes.controllers.services import cluster_names
 from sandbox.kubernetes.controllers.workloads import Workloads
-from sandbox.kubernetes.kubelet.worker import Node
-from sandbox.kubernetes.nodes import nodes_from_json, pretend_nodes
+from sandbox.kubernetes.kubelet.memory import watch_memory
+from sandbox.kubernetes.kubelet.volumes import VolumeStore
+from sandbox.kubernetes.kubelet.worker import Kubelet
+from sandbox.kubernetes.nodes import Node, nodes_from_json, pretend_nodes
 
 STATE_DIR = Path("/run/sandbox")
 
 
-async def _main(
-    listener: socket.socket, ready_fd: int, parent_fd: int | None, name: str, machines: list[Machine]
-) -> None:
+async def _main(listener: socket.socket, ready_fd: int, parent_fd: int | None, name: str, nodes: list[Node]) -> None:
     # A private /run: named network namespaces and all state live in it and vanish with the mount namespace.
     run_tool(["mount", "-t", "tmpfs", "-o", "mode=0755", "sandbox", "/run"])
     STATE_DIR.mkdir()
     network.set_up()
-    cluster = Cluster(machines)
-    partitions = network.PartitionState()
-    node = Node(
+    cluster = Cluster(nodes)
+    partitions = Partitions()
+    kubelet = Kubelet(
         cluster=cluster,
         images=ImageStore(STATE_DIR / "images"),
         volumes=VolumeStore(STATE_DIR / "volumes"),
         addresses=AddressPool(),
-        scratch=STATE_DIR / "pods",
-        on_network_change=lambda: partitions.refresh(cluster.pods.values(), cluster.zone_of),
+        directory=STATE_DIR / "pods",
+        on_network_change=lambda: partitions.refresh(cluster.networks()),
     )
-    workloads = Workloads(cluster, node)
-    operations = Operations(name, cluster, node, workloads, partitions)
-    dns_server = await dns.serve(network.GATEWAY_IP, lambda: dns_view(cluster))
+    workloads = Workloads(cluster, kubelet)
+    operations = Operations(name, cluster, kubelet, workloads, partitions)
+    dns_server = await dns.serve(network.GATEWAY_IP, lambda: cluster_names(cluster))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, os._exit, 0)
@@ -88,23 +86,22 @@ async def _handle(connection: MessageSocket, operations: Operations) -> None:
             return
         received = await connection.receive()
         if received is not None:
-            await _answer(connection, operations, *received)
+            await _answer(connection, operations, received)
     except (ConnectionError, asyncio.CancelledError):
         return
     finally:
         connection.close()
 
 
-async def _answer(connection: MessageSocket, operations: Operations, request: Message, fds: list[int]) -> None:
-    name = str(request.pop("operation", ""))
-    call = OPERATIONS.get(name)
+async def _answer(connection: MessageSocket, operations: Operations, request: Message) -> None:
+    call = OPERATIONS.get(request["operation"])
     if call is None:
-        await connection.send({"error": f"unknown operation {name!r}"})
+        await connection.send({"error": f"unknown operation {request['operation']!r}"})
         return
-    inbox: asyncio.Queue[Message] = asyncio.Queue()
-    operation: asyncio.Task[Any] = asyncio.create_task(call(operations, request, fds, connection, inbox))
-    listening = asyncio.create_task(_listen(connection, inbox))
+    client = Client(connection)
+    listening = asyncio.create_task(_listen(client))
     try:
+        operation: asyncio.Task[Any] = asyncio.create_task(call(operations, client, **request["arguments"]))
         await asyncio.wait({operation, listening}, return_when=asyncio.FIRST_COMPLETED)
         if not operation.done():
             # The client is gone: nobody wants the answer.
@@ -123,17 +120,13 @@ async def _answer(connection: MessageSocket, operations: Operations, request: Me
         # Its reader must leave the event loop before the socket's number can be used again.
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
-        for fd in fds:
-            os.close(fd)
     await connection.send({"result": result})
 
 
-async def _listen(connection: MessageSocket, inbox: asyncio.Queue[Message]) -> None:
-    while True:
-        received = await connection.receive()
-        if received is None:
-            return
-        inbox.put_nowait(received[0])
+async def _listen(client: Client) -> None:
+    """Returns when the client is gone."""
+    while (message := await client.socket.receive()) is not None:
+        client.inbox.put_nowait(message)
 
 
 def main() -> int:

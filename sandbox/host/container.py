@@ -18,16 +18,13 @@ from pathlib import Path
 from sandbox.errors import SandboxError
 from sandbox.host.images import HELPER_DIR, Image
 from sandbox.host.logs import LogBuffer, PipeReader
-from sandbox.host.process import Process, run_tool, spawn
-from sandbox.kubernetes.kubelet.environment import ConfigError
-from sandbox.kubernetes.manifests.container import Container
-from sandbox.kubernetes.manifests.pod import PodSpec
+from sandbox.host.process import SYSTEM_PATH, Process, run_tool, spawn
 
-# What a container runtime leaves a container that drops nothing.
-_DEFAULT_CAPABILITIES = frozenset(
+DEFAULT_CAPABILITIES = frozenset(
     {"chown", "dac_override", "fowner", "fsetid", "kill", "setgid", "setuid", "setpcap", "net_bind_service"}
     | {"net_raw", "sys_chroot", "mknod", "audit_write", "setfcap"}
 )
+"""What a container runtime leaves a container that drops nothing."""
 _SETUP_CAPABILITIES = frozenset({"setuid", "setgid", "setpcap"})
 _HELPER = f"/{HELPER_DIR}/setpriv"
 _START_TIMEOUT_S = 30.0
@@ -52,31 +49,6 @@ class Identity:
         return [_HELPER, "--reuid", str(self.uid), "--regid", str(self.gid), *groups, *rights, "--"]
 
 
-def identity_of(container: Container, spec: PodSpec, image: Image) -> Identity:
-    """The container's security context over the pod's over the image's (root). Raises ConfigError for root unwanted."""
-    own, pod = container.security_context, spec.security_context
-    uid = next((value for value in (own.run_as_user, pod.run_as_user) if value is not None), 0)
-    non_root = own.run_as_non_root if "run_as_non_root" in own.model_fields_set else pod.run_as_non_root
-    if non_root and uid == 0:
-        raise ConfigError(f"container has runAsNonRoot and image {image.name} will run as root; set runAsUser")
-    entry = _passwd_entry(image.root, uid)
-    gid = next((value for value in (own.run_as_group, pod.run_as_group) if value is not None), entry[0])
-    groups = {*pod.supplemental_groups, *([pod.fs_group] if pod.fs_group is not None else [])}
-    added = {name.lower().removeprefix("cap_") for name in own.capabilities.add}
-    dropped = {name.lower().removeprefix("cap_") for name in own.capabilities.drop}
-    kept = frozenset() if "all" in dropped else _DEFAULT_CAPABILITIES - dropped
-    return Identity(uid, gid, tuple(sorted(groups)), kept | added, entry[1])
-
-
-def _passwd_entry(root: Path, uid: int) -> tuple[int, str]:
-    """(group, home) of a user of the image; group 0 and / for a number the image does not know."""
-    for line in (root / "etc/passwd").read_text().splitlines():
-        fields = line.split(":")
-        if int(fields[2]) == uid:
-            return int(fields[3]), fields[5]
-    return 0, "/"
-
-
 @dataclass(frozen=True)
 class Mount:
     source: Path
@@ -91,7 +63,6 @@ class Bundle:
     image: Image
     argv: Sequence[str]
     env: Mapping[str, str]
-    working_dir: str
     identity: Identity
     hostname: str
     netns_path: str
@@ -141,7 +112,7 @@ class RunningContainer:
         """Runs `argv` in the container with its environment, user and working directory, as `kubectl exec` does."""
         enter = [_tool("nsenter"), "--target", str(self.pid), "--mount", "--uts", "--ipc", "--net", "--pid"]
         return spawn(
-            [*enter, f"--wdns={self._bundle.working_dir}", "--", *self._bundle.identity.drop_rights(), *argv],
+            [*enter, f"--wdns={self._bundle.image.working_dir}", "--", *self._bundle.identity.drop_rights(), *argv],
             env=self._bundle.env,
             stdin=stdin,
             stdout=stdout,
@@ -155,16 +126,16 @@ async def start(bundle: Bundle, log: LogBuffer) -> RunningContainer:
     info_read, info_write = os.pipe()
     output = PipeReader(log)
     try:
-        process = spawn(
-            [_tool("nsenter"), f"--net={bundle.netns_path}", "--", *_bwrap(bundle, root, info_write)],
-            env={"HOME": bundle.identity.home, **bundle.env},
-            stdout=output.fd,
-            stderr=output.fd,
-            pass_fds=(info_write,),
-        )
+        with output as writer:
+            process = spawn(
+                [_tool("nsenter"), f"--net={bundle.netns_path}", "--", *_bwrap(bundle, root, info_write)],
+                env=bundle.env,
+                stdout=writer,
+                stderr=writer,
+                pass_fds=(info_write,),
+            )
     finally:
         os.close(info_write)
-        output.started()
     try:
         pid = await _child_pid(info_read)
         container = RunningContainer(bundle, process, pid, output) if pid else None
@@ -192,7 +163,7 @@ def _bwrap(bundle: Bundle, root: Path, info_fd: int) -> list[str]:
         argv += ["--ro-bind" if mount.read_only else "--bind", str(mount.source), mount.target]
     if bundle.read_only_root:
         argv += ["--remount-ro", "/"]
-    argv += ["--chdir", bundle.working_dir, "--cap-drop", "ALL"]
+    argv += ["--chdir", bundle.image.working_dir, "--cap-drop", "ALL"]
     for name in sorted(bundle.identity.capabilities | _SETUP_CAPABILITIES):
         argv += ["--cap-add", f"CAP_{name.upper()}"]
     return [*argv, "--", *bundle.identity.drop_rights(), *bundle.argv]
@@ -207,7 +178,7 @@ def _writable_root(bundle: Bundle) -> Path:
     options = f"lowerdir={bundle.image.root},upperdir={layers['upper']},workdir={layers['work']}"
     run_tool(["mount", "-t", "overlay", "-o", options, "overlay", str(layers["root"])])
     # bubblewrap would make missing directories for root alone.
-    for target in (bundle.working_dir, *(mount.target for mount in bundle.mounts if mount.source.is_dir())):
+    for target in (bundle.image.working_dir, *(mount.target for mount in bundle.mounts if mount.source.is_dir())):
         (layers["root"] / target.lstrip("/")).mkdir(parents=True, exist_ok=True)
     return layers["root"]
 
@@ -252,7 +223,7 @@ async def _until_program_runs(container: RunningContainer) -> None:
 
 
 def _tool(name: str) -> str:
-    path = shutil.which(name, path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+    path = shutil.which(name, path=SYSTEM_PATH)
     if path is None:
         raise SandboxError(f"{name} is not installed; install it (Debian: bubblewrap, util-linux, iproute2)")
     return path

@@ -43,12 +43,14 @@ class ServiceRecord:
     namespace: str
     external_name: str | None = None
     endpoints: tuple[Endpoint, ...] = ()
-    ports: tuple[tuple[str, str, int], ...] = ()
-    """(name, protocol, number) of the named ports, for SRV records."""
+    ports: tuple[tuple[str, int], ...] = ()
+    """(name, number) of the named TCP ports, for SRV records."""
 
 
 @dataclass(frozen=True)
-class View:
+class ClusterNames:
+    """All that has a name in the cluster's domain."""
+
     services: Mapping[tuple[str, str], ServiceRecord] = field(default_factory=dict)
     """(namespace, name) -> record."""
     namespaces: frozenset[str] = frozenset()
@@ -72,11 +74,11 @@ class Answer:
     ours: bool = True
 
 
-def resolve(view: View, name: str, kind: str) -> Answer:
+def resolve(names: ClusterNames, name: str, kind: str) -> Answer:
     """Records for a name (any case, trailing dot or not); kind is `A`, `SRV`, `PTR`, …"""
     wanted = name.rstrip(".").lower()
     if wanted.endswith(".in-addr.arpa"):
-        return _reverse(view, wanted, kind)
+        return _reverse(names, wanted, kind)
     if wanted != CLUSTER_DOMAIN and not wanted.endswith("." + CLUSTER_DOMAIN):
         return Answer((), exists=False, ours=False)
     labels = wanted.removesuffix(CLUSTER_DOMAIN).rstrip(".").split(".")
@@ -84,21 +86,21 @@ def resolve(view: View, name: str, kind: str) -> Answer:
         return Answer((), exists=labels == [""])
     labels = labels[:-1]
     if len(labels) < 2:
-        return Answer((), exists=not labels or labels[0] in view.namespaces)
-    service = view.services.get((labels[-1], labels[-2]))
+        return Answer((), exists=not labels or labels[0] in names.namespaces)
+    service = names.services.get((labels[-1], labels[-2]))
     if service is None:
         return Answer((), exists=False)
     if service.external_name is not None:
         if len(labels) > 2:
             return Answer((), exists=False)
-        return _external(view, wanted, service.external_name, kind)
+        return _external(names, wanted, service.external_name, kind)
     return _headless(service, wanted, labels[:-2], kind)
 
 
 def _headless(service: ServiceRecord, name: str, rest: Sequence[str], kind: str) -> Answer:
     endpoints = [endpoint for endpoint in service.endpoints if endpoint.published]
     if len(rest) == 2 and rest[0].startswith("_") and rest[1].startswith("_"):
-        ports = [number for port, protocol, number in service.ports if [f"_{port}", f"_{protocol.lower()}"] == rest]
+        ports = [number for port, number in service.ports if [f"_{port}", "_tcp"] == rest]
         base = name.split(".", 2)[2]
         records = tuple(
             Record(name, "SRV", f"0 100 {number} {_label(endpoint)}.{base}.")
@@ -117,7 +119,7 @@ def _label(endpoint: Endpoint) -> str:
     return endpoint.hostname or endpoint.ip.replace(".", "-")
 
 
-def _external(view: View, name: str, target: str, kind: str) -> Answer:
+def _external(names: ClusterNames, name: str, target: str, kind: str) -> Answer:
     """The alias and, inside the cluster, the addresses it leads to; a loop of aliases ends after a few."""
     records: list[Record] = []
     owner = name
@@ -125,19 +127,19 @@ def _external(view: View, name: str, target: str, kind: str) -> Answer:
         alias = target.rstrip(".").lower()
         records.append(Record(owner, "CNAME", alias + "."))
         labels = alias.removesuffix(f".svc.{CLUSTER_DOMAIN}").split(".")
-        following = view.services.get((labels[-1], labels[-2])) if len(labels) == 2 else None
+        following = names.services.get((labels[-1], labels[-2])) if len(labels) == 2 else None
         if following is None or following.external_name is None:
-            found = () if kind == "CNAME" else resolve(view, alias, kind).records
+            found = () if kind == "CNAME" else resolve(names, alias, kind).records
             return Answer((*records, *found), exists=True)
         owner, target = alias, following.external_name
     return Answer(tuple(records), exists=True)
 
 
-def _reverse(view: View, name: str, kind: str) -> Answer:
+def _reverse(names: ClusterNames, name: str, kind: str) -> Answer:
     ip = ".".join(reversed(name.removesuffix(".in-addr.arpa").split(".")))
     owners = [
         f"{endpoint.hostname}.{service.name}.{service.namespace}.svc.{CLUSTER_DOMAIN}."
-        for service in view.services.values()
+        for service in names.services.values()
         for endpoint in service.endpoints
         if endpoint.ip == ip and endpoint.hostname and endpoint.published
     ]
@@ -145,7 +147,7 @@ def _reverse(view: View, name: str, kind: str) -> Answer:
     return Answer(records, exists=bool(owners))
 
 
-def reply(view: View, packet: bytes, *, datagram: bool) -> bytes | None:
+def reply(names: ClusterNames, packet: bytes, *, datagram: bool) -> bytes | None:
     """The response to a DNS message; a datagram too long for the client is truncated (TC), so that it comes back by
     TCP. None for what is not a query."""
     try:
@@ -155,7 +157,7 @@ def reply(view: View, packet: bytes, *, datagram: bool) -> bytes | None:
     if query.flags & dns.flags.QR or query.opcode() != dns.opcode.QUERY or len(query.question) != 1:
         return None
     question = query.question[0]
-    answer = resolve(view, question.name.to_text(), dns.rdatatype.to_text(question.rdtype))
+    answer = resolve(names, question.name.to_text(), dns.rdatatype.to_text(question.rdtype))
     response = dns.message.make_response(query, recursion_available=True)
     response.flags |= dns.flags.AA if answer.ours else 0
     # There is no upstream: outside the cluster's domain nothing exists.
@@ -183,7 +185,7 @@ def _rrset(name: str, kind: str, data: Sequence[str]) -> dns.rrset.RRset:
     return dns.rrset.from_text(name + ".", TTL_S, "IN", kind, *data)
 
 
-async def serve(address: str, view: Callable[[], View]) -> Sequence[object]:
+async def serve(address: str, names: Callable[[], ClusterNames]) -> Sequence[object]:
     """Answers on UDP and TCP port 53 of `address` with the view of the moment. The result keeps the server alive."""
     datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     datagrams.setblocking(False)
@@ -192,7 +194,7 @@ async def serve(address: str, view: Callable[[], View]) -> Sequence[object]:
     def on_datagram() -> None:
         with contextlib.suppress(BlockingIOError):
             packet, sender = datagrams.recvfrom(65535)
-            response = reply(view(), packet, datagram=True)
+            response = reply(names(), packet, datagram=True)
             if response is not None:
                 # The pod that asked may be gone, and its network with it: the kernel then refuses the datagram.
                 with contextlib.suppress(OSError):
@@ -206,7 +208,7 @@ async def serve(address: str, view: Callable[[], View]) -> Sequence[object]:
                 async with asyncio.timeout(_IDLE_S):
                     (length,) = struct.unpack("!H", await reader.readexactly(2))
                     packet = await reader.readexactly(length)
-                response = reply(view(), packet, datagram=False)
+                response = reply(names(), packet, datagram=False)
                 if response is None:
                     break
                 writer.write(struct.pack("!H", len(response)) + response)

@@ -16,11 +16,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.errors import SandboxError, UnsupportedError
+from sandbox.errors import ImagePullError, SandboxError, UnsupportedError
 
 HELPER_DIR = ".sandbox"
 """Holds `setpriv`, with which the sandbox drops rights inside the container; not on any PATH."""
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""PATH of every container, as the official images set it."""
 
 _REDIS_ENTRYPOINT = """#!/bin/sh
 # As the official image: options alone mean redis-server, and root steps down to the user redis.
@@ -51,6 +52,14 @@ class Image:
     binds: tuple[tuple[str, str], ...] = ()
     masked: tuple[str, ...] = ()
 
+    def user(self, uid: int) -> tuple[int, str]:
+        """(group, home) of a user of the image; group 0 and / for a number the image does not know."""
+        for line in (self.root / "etc/passwd").read_text().splitlines():
+            fields = line.split(":")
+            if int(fields[2]) == uid:
+                return int(fields[3]), fields[5]
+        return 0, "/"
+
 
 class ImageStore:
     """Assembles each image once, below `directory` (on the sandbox's own tmpfs)."""
@@ -60,23 +69,44 @@ class ImageStore:
         self._built: dict[str, Image] = {}
 
     def get(self, reference: str) -> Image:
-        """Raises UnsupportedError for an image this machine has no programs for."""
-        name = repository(reference)
-        if name not in _BUILDERS:
-            raise UnsupportedError(f"image {reference!r} is not known; the sandbox has: {', '.join(sorted(_BUILDERS))}")
+        """Raises UnsupportedError as `check_known`, and ImagePullError for a tag that the repository does not have."""
+        check_known(reference)
+        name, tag = _parts(reference)
+        if not exists(reference):
+            raise ImagePullError(f"{name} has no tag {tag!r}: not found")
         if name not in self._built:
-            self._built[name] = _BUILDERS[name](self._directory / name)
+            self._built[name] = _REPOSITORIES[name][0](self._directory / name)
         return self._built[name]
+
+
+def check_known(reference: str) -> None:
+    """Raises UnsupportedError for an image this machine has no programs for, whether it exists elsewhere or not."""
+    if repository(reference) not in _REPOSITORIES:
+        known = ", ".join(sorted(_REPOSITORIES))
+        raise UnsupportedError(f"image {reference!r} is not known; the sandbox has: {known}")
+
+
+def exists(reference: str) -> bool:
+    """Whether a registry has this image, of the repositories known here."""
+    name, tag = _parts(reference)
+    return name in _REPOSITORIES and re.fullmatch(_REPOSITORIES[name][1], tag) is not None
 
 
 def repository(reference: str) -> str:
     """`redis` of `docker.io/library/redis:7-alpine@sha256:…`."""
+    return _parts(reference)[0]
+
+
+def _parts(reference: str) -> tuple[str, str]:
+    """Repository and tag; the tag is `latest` when there is none."""
     path = reference.partition("@")[0]
-    last = path.rpartition("/")[2]
-    path = path.removesuffix(":" + last.partition(":")[2]) if ":" in last else path
+    # A colon before the last slash is that of a registry's port.
+    folder, slash, last = path.rpartition("/")
+    name, _, tag = last.partition(":")
+    path = folder + slash + name
     for registry in ("docker.io/", "public.ecr.aws/docker/", "index.docker.io/"):
         path = path.removeprefix(registry)
-    return path.removeprefix("library/")
+    return path.removeprefix("library/"), tag or "latest"
 
 
 def _libraries(binaries: Iterable[str]) -> set[str]:
@@ -194,4 +224,16 @@ def _python(root: Path) -> Image:
     return Image("python", root, command=("python3",), binds=((standard_library, target),), masked=masked)
 
 
-_BUILDERS: dict[str, Callable[[Path], Image]] = {"busybox": _busybox, "python": _python, "redis": _redis}
+def _tags(versions: str, variants: str) -> str:
+    """Pattern of a repository's tags: `7`, `7.4`, `7.4.2`, each alone or with a variant, and a variant alone."""
+    version = rf"(?:{versions})"
+    return rf"latest|{variants}|{version}(?:-(?:{variants}))?"
+
+
+_REPOSITORIES: dict[str, tuple[Callable[[Path], Image], str]] = {
+    "busybox": (_busybox, _tags(r"1(\.3[0-7](\.\d+)?)?", "glibc|musl|uclibc")),
+    "python": (_python, _tags(r"3(\.(9|1[0-4])(\.\d+)?)?", r"alpine(3\.\d+)?|(slim-)?(bookworm|trixie)|slim")),
+    "redis": (_redis, _tags(r"6(\.[02](\.\d+)?)?|7(\.[024](\.\d+)?)?|8(\.\d(\.\d+)?)?", r"alpine(3\.\d+)?|bookworm")),
+}
+"""Repository -> how its image is assembled, and which tags it has (the official images, as of November 2026). A tag
+decides only whether there is an image: what runs is this machine's program, whatever its version."""

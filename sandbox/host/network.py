@@ -9,16 +9,12 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sandbox.errors import InvalidError, SandboxError
 from sandbox.host.process import run_tool
-
-if TYPE_CHECKING:
-    from sandbox.kubernetes.cluster import Pod
 
 POD_RANGE = ipaddress.IPv4Network("10.244.0.0/16")
 GATEWAY_IP = str(POD_RANGE[1])
@@ -28,8 +24,7 @@ _NEXT_HOP_MAC = "ee:ee:ee:ee:ee:ee"
 _MTU_BYTES = 9001
 """Jumbo frames as inside an AWS VPC."""
 _NETNS_DIR = Path("/run/netns")
-_FIRST_CUT_TABLE = 1000
-_CUT_PRIORITY = 100
+CUT_PRIORITY = 100
 DETOUR_PRIORITY = 200
 LOCAL_PRIORITY = 300
 
@@ -107,6 +102,8 @@ class PodNetwork:
 
     number: int
     ip: str
+    before_delete: list[Callable[[], None]] = field(default_factory=list, compare=False)
+    """What must go before the link does, such as the rules that send its packets another way."""
 
     @property
     def netns(self) -> str:
@@ -147,6 +144,8 @@ class PodNetwork:
 
     def delete(self) -> None:
         """Removes link and namespace, as far as they were made; processes of the pod must have ended."""
+        while self.before_delete:
+            self.before_delete.pop()()
         if os.path.exists(self.netns_path):
             run_tool(["ip", "netns", "delete", self.netns])
         try:
@@ -156,68 +155,3 @@ class PodNetwork:
             # The kernel takes the link along with the namespace at a time of its own choosing.
             if self.link in _links():
                 raise
-
-
-class Partitions:
-    """Which pods cannot reach which: pairs of addresses whose packets are dropped in both directions."""
-
-    def __init__(self) -> None:
-        self._rules: dict[int, PodNetwork] = {}
-
-    def apply(self, networks: Iterable[PodNetwork], blocked: Iterable[tuple[str, str]]) -> None:
-        """Replaces the blocked pairs. Per pod one routing table holds the addresses it cannot reach."""
-        lines = []
-        for number, network in self._rules.items():
-            table = _FIRST_CUT_TABLE + number
-            lines += [
-                f"rule del priority {_CUT_PRIORITY} iif {network.link} lookup {table}",
-                f"route flush table {table}",
-            ]
-        self._rules = {}
-        by_source: dict[str, set[str]] = {}
-        for one, other in blocked:
-            by_source.setdefault(one, set()).add(other)
-            by_source.setdefault(other, set()).add(one)
-        for network in networks:
-            targets = by_source.get(network.ip)
-            if targets:
-                table = _FIRST_CUT_TABLE + network.number
-                lines += [f"route add blackhole {target}/32 table {table}" for target in sorted(targets)]
-                lines.append(f"rule add priority {_CUT_PRIORITY} iif {network.link} lookup {table}")
-                self._rules[network.number] = network
-        if lines:
-            run_tool(["ip", "-batch", "-"], "\n".join(lines) + "\n")
-
-
-class PartitionState:
-    """The cuts asked for, kept true while pods come and go.
-
-    A side is a set of pod keys (`namespace/name`) and zone names; pods on different sides of a cut cannot talk.
-    """
-
-    def __init__(self) -> None:
-        self._kernel = Partitions()
-        self._sides: list[frozenset[str]] = []
-
-    @property
-    def sides(self) -> list[frozenset[str]]:
-        return list(self._sides)
-
-    def isolate(self, members: frozenset[str]) -> None:
-        """Members still talk to each other, and to nobody else."""
-        self._sides.append(members)
-
-    def heal(self) -> None:
-        self._sides = []
-
-    def refresh(self, pods: Iterable[Pod], zone_of: Callable[[Pod], str | None]) -> None:
-        networks, inside = [], []
-        for pod in pods:
-            if pod.network is not None:
-                names = {f"{pod.namespace}/{pod.name}", zone_of(pod) or ""}
-                networks.append(pod.network)
-                inside.append([bool(names & side) for side in self._sides])
-        blocked = [
-            (networks[i].ip, networks[j].ip) for i in range(len(networks)) for j in range(i) if inside[i] != inside[j]
-        ]
-        self._kernel.apply(networks, blocked)

@@ -10,11 +10,14 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sandbox.errors import SandboxError
+
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where system programs are, also for a user whose PATH lacks the directories of the administrator."""
+_TOOL_ENV = {"PATH": SYSTEM_PATH, "LC_ALL": "C"}
 
 _own_children: set[int] = set()
 
@@ -90,16 +93,19 @@ def run_tool(argv: Sequence[str], input_text: str | None = None) -> str:
     """Output of a short system tool (`ip`, `mount`, `tc`). Raises SandboxError with what it said."""
     try:
         done = subprocess.run(
-            list(argv), input=input_text, capture_output=True, text=True, timeout=20, check=False, env=_TOOL_ENV
+            list(argv),
+            input=input_text,
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+            env={"PATH": SYSTEM_PATH, "LC_ALL": "C"},
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SandboxError(f"cannot run {argv[0]}: {error}") from error
     if done.returncode != 0:
         raise SandboxError(f"{' '.join(argv)} failed ({done.returncode}): {(done.stderr or done.stdout).strip()}")
     return done.stdout
-
-
-_TOOL_ENV = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 
 
 def process_tree() -> dict[int, list[int]]:
@@ -137,7 +143,3 @@ async def reap_orphans() -> None:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(ended.si_pid, os.WNOHANG)
         await asyncio.sleep(1)
-
-
-if sys.version_info < (3, 9) or not hasattr(os, "pidfd_open"):  # pragma: no cover
-    raise SandboxError("the sandbox needs Linux 5.3 or newer (pidfd_open)")

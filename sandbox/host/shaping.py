@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from sandbox.errors import InvalidError, NotFoundError, SandboxError, UnsupportedError
+from sandbox.errors import InvalidError, SandboxError, UnsupportedError
 from sandbox.host.logs import LogBuffer, PipeReader
 from sandbox.host.network import DETOUR_PRIORITY, PodNetwork
 from sandbox.host.process import Process, run_tool, spawn
-from sandbox.kubernetes.cluster import Cluster, Pod
 
 _RATE = re.compile(r"^\d+(\.\d+)?(k|m|g)?bit$")
 _BURST_BYTES = 256 * 1024
@@ -21,13 +21,14 @@ _START_TIMEOUT_S = 10.0
 
 
 class Links:
-    """The links that were made slow."""
+    """The links that were made slow. `on_end` is told when an emulated link ends by itself, and why."""
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
-        self._detours: dict[int, tuple[Process, asyncio.Task[None]]] = {}
+    def __init__(self, on_end: Callable[[PodNetwork, str], None]) -> None:
+        self._on_end = on_end
+        self._detours: dict[int, Process] = {}
+        self._watches: set[asyncio.Task[None]] = set()
 
-    async def shape(self, pod: Pod, rate: str | None, delay_ms: float, loss_percent: float) -> str:
+    async def shape(self, network: PodNetwork, rate: str | None, delay_ms: float, loss_percent: float) -> str:
         """Sets rate, delay and loss of a pod's link in each direction, replacing what was set; all absent restores it.
 
         Raises UnsupportedError when delay or loss is asked for and the machine has no TUN device.
@@ -36,28 +37,26 @@ class Links:
             raise InvalidError(f"rate is {rate!r}; give bits per second, such as 50mbit")
         if not 0 <= loss_percent <= 100 or delay_ms < 0:
             raise InvalidError("loss-percent must be 0 to 100 and delay-ms not negative")
-        if pod.network is None:
-            raise NotFoundError(f"{pod.subject} has no network")
-        await self._end_detour(pod.network)
-        _limit_rate(pod.network, rate)
+        process = self._detours.get(network.number)
+        if process is not None:
+            self._remove(network)
+            await process.wait()
+        _limit_rate(network, rate)
         if delay_ms or loss_percent:
-            await self._start_detour(pod, pod.network, delay_ms, loss_percent)
+            await self._start_detour(network, delay_ms, loss_percent)
         done = [f"rate {rate}"] if rate else []
         done += [f"delay {delay_ms:g} ms"] if delay_ms else []
         done += [f"loss {loss_percent:g} %"] if loss_percent else []
         return f"{', '.join(done)} in each direction" if done else "as fast as the machine"
 
-    async def _start_detour(self, pod: Pod, network: PodNetwork, delay_ms: float, loss_percent: float) -> None:
+    async def _start_detour(self, network: PodNetwork, delay_ms: float, loss_percent: float) -> None:
         if not Path("/dev/net/tun").exists():
             raise UnsupportedError("this machine has no /dev/net/tun, so a link can have a rate but no delay or loss")
         device, table = f"slow{network.number}", _FIRST_TABLE + network.number
         output = LogBuffer()
-        reader = PipeReader(output)
         argv = [sys.executable, "-m", "sandbox.host.emulated_link", device, str(delay_ms), str(loss_percent)]
-        try:
-            process = spawn(argv, stdout=reader.fd, stderr=reader.fd)
-        finally:
-            reader.started()
+        with PipeReader(output) as writer:
+            process = spawn(argv, stdout=writer, stderr=writer)
         async with asyncio.timeout(_START_TIMEOUT_S):
             await output.grown(0)
         if output.tail(1) != "ready":
@@ -70,27 +69,23 @@ class Links:
             f"link set {device} mtu 9001 txqueuelen 10000 up\nroute add default dev {device} table {table}\n"
             + "".join(f"rule add {rule}\n" for rule in _rules(network)),
         )
-        watch = asyncio.create_task(self._watch(pod, network, process, output))
-        self._detours[network.number] = process, watch
+        self._detours[network.number] = process
+        # The rules must not outlive the pod: its address may be another's at once.
+        network.before_delete.append(lambda: self._remove(network))
+        watch = asyncio.create_task(self._watch(network, process, output))
+        self._watches.add(watch)
+        watch.add_done_callback(self._watches.discard)
 
-    async def _watch(self, pod: Pod, network: PodNetwork, process: Process, output: LogBuffer) -> None:
-        """Ends the detour with the pod's network, and tells if it ends by itself."""
-        await self._cluster.until(lambda: pod.network is not network or not process.running, float("inf"))
-        if pod.network is network:
-            self._cluster.event(pod.subject, "LinkRestored", f"the emulated link ended: {output.tail(3)}")
-        self._remove(network, process)
+    async def _watch(self, network: PodNetwork, process: Process, output: LogBuffer) -> None:
+        await process.wait()
+        if self._detours.get(network.number) is process:
+            self._remove(network)
+            self._on_end(network, f"the emulated link ended: {output.tail(3)}")
 
-    async def _end_detour(self, network: PodNetwork) -> None:
-        process, watch = self._detours.get(network.number, (None, None))
-        if process is not None and watch is not None:
-            watch.cancel()
-            await asyncio.gather(watch, return_exceptions=True)
-            self._remove(network, process)
-            await process.wait()
-
-    def _remove(self, network: PodNetwork, process: Process) -> None:
+    def _remove(self, network: PodNetwork) -> None:
         """The rules go first: the device, and the routes through it, go with the process."""
-        if self._detours.pop(network.number, None) is not None:
+        process = self._detours.pop(network.number, None)
+        if process is not None:
             run_tool(["ip", "-batch", "-"], "".join(f"rule del {rule}\n" for rule in _rules(network)))
             process.kill()
 
@@ -107,14 +102,10 @@ def _rules(network: PodNetwork) -> list[str]:
 
 
 def _limit_rate(network: PodNetwork, rate: str | None) -> None:
-    sides = [["tc", "qdisc", "{}", "dev", network.link], ["tc", "-n", network.netns, "qdisc", "{}", "dev", "eth0"]]
-    for side in sides:
-        if "tbf" in run_tool([*_verb(side, "show"), "root"]):
-            run_tool([*_verb(side, "del"), "root"])
+    for namespace, device in (([], network.link), (["-n", network.netns], "eth0")):
+        queue = ["dev", device, "root"]
+        if "tbf" in run_tool(["tc", *namespace, "qdisc", "show", *queue]):
+            run_tool(["tc", *namespace, "qdisc", "del", *queue])
         if rate is not None:
-            options = ["rate", rate, "burst", str(_BURST_BYTES), "latency", f"{_QUEUE_MS}ms"]
-            run_tool([*_verb(side, "add"), "root", "tbf", *options])
-
-
-def _verb(side: list[str], verb: str) -> list[str]:
-    return [verb if part == "{}" else part for part in side]
+            options = ["tbf", "rate", rate, "burst", str(_BURST_BYTES), "latency", f"{_QUEUE_MS}ms"]
+            run_tool(["tc", *namespace, "qdisc", "add", *queue, *options])

@@ -1,17 +1,47 @@
-"""Pretend machines for the scheduler: real names, zones and sizes, no real machines."""
+"""Nodes: what the scheduler knows of a machine. The sandbox's own are pretend: names, zones and sizes alone."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict
-
-from sandbox.kubernetes.controllers.scheduler import Node, Taint
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 
 _ZONES = ("zone-a", "zone-b", "zone-c")
 _NODES_PER_ZONE = 2
 _NODE_MEMORY_BYTES = 64 * 1024**3
 _NODE_CPU_MILLICORES = 16_000
+
+ZONE_LABEL = "topology.kubernetes.io/zone"
+HOSTNAME_LABEL = "kubernetes.io/hostname"
+
+
+@dataclass(frozen=True)
+class Taint:
+    key: str
+    value: str = ""
+    effect: str = "NoSchedule"
+
+    def __str__(self) -> str:
+        return f"{self.key}={self.value}:{self.effect}"
+
+
+@dataclass(frozen=True)
+class Node:
+    """A machine pods can be placed on; allocatable sizes are what is left after the system's own share."""
+
+    name: str
+    zone: str
+    allocatable_memory_bytes: int
+    allocatable_cpu_millicores: int
+    max_pods: int = 110
+    labels: Mapping[str, str] = field(default_factory=dict)
+    taints: tuple[Taint, ...] = ()
+    cordoned: bool = False
+    ready: bool = True
+
+    @property
+    def all_labels(self) -> dict[str, str]:
+        return {ZONE_LABEL: self.zone, HOSTNAME_LABEL: self.name, "kubernetes.io/os": "linux", **self.labels}
 
 
 def pretend_nodes() -> list[Node]:

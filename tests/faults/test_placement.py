@@ -12,7 +12,7 @@ import pytest
 
 from preview.evaluate import Evaluation, evaluate
 from sandbox.kubernetes.controllers.disruption import disruptions_allowed
-from sandbox.kubernetes.controllers.scheduler import ZONE_LABEL, Node, PlacedPod, feasible_nodes
+from sandbox.kubernetes.controllers.scheduler import PlacedPod, feasible_nodes
 from sandbox.kubernetes.manifests.objects import (
     PersistentVolumeClaim,
     PodDisruptionBudget,
@@ -20,6 +20,7 @@ from sandbox.kubernetes.manifests.objects import (
     StorageClass,
     decode_object,
 )
+from sandbox.kubernetes.nodes import ZONE_LABEL, Node
 from tests.faults.stacks import machines
 
 ORDERS = 20

@@ -43,12 +43,10 @@ def pod_spec(*containers: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"terminationGracePeriodSeconds": 1, "containers": list(containers), **more}
 
 
-def awaited(available: int, updated: int) -> dict[str, str]:
-    """Annotations with which the provider waits for an edit of a StatefulSet."""
-    counts = {"replicas": available, "updatedReplicas": updated, "availableReplicas": available}
-    return {
-        "pulumi.com/waitFor": json.dumps([f"jsonpath={{.status.{name}}}={count}" for name, count in counts.items()])
-    }
+def awaited(count: int, **more: str) -> dict[str, str]:
+    """Annotations with which the provider waits for an edit of a StatefulSet of `count` pods."""
+    fields = ("replicas", "updatedReplicas", "availableReplicas")
+    return {"pulumi.com/waitFor": json.dumps([f"jsonpath={{.status.{name}}}={count}" for name in fields]), **more}
 
 
 def stateful_set(
@@ -57,8 +55,7 @@ def stateful_set(
     """A StatefulSet of `spec` pods whose headless Service would have its own name; its edits are awaited, unless it is
     given other annotations."""
     labels = {"app": name, **(labels or {})}
-    partition = more.get("updateStrategy", {}).get("rollingUpdate", {}).get("partition", 0)
-    annotations = more.pop("annotations", awaited(replicas, max(0, replicas - partition)))
+    annotations = more.pop("annotations", awaited(replicas))
     return resource(
         "StatefulSet",
         name,

@@ -14,8 +14,8 @@ import pytest
 
 from preview.resources import Resource
 from sandbox.control.client import Sandbox
-from sandbox.control.launcher import members, wait_ended
 from sandbox.errors import NotFoundError, SandboxError
+from sandbox.host.machine import members, wait_ended
 from tests.sandbox.manifests import SLEEP, claim_template, container, pod_spec, stateful_set
 
 pytestmark = pytest.mark.sandbox

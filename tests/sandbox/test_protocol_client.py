@@ -8,8 +8,7 @@ import threading
 
 import pytest
 
-from sandbox.control.client import Connection
-from sandbox.control.protocol import address
+from sandbox.control.protocol import Connection, address
 from sandbox.errors import NotFoundError
 
 

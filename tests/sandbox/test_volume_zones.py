@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from preview.resources import Resource
 from sandbox.control.client import Sandbox
-from sandbox.kubernetes.controllers.scheduler import Node, Taint
-from sandbox.kubernetes.nodes import nodes_from_json, nodes_to_json
+from sandbox.kubernetes.nodes import Node, Taint, nodes_from_json, nodes_to_json
 from tests.sandbox.manifests import SLEEP, claim_template, container, pod_spec, stateful_set
 
 ZONES = ("zone-a", "zone-b", "zone-c")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from sandbox.control.client import Sandbox
-from sandbox.control.report import redis_facts
+from sandbox.control.redis_facts import redis_facts
 from sandbox.control.up import up
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("up")]

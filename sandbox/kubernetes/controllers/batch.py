@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 from croniter import croniter
 
 from sandbox.errors import InvalidError
-from sandbox.kubernetes.cluster import Cluster, Pod
+from sandbox.kubernetes.cluster import Cluster
 from sandbox.kubernetes.manifests.metadata import ObjectMeta
 from sandbox.kubernetes.manifests.objects import CronJob, Job
+from sandbox.kubernetes.pods import Pod
 
 _BACKOFF_FIRST_S = 10.0
 _BACKOFF_MAX_S = 360.0
@@ -25,7 +26,6 @@ Owner = tuple[str, str, str]
 @dataclass
 class JobStatus:
     started_at: float = field(default_factory=time.time)
-    finished_at: float | None = None
     condition: str = ""
     """`Complete` or `Failed` once finished."""
     reason: str = ""
@@ -60,7 +60,6 @@ class Batch:
         status = self.jobs.setdefault(job.key, JobStatus())
         pods = self._cluster.owned(job.key)
         if status.condition:
-            self._after_job(job, status)
             return
         for pod in pods:
             status.last_log = self._log_of(pod) or status.last_log
@@ -89,22 +88,16 @@ class Batch:
             namespace=job.metadata.namespace,
             spec=job.spec.template.spec,
             labels=labels,
-            annotations=dict(job.spec.template.metadata.annotations),
             owner=job.key,
         )
 
     def _finish_job(self, job: Job, status: JobStatus, condition: str, reason: str) -> None:
-        status.condition, status.reason, status.finished_at = condition, reason, time.time()
+        status.condition, status.reason = condition, reason
         for pod in self._cluster.owned(job.key):
             if not pod.finished:
                 self._delete_pod(pod)
         self._cluster.event(f"Job {job.metadata.namespace}/{job.metadata.name}", condition, reason)
         self._cluster.touch()
-
-    def _after_job(self, job: Job, status: JobStatus) -> None:
-        ttl = job.spec.ttl_seconds_after_finished
-        if ttl is not None and status.finished_at is not None and time.time() - status.finished_at >= ttl:
-            self.delete_job(job)
 
     def delete_job(self, job: Job) -> None:
         self._cluster.objects.pop(job.key, None)
@@ -119,9 +112,6 @@ class Batch:
     def _step_cron(self, cron: CronJob) -> None:
         status = self._crons.setdefault(cron.key, CronStatus())
         self._trim_history(cron, status)
-        if cron.spec.suspend:
-            status.last_scheduled = time.time()
-            return
         since = datetime.fromtimestamp(status.last_scheduled, UTC)
         due = croniter(cron.spec.schedule, since).get_next(datetime)
         if due > datetime.now(UTC):
@@ -161,13 +151,16 @@ class Batch:
         self._cluster.touch()
         return job
 
+    def has_ended(self, job: Job) -> bool:
+        return job.key in self.jobs and bool(self.jobs[job.key].condition)
+
     def _jobs_of(self, cron: CronJob) -> list[Job]:
         names = self._crons.setdefault(cron.key, CronStatus()).jobs
         found = (self._cluster.get(Job, cron.metadata.namespace, name) for name in names)
         return [job for job in found if job is not None]
 
     def _active_jobs(self, cron: CronJob) -> list[Job]:
-        return [job for job in self._jobs_of(cron) if job.key not in self.jobs or not self.jobs[job.key].condition]
+        return [job for job in self._jobs_of(cron) if not self.has_ended(job)]
 
     def _trim_history(self, cron: CronJob, status: CronStatus) -> None:
         limits: Mapping[str, int] = {

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from sandbox.host.dns import Endpoint, ServiceRecord, View
-from sandbox.kubernetes.cluster import Cluster, Pod
+from sandbox.host.dns import ClusterNames, Endpoint, ServiceRecord
+from sandbox.kubernetes.cluster import Cluster
 from sandbox.kubernetes.manifests.objects import Service
+from sandbox.kubernetes.pods import Pod
 
 
-def dns_view(cluster: Cluster) -> View:
+def cluster_names(cluster: Cluster) -> ClusterNames:
     services = {}
     for service in cluster.all(Service):
         namespace, name = service.metadata.namespace, service.metadata.name
@@ -16,9 +17,9 @@ def dns_view(cluster: Cluster) -> View:
             namespace=namespace,
             external_name=service.spec.external_name,
             endpoints=tuple(endpoints(cluster, service)),
-            ports=tuple((port.name, port.protocol, port.port) for port in service.spec.ports if port.name),
+            ports=tuple((port.name, port.port) for port in service.spec.ports if port.name),
         )
-    return View(services, frozenset(cluster.namespaces))
+    return ClusterNames(services, frozenset(cluster.namespaces))
 
 
 def endpoints(cluster: Cluster, service: Service) -> list[Endpoint]:
@@ -42,4 +43,4 @@ def _serves(pod: Pod) -> bool:
 
 def _hostname(pod: Pod, service: Service) -> str | None:
     """Only a pod whose subdomain is the Service's name gets a name of its own below it."""
-    return pod.hostname if pod.spec.hostname and pod.spec.subdomain == service.metadata.name else None
+    return pod.name if pod.subdomain == service.metadata.name else None

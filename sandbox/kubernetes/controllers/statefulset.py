@@ -11,15 +11,7 @@ from sandbox.errors import InvalidError
 from sandbox.kubernetes.manifests.objects import StatefulSet, StatefulSetSpec
 
 _MUTABLE = frozenset(
-    {
-        "replicas",
-        "ordinals",
-        "template",
-        "update_strategy",
-        "revision_history_limit",
-        "persistent_volume_claim_retention_policy",
-        "min_ready_seconds",
-    }
+    {"replicas", "template", "update_strategy", "persistent_volume_claim_retention_policy", "min_ready_seconds"}
 )
 
 
@@ -38,7 +30,6 @@ class Replica:
 @dataclass(frozen=True)
 class Create:
     ordinal: int
-    revision: str
 
 
 @dataclass(frozen=True)
@@ -55,21 +46,20 @@ def revision_of(spec: StatefulSetSpec) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
-def decide(spec: StatefulSetSpec, current: str, update: str, replicas: Sequence[Replica]) -> list[Action]:
-    """What to do now; nothing means either done or waiting for a pod.
+def decide(spec: StatefulSetSpec, revision: str, replicas: Sequence[Replica]) -> list[Action]:
+    """What to do now; nothing means either done or waiting for a pod. `revision` is that of the spec.
 
-    OrderedReady goes pod by pod; Parallel creates and deletes at once, but a rolling update of either kind
-    replaces one pod at a time, from the highest ordinal down, waiting for each to be available.
+    OrderedReady goes pod by pod; Parallel creates and deletes at once. A rolling update of either kind replaces one
+    pod at a time, from the highest ordinal down, and waits for each to be available.
     """
     existing: Mapping[int, Replica] = {replica.ordinal: replica for replica in replicas}
-    start, parallel = spec.ordinals.start, spec.pod_management_policy == "Parallel"
-    wanted = range(start, start + spec.replicas)
+    parallel = spec.pod_management_policy == "Parallel"
     actions: list[Action] = []
 
-    for ordinal in wanted:
+    for ordinal in range(spec.replicas):
         replica = existing.get(ordinal)
         if replica is None:
-            actions.append(Create(ordinal, _revision_for(spec, ordinal, current, update)))
+            actions.append(Create(ordinal))
         elif replica.failed and not replica.terminating:
             actions.append(Delete(ordinal))
         elif parallel or replica.available:
@@ -78,40 +68,28 @@ def decide(spec: StatefulSetSpec, current: str, update: str, replicas: Sequence[
             # Also a terminating or unready pod holds up those after it.
             return actions
 
-    condemned = sorted((r for r in replicas if r.ordinal not in wanted), key=lambda r: -r.ordinal)
-    for replica in condemned:
+    for replica in sorted((r for r in replicas if r.ordinal >= spec.replicas), key=lambda r: -r.ordinal):
         if not replica.terminating:
             actions.append(Delete(replica.ordinal))
         if not parallel:
             return actions
-    if actions or spec.update_strategy.type == "OnDelete":
+    if actions:
         return actions
 
-    for ordinal in reversed(wanted):
-        if ordinal < start + spec.update_strategy.rolling_update.partition:
-            break
+    for ordinal in reversed(range(spec.replicas)):
         replica = existing[ordinal]
-        if replica.revision != update and not replica.terminating:
+        # A pod of an old revision goes whether it is available or not: so an edit cures what an edit broke.
+        if replica.revision != revision and not replica.terminating:
             return [Delete(ordinal)]
         if not replica.available:
             return []
     return []
 
 
-def _revision_for(spec: StatefulSetSpec, ordinal: int, current: str, update: str) -> str:
-    strategy = spec.update_strategy
-    if strategy.type == "RollingUpdate" and ordinal < spec.ordinals.start + strategy.rolling_update.partition:
-        return current
-    return update
-
-
-def is_settled(spec: StatefulSetSpec, update: str, replicas: Sequence[Replica]) -> bool:
-    """What Pulumi waits for: exactly the wanted pods, all available, all above the partition of the new revision."""
-    start = spec.ordinals.start
-    partition = spec.update_strategy.rolling_update.partition if spec.update_strategy.type == "RollingUpdate" else None
-    return {replica.ordinal for replica in replicas} == set(range(start, start + spec.replicas)) and all(
-        replica.available and (partition is None or replica.revision == update or replica.ordinal < start + partition)
-        for replica in replicas
+def is_settled(spec: StatefulSetSpec, revision: str, replicas: Sequence[Replica]) -> bool:
+    """What Pulumi waits for: exactly the wanted pods, all available and of the spec's revision."""
+    return {replica.ordinal for replica in replicas} == set(range(spec.replicas)) and all(
+        replica.available and replica.revision == revision for replica in replicas
     )
 
 

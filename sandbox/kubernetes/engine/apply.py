@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from preview.resources import Resource
 from sandbox.errors import ApplyError, InvalidError, SandboxError
-from sandbox.host.images import ImageStore
+from sandbox.host.images import check_known
 from sandbox.kubernetes.cluster import Cluster
 from sandbox.kubernetes.controllers import statefulset
 from sandbox.kubernetes.controllers.workloads import Workloads
@@ -25,7 +25,6 @@ from sandbox.kubernetes.manifests.objects import (
     StatefulSet,
     decode_object,
 )
-from sandbox.kubernetes.manifests.pod import PodTemplate
 
 Progress = Callable[[str], Awaitable[None]]
 
@@ -43,10 +42,9 @@ class Noted:
 class Applier:
     """Holds what was applied last, and applies the next state."""
 
-    def __init__(self, cluster: Cluster, workloads: Workloads, images: ImageStore) -> None:
+    def __init__(self, cluster: Cluster, workloads: Workloads) -> None:
         self._cluster = cluster
         self._workloads = workloads
-        self._images = images
         self._busy = asyncio.Lock()
         self.applied: dict[str, Applied] = {}
         self.pending: list[Resource] = []
@@ -78,35 +76,24 @@ class Applier:
             for resource in resources:
                 if resource.is_kubernetes:
                     try:
-                        decoded[resource.urn] = decode_object(resource)
-                        self._check_images(resource, decoded[resource.urn])
-                        _check_waits(decoded[resource.urn])
+                        item = decoded[resource.urn] = decode_object(resource)
+                        if item is not None:
+                            _check(resource, item)
                     except SandboxError as error:
                         faults.append(str(error))
             if faults:
                 raise InvalidError("nothing was changed:\n" + "\n".join(faults))
             return await _Update(self, decoded, plan_changes(self.applied, resources), progress).run()
 
-    def _check_images(self, resource: Resource, item: KubernetesObject | None) -> None:
-        for template in _templates(item):
-            for container in (*template.spec.init_containers, *template.spec.containers):
-                try:
-                    self._images.get(container.image)
-                except SandboxError as error:
-                    raise type(error)(f"{_label(resource)}: container {container.name}: {error}") from None
 
-
-def _check_waits(item: KubernetesObject | None) -> None:
-    if item is not None:
-        wait_conditions(item)
-
-
-def _templates(item: KubernetesObject | None) -> list[PodTemplate]:
-    if isinstance(item, StatefulSet | Job):
-        return [item.spec.template]
-    if isinstance(item, CronJob):
-        return [item.spec.job_template.spec.template]
-    return []
+def _check(resource: Resource, item: KubernetesObject) -> None:
+    """Raises SandboxError for what the object's fields alone do not tell: images and conditions to wait for."""
+    wait_conditions(item)
+    for container in item.pod_template.spec.containers if item.pod_template is not None else ():
+        try:
+            check_known(container.image)
+        except SandboxError as error:
+            raise type(error)(f"{_label(resource)}: container {container.name}: {error}") from None
 
 
 def _label(resource: Resource) -> str:
@@ -218,7 +205,7 @@ class _Update:
             raise InvalidError(f"{item.kind} {item.metadata.name!r} already exists in {item.metadata.namespace}")
         self._cluster.objects[item.key] = item
         if isinstance(item, PersistentVolumeClaim):
-            self._workloads.add_claim(item)
+            self._workloads.claim(item.metadata.namespace, item.metadata.name, item.spec)
         self._workloads.refresh_volumes(*item.key)
 
     def _update(self, item: KubernetesObject) -> None:

@@ -99,6 +99,8 @@ async def _statefulset(
             ", ".join(f"{field} {counts[field]}/{wanted}" for field, wanted in conditions.items())
             or f"{counts['readyReplicas']}/{item.spec.replicas} pods ready"
         )
+        held = [f"{pod.name} {pod.waiting.reason}" for pod in cluster.owned(item.key) if pod.waiting is not None]
+        text += f" ({', '.join(held)})" if held else ""
         if text != shown:
             shown = text
             await say(text)
@@ -139,10 +141,14 @@ async def _job(cluster: Cluster, workloads: Workloads, item: Job, timeout_s: flo
 
 
 def _explain(cluster: Cluster, item: KubernetesObject) -> str:
-    """One line per pod that is not ready: its state, and the latest event about it."""
+    """One line per pod that is not ready: what it waits for, or its state and the latest event about it."""
     lines = []
     for pod in cluster.owned(item.key):
         if pod.ready and not pod.deleting:
+            continue
+        if pod.waiting is not None:
+            waiting = pod.waiting
+            lines.append(f"  {pod.name}: container {waiting.spec.name}: {waiting.reason}: {waiting.message}")
             continue
         states = [f"{s.spec.name} {s.state} {s.reason} {s.message}".strip() for s in pod.statuses.values()]
         events = [event for event in cluster.events if event.subject == pod.subject]

@@ -49,7 +49,12 @@ def decode(model: type[M], inputs: Mapping[str, Any], subject: str) -> M:
     except ValidationError as error:
         lines = []
         unsupported = False
-        for fault in error.errors(include_url=False):
+        faults = error.errors(include_url=False)
+        for fault in faults:
+            # A list whose only item is refused is also "too short": that says nothing more.
+            depth = len(fault["loc"])
+            if any(len(other["loc"]) > depth and other["loc"][:depth] == fault["loc"] for other in faults):
+                continue
             loc = tuple(part for part in fault["loc"] if not (isinstance(part, str) and part.startswith("function-")))
             path = show_path(loc)
             if fault["type"] == "extra_forbidden":

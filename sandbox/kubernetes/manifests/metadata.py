@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from sandbox.kubernetes.manifests.base import Manifest, NotEnforced
+from sandbox.kubernetes.manifests.base import Manifest
 
 Labels = dict[str, str]
 _DNS_LABEL = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
@@ -32,34 +31,11 @@ class TemplateMeta(Manifest):
     name: str = ""
     labels: Labels = Field(default_factory=dict)
     annotations: Labels = Field(default_factory=dict)
-    creation_timestamp: Annotated[Any, NotEnforced("written by the API server")] = None
-
-
-class Requirement(Manifest):
-    key: str
-    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
-    values: tuple[str, ...] = ()
-
-    @model_validator(mode="after")
-    def _values_fit_operator(self) -> Requirement:
-        if (self.operator in ("In", "NotIn")) != bool(self.values):
-            raise ValueError(f"operator {self.operator} {'needs' if not self.values else 'takes no'} values")
-        return self
-
-    def matches(self, labels: Mapping[str, str]) -> bool:
-        if self.operator == "In":
-            return labels.get(self.key) in self.values
-        if self.operator == "NotIn":
-            return labels.get(self.key) not in self.values
-        return (self.key in labels) == (self.operator == "Exists")
 
 
 class LabelSelector(Manifest):
     match_labels: Labels = Field(default_factory=dict)
-    match_expressions: tuple[Requirement, ...] = ()
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """An empty selector matches everything, as in Kubernetes."""
-        return all(labels.get(key) == value for key, value in self.match_labels.items()) and all(
-            requirement.matches(labels) for requirement in self.match_expressions
-        )
+        return self.match_labels.items() <= labels.items()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import Annotated, Any, Literal
 
 from croniter import croniter
@@ -11,12 +10,10 @@ from pydantic import Field, field_validator, model_validator
 
 from preview.resources import Resource
 from sandbox.errors import UnsupportedError
-from sandbox.kubernetes import quantity
 from sandbox.kubernetes.manifests.base import Manifest, NotEnforced, decode
 from sandbox.kubernetes.manifests.metadata import Labels, LabelSelector, ObjectMeta, TemplateMeta, is_dns_label
 from sandbox.kubernetes.manifests.pod import PodTemplate
-
-_STORAGE = "every claim is a sized tmpfs"
+from sandbox.kubernetes.manifests.storage import EVERY_CLAIM, ClaimRetention, ClaimSpec, ClaimTemplate, TopologyTerm
 
 
 class KubernetesObject(Manifest):
@@ -29,11 +26,15 @@ class KubernetesObject(Manifest):
         """(kind, namespace, name)."""
         return self.kind, self.metadata.namespace, self.metadata.name
 
+    @property
+    def pod_template(self) -> PodTemplate | None:
+        """What its pods are made from; None for an object that has none."""
+        return None
+
 
 class ConfigMap(KubernetesObject):
     data: dict[str, str] = Field(default_factory=dict)
     binary_data: dict[str, str] = Field(default_factory=dict)
-    immutable: Annotated[bool, NotEnforced("Pulumi replaces ConfigMaps anyway")] = False
 
     @model_validator(mode="after")
     def _fits_etcd(self) -> ConfigMap:
@@ -49,32 +50,17 @@ class ConfigMap(KubernetesObject):
 
 
 class Secret(KubernetesObject):
-    type: Annotated[str, NotEnforced("the data's shape is not checked")] = "Opaque"
-    data: dict[str, str] = Field(default_factory=dict)
     string_data: dict[str, str] = Field(default_factory=dict)
-    immutable: Annotated[bool, NotEnforced("Pulumi replaces Secrets anyway")] = False
-
-    @model_validator(mode="after")
-    def _is_base64(self) -> Secret:
-        for key, value in self.data.items():
-            try:
-                base64.b64decode(value, validate=True)
-            except binascii.Error:
-                raise ValueError(f"data[{key}] is not base64; use stringData for plain text") from None
-        return self
 
     @property
     def contents(self) -> dict[str, bytes]:
-        coded = {key: base64.b64decode(value) for key, value in self.data.items()}
-        return coded | {key: value.encode() for key, value in self.string_data.items()}
+        return {key: value.encode() for key, value in self.string_data.items()}
 
 
 class ServicePort(Manifest):
     port: int = Field(ge=1, le=65535)
     name: str | None = None
     target_port: int | str | None = None
-    protocol: Literal["TCP", "UDP"] = "TCP"
-    app_protocol: Annotated[str | None, NotEnforced("no proxy reads it")] = None
 
 
 class ServiceSpec(Manifest):
@@ -84,8 +70,6 @@ class ServiceSpec(Manifest):
     selector: Labels = Field(default_factory=dict)
     ports: tuple[ServicePort, ...] = ()
     publish_not_ready_addresses: bool = False
-    ip_families: Annotated[Any, NotEnforced("the sandbox is IPv4")] = None
-    ip_family_policy: Annotated[Any, NotEnforced("the sandbox is IPv4")] = None
 
     @model_validator(mode="after")
     def _headless_or_external(self) -> ServiceSpec:
@@ -111,61 +95,15 @@ class Service(KubernetesObject):
         return self
 
 
-class StorageRequest(Manifest):
-    storage: str | int
-
-    @field_validator("storage")
-    @classmethod
-    def _is_quantity(cls, value: str | int) -> str | int:
-        if quantity.to_bytes(value) <= 0:
-            raise ValueError("a size above 0 is needed")
-        return value
-
-
-class ClaimResources(Manifest):
-    requests: StorageRequest
-    limits: Annotated[Any, NotEnforced(_STORAGE)] = None
-
-
-class ClaimSpec(Manifest):
-    access_modes: tuple[Literal["ReadWriteOnce", "ReadWriteOncePod"], ...] = Field(min_length=1)
-    resources: ClaimResources
-    storage_class_name: str | None = None
-    """Decides in which zones the volume may be made; nothing else of a class has an effect."""
-    volume_mode: Literal["Filesystem"] = "Filesystem"
-    volume_attributes_class_name: Annotated[str | None, NotEnforced(_STORAGE)] = None
-
-    @property
-    def size_bytes(self) -> int:
-        return quantity.to_bytes(self.resources.requests.storage)
-
-
-class ClaimTemplate(Manifest):
-    api_version: Literal["v1"] | None = None
-    kind: Literal["PersistentVolumeClaim"] | None = None
-    metadata: TemplateMeta
-    spec: ClaimSpec
-
-
 class PersistentVolumeClaim(KubernetesObject):
     spec: ClaimSpec
 
 
-class TopologyExpression(Manifest):
-    key: str
-    values: tuple[str, ...] = Field(min_length=1)
-
-
-class TopologyTerm(Manifest):
-    match_label_expressions: tuple[TopologyExpression, ...] = Field(min_length=1)
-
-
 class StorageClass(KubernetesObject):
-    provisioner: Annotated[str, NotEnforced(_STORAGE)] = ""
-    parameters: Annotated[Any, NotEnforced(_STORAGE)] = None
-    allow_volume_expansion: Annotated[Any, NotEnforced(_STORAGE)] = None
+    provisioner: Annotated[str, NotEnforced(EVERY_CLAIM)] = ""
+    parameters: Annotated[Any, NotEnforced(EVERY_CLAIM)] = None
+    allow_volume_expansion: Annotated[Any, NotEnforced(EVERY_CLAIM)] = None
     reclaim_policy: Annotated[Any, NotEnforced("a volume goes with its claim")] = None
-    mount_options: Annotated[Any, NotEnforced(_STORAGE)] = None
     volume_binding_mode: Annotated[Any, NotEnforced("a volume is made when its first pod is placed")] = None
     allowed_topologies: tuple[TopologyTerm, ...] = ()
 
@@ -180,22 +118,8 @@ class StorageClass(KubernetesObject):
         )
 
 
-class ClaimRetention(Manifest):
-    when_deleted: Literal["Retain", "Delete"] = "Retain"
-    when_scaled: Literal["Retain", "Delete"] = "Retain"
-
-
-class RollingUpdate(Manifest):
-    partition: int = Field(default=0, ge=0)
-
-
 class UpdateStrategy(Manifest):
-    type: Literal["RollingUpdate", "OnDelete"] = "RollingUpdate"
-    rolling_update: RollingUpdate = RollingUpdate()
-
-
-class Ordinals(Manifest):
-    start: int = Field(default=0, ge=0)
+    type: Literal["RollingUpdate"] = "RollingUpdate"
 
 
 class StatefulSetSpec(Manifest):
@@ -207,9 +131,7 @@ class StatefulSetSpec(Manifest):
     pod_management_policy: Literal["OrderedReady", "Parallel"] = "OrderedReady"
     update_strategy: UpdateStrategy = UpdateStrategy()
     min_ready_seconds: int = Field(default=0, ge=0)
-    ordinals: Ordinals = Ordinals()
     persistent_volume_claim_retention_policy: ClaimRetention = ClaimRetention()
-    revision_history_limit: Annotated[int, NotEnforced("only the current and the updated revision are kept")] = 10
 
     @model_validator(mode="after")
     def _consistent(self) -> StatefulSetSpec:
@@ -225,17 +147,15 @@ class StatefulSetSpec(Manifest):
 class StatefulSet(KubernetesObject):
     spec: StatefulSetSpec
 
+    @property
+    def pod_template(self) -> PodTemplate:
+        return self.spec.template
+
 
 class JobSpec(Manifest):
     template: PodTemplate
     backoff_limit: int = Field(default=6, ge=0)
     active_deadline_seconds: int | None = Field(default=None, ge=1)
-    completions: Literal[1] = 1
-    parallelism: Literal[1] = 1
-    completion_mode: Literal["NonIndexed"] = "NonIndexed"
-    suspend: Literal[False] = False
-    ttl_seconds_after_finished: int | None = Field(default=None, ge=0)
-    pod_replacement_policy: Literal["TerminatingOrFailed", "Failed"] = "TerminatingOrFailed"
 
     @model_validator(mode="after")
     def _consistent(self) -> JobSpec:
@@ -248,6 +168,10 @@ class JobSpec(Manifest):
 class Job(KubernetesObject):
     spec: JobSpec
 
+    @property
+    def pod_template(self) -> PodTemplate:
+        return self.spec.template
+
 
 class JobTemplate(Manifest):
     metadata: TemplateMeta = TemplateMeta()
@@ -258,11 +182,9 @@ class CronJobSpec(Manifest):
     schedule: str
     job_template: JobTemplate
     concurrency_policy: Literal["Allow", "Forbid", "Replace"] = "Allow"
-    suspend: bool = False
     starting_deadline_seconds: int | None = Field(default=None, ge=0)
     successful_jobs_history_limit: int = Field(default=3, ge=0)
     failed_jobs_history_limit: int = Field(default=1, ge=0)
-    time_zone: Literal["Etc/UTC", "UTC"] | None = None
 
     @field_validator("schedule")
     @classmethod
@@ -275,18 +197,15 @@ class CronJobSpec(Manifest):
 class CronJob(KubernetesObject):
     spec: CronJobSpec
 
+    @property
+    def pod_template(self) -> PodTemplate:
+        return self.spec.job_template.spec.template
+
 
 class DisruptionSpec(Manifest):
     selector: LabelSelector
-    min_available: int | str | None = None
-    max_unavailable: int | str | None = None
+    max_unavailable: int = Field(ge=0)
     unhealthy_pod_eviction_policy: Literal["IfHealthyBudget", "AlwaysAllow"] = "IfHealthyBudget"
-
-    @model_validator(mode="after")
-    def _one_bound(self) -> DisruptionSpec:
-        if (self.min_available is None) == (self.max_unavailable is None):
-            raise ValueError("exactly one of minAvailable and maxUnavailable is needed")
-        return self
 
 
 class PodDisruptionBudget(KubernetesObject):
@@ -296,7 +215,7 @@ class PodDisruptionBudget(KubernetesObject):
 def check_mounts(template: PodTemplate, claims: set[str]) -> None:
     """Raises ValueError for a mount of a volume that neither the pod nor a claim template defines."""
     known = {volume.name for volume in template.spec.volumes} | claims
-    for container in (*template.spec.init_containers, *template.spec.containers):
+    for container in template.spec.containers:
         for mount in container.volume_mounts:
             if mount.name not in known:
                 raise ValueError(
