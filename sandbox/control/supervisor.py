@@ -20,6 +20,8 @@ from sandbox.host.images import ImageStore
 from sandbox.host.network import AddressPool
 from sandbox.host.partitions import Partitions
 from sandbox.host.process import reap_orphans, run_tool
+from sandbox.kubernetes.accounts import Accounts
+from sandbox.kubernetes.api_server import ApiServer
 from sandbox.kubernetes.cluster import Cluster
 from sandbox.kubernetes.controllers.services import cluster_names
 from sandbox.kubernetes.controllers.workloads import Workloads
@@ -38,17 +40,20 @@ async def _main(listener: socket.socket, ready_fd: int, parent_fd: int | None, n
     network.set_up()
     cluster = Cluster(nodes)
     partitions = Partitions()
+    accounts = Accounts()
     kubelet = Kubelet(
         cluster=cluster,
         images=ImageStore(STATE_DIR / "images"),
         volumes=VolumeStore(STATE_DIR / "volumes"),
         addresses=AddressPool(),
+        accounts=accounts,
         directory=STATE_DIR / "pods",
         on_network_change=lambda: partitions.refresh(cluster.networks()),
     )
     workloads = Workloads(cluster, kubelet)
     operations = Operations(name, cluster, kubelet, workloads, partitions)
     dns_server = await dns.serve(network.GATEWAY_IP, lambda: cluster_names(cluster))
+    api_server = await ApiServer(cluster, workloads, accounts).serve(network.GATEWAY_IP)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, os._exit, 0)
@@ -64,7 +69,7 @@ async def _main(listener: socket.socket, ready_fd: int, parent_fd: int | None, n
     os.write(ready_fd, b"ready\n")
     os.close(ready_fd)
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    del dns_server
+    del dns_server, api_server
     for task in done:
         task.result()
 

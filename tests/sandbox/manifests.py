@@ -18,6 +18,10 @@ def resource(kind: str, name: str, spec: dict[str, Any] | None = None, /, **more
         "Job": "batch/v1",
         "CronJob": "batch/v1",
         "PodDisruptionBudget": "policy/v1",
+        "Role": "rbac.authorization.k8s.io/v1",
+        "RoleBinding": "rbac.authorization.k8s.io/v1",
+        "Role": "rbac.authorization.k8s.io/v1",
+        "RoleBinding": "rbac.authorization.k8s.io/v1",
     }.get(kind, "core/v1")
     depends_on: Sequence[Resource] = more.pop("depends_on", ())
     metadata = {"name": name, **more.pop("metadata", {})}

@@ -113,7 +113,8 @@ def why_not(pod: PlacedPod, node: Node, nodes: Sequence[Node], placed: Sequence[
 def tolerates(tolerations: Iterable[Toleration], taint: Taint) -> bool:
     """PreferNoSchedule never forbids."""
     return taint.effect == "PreferNoSchedule" or any(
-        (toleration.key, toleration.value, toleration.effect) == (taint.key, taint.value, taint.effect)
+        (toleration.key, toleration.effect) == (taint.key, taint.effect)
+        and (toleration.operator == "Exists" or toleration.value == taint.value)
         for toleration in tolerations
     )
 

@@ -22,6 +22,8 @@ class Workloads:
         self._cluster = cluster
         self._kubelet = kubelet
         self.workers: dict[str, PodWorker] = {}
+        self._observed: dict[tuple[str, str, str], tuple[int, StatefulSet]] = {}
+        """StatefulSet -> how many edits of it the controller has seen, and the last of them."""
         self.batch = Batch(cluster, self._add_pod, self.delete_pod)
 
     async def run(self) -> None:
@@ -87,6 +89,11 @@ class Workloads:
     def is_settled(self, item: StatefulSet) -> bool:
         return statefulset.is_settled(item.spec, statefulset.revision_of(item.spec), self.replicas(item))
 
+    def generations(self, item: StatefulSet) -> tuple[int, int]:
+        """How often the object was edited, and how many of these edits the controller has seen."""
+        seen, last = self._observed.get(item.key, (0, None))
+        return seen + (last is not item), seen
+
     def status_of(self, item: StatefulSet) -> dict[str, int]:
         """The counts of a StatefulSet's `status`, by their names there."""
         update = statefulset.revision_of(item.spec)
@@ -99,6 +106,7 @@ class Workloads:
         }
 
     def _step_statefulset(self, item: StatefulSet) -> None:
+        self._observed[item.key] = (self.generations(item)[0], item)
         revision = statefulset.revision_of(item.spec)
         for action in statefulset.decide(item.spec, revision, self.replicas(item)):
             if isinstance(action, statefulset.Create):
@@ -155,6 +163,7 @@ class Workloads:
 
     def forget_statefulset(self, item: StatefulSet) -> None:
         """Once the object and its pods are gone: applies the claims' whenDeleted policy."""
+        self._observed.pop(item.key, None)
         if item.spec.persistent_volume_claim_retention_policy.when_deleted == "Delete":
             self._delete_claims(item, from_ordinal=0)
 

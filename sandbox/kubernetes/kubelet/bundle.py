@@ -16,6 +16,10 @@ from sandbox.kubernetes.kubelet.volumes import shows
 from sandbox.kubernetes.manifests.container import Container
 from sandbox.kubernetes.pods import Pod
 
+ACCOUNT_DIRECTORY = "account"
+"""Of a pod's own directory: its service account's token."""
+_ACCOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
+
 
 def bundle_of(
     container: Container,
@@ -39,6 +43,8 @@ def bundle_of(
         Mount(volumes[mount.name], mount.mount_path, mount.read_only or mount.name in read_only)
         for mount in container.volume_mounts
     ]
+    if pod.spec.automount_service_account_token:
+        mounts.append(Mount(directory / ACCOUNT_DIRECTORY, _ACCOUNT_PATH, read_only=True))
     return Bundle(
         image=image,
         argv=command_line(container, image, env),

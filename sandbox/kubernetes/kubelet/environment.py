@@ -6,9 +6,13 @@ from collections.abc import Mapping
 
 from sandbox.errors import ConfigError, known
 from sandbox.host.images import DEFAULT_PATH, Image
+from sandbox.host.network import GATEWAY_IP
 from sandbox.kubernetes.cluster import Cluster
 from sandbox.kubernetes.manifests.container import Container, EnvVar
 from sandbox.kubernetes.pods import Pod
+
+API_PORT = 6443
+"""Of the API server, at the sandbox's own address."""
 
 
 def expand(text: str, values: Mapping[str, str]) -> str:
@@ -38,7 +42,8 @@ def environment_of(container: Container, pod: Pod, cluster: Cluster) -> dict[str
     values: dict[str, str] = {}
     for variable in container.env:
         values[variable.name] = _value_of(variable, pod, cluster, values)
-    return {"PATH": DEFAULT_PATH, "HOSTNAME": pod.name, **values}
+    api_server = {"KUBERNETES_SERVICE_HOST": GATEWAY_IP, "KUBERNETES_SERVICE_PORT": str(API_PORT)}
+    return {"PATH": DEFAULT_PATH, "HOSTNAME": pod.name, **api_server, **values}
 
 
 def _value_of(variable: EnvVar, pod: Pod, cluster: Cluster, earlier: Mapping[str, str]) -> str:

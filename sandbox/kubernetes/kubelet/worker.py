@@ -16,8 +16,10 @@ from sandbox.host.container import Bundle, discard, start
 from sandbox.host.images import ImageStore
 from sandbox.host.logs import LogBuffer
 from sandbox.host.network import AddressPool, PodNetwork
+from sandbox.host.volumes import publish
+from sandbox.kubernetes.accounts import Accounts
 from sandbox.kubernetes.cluster import Cluster
-from sandbox.kubernetes.kubelet.bundle import bundle_of, etc_files
+from sandbox.kubernetes.kubelet.bundle import ACCOUNT_DIRECTORY, bundle_of, etc_files
 from sandbox.kubernetes.kubelet.probes import Prober, run_in
 from sandbox.kubernetes.kubelet.restarts import Backoff
 from sandbox.kubernetes.kubelet.volumes import VolumeStore
@@ -37,6 +39,7 @@ class Kubelet:
     images: ImageStore
     volumes: VolumeStore
     addresses: AddressPool
+    accounts: Accounts
     directory: Path
     """Holds what is a pod's own: the files of its /etc and the writable layers of its containers."""
     on_network_change: Callable[[], None]
@@ -141,6 +144,7 @@ class PodWorker:
         pod.network.create()
         self._kubelet.on_network_change()
         await self._prepare_volumes()
+        self._mount_account()
         etc = self._directory / "etc"
         etc.mkdir(parents=True)
         for name, text in etc_files(pod).items():
@@ -150,6 +154,13 @@ class PodWorker:
             pod.phase = "Succeeded" if all(results) else "Failed"
             self._release_network()
             self._changed()
+
+    def _mount_account(self) -> None:
+        """The token of a pod that asks for it."""
+        spec, namespace = self._pod.spec, self._pod.namespace
+        if spec.automount_service_account_token:
+            files = self._kubelet.accounts.files_of(namespace, spec.service_account_name)
+            publish(self._directory / ACCOUNT_DIRECTORY, files, spec.security_context.fs_group)
 
     async def _prepare_volumes(self) -> None:
         while True:

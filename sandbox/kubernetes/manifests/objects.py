@@ -11,30 +11,17 @@ from pydantic import Field, field_validator, model_validator
 from preview.resources import Resource
 from sandbox.errors import UnsupportedError
 from sandbox.kubernetes.manifests.base import Manifest, NotEnforced, decode
-from sandbox.kubernetes.manifests.metadata import Labels, LabelSelector, ObjectMeta, TemplateMeta, is_dns_label
+from sandbox.kubernetes.manifests.kubernetes_object import KubernetesObject as KubernetesObject
+from sandbox.kubernetes.manifests.metadata import Labels, LabelSelector, TemplateMeta, is_dns_label
 from sandbox.kubernetes.manifests.pod import PodTemplate
+from sandbox.kubernetes.manifests.rights import Role, RoleBinding, ServiceAccount
 from sandbox.kubernetes.manifests.storage import EVERY_CLAIM, ClaimRetention, ClaimSpec, ClaimTemplate, TopologyTerm
-
-
-class KubernetesObject(Manifest):
-    api_version: str
-    kind: str
-    metadata: ObjectMeta
-
-    @property
-    def key(self) -> tuple[str, str, str]:
-        """(kind, namespace, name)."""
-        return self.kind, self.metadata.namespace, self.metadata.name
-
-    @property
-    def pod_template(self) -> PodTemplate | None:
-        """What its pods are made from; None for an object that has none."""
-        return None
 
 
 class ConfigMap(KubernetesObject):
     data: dict[str, str] = Field(default_factory=dict)
     binary_data: dict[str, str] = Field(default_factory=dict)
+    immutable: Annotated[bool, NotEnforced("another content is another object here anyway")] = False
 
     @model_validator(mode="after")
     def _fits_etcd(self) -> ConfigMap:
@@ -152,10 +139,25 @@ class StatefulSet(KubernetesObject):
         return self.spec.template
 
 
+class PodCondition(Manifest):
+    type: Literal["DisruptionTarget"]
+    status: Literal["True"]
+
+
+class PodFailureRule(Manifest):
+    action: Literal["Ignore"]
+    on_pod_conditions: tuple[PodCondition, ...]
+
+
+class PodFailurePolicy(Manifest):
+    rules: tuple[PodFailureRule, ...]
+
+
 class JobSpec(Manifest):
     template: PodTemplate
     backoff_limit: int = Field(default=6, ge=0)
     active_deadline_seconds: int | None = Field(default=None, ge=1)
+    pod_failure_policy: Annotated[PodFailurePolicy | None, NotEnforced("a deleted pod never counts as failed")] = None
 
     @model_validator(mode="after")
     def _consistent(self) -> JobSpec:
@@ -233,16 +235,16 @@ RUN: dict[str, type[KubernetesObject]] = {
     "batch/v1/CronJob": CronJob,
     "policy/v1/PodDisruptionBudget": PodDisruptionBudget,
     "storage.k8s.io/v1/StorageClass": StorageClass,
+    "v1/ServiceAccount": ServiceAccount,
+    "rbac.authorization.k8s.io/v1/Role": Role,
+    "rbac.authorization.k8s.io/v1/RoleBinding": RoleBinding,
 }
 """Kinds the sandbox runs, by apiVersion/kind."""
 
 NOTED: dict[str, str] = {
     "v1/Namespace": "names are kept apart; nothing else depends on it",
-    "v1/ServiceAccount": "there is no API server to authenticate to",
     "scheduling.k8s.io/v1/PriorityClass": "pods are never preempted here",
     "networking.k8s.io/v1/NetworkPolicy": "every pod reaches every pod",
-    "rbac.authorization.k8s.io/v1/Role": "there is no API server to authorise at",
-    "rbac.authorization.k8s.io/v1/RoleBinding": "there is no API server to authorise at",
     "monitoring.coreos.com/v1/ServiceMonitor": "no Prometheus runs here",
     "monitoring.coreos.com/v1/PodMonitor": "no Prometheus runs here",
     "monitoring.coreos.com/v1/PrometheusRule": "no Prometheus runs here",

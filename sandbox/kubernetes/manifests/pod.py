@@ -55,9 +55,10 @@ class Volume(Manifest):
 
 class Toleration(Manifest):
     key: str
-    operator: Literal["Equal"] = "Equal"
+    operator: Literal["Equal", "Exists"] = "Equal"
     value: str = ""
-    effect: Literal["NoSchedule"]
+    effect: Literal["NoSchedule", "NoExecute"]
+    toleration_seconds: Annotated[int | None, NotEnforced("a lost node keeps its pods until it is back")] = None
 
 
 class PodAffinityTerm(Manifest):
@@ -108,10 +109,9 @@ class PodSpec(Manifest):
     tolerations: tuple[Toleration, ...] = ()
     topology_spread_constraints: tuple[TopologySpread, ...] = ()
     security_context: PodSecurityContext = PodSecurityContext()
-    service_account_name: Annotated[str | None, NotEnforced("there is no API server to authenticate to")] = None
-    automount_service_account_token: Annotated[
-        bool | None, NotEnforced("there is no API server to authenticate to")
-    ] = None
+    service_account_name: str = "default"
+    automount_service_account_token: bool = False
+    """Kubernetes' own default is true; here a pod that is to ask the API server says so."""
     priority_class_name: Annotated[str | None, NotEnforced("pods are never preempted here")] = None
     enable_service_links: Annotated[bool, NotEnforced("only ClusterIP Services make these variables")] = True
 
