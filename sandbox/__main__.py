@@ -2,7 +2,7 @@
 
 import sys
 
-from sandbox.cli import main
+from sandbox.control.cli import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

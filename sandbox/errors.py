@@ -17,6 +17,14 @@ class InvalidError(SandboxError):
     """The API server would refuse this object or this change."""
 
 
+class ConfigError(InvalidError):
+    """A reference of a pod that does not resolve yet: the kubelet waits, and tries again."""
+
+
+class ImagePullError(SandboxError):
+    """An image that no registry has: the kubelet waits longer and longer, and tries again."""
+
+
 class NotFoundError(SandboxError):
     """A named pod, container, node or object does not exist."""
 

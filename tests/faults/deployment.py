@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from preview.resources import Resource
-from sandbox.client import Completed, Sandbox
+from sandbox.control.client import Completed, Sandbox
 from sandbox.errors import NotFoundError, SandboxError
 from tests.faults.measure import Measurement, measure
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from preview.evaluate import Evaluation
 from preview.resources import Resource
-from sandbox.client import Sandbox
+from sandbox.control.client import Sandbox
 from sandbox.errors import ApplyError, NotFoundError, SandboxError
 from tests.faults.deployment import SHARDS, SLOTS, Deployment
 from tests.faults.scenarios import PATIENT, Limits, Outcome, rolling_update

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import count
 
-from sandbox.client import Sandbox
+from sandbox.control.client import Sandbox
 from sandbox.errors import SandboxError
 from tests.faults import planned, scenarios
 from tests.faults.deployment import SHARDS, Deployment

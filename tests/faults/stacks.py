@@ -12,8 +12,8 @@ import yaml
 
 from preview.evaluate import Evaluation, evaluate
 from preview.resources import Resource
-from sandbox.client import Sandbox
-from sandbox.scheduler import Node, Taint
+from sandbox.control.client import Sandbox
+from sandbox.kubernetes.nodes import Node, Taint
 from tests.faults.deployment import SHARDS, Deployment
 
 _PLAIN = Path(__file__).parent / "plain" / "objects.yaml"

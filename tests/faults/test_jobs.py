@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from sandbox.client import Sandbox
+from sandbox.control.client import Sandbox
 from tests.faults import planned
 from tests.faults.stacks import local_stack
 

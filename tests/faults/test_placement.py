@@ -11,15 +11,16 @@ from functools import cache
 import pytest
 
 from preview.evaluate import Evaluation, evaluate
-from sandbox.disruption import disruptions_allowed
-from sandbox.manifests.objects import (
+from sandbox.kubernetes.controllers.disruption import disruptions_allowed
+from sandbox.kubernetes.controllers.scheduler import PlacedPod, feasible_nodes
+from sandbox.kubernetes.manifests.objects import (
     PersistentVolumeClaim,
     PodDisruptionBudget,
     StatefulSet,
     StorageClass,
     decode_object,
 )
-from sandbox.scheduler import ZONE_LABEL, Node, PlacedPod, feasible_nodes
+from sandbox.kubernetes.nodes import ZONE_LABEL, Node
 from tests.faults.stacks import machines
 
 ORDERS = 20

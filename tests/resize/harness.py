@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from preview.evaluate import Evaluation
-from sandbox.client import Connection, Sandbox
+from sandbox.control.client import Sandbox
+from sandbox.control.protocol import Connection
 from sandbox.errors import ApplyError, NotFoundError, SandboxError
 from tests.faults.deployment import Deployment, Load
 from tests.faults.measure import Measurement

@@ -9,7 +9,7 @@ from typing import Any
 
 from preview.evaluate import Evaluation
 from preview.resources import Resource
-from sandbox.changes import Applied, Step, Verb, force_new, plan_changes
+from sandbox.kubernetes.engine.changes import Applied, Step, Verb, force_new, plan_changes
 
 STATEFUL_SET_MUTABLE = {
     "replicas",

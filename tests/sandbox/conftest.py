@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from sandbox.client import Sandbox
+from sandbox.control.client import Sandbox
 
 
 @pytest.fixture(scope="module")

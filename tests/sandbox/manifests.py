@@ -18,6 +18,10 @@ def resource(kind: str, name: str, spec: dict[str, Any] | None = None, /, **more
         "Job": "batch/v1",
         "CronJob": "batch/v1",
         "PodDisruptionBudget": "policy/v1",
+        "Role": "rbac.authorization.k8s.io/v1",
+        "RoleBinding": "rbac.authorization.k8s.io/v1",
+        "Role": "rbac.authorization.k8s.io/v1",
+        "RoleBinding": "rbac.authorization.k8s.io/v1",
     }.get(kind, "core/v1")
     depends_on: Sequence[Resource] = more.pop("depends_on", ())
     metadata = {"name": name, **more.pop("metadata", {})}
@@ -43,12 +47,10 @@ def pod_spec(*containers: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"terminationGracePeriodSeconds": 1, "containers": list(containers), **more}
 
 
-def awaited(available: int, updated: int) -> dict[str, str]:
-    """Annotations with which the provider waits for an edit of a StatefulSet."""
-    counts = {"replicas": available, "updatedReplicas": updated, "availableReplicas": available}
-    return {
-        "pulumi.com/waitFor": json.dumps([f"jsonpath={{.status.{name}}}={count}" for name, count in counts.items()])
-    }
+def awaited(count: int, **more: str) -> dict[str, str]:
+    """Annotations with which the provider waits for an edit of a StatefulSet of `count` pods."""
+    fields = ("replicas", "updatedReplicas", "availableReplicas")
+    return {"pulumi.com/waitFor": json.dumps([f"jsonpath={{.status.{name}}}={count}" for name in fields]), **more}
 
 
 def stateful_set(
@@ -57,8 +59,7 @@ def stateful_set(
     """A StatefulSet of `spec` pods whose headless Service would have its own name; its edits are awaited, unless it is
     given other annotations."""
     labels = {"app": name, **(labels or {})}
-    partition = more.get("updateStrategy", {}).get("rollingUpdate", {}).get("partition", 0)
-    annotations = more.pop("annotations", awaited(replicas, max(0, replicas - partition)))
+    annotations = more.pop("annotations", awaited(replicas))
     return resource(
         "StatefulSet",
         name,

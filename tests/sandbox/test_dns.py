@@ -9,13 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.dns import Answer, Endpoint, ServiceRecord, View, reply, resolve
+from sandbox.host.dns import Answer, ClusterNames, Endpoint, ServiceRecord, reply, resolve
 
 SUFFIX = "svc.cluster.local"
 
 
-def view(*services: ServiceRecord) -> View:
-    return View({(s.namespace, s.name): s for s in services}, frozenset({"default"} | {s.namespace for s in services}))
+def named(*services: ServiceRecord) -> ClusterNames:
+    return ClusterNames(
+        {(s.namespace, s.name): s for s in services}, frozenset({"default"} | {s.namespace for s in services})
+    )
 
 
 WEB = ServiceRecord(
@@ -26,7 +28,7 @@ WEB = ServiceRecord(
         Endpoint("10.244.0.3", "web-1", published=False),
         Endpoint("10.244.0.4", None, published=True),
     ),
-    ports=(("redis", "TCP", 6379),),
+    ports=(("redis", 6379),),
 )
 
 
@@ -60,24 +62,24 @@ def found(answer: Answer) -> list[str]:
     ],
 )
 def test_headless_services_resolve_to_published_endpoints(name: str, kind: str, data: list[str], exists: bool) -> None:
-    answer = resolve(view(WEB), f"{name}.{SUFFIX}.", kind)
+    answer = resolve(named(WEB), f"{name}.{SUFFIX}.", kind)
     assert (found(answer), answer.exists) == (data, exists)
 
 
 def test_a_service_without_published_endpoints_does_not_exist() -> None:
-    assert not resolve(view(ServiceRecord("web", "default")), f"web.default.{SUFFIX}", "A").exists
+    assert not resolve(named(ServiceRecord("web", "default")), f"web.default.{SUFFIX}", "A").exists
 
 
 def test_addresses_resolve_back_to_pod_names() -> None:
-    answer = resolve(view(WEB), "2.0.244.10.in-addr.arpa", "PTR")
+    answer = resolve(named(WEB), "2.0.244.10.in-addr.arpa", "PTR")
     assert found(answer) == [f"web-0.web.default.{SUFFIX}."]
-    assert not resolve(view(WEB), "3.0.244.10.in-addr.arpa", "PTR").exists
+    assert not resolve(named(WEB), "3.0.244.10.in-addr.arpa", "PTR").exists
 
 
 def test_an_external_name_is_an_alias_followed_to_its_addresses() -> None:
     alias = ServiceRecord("cache", "apps", external_name=f"web.default.{SUFFIX}")
     twice = ServiceRecord("again", "apps", external_name=f"cache.apps.{SUFFIX}.")
-    records = resolve(view(WEB, alias, twice), f"again.apps.{SUFFIX}", "A").records
+    records = resolve(named(WEB, alias, twice), f"again.apps.{SUFFIX}", "A").records
     assert [(r.kind, r.data) for r in records] == [
         ("CNAME", f"cache.apps.{SUFFIX}."),
         ("CNAME", f"web.default.{SUFFIX}."),
@@ -89,14 +91,16 @@ def test_an_external_name_is_an_alias_followed_to_its_addresses() -> None:
 def test_aliases_in_a_circle_end() -> None:
     one = ServiceRecord("one", "default", external_name=f"two.default.{SUFFIX}")
     two = ServiceRecord("two", "default", external_name=f"one.default.{SUFFIX}")
-    records = resolve(view(one, two), f"one.default.{SUFFIX}", "A").records
+    records = resolve(named(one, two), f"one.default.{SUFFIX}", "A").records
     assert {record.kind for record in records} == {"CNAME"}
     assert len(records) <= 8
 
 
-def ask(name: str, *, edns: bool = False, services: View | None = None, datagram: bool = True) -> dns.message.Message:
+def ask(
+    name: str, *, edns: bool = False, services: ClusterNames | None = None, datagram: bool = True
+) -> dns.message.Message:
     query = dns.message.make_query(name, "A", use_edns=edns)
-    packet = reply(services or view(WEB), query.to_wire(), datagram=datagram)
+    packet = reply(services or named(WEB), query.to_wire(), datagram=datagram)
     assert packet is not None
     response = dns.message.from_wire(packet)
     assert response.id == query.id
@@ -120,11 +124,11 @@ def test_an_answer_too_long_for_a_datagram_is_truncated_and_whole_over_tcp() -> 
         "many", "default", endpoints=tuple(Endpoint(f"10.244.1.{n}", None, published=True) for n in range(1, 61))
     )
     name = f"many.default.{SUFFIX}"
-    assert ask(name, services=view(many)).flags & dns.flags.TC
-    assert len(ask(name, services=view(many), edns=True).answer[0]) == 60
-    assert len(ask(name, services=view(many), datagram=False).answer[0]) == 60
+    assert ask(name, services=named(many)).flags & dns.flags.TC
+    assert len(ask(name, services=named(many), edns=True).answer[0]) == 60
+    assert len(ask(name, services=named(many), datagram=False).answer[0]) == 60
 
 
 @given(st.binary(max_size=80))
 def test_no_packet_makes_the_server_fail(packet: bytes) -> None:
-    reply(view(WEB), packet, datagram=True)
+    reply(named(WEB), packet, datagram=True)

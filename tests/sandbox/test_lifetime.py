@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from preview.resources import Resource
-from sandbox.client import Sandbox
+from sandbox.control.client import Sandbox
 from sandbox.errors import NotFoundError, SandboxError
-from sandbox.launcher import members, wait_ended
+from sandbox.host.machine import members, wait_ended
 from tests.sandbox.manifests import SLEEP, claim_template, container, pod_spec, stateful_set
 
 pytestmark = pytest.mark.sandbox
@@ -45,7 +45,7 @@ def machine_unchanged() -> Iterator[None]:
 
 CHILD = """
 import sys, time
-from sandbox.client import Sandbox
+from sandbox.control.client import Sandbox
 from tests.sandbox.test_lifetime import pods
 sandbox = Sandbox(sys.argv[1])
 sandbox.start()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sandbox.client import Sandbox
+from sandbox.control.client import Sandbox
 from tests.sandbox.conftest import eventually
 from tests.sandbox.manifests import SLEEP, container, headless, pod_spec, resource, stateful_set
 
@@ -73,7 +73,7 @@ def test_a_partitioned_zone_talks_inside_but_not_to_the_others_until_healed(sand
         {
             "maxSkew": 1,
             "topologyKey": "topology.kubernetes.io/zone",
-            "whenUnsatisfiable": "DoNotSchedule",
+            "whenUnsatisfiable": "ScheduleAnyway",
             "labelSelector": {"matchLabels": {"app": "web"}},
         }
     ]
@@ -141,10 +141,16 @@ while True:
 """
 
 
+LISTENS = {
+    "exec": {"command": ["python3", "-c", "import socket; socket.create_connection(('127.0.0.1', 7000)).close()"]},
+    "periodSeconds": 1,
+    "timeoutSeconds": 5,
+}
+
+
 def test_a_slow_link_is_as_slow_as_asked_and_fast_again_afterwards(sandbox: Sandbox) -> None:
     main = {"name": "main", "image": "python:3.13-alpine", "command": ["python3", "-c", SERVE]}
-    listening = {"tcpSocket": {"port": 7000}, "periodSeconds": 1}
-    sandbox.apply([stateful_set("web", pod_spec({**main, "readinessProbe": listening}))])
+    sandbox.apply([stateful_set("web", pod_spec({**main, "readinessProbe": LISTENS}))])
 
     def seconds() -> float:
         return float(sandbox.run(["python", "-c", FETCH, sandbox.pods()["web-0"]["ip"]], timeout_s=20).check().stdout)
@@ -191,8 +197,7 @@ with socket.create_connection((sys.argv[1], 7000), 20):
 
 def test_delay_and_loss_of_a_link_are_felt_by_every_peer_and_end_when_asked(sandbox: Sandbox) -> None:
     main = {"name": "main", "image": "python:3.13-alpine", "command": ["python3", "-c", SERVE]}
-    listening = {"tcpSocket": {"port": 7000}, "periodSeconds": 1, "timeoutSeconds": 5}
-    sandbox.apply([stateful_set("web", pod_spec({**main, "readinessProbe": listening}), replicas=2)])
+    sandbox.apply([stateful_set("web", pod_spec({**main, "readinessProbe": LISTENS}), replicas=2)])
     ip = sandbox.pods()["web-1"]["ip"]
 
     def handshake_s(source: str | None) -> float:

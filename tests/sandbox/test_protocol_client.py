@@ -8,9 +8,8 @@ import threading
 
 import pytest
 
-from sandbox.client import Connection
+from sandbox.control.protocol import Connection, address
 from sandbox.errors import NotFoundError
-from sandbox.protocol import address
 
 
 def test_an_answer_that_comes_before_the_request_is_sent_to_its_end_is_not_lost(

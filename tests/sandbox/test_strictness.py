@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from preview.resources import Resource
 from sandbox.errors import InvalidError, SandboxError, UnsupportedError
-from sandbox.manifests.base import not_enforced
-from sandbox.manifests.objects import RUN, decode_object
+from sandbox.kubernetes.manifests.base import not_enforced
+from sandbox.kubernetes.manifests.objects import RUN, decode_object
 from tests.sandbox.manifests import claim_template, container, headless, job, pod_spec, resource, stateful_set
 
 FULL = stateful_set(
@@ -23,15 +23,15 @@ FULL = stateful_set(
             env=[{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
             ports=[{"containerPort": 6379, "name": "redis"}],
             resources={"requests": {"memory": "1Mi", "cpu": "10m"}, "limits": {"memory": "2Mi", "cpu": 1}},
-            readinessProbe={"tcpSocket": {"port": "redis"}},
+            readinessProbe={"exec": {"command": ["true"]}, "periodSeconds": 1},
             livenessProbe={"exec": {"command": ["true"]}},
-            lifecycle={"preStop": {"sleep": {"seconds": 1}}},
+            lifecycle={"preStop": {"exec": {"command": ["true"]}}},
             securityContext={"capabilities": {"drop": ["ALL"]}, "readOnlyRootFilesystem": True},
             volumeMounts=[{"name": "data", "mountPath": "/data"}, {"name": "conf", "mountPath": "/conf"}],
         ),
         volumes=[{"name": "conf", "configMap": {"name": "conf", "items": [{"key": "a", "path": "b"}]}}],
         securityContext={"fsGroup": 1, "seccompProfile": {"type": "RuntimeDefault"}},
-        tolerations=[{"key": "redis", "operator": "Exists"}],
+        tolerations=[{"key": "redis", "value": "true", "effect": "NoSchedule"}],
         affinity={
             "podAntiAffinity": {
                 "requiredDuringSchedulingIgnoredDuringExecution": [
@@ -50,8 +50,8 @@ OBJECTS = [
     headless("web", ports=[{"port": 6379, "name": "redis"}]),
     job("work", pod_spec(container("true")), backoffLimit=1),
     resource("ConfigMap", "conf", data={"a": "b"}, binaryData={"c": "AAE="}),
-    resource("Secret", "keys", data={"a": "AAE="}),
-    resource("PodDisruptionBudget", "web", {"maxUnavailable": "50%", "selector": {"matchLabels": {"app": "web"}}}),
+    resource("Secret", "keys", stringData={"a": "b"}),
+    resource("PodDisruptionBudget", "web", {"maxUnavailable": 1, "selector": {"matchLabels": {"app": "web"}}}),
 ]
 FREE_MAPS = {
     "labels",
@@ -110,9 +110,12 @@ def test_an_unknown_field_anywhere_is_refused_by_its_path(data: st.DataObject) -
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"hostNetwork": True}, "spec.template.spec.hostNetwork is True; the sandbox supports False"),
-        ({"setHostnameAsFQDN": True}, "setHostnameAsFQDN is not supported"),
-        ({"dnsPolicy": "Default"}, "dnsPolicy is 'Default'; the sandbox supports 'ClusterFirst'"),
+        (
+            {"hostNetwork": True},
+            "spec.template.spec.hostNetwork is not supported by the sandbox; supported there: ",
+        ),
+        ({"initContainers": []}, "initContainers is not supported"),
+        ({"restartPolicy": "Sometimes"}, "restartPolicy is 'Sometimes'; the sandbox supports 'Always', 'OnFailure' or"),
         ({"restartPolicy": "Never"}, "restartPolicy must be Always in a StatefulSet"),
         ({"volumes": [{"name": "v", "hostPath": {"path": "/"}}]}, "volumes[0].hostPath is not supported"),
     ],
@@ -129,9 +132,12 @@ def test_pod_fields_that_cannot_be_run_are_refused(changes: dict[str, Any], mess
         ({"resources": {"requests": {"memory": "2Gi"}, "limits": {"memory": "1Gi"}}}, "exceeds its limit"),
         ({"resources": {"requests": {"memory": "2GB"}}}, "is not a quantity"),
         ({"volumeMounts": [{"name": "gone", "mountPath": "/x"}]}, "mounts volume 'gone'"),
-        ({"readinessProbe": {"exec": {"command": ["true"]}, "tcpSocket": {"port": 1}}}, "exactly one of exec and tcp"),
-        ({"livenessProbe": {"exec": {"command": ["true"]}, "successThreshold": 2}}, "successThreshold"),
-        ({"readinessProbe": {"tcpSocket": {"port": "redis"}}}, "not the name of a port"),
+        ({"readinessProbe": {"tcpSocket": {"port": 1}}}, "readinessProbe.tcpSocket is not supported"),
+        ({"livenessProbe": {"exec": {"command": []}}}, "at least 1 item"),
+        (
+            {"env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "spec.x"}}}]},
+            "the sandbox supports",
+        ),
         ({"env": [{"name": "A", "value": 1}]}, "valid string"),
     ],
 )

@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from preview.resources import Resource
-from sandbox.client import Sandbox
-from sandbox.nodes import nodes_from_json, nodes_to_json
-from sandbox.scheduler import Node, Taint
+from sandbox.control.client import Sandbox
+from sandbox.kubernetes.nodes import Node, Taint, nodes_from_json, nodes_to_json
 from tests.sandbox.manifests import SLEEP, claim_template, container, pod_spec, stateful_set
 
 ZONES = ("zone-a", "zone-b", "zone-c")

@@ -8,10 +8,20 @@ from typing import Any
 import pytest
 
 from preview.resources import Resource
-from sandbox.client import Sandbox
+from sandbox.control.client import Sandbox
 from sandbox.errors import ApplyError, InvalidError, UnsupportedError
 from tests.sandbox.conftest import eventually
-from tests.sandbox.manifests import SLEEP, claim_template, container, headless, job, pod_spec, resource, stateful_set
+from tests.sandbox.manifests import (
+    SLEEP,
+    awaited,
+    claim_template,
+    container,
+    headless,
+    job,
+    pod_spec,
+    resource,
+    stateful_set,
+)
 
 pytestmark = pytest.mark.sandbox
 
@@ -54,20 +64,6 @@ def test_a_condition_the_sandbox_cannot_wait_for_is_refused_before_anything_is_c
         with pytest.raises(InvalidError, match="waits for counts of a StatefulSet's status alone"):
             sandbox.apply([versioned("1", annotations={"pulumi.com/waitFor": text})])
     assert sandbox.pods() == {}
-
-
-def test_a_partition_keeps_the_lower_ordinals_at_the_old_revision(sandbox: Sandbox) -> None:
-    strategy = {"type": "RollingUpdate", "rollingUpdate": {"partition": 2}}
-    sandbox.apply([versioned("1")])
-    sandbox.apply([versioned("2", updateStrategy=strategy)])
-    versions = [sandbox.exec(f"web-{n}", ["sh", "-c", "echo $VERSION"]).stdout.strip() for n in range(3)]
-    assert versions == ["1", "1", "2"]
-    before = sandbox.pods()["web-0"]["ip"]
-    sandbox.fault("kill-pod", pod="web-0", now=True)
-    eventually(
-        lambda: (pod := sandbox.pods().get("web-0")) is not None and pod["ready"] and pod["ip"] != before, 6, "back"
-    )
-    assert sandbox.exec("web-0", ["sh", "-c", "echo $VERSION"]).stdout.strip() == "1"
 
 
 def test_ordered_ready_starts_a_pod_only_when_the_one_before_is_ready(sandbox: Sandbox) -> None:
@@ -206,6 +202,35 @@ def test_an_unknown_image_is_an_error_that_lists_the_known_ones(sandbox: Sandbox
         sandbox.apply([stateful_set("web", spec)])
 
 
+def test_a_roll_to_an_image_that_does_not_exist_holds_at_its_first_pod_until_it_is_corrected(sandbox: Sandbox) -> None:
+    def redis(tag: str, **annotations: str) -> Resource:
+        main = {"name": "redis", "image": f"redis:{tag}", "command": ["redis-server"]}
+        return stateful_set("web", pod_spec(main), replicas=3, annotations=awaited(3, **annotations))
+
+    sandbox.apply([redis("7.4-alpine")])
+    before = {name: pod["uid"] for name, pod in sandbox.pods().items()}
+    with pytest.raises(ApplyError) as caught:
+        sandbox.apply([redis("7.4-alpne", **{"pulumi.com/timeoutSeconds": "4"})])
+    text = str(caught.value)
+    assert "StatefulSet web: not all pods were ready and current within 4 s" in text
+    assert "web-2: container redis: ImagePullBackOff: Back-off pulling image 'redis:7.4-alpne'" in text
+    assert "redis has no tag '7.4-alpne': not found" in text
+    pods = sandbox.pods()
+    assert {name for name, pod in pods.items() if pod["uid"] == before[name] and pod["ready"]} == {"web-0", "web-1"}
+    assert (pods["web-2"]["state"], pods["web-2"]["ready"]) == ("ImagePullBackOff", False)
+    told = [reason for _, subject, reason, _ in sandbox.events() if subject == "Pod default/web-2"]
+    assert told[-2:] == ["Failed", "BackOff"]
+    sandbox.apply([redis("7.4-alpine")])
+    assert {(pod["image"], pod["ready"]) for pod in sandbox.pods().values()} == {("redis:7.4-alpine", True)}
+
+
+def test_a_job_whose_image_does_not_exist_ends_at_its_deadline(sandbox: Sandbox) -> None:
+    spec = pod_spec({"name": "main", "image": "python:3.31-alpine", "command": ["python3"]})
+    with pytest.raises(ApplyError, match="DeadlineExceeded"):
+        sandbox.apply([job("work", spec, activeDeadlineSeconds=3)])
+    assert any(reason == "Failed" and "'3.31-alpine'" in message for _, _, reason, message in sandbox.events())
+
+
 def test_a_pod_that_fits_nowhere_stays_pending_with_the_reason(sandbox: Sandbox) -> None:
     spec = pod_spec(container(SLEEP, resources={"requests": {"memory": "1Ti"}}))
     with pytest.raises(ApplyError, match="6 Insufficient memory"):
@@ -269,19 +294,20 @@ def test_a_changed_config_map_is_no_fault_because_a_pod_misses_another(sandbox: 
     def config_map(name: str, text: str) -> Resource:
         return resource("ConfigMap", name, data={f"{name}.txt": text})
 
-    sources = [{"configMap": {"name": name}} for name in ("one", "other")]
+    names = ("other", "one")
     spec = pod_spec(
-        container("sleep 60", volumeMounts=[{"name": "files", "mountPath": "/files"}]),
-        volumes=[{"name": "files", "projected": {"sources": sources}}],
+        container("sleep 60", volumeMounts=[{"name": name, "mountPath": f"/{name}"} for name in names]),
+        volumes=[{"name": name, "configMap": {"name": name}} for name in names],
     )
     pods = stateful_set("db", spec)
     sandbox.apply([config_map("one", "1"), config_map("other", "2"), pods])
     sandbox.apply([config_map("one", "1"), pods])
     sandbox.apply([config_map("one", "new"), pods])
-    assert sandbox.exec("db-0", ["cat", "/files/one.txt"]).stdout == "1"
+    # What is missing keeps its files, and does not keep the other from changing.
+    assert sandbox.exec("db-0", ["cat", "/other/other.txt", "/one/one.txt"]).stdout == "2new"
     assert any(reason == "FailedMount" for _, _, reason, _ in sandbox.events())
-    sandbox.apply([config_map("one", "new"), config_map("other", "2"), pods])
-    assert sandbox.exec("db-0", ["cat", "/files/one.txt"]).stdout == "new"
+    sandbox.apply([config_map("one", "new"), config_map("other", "3"), pods])
+    assert sandbox.exec("db-0", ["cat", "/other/other.txt"]).stdout == "3"
 
 
 def test_a_service_needs_no_pods_to_exist(sandbox: Sandbox) -> None:

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from sandbox.client import Sandbox
-from sandbox.report import redis_facts
-from sandbox.up_command import up
+from sandbox.control.client import Sandbox
+from sandbox.control.redis_facts import redis_facts
+from sandbox.control.up import up
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("up")]
 

@@ -1,0 +1,262 @@
+"""The Python side of a sandbox: start one, apply resources, look, run commands, break things."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+from preview.resources import Resource
+from sandbox.control.launcher import launch
+from sandbox.control.protocol import Connection, Message, default_name
+from sandbox.errors import NotFoundError, SandboxError
+from sandbox.host.machine import members, wait_ended
+from sandbox.host.network import GATEWAY_IP
+from sandbox.kubernetes.nodes import Node
+
+_END_TIMEOUT_S = 15.0
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A finished command: exit status, and its output as text."""
+
+    exit: int
+    stdout: str
+    stderr: str
+
+    def check(self) -> Completed:
+        """Itself. Raises SandboxError with the command's output unless it succeeded."""
+        if self.exit != 0:
+            raise SandboxError(f"exit status {self.exit}: {(self.stderr or self.stdout).strip()}")
+        return self
+
+
+class Sandbox:
+    """A running sandbox, by name; as a context manager it is started on entry and stopped on exit.
+
+    Start it from the main thread: with `die_with_parent` the kernel ends it with the starting thread. `nodes` are
+    the machines pods are placed on, where the usual two in each of three zones will not do.
+    """
+
+    def __init__(self, name: str | None = None, *, die_with_parent: bool = True, nodes: Sequence[Node] = ()) -> None:
+        self.name = name or default_name()
+        self._die_with_parent = die_with_parent
+        self._nodes = tuple(nodes)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Sandbox:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Raises SandboxError when one of this name runs already, or the machine lacks something."""
+        self._process = launch(self.name, die_with_parent=self._die_with_parent, nodes=self._nodes)
+
+    @property
+    def is_running(self) -> bool:
+        try:
+            self.hello()
+        except NotFoundError:
+            return False
+        return True
+
+    def hello(self) -> Message:
+        result: Message = self._call("hello")
+        return result
+
+    def stop(self) -> None:
+        """Ends it and returns once no process is left in any of its namespaces. No sandbox running is no error."""
+        with contextlib.suppress(NotFoundError):
+            processes = members(self.hello()["namespaces"])
+            # The supervisor may be gone before its answer is.
+            with contextlib.suppress(SandboxError, ConnectionError):
+                self._call("stop")
+            wait_ended(processes)
+        if self._process is not None:
+            self._process.wait(timeout=_END_TIMEOUT_S)
+            self._process = None
+
+    def _call(self, operation: str, on_progress: Callable[[str], None] = lambda text: None, **arguments: Any) -> Any:
+        with Connection(self.name) as connection:
+            connection.send({"operation": operation, "arguments": arguments})
+            return connection.result(on_progress)
+
+    def apply(
+        self, resources: Iterable[Resource], on_progress: Callable[[str], None] = lambda text: None
+    ) -> dict[str, int]:
+        """What `pulumi up` would do with these resources; count of each kind of change. Raises ApplyError."""
+        items = [resource.to_json() for resource in resources]
+        result: dict[str, int] = self._call("apply", on_progress, resources=items)
+        return result
+
+    def status(self) -> Message:
+        result: Message = self._call("status")
+        return result
+
+    def pods(self) -> dict[str, Message]:
+        """Name -> status entry of every pod (`namespace/name` where a name is used twice)."""
+        entries = self.status()["pods"]
+        names = [entry["name"] for entry in entries]
+        return {
+            entry["name"] if names.count(entry["name"]) == 1 else f"{entry['namespace']}/{entry['name']}": entry
+            for entry in entries
+        }
+
+    def events(self) -> list[tuple[float, str, str, str]]:
+        """(time, subject, reason, message), oldest first."""
+        return [tuple(event) for event in self._call("events")]
+
+    def logs(self, pod: str, container: str | None = None, namespace: str | None = None, previous: bool = False) -> str:
+        parts: list[str] = []
+        self._call("logs", parts.append, pod=pod, container=container, namespace=namespace, previous=previous)
+        return "".join(parts)
+
+    def follow_logs(
+        self, pod: str, write: Callable[[str], None], container: str | None = None, namespace: str | None = None
+    ) -> None:
+        """Returns when the container's run ends."""
+        self._call("logs", write, pod=pod, container=container, namespace=namespace, follow=True)
+
+    def trigger(self, cronjob: str, namespace: str | None = None, wait: bool = False) -> Message:
+        """Starts a Job of the CronJob now; with `wait`, its condition and last output."""
+        result: Message = self._call("trigger", cronjob=cronjob, namespace=namespace, wait=wait)
+        return result
+
+    def fault(self, verb: str, **arguments: Any) -> str:
+        """Breaks something; one line on what was done. Verbs and arguments as `python -m sandbox fault --help`."""
+        result: str = self._call("fault", verb=verb, given=arguments)
+        return result
+
+    def exec(
+        self,
+        pod: str,
+        command: Sequence[str],
+        *,
+        container: str | None = None,
+        namespace: str | None = None,
+        stdin: bytes = b"",
+        timeout_s: float | None = 60.0,
+    ) -> Completed:
+        """Runs a command in a container, as `kubectl exec`. Raises TimeoutError, and ends the command then."""
+        with contextlib.ExitStack() as stack:
+            given, out, err = (_scratch_file(stack, data) for data in (stdin, b"", b""))
+            connection = stack.enter_context(Connection(self.name))
+            connection.sock.settimeout(timeout_s)
+            fds = [file.fileno() for file in (given, out, err)]
+            return Completed(self._exec(connection, pod, command, container, namespace, fds), _text(out), _text(err))
+
+    def exec_here(
+        self, pod: str, command: Sequence[str], *, container: str | None = None, namespace: str | None = None
+    ) -> int:
+        """Runs a command in a container on this process's own stdin, stdout and stderr; its exit status."""
+        with Connection(self.name) as connection:
+            interrupted = signal.signal(signal.SIGINT, lambda number, frame: connection.send({"signal": number}))
+            try:
+                return self._exec(connection, pod, command, container, namespace, [0, 1, 2])
+            finally:
+                signal.signal(signal.SIGINT, interrupted)
+
+    @staticmethod
+    def _exec(
+        connection: Connection,
+        pod: str,
+        command: Sequence[str],
+        container: str | None,
+        namespace: str | None,
+        fds: Sequence[int],
+    ) -> int:
+        arguments = {"pod": pod, "container": container, "namespace": namespace, "command": list(command)}
+        connection.send({"operation": "exec", "arguments": arguments}, fds)
+        return int(connection.result()["exit"])
+
+    def run(
+        self, command: Sequence[str], *, timeout_s: float | None = None, env: dict[str, str] | None = None
+    ) -> Completed:
+        """Runs a command of this machine inside the sandbox's network, with its DNS; captures its output."""
+        with contextlib.ExitStack() as stack:
+            out, err = (_scratch_file(stack) for _ in range(2))
+            code = self._run(command, (out, err), timeout_s, env)
+            return Completed(code, _text(out), _text(err))
+
+    def run_here(self, command: Sequence[str]) -> int:
+        """As `run`, on this process's own stdin, stdout and stderr."""
+        return self._run(command, (None, None), None, None)
+
+    def _run(
+        self,
+        command: Sequence[str],
+        outputs: tuple[BinaryIO | None, BinaryIO | None],
+        timeout_s: float | None,
+        env: dict[str, str] | None,
+    ) -> int:
+        with Connection(self.name) as connection, contextlib.ExitStack() as stack:
+            connection.send({"operation": "network", "arguments": {}})
+            connection.receive()
+            netns = connection.fds[0]
+            texts = {
+                "/etc/resolv.conf": f"search svc.cluster.local\nnameserver {GATEWAY_IP}\noptions ndots:5\n",
+                "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+            }
+            # bubblewrap gives the command these two files, a pid namespace to be ended with, and nothing else.
+            argv = ["nsenter", f"--net=/proc/self/fd/{netns}", "--", "bwrap", "--dev-bind", "/", "/"]
+            argv += ["--unshare-pid", "--die-with-parent", "--proc", "/proc", "--chdir", os.getcwd()]
+            fds = [netns]
+            for path, text in texts.items():
+                fds.append(_scratch_file(stack, text.encode()).fileno())
+                argv += ["--ro-bind-data", str(fds[-1]), os.path.realpath(path)]
+            search = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"
+            process = subprocess.Popen(
+                [*argv, "--", *command],
+                stdout=outputs[0],
+                stderr=outputs[1],
+                pass_fds=fds,
+                env={**os.environ, "PATH": search, **(env or {})},
+            )
+            return _wait_with(process, connection.sock, timeout_s)
+
+
+def _scratch_file(stack: contextlib.ExitStack, data: bytes = b"") -> BinaryIO:
+    """A file in memory, for commands to read or to write, with its position at the start."""
+    file = stack.enter_context(os.fdopen(os.memfd_create("sandbox"), "r+b", buffering=0))
+    file.write(data)
+    file.seek(0)
+    return file
+
+
+def _text(file: BinaryIO) -> str:
+    file.seek(0)
+    return file.read().decode()
+
+
+def _wait_with(process: subprocess.Popen[bytes], sock: socket.socket, timeout_s: float | None) -> int:
+    """Exit status of the process; it is ended when the sandbox goes, the time is up, or on an interrupt."""
+    pidfd = os.pidfd_open(process.pid)
+    try:
+        readable, _, _ = select.select([pidfd, sock.fileno()], [], [], timeout_s)
+        if pidfd not in readable:
+            process.kill()
+            process.wait()
+            raise SandboxError("the sandbox ended") if readable else TimeoutError(f"no end within {timeout_s} s")
+    except KeyboardInterrupt:
+        process.send_signal(signal.SIGINT)
+        process.wait()
+        raise
+    finally:
+        os.close(pidfd)
+    status = process.wait()
+    return status if status >= 0 else 128 - status

@@ -1,0 +1,158 @@
+"""What the control channel can ask of a running sandbox."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from preview.resources import Resource
+from sandbox.control.faults import Faults
+from sandbox.control.protocol import Message, MessageSocket
+from sandbox.control.status import status_report
+from sandbox.errors import InvalidError, NotFoundError
+from sandbox.host.partitions import Partitions
+from sandbox.kubernetes.cluster import Cluster
+from sandbox.kubernetes.controllers.workloads import Workloads
+from sandbox.kubernetes.engine.apply import Applier
+from sandbox.kubernetes.kubelet.worker import Kubelet
+from sandbox.kubernetes.manifests.objects import CronJob
+
+_TRIGGER_TIMEOUT_S = 600.0
+
+
+@dataclass
+class Client:
+    """Whoever asked: its socket, the descriptors it sent along, and what it says while the operation runs."""
+
+    socket: MessageSocket
+    inbox: asyncio.Queue[Message] = field(default_factory=asyncio.Queue)
+
+    async def progress(self, text: str) -> None:
+        await self.socket.send({"progress": text})
+
+
+class Operations:
+    """Every public method is an operation: its name, and its arguments after the client, are those of the request."""
+
+    def __init__(
+        self, name: str, cluster: Cluster, kubelet: Kubelet, workloads: Workloads, partitions: Partitions
+    ) -> None:
+        self._name = name
+        self._cluster = cluster
+        self._workloads = workloads
+        self._partitions = partitions
+        self._faults = Faults(cluster, kubelet, workloads, partitions)
+        self._applier = Applier(cluster, workloads)
+
+    async def hello(self, client: Client) -> dict[str, Any]:
+        """The supervisor's own namespaces: everything the sandbox runs is in them or below their processes."""
+        namespaces = [os.readlink(f"/proc/self/ns/{kind}") for kind in ("pid", "net", "mnt")]
+        return {"name": self._name, "namespaces": namespaces, "pods": len(self._cluster.pods)}
+
+    async def stop(self, client: Client) -> None:
+        await client.socket.send({"result": {}})
+        os._exit(0)
+
+    async def apply(self, client: Client, resources: list[Message]) -> dict[str, int]:
+        return await self._applier.apply([Resource.from_json(item) for item in resources], client.progress)
+
+    async def status(self, client: Client) -> dict[str, Any]:
+        return await status_report(self._cluster, self._workloads, self._applier, self._partitions)
+
+    async def exec(
+        self, client: Client, pod: str, command: list[str], container: str | None = None, namespace: str | None = None
+    ) -> dict[str, int]:
+        """Runs a command on the caller's own stdin, stdout and stderr; `{"signal": n}` is passed on to it."""
+        found = self._cluster.find_pod(pod, namespace)
+        status = found.container(container)
+        if status.runtime is None or not status.runtime.running:
+            raise NotFoundError(
+                f"container {status.spec.name} of {found.subject} is not running: {status.state} {status.reason}"
+            )
+        fds = client.socket.fds
+        if len(fds) != 3:
+            raise InvalidError("exec needs stdin, stdout and stderr")
+        process = status.runtime.exec(command, stdin=fds[0], stdout=fds[1], stderr=fds[2])
+        while fds:
+            # Only the command may hold the caller's pipes, or the caller never sees them close.
+            os.close(fds.pop())
+        forward = asyncio.create_task(_forward_signals(client.inbox, process.kill_tree))
+        try:
+            return {"exit": await process.wait()}
+        finally:
+            forward.cancel()
+            process.kill_tree()
+
+    async def logs(
+        self,
+        client: Client,
+        pod: str,
+        container: str | None = None,
+        namespace: str | None = None,
+        previous: bool = False,
+        follow: bool = False,
+    ) -> None:
+        found = self._cluster.find_pod(pod, namespace)
+        status = found.container(container)
+        log = status.previous_log if previous else status.log
+        if log is None:
+            which = "previous run" if previous else "output yet"
+            raise NotFoundError(f"container {status.spec.name} of {found.subject} has no {which}")
+        position = 0
+        while True:
+            text = log.since(position)
+            position = log.end
+            if text:
+                await client.progress(text.decode(errors="replace"))
+            if not follow or log.closed:
+                return
+            await log.grown(position)
+
+    async def network(self, client: Client) -> None:
+        """Hands out the sandbox's network namespace, for programs of the host that want to reach pods."""
+        fd = os.open("/proc/self/ns/net", os.O_RDONLY)
+        try:
+            await client.socket.send({"progress": "network namespace"}, (fd,))
+        finally:
+            os.close(fd)
+        # The caller keeps the connection for as long as its program runs, and ends it when the sandbox goes.
+        await asyncio.Event().wait()
+
+    async def trigger(
+        self, client: Client, cronjob: str, namespace: str | None = None, wait: bool = False
+    ) -> dict[str, str]:
+        crons = list(self._cluster.all(CronJob))
+        found = [c for c in crons if c.metadata.name == cronjob and namespace in (None, c.metadata.namespace)]
+        if len(found) != 1:
+            known = ", ".join(f"{c.metadata.namespace}/{c.metadata.name}" for c in crons) or "none"
+            raise NotFoundError(f"not exactly one CronJob {cronjob!r}; CronJobs: {known}")
+        batch = self._workloads.batch
+        job = batch.trigger(found[0])
+        if wait:
+            await self._cluster.until(lambda: batch.has_ended(job), _TRIGGER_TIMEOUT_S)
+        status = batch.jobs.get(job.key)
+        return {
+            "job": job.metadata.name,
+            "condition": status.condition if status else "",
+            "log": status.last_log if status else "",
+        }
+
+    async def fault(self, client: Client, verb: str, given: dict[str, Any]) -> str:
+        return await self._faults.do(verb, given)
+
+    async def events(self, client: Client) -> list[list[Any]]:
+        return [[event.at, event.subject, event.reason, event.message] for event in self._cluster.events]
+
+
+async def _forward_signals(inbox: asyncio.Queue[Message], kill: Callable[[], None]) -> None:
+    while True:
+        if "signal" in await inbox.get():
+            kill()
+
+
+OPERATIONS: dict[str, Callable[..., Coroutine[Any, Any, Any]]] = {
+    name: method for name, method in vars(Operations).items() if not name.startswith("_")
+}

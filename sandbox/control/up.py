@@ -1,0 +1,67 @@
+"""`python -m sandbox up`: evaluates a stack, brings the sandbox to it, and tries the cache with real images."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from preview.command import overrides
+from preview.errors import EvaluationError
+from preview.evaluate import Evaluation, evaluate
+from sandbox.control.client import Sandbox
+from sandbox.errors import SandboxError
+from sandbox.host.images import repository
+
+_CHECK_PROGRAM = Path(__file__).parent / "check_images.py"
+_CHECK_TIMEOUT_S = 120.0
+
+
+def up(sandbox: Sandbox, stack: str, changes: Sequence[str], say: Callable[[str], None]) -> int:
+    """Raises SandboxError with what failed; what was reached until then stays up for inspection."""
+    began = time.monotonic()
+    say(f"evaluating stack {stack}")
+    try:
+        evaluation = evaluate(stack, overrides(list(changes)))
+    except EvaluationError as refusal:
+        raise SandboxError(str(refusal)) from None
+    for warning in evaluation.warnings:
+        say(f"warning: {warning}")
+    if not sandbox.is_running:
+        say("starting the sandbox")
+        sandbox.start()
+    counts = sandbox.apply(evaluation.resources, say)
+    done = ", ".join(f"{count} {verb}" for verb, count in sorted(counts.items()))
+    say(f"applied {len(evaluation.resources)} resources ({done or 'no changes'})")
+    check(sandbox, evaluation, say)
+    say(f"up after {time.monotonic() - began:.0f} s")
+    say(_USAGE.format(endpoint=evaluation.outputs.get("endpoint", "")))
+    return 0
+
+
+def check(sandbox: Sandbox, evaluation: Evaluation, say: Callable[[str], None]) -> None:
+    """Writes and reads 1 MB images through the stack's own endpoint with an ordinary cluster client."""
+    endpoint = str(evaluation.outputs["endpoint"])
+    pod = next(pod for pod in sandbox.pods().values() if repository(pod["image"]) == "redis" and pod["ready"])
+    # Only the pods have the password; it goes from there to the client's environment, never to a command line.
+    password = sandbox.exec(
+        pod["name"], ["sh", "-c", 'printf %s "${REDISCLI_AUTH-}"'], namespace=pod["namespace"]
+    ).check()
+    done = sandbox.run(
+        [sys.executable, str(_CHECK_PROGRAM), endpoint],
+        timeout_s=_CHECK_TIMEOUT_S,
+        env={"REDIS_PASSWORD": password.stdout},
+    )
+    if done.exit != 0:
+        raise SandboxError(f"the cache at {endpoint} does not serve images: {(done.stderr or done.stdout).strip()}")
+    say(done.stdout.strip())
+
+
+_USAGE = """
+  make status                                        pods, roles, slots, memory
+  python -m sandbox exec redis-master-0 -- redis-cli CLUSTER INFO
+  python -m sandbox run -- python your_client.py     runs where {endpoint} resolves
+  python -m sandbox fault --help                     break it
+  make down                                          stop it, leave nothing behind
+"""

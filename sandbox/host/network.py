@@ -1,0 +1,157 @@
+"""The network of the pods: routed point to point as on EKS, inside one network namespace without an uplink.
+
+Every pod has its own network namespace with a /32 address and a default route to a link-local next hop, and the
+sandbox's namespace routes between them. Packets to an address nobody has are dropped in silence, as a VPC does;
+so a lost machine looks lost, not refused.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sandbox.errors import InvalidError, SandboxError
+from sandbox.host.process import run_tool
+
+POD_RANGE = ipaddress.IPv4Network("10.244.0.0/16")
+GATEWAY_IP = str(POD_RANGE[1])
+"""The sandbox's own address: DNS server, and source of the `run` verb's connections."""
+_NEXT_HOP_IP = "169.254.1.1"
+_NEXT_HOP_MAC = "ee:ee:ee:ee:ee:ee"
+_MTU_BYTES = 9001
+"""Jumbo frames as inside an AWS VPC."""
+_NETNS_DIR = Path("/run/netns")
+CUT_PRIORITY = 100
+DETOUR_PRIORITY = 200
+LOCAL_PRIORITY = 300
+
+
+def set_up() -> None:
+    """Prepares the supervisor's own namespace. Raises SandboxError when it has a link to anywhere else."""
+    foreign = [
+        name for name in _links() if name not in ("lo", "tunl0", "sit0", "ip6tnl0", "gre0") and _has_carrier(name)
+    ]
+    if foreign:
+        raise SandboxError(f"the sandbox's network namespace already has links: {', '.join(foreign)}")
+    Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+    # Or what is meant for the sandbox itself could not be sent through a slow link: a packet that already found its
+    # socket is not forwarded.
+    Path("/proc/sys/net/ipv4/ip_early_demux").write_text("0")
+    # A pod's own address must not be answered from another path, or partitions would leak.
+    Path("/proc/sys/net/ipv4/conf/all/send_redirects").write_text("0")
+    Path("/proc/sys/net/ipv4/icmp_ratelimit").write_text("0")
+    run_tool(
+        ["ip", "-batch", "-"],
+        f"link set lo up\naddr add {GATEWAY_IP}/32 dev lo\nroute add blackhole {POD_RANGE} metric 4096\n"
+        # Behind the rules of partitions and slow links, which also hold for what pods say to the sandbox itself.
+        f"rule add priority {LOCAL_PRIORITY} lookup local\nrule del priority 0 lookup local\n",
+    )
+
+
+def _links() -> list[str]:
+    return [line.split(":")[1].split("@")[0].strip() for line in run_tool(["ip", "-o", "link"]).splitlines()]
+
+
+def _has_carrier(link: str) -> bool:
+    return "NO-CARRIER" not in (text := run_tool(["ip", "-o", "link", "show", link])) and "state DOWN" not in text
+
+
+class AddressPool:
+    """Hands out pod addresses in turn, so that a re-created pod gets a new one, as on a real cluster."""
+
+    def __init__(self) -> None:
+        self._next = 2
+        self._used: set[str] = set()
+        self._reserved: dict[str, str] = {}
+
+    def reserve(self, owner: str, address: str) -> None:
+        """Makes `address` the next one `owner` gets (the fault verbs rotate and reuse addresses with it)."""
+        if ipaddress.IPv4Address(address) not in POD_RANGE:
+            raise InvalidError(f"{address} is not in {POD_RANGE}")
+        self._reserved[owner] = address
+
+    def is_waiting(self, owner: str) -> bool:
+        """Whether the address reserved for `owner` is still somebody else's."""
+        return self._reserved.get(owner) in self._used
+
+    def take(self, owner: str) -> str:
+        """The reserved address if it is free, else the next in turn."""
+        reserved = self._reserved.pop(owner, None)
+        if reserved is not None and reserved not in self._used:
+            self._used.add(reserved)
+            return reserved
+        taken = self._used | set(self._reserved.values())
+        for _ in range(POD_RANGE.num_addresses):
+            address = str(POD_RANGE[self._next])
+            self._next = self._next + 1 if self._next < POD_RANGE.num_addresses - 2 else 2
+            if address not in taken:
+                self._used.add(address)
+                return address
+        raise SandboxError(f"no address is left in {POD_RANGE}")
+
+    def release(self, address: str) -> None:
+        self._used.discard(address)
+
+
+@dataclass(frozen=True)
+class PodNetwork:
+    """One pod's link: `link` is its end in the sandbox's namespace, eth0 the other."""
+
+    number: int
+    ip: str
+    before_delete: list[Callable[[], None]] = field(default_factory=list, compare=False)
+    """What must go before the link does, such as the rules that send its packets another way."""
+
+    @property
+    def netns(self) -> str:
+        return f"pod{self.number}"
+
+    @property
+    def netns_path(self) -> str:
+        return str(_NETNS_DIR / self.netns)
+
+    @property
+    def link(self) -> str:
+        return f"veth{self.number}"
+
+    def create(self) -> None:
+        # The address decides the MAC, so nobody's neighbour cache is wrong when an address is used again.
+        mac = "02:42:" + ":".join(f"{int(part):02x}" for part in self.ip.split("."))
+        run_tool(["ip", "netns", "add", self.netns])
+        run_tool(
+            ["ip", "-batch", "-"],
+            f"link add {self.link} mtu {_MTU_BYTES} address {_NEXT_HOP_MAC} type veth "
+            f"peer name eth0 mtu {_MTU_BYTES} address {mac} netns {self.netns}\n"
+            f"link set {self.link} up\n",
+        )
+        run_tool(
+            ["ip", "-n", self.netns, "-batch", "-"],
+            "link set lo up\nlink set eth0 up\n"
+            f"addr add {self.ip}/32 dev eth0\n"
+            f"route add {_NEXT_HOP_IP} dev eth0 scope link\n"
+            f"route add default via {_NEXT_HOP_IP} dev eth0\n"
+            f"neigh add {_NEXT_HOP_IP} lladdr {_NEXT_HOP_MAC} dev eth0 nud permanent\n",
+        )
+        run_tool(["ip", "route", "add", self.ip, "dev", self.link])
+        run_tool(["ip", "neigh", "replace", self.ip, "lladdr", mac, "dev", self.link, "nud", "permanent"])
+
+    def unplug(self) -> None:
+        """Cuts the pod off in silence: its peers see packets vanish, not a closed connection."""
+        run_tool(["ip", "link", "set", self.link, "down"])
+
+    def delete(self) -> None:
+        """Removes link and namespace, as far as they were made; processes of the pod must have ended."""
+        while self.before_delete:
+            self.before_delete.pop()()
+        if os.path.exists(self.netns_path):
+            run_tool(["ip", "netns", "delete", self.netns])
+        try:
+            if self.link in _links():
+                run_tool(["ip", "link", "delete", self.link])
+        except SandboxError:
+            # The kernel takes the link along with the namespace at a time of its own choosing.
+            if self.link in _links():
+                raise
