@@ -11,7 +11,7 @@ FILES = sorted(
     for path in [*Path().rglob("*"), *Path(".ci").rglob("*")]
     if path.suffix in SUFFIXES
     and path.is_file()
-    and not any(part[0] == "." and part != ".ci" or part == "__pycache__" for part in path.parts)
+    and not any((part[0] == "." and part != ".ci") or part == "__pycache__" for part in path.parts)
 )
 ADRS = {int(path.name[:4]) for path in Path("docs/adr").glob("*.md")}
 ABSENT = ("redis-" + "facts", "aws-" + "facts", "engine-" + "facts", "sizing-" + "1tb", "/" + "work/", "DESIGN" + ".md")
@@ -26,7 +26,7 @@ def text_of(path: Path) -> str:
 
 @cache
 def headings(path: Path) -> set[str]:
-    return set(re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE))
+    return set(re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)) if path.exists() else set()
 
 
 def everywhere(wrong: Callable[[str], list[str]]) -> dict[str, list[str]]:
