@@ -19,7 +19,7 @@ down: .venv/program ## stop what `make up` started and leave nothing behind
 status: .venv/program ## pods, roles, slots and memory of what runs
 	@$(PYTHON) -m sandbox status
 
-plan: .venv/program ## the plan and the resources of a stack, without asking anybody (STACK=prod)
+plan: .venv/program ## the derived plan and the resources of a stack (STACK=prod), offline
 	@$(PYTHON) -m sandbox plan --stack $(STACK)
 
 test: .venv/tests .venv/sandbox ## every test, also those that start Redis and pods
@@ -30,7 +30,7 @@ test: .venv/tests .venv/sandbox ## every test, also those that start Redis and p
 	$(PYTHON) -m pytest -q -n 2 --dist loadfile -m 'not long'; status=$$?; \
 	wait $$computing || status=$$?; cat "$$long"; exit $$status
 
-check: .venv/tests .venv/sandbox ## format, lint, types, shell lint and every test: what CI runs
+check: .venv/tests .venv/sandbox ## format, lint, types, shell lint, tests: what CI runs
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy components preview reconciler sandbox __main__.py
