@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from components.advice.figures import derive_figures
 from components.config.settings import Settings
+from components.config.units import GIB
 from tests.golden.render import decision
+from tests.plan.stacks import option_1
 from tests.resources.stacks import stack
 
 README = Path("README.md").read_text()
@@ -50,6 +53,24 @@ def test_the_fault_table_in_the_readme_is_the_one_that_was_measured() -> None:
 
     assert len(measured) > 10
     assert "\n".join(measured) in README
+
+
+def test_the_figures_in_the_references_are_those_of_the_plan() -> None:
+    figures = derive_figures(option_1())
+    assert figures.cost is not None
+    of_1_mib = derive_figures(option_1(objectBytes=1_048_576))
+    about_sizing, about_aws = (Path(f"docs/reference/{name}.md").read_text() for name in ("sizing-document", "aws"))
+
+    assert f"cost {figures.cost.nodes_on_demand_usd:,.0f} USD" in about_sizing
+    assert f"predicts {figures.latency.p95_ms:.0f} ms" in about_sizing
+    assert f"break-even is {figures.working_set.break_even_hit_rate:.1%}".replace("%", " %") in about_sizing
+    assert f"and {of_1_mib.working_set.break_even_hit_rate:.0%}".replace("%", " %") in about_sizing
+    for case in figures.working_set.scenarios:
+        row = f"| {case.hit_rate:.0%} | {case.writes_per_second:,.0f} | {case.images:,} |".replace("% |", " % |", 1)
+        assert row in about_sizing
+        assert f"{case.size_bytes / GIB:,.0f} GiB" in about_sizing
+    for clients in figures.cost.cross_zone:
+        assert f"| {clients.total_usd:,.0f} |" in about_aws
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)
