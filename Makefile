@@ -7,22 +7,22 @@ PYTHON := $(VENV)/bin/python
 
 .PHONY: help up down status plan test check faults soak bench-plan bench-resize format clean
 
-help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+help: ## every command of this Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: .venv/sandbox ## run the stack `local` for real on this machine
 	@$(PYTHON) -m sandbox up
 
-down: .venv/program ## stop it and leave nothing behind
+down: .venv/program ## stop what `make up` started and leave nothing behind
 	@$(PYTHON) -m sandbox down
 
-status: .venv/program ## pods, roles, slots, memory
+status: .venv/program ## pods, roles, slots and memory of what runs
 	@$(PYTHON) -m sandbox status
 
 plan: .venv/program ## the derived plan and the resources of a stack (STACK=prod), offline
 	@$(PYTHON) -m preview --stack $(STACK)
 
-test: .venv/tests .venv/sandbox ## every test
+test: .venv/tests .venv/sandbox ## every test, also those that start Redis and pods
 	@# A file's tests share clusters. (loadgroup does nothing with pytest 9: xdist 3.8 still names items by _nodeid.)
 	@# What only computes takes what the others leave of the processors: they mostly wait. Its result is printed last.
 	@long=$$(mktemp); setpriv --pdeathsig TERM nice -n 19 $(PYTHON) -m pytest -q -p no:cacheprovider -m long >"$$long" 2>&1 & computing=$$!; \
@@ -37,20 +37,20 @@ check: .venv/tests .venv/sandbox ## format, lint, types, shell lint, tests: what
 	shellcheck -s sh -x -P SCRIPTDIR components/scripts/*.sh .ci/run sandbox/setup.sh
 	$(MAKE) test
 
-faults: .venv/tests .venv/sandbox ## every fault, measured beside the plain deployment; writes docs/faults.md (12 minutes)
+faults: .venv/tests .venv/sandbox ## measure every fault beside the plain deployment, and write docs/faults.md (12 minutes)
 	@$(PYTHON) -m tests.faults.report --write docs/faults.md
 
-soak: .venv/tests .venv/sandbox ## every kill at 20 random moments (SEED=1; about an hour)
+soak: .venv/tests .venv/sandbox ## kill pods and Jobs at random moments, also during changes of size (SEED=1; about an hour)
 	@$(PYTHON) -m tests.faults.soak --seed $(SEED)
 	@$(PYTHON) -m tests.resize.soak --seed $(SEED)
 
-bench-plan: .venv/program ## how long `make plan` takes beside importing Pulumi
+bench-plan: .venv/program ## measure how long `make plan` takes beside importing Pulumi
 	@$(PYTHON) -m tests.preview.bench_plan
 
-bench-resize: .venv/tests .venv/sandbox ## 2 GB of 1 MB values to other masters, by the mover and by redis-cli (3 minutes)
+bench-resize: .venv/tests .venv/sandbox ## measure moving 2 GB of 1 MB values, by the reconciler and by redis-cli (3 minutes)
 	@$(PYTHON) -m tests.resize.bench
 
-format: .venv/tests ## format the code
+format: .venv/tests ## format the code and correct what the linter can
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 

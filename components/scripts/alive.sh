@@ -1,23 +1,26 @@
 #!/bin/sh
-# Liveness: something answers at the socket. LOADING, BUSY and every other error reply are answers, since a
-# restart would lose the data set to cure what passes by itself.
+# Liveness probe: the pod is alive when something answers on Redis's port.
 #
-# One state does not pass: a replica with old data that must sync anew (its link was cut for longer than the backlog
-# lasts) takes the snapshot through its volume, since only an empty node loads straight from the wire. That is
-# slower than the writes the master must hold back meanwhile, so under load it never ends. When it lasts
-# as long as Kubernetes allows a probe to fail, the restart drops the old data and the sync is done from memory.
+# LOADING, BUSY and every other error reply count as answers. They end by themselves, and a restart would lose the data
+# set to cure them.
+#
+# One state does not end by itself. A replica that still has old data, and whose link was cut for longer than the
+# backlog lasts, must do a full resync. Redis then writes the snapshot to the volume before it loads it, because only an
+# empty node loads a snapshot straight from the network. The volume is slower than the writes that the master has to
+# buffer meanwhile, so under load such a resync never ends. After as many failures as Kubernetes allows this probe, the
+# pod is restarted: its old data is gone, and the resync goes through memory.
 set -eu
 : "${PORT:?}" "${ALIVE_TIMEOUT_SECONDS:?}"
 . "${0%/*}/lib.sh"
 
 info=$(probe "$ALIVE_TIMEOUT_SECONDS" INFO persistence replication keyspace) || {
-  log "not alive: no answer from 127.0.0.1:$PORT, $ALIVE_TIMEOUT_SECONDS s are allowed"
+  log "not alive: no answer from 127.0.0.1:$PORT within $ALIVE_TIMEOUT_SECONDS s"
   exit 1
 }
 case $info in
 *loading:1*) ;;
 *master_sync_in_progress:1*db0:keys=*)
-  log "a sync through the volume: better begun anew without the old data"
+  log "not alive: a full resync through the volume, which never ends under load; begun anew, it goes through memory"
   exit 1
   ;;
 esac

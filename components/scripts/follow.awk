@@ -1,11 +1,13 @@
-# Turns the nodes.conf of a master into that of a replica of the node that was promoted in its place.
+# Turns the nodes.conf of a master into that of a replica of its successor: the node that was promoted in its place.
 #
-#   awk -v heir=ID -v heir_ip=IP -v epoch=EPOCH -v slots='SLOT…' -f follow.awk nodes.conf nodes.conf
+#   awk -v successor=ID -v successor_ip=IP -v epoch=EPOCH -v slots='SLOT…' -f follow.awk nodes.conf nodes.conf
 #
-# Exit status 4, nothing changed, when the heir was none of this node's replicas: Redis from 7.2 on refuses a
-# file in which a replica and its master are of different shards, so that case is left to Redis itself.
+# The file is read twice: first to find the two nodes, then to write it. Exit status 4, with nothing printed, when the
+# successor was not one of this node's replicas. Redis from 7.2 on refuses a file in which a replica and its master
+# belong to different shards, so Redis itself must make this node a replica then.
 
-function replaced(flags, from, to, unwanted, names, n, i, kept) {
+# The flags with `from` replaced by `to`, and without those in the list `unwanted`.
+function changed_flags(flags, from, to, unwanted, names, n, i, kept) {
   n = split(flags, names, ",")
   for (i = 1; i <= n; i++) {
     if (index("," unwanted ",", "," names[i] ",")) continue
@@ -14,22 +16,23 @@ function replaced(flags, from, to, unwanted, names, n, i, kept) {
   return kept
 }
 
-function shard(address) {
+function shard_id(address) {
   return match(address, /shard-id=[0-9a-f]+/) ? substr(address, RSTART, RLENGTH) : ""
 }
 
-function bare(i) { for (i = NF; i > 8; i--) $i = ""; sub(/ +$/, "") }
+# Slots are the ninth column and all after it.
+function drop_slots(i) { for (i = NF; i > 8; i--) $i = ""; sub(/ +$/, "") }
 
 NR == FNR {
-  if (index("," $3 ",", ",myself,")) me = $1
-  if ($1 == heir) {
-    heir_master = $4
-    heir_shard = shard($2)
+  if (index("," $3 ",", ",myself,")) my_id = $1
+  if ($1 == successor) {
+    successor_master = $4
+    successor_shard = shard_id($2)
   }
   next
 }
 
-FNR == 1 && (me == "" || heir_master != me) { exit 4 }
+FNR == 1 && (my_id == "" || successor_master != my_id) { exit 4 }
 
 $1 == "vars" {
   if ($3 + 0 < epoch + 0) $3 = epoch
@@ -37,23 +40,25 @@ $1 == "vars" {
   next
 }
 
-$1 == me {
-  bare()
-  $3 = replaced($3, "master", "slave")
-  $4 = heir
+$1 == my_id {
+  drop_slots()
+  $3 = changed_flags($3, "master", "slave")
+  $4 = successor
 }
 
-$1 == heir {
-  bare()
-  $3 = replaced($3, "slave", "master", "fail,fail?,noaddr")
+$1 == successor {
+  drop_slots()
+  $3 = changed_flags($3, "slave", "master", "fail,fail?,noaddr")
   $4 = "-"
   $7 = epoch
-  sub(/^[^:]*:/, heir_ip ":", $2)
+  sub(/^[^:]*:/, successor_ip ":", $2)
   $0 = $0 " " slots
 }
 
-$4 == me { $4 = heir }
+# The other replicas of this node follow the successor too.
+$4 == my_id { $4 = successor }
 
-$4 == heir && heir_shard != "" { sub(/shard-id=[0-9a-f]+/, heir_shard, $2) }
+# A replica's shard must be that of its master, or Redis refuses the file.
+$4 == successor && successor_shard != "" { sub(/shard-id=[0-9a-f]+/, successor_shard, $2) }
 
 { print }

@@ -1,11 +1,13 @@
 # shellcheck shell=sh
-# What the scripts of a Redis pod share. Sourced; needs PORT, and REDISCLI_AUTH in the environment if there is a password.
+# What the scripts of a Redis pod share. Sourced. Needs PORT, and REDISCLI_AUTH in the environment where there is a
+# password.
 
 log() {
   printf '%s %s: %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "${0##*/}" "$*" >&2
 }
 
-# Says it in the pod's log, which is what process 1 writes: the output of hooks and of probes that succeed is thrown away.
+# Writes a line to the pod's log. That log is what process 1 writes: Kubernetes throws away the output of hooks, and of
+# probes that succeed.
 pod_log() {
   if [ -w /proc/1/fd/1 ]; then
     log "$*" 2>>/proc/1/fd/1
@@ -14,26 +16,27 @@ pod_log() {
   fi
 }
 
-# Sets `now` to hundredths of a second since boot: date(1) of busybox has whole seconds only.
+# Sets `now` to hundredths of a second since boot. (date of busybox has whole seconds only.)
 clock() {
   read -r uptime _ </proc/uptime
   # shellcheck disable=SC2034 # read by the scripts
   now=${uptime%.*}${uptime#*.}
 }
 
-# probe SECONDS COMMAND…: one command to this pod's own Redis; without a command, commands from standard input. Fails
-# when no answer comes in time.
-# Not by timeout(1): busybox's leaves a process behind each time, which falls to process 1, and Redis there collects
-# none: the probes would leave 20,000 a day.
+# probe SECONDS COMMAND…: sends one command to this pod's own Redis, or, without a command, the commands on standard
+# input. Fails when no answer comes in time.
+#
+# timeout(1) is not used: that of busybox leaves a process behind each time. Orphans become children of process 1, which
+# is Redis and collects none, so the probes would leave 20,000 dead processes a day.
 probe() {
   probe_seconds=$1
   shift
   clock
   probe_end=$((now + probe_seconds * 100))
-  # By way of another number: a shell gives what it starts in the background no standard input.
+  # A shell gives a background process no standard input, so it is passed on as descriptor 3.
   { redis-cli -h 127.0.0.1 -p "$PORT" "$@" <&3 3<&- & } 3<&0
   probe_pid=$!
-  # Ended: state Z, or gone where the shell has collected it already.
+  # It has ended when its state is Z, or when the shell has collected it already and it has no entry any more.
   while { read -r _ _ probe_state _ <"/proc/$probe_pid/stat"; } 2>/dev/null && [ "$probe_state" != Z ]; do
     clock
     if [ "$now" -ge "$probe_end" ]; then
@@ -45,8 +48,8 @@ probe() {
   wait "$probe_pid"
 }
 
-# ask SECONDS HOST COMMAND…: one command to the node at HOST; without a command, commands from standard input.
-# Fails when no connection is had or no answer comes in time; an error *reply* is an answer.
+# ask SECONDS HOST COMMAND…: sends one command to the node at HOST, or, without a command, the commands on standard
+# input. Fails when there is no connection or no answer in time. An error *reply* is an answer.
 ask() {
   ask_seconds=$1
   ask_host=$2

@@ -2,10 +2,12 @@
 #
 #   awk -v self_ip=IP -f nodes_conf.awk DNS nodes.conf
 #
-# DNS has lines `HOST IP`, `HOST gone` (the name does not exist) or `HOST unknown` (nobody could say).
-# A line of nodes.conf (Redis 7.0; from 7.2 on with more comma-separated fields after the host name):
+# DNS is a file with lines `HOST IP`, `HOST gone` (the name does not exist) or `HOST unknown` (no name server answered).
+# A line of nodes.conf (Redis 7.0; from 7.2 on there are more comma-separated fields after the host name):
 #   ID IP:PORT@BUSPORT[,HOST[,shard-id=…]] FLAGS MASTER PING PONG EPOCH LINK SLOT…
-# Exit status 3, with the reason on standard error, when the file is not one that Redis wrote to its end.
+# Its last line has the epochs: vars currentEpoch N lastVoteEpoch N
+# Exit status 3, with the reason on standard error, when Redis did not write the file to its end: Redis would refuse to
+# start with it.
 
 function broken(why) {
   print why >"/dev/stderr"
@@ -55,13 +57,13 @@ $1 == "vars" {
     myselves++
     ip = self_ip
   } else if (host != "" && state[host] == "gone") {
-    # An old address may belong to another pod by now, and a replica that follows it copies a foreign data set.
-    # The node itself, or one that knows it, will tell the new one.
+    # Its old address may belong to another pod by now, and a replica that follows it would copy a foreign data set.
+    # So the node gets no address here. It announces its new one itself, or another node does.
     ip = ""
     ports = "0@0"
     $3 = without($3, "noaddr") ",noaddr"
   } else if (host != "" && state[host] ~ /^[0-9.]+$/) {
-    # A verdict of failure was about the address that is gone.
+    # That the node failed was observed at its old address, so it says nothing about the new one.
     if (state[host] != ip) $3 = without($3, "fail,fail?")
     if (ports == "0@0") ports = port "@" port + 10000
     $3 = without($3, "noaddr")

@@ -1,35 +1,38 @@
 #!/bin/sh
-# Readiness: this node answers, is not loading and, as a replica, is in sync with its master.
-# The state of the cluster is no part of it: the Job that forms the cluster needs ready pods first.
+# Readiness probe: the pod is ready when Redis answers, is not loading and, as a replica, is in sync with its master.
 #
-# It is also the one thing that looks at a node every second wherever the network ends, so it fences a master that is
-# cut off from the others (fence.sh). That does not make the pod unready: clients that reach it learn from it who serves.
+# The state of the whole cluster does not count: the Job that forms the cluster waits for ready pods, so none of them
+# would ever become ready.
+#
+# This probe also fences a master that is cut off from the others (fence.sh): it is the one thing that looks at a node
+# every second even when the network does not reach it. A fenced pod stays ready, because clients that reach it learn
+# from it which nodes serve.
 set -eu
 : "${PORT:?}" "${NODE_TIMEOUT_MS:?}" "${FENCE_AFTER_MS:?}"
 . "${0%/*}/lib.sh"
 . "${0%/*}/fence.sh"
 
 state=$(own_state) || {
-  log "not ready: no answer from 127.0.0.1:$PORT, $ANSWER_SECONDS s are allowed"
+  log "not ready: no answer from 127.0.0.1:$PORT within $ANSWER_SECONDS s"
   exit 1
 }
 case $state in
 *loading:1*)
-  log "not ready: loading the data set"
+  log "not ready: Redis loads its data set"
   exit 1
   ;;
 *role:master*)
-  fence "$state" || pod_log "Redis did not answer in time, or not as expected: not known whether this node is alone"
+  fence "$state" || pod_log "Redis gave no answer, or an unexpected one: whether it must hold back writes is not known"
   ;;
 *role:slave*master_link_status:up*)
-  let_write || pod_log "Redis did not answer in time, or not as expected: writes may be held back for a moment longer"
+  resume_writes || pod_log "Redis gave no answer, or an unexpected one: writes may stay held back for a moment"
   ;;
 *role:slave*)
-  log "not ready: a replica that is not in sync with its master"
+  log "not ready: this replica is not in sync with its master"
   exit 1
   ;;
 *)
-  log "not ready, Redis said: $state"
+  log "not ready: Redis answered: $state"
   exit 1
   ;;
 esac

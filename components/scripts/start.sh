@@ -1,9 +1,10 @@
 #!/bin/sh
-# Starts Redis in its pod: present addresses in nodes.conf, no copy of the data lost, then redis-server itself.
+# Starts Redis in its pod. First it corrects the addresses in nodes.conf, then it makes sure that no keys are lost, then
+# it becomes redis-server.
 #
-# Nothing is persisted, so this node is empty whenever it starts. If it was a master, its replica still has the keys
-# and would copy the emptiness as soon as this node listens (the container is back long before the others notice
-# that it was gone). So the replica is promoted first, and this node comes back as a replica of it.
+# Nothing is kept on disk, so this node is empty whenever it starts. If it was a master, its replica still has the keys.
+# The container is back long before the other nodes notice that it was gone, so the replica would follow the restarted
+# master and copy its emptiness. Therefore the replica is promoted first, and this node comes back as its replica.
 set -eu
 umask 077
 : "${POD_NAME:?}" "${POD_NAMESPACE:?}" "${POD_IP:?}" "${SERVICE_NAME:?}" "${PORT:?}" "${START_TAKEOVER_SECONDS:?}"
@@ -15,38 +16,40 @@ here=${0%/*}
 SERVER_CONF=/etc/redis/redis.conf
 NODES_CONF=/data/nodes.conf
 RUN=/run/redis
-# Seconds. A name server that has not answered by then is left alone: old addresses are often still right.
+# Seconds. When a name server has not answered by then, the old addresses are kept: they are often still right.
 RESOLVE_SECONDS=2
-# Who does not answer in this time (stalled by a fork, or gone) is asked again in the next round.
+# Seconds. A node that does not answer by then (it stands still in a fork, or is gone) is asked again in the next round.
 ANSWER_SECONDS=1
-# Hundredths of a second. A cluster's name server keeps what it said for 5 s, and learns of a pod in about one.
+# Hundredths of a second. The cluster's name server caches an answer for 5 s, and learns of a pod in about 1 s.
 OWN_NAME_CENTISECONDS=1000
-# Hundredths of a second. How long a node without nodes.conf looks for one that knows the cluster.
-VIEW_CENTISECONDS=400
-# How many others are asked at once: one core answers for it, and any one of them would do.
+# Hundredths of a second. How long a node without nodes.conf looks for a member of the cluster.
+MEMBER_CENTISECONDS=400
+# How many others are asked at once. Any one of them knows the whole cluster, and each question costs this pod's core.
 OTHERS_MAX=8
-# An election by the masters takes two round trips and two ticks of 100 ms.
+# Hundredths of a second. An election takes two round trips and two of Redis's ticks of 100 ms.
 ELECTION_CENTISECONDS=40
 
-# As process 1 a shell ignores TERM unless it says otherwise, and the pod would take its whole grace period to end.
+# A shell that is process 1 ignores TERM unless it has a trap. Without this one, a pod that is deleted now would take
+# its whole grace period to end.
 trap 'log "told to stop before Redis was started"; exit 143' TERM
 
 scratch=$RUN/start
-# What the last process of this pod left behind.
+# What the container that ran before in this pod has left.
 rm -rf "$scratch" "$RUN/writes-held"
-# What a process that was killed left half-written: a snapshot from its master, or nodes.conf.
+# What a process that was killed has left half written: a snapshot from its master, or nodes.conf.
 rm -f /data/temp-*.rdb "$NODES_CONF".tmp* "$NODES_CONF.new"
 mkdir -p "$scratch/dns" "$scratch/answers" "$scratch/errors"
 
-# A redis.conf string: quotes, backslashes and control characters escaped. Reads from standard input, since an
-# argument would show in the list of processes.
+# Prints standard input as a quoted string of redis.conf, every byte escaped. It is no argument, because arguments can
+# be read in the list of processes.
 quoted() {
   od -An -v -tx1 | awk '
     { for (i = 1; i <= NF; i++) text = text "\\x" $i }
     END { printf "\"%s\"\n", text }'
 }
 
-# What Redis knows a password by. The argument stays inside this shell.
+# Prints the digest by which Redis knows a password. (printf is part of the shell, so the password is in no list of
+# processes.)
 digest_of() {
   printf '%s' "$1" | sha256sum | cut -d ' ' -f 1
 }
@@ -55,8 +58,8 @@ write_server_conf() {
   {
     printf 'include %s\n' "$SERVER_CONF"
     printf 'port %s\n' "$PORT"
-    # 127.0.0.1 for kubectl exec and the probes. Replication leaves from the pod's address, so that a master shows
-    # its replicas by the addresses they listen on.
+    # 127.0.0.1 is for kubectl exec and the probes. Replicas connect from the pod's own address, so that their master
+    # lists them with the addresses they listen on.
     printf 'bind %s 127.0.0.1\n' "$POD_IP"
     printf 'bind-source-addr %s\n' "$POD_IP"
     printf 'replica-announce-ip %s\n' "$POD_IP"
@@ -66,7 +69,7 @@ write_server_conf() {
       secret=$(printf '%s' "$REDISCLI_AUTH" | quoted)
       printf 'masterauth %s\n' "$secret"
       if [ -n "${ALSO_ACCEPTED_AUTH:-}" ]; then
-        # While the password is changed there are two; only the user they belong to can have both.
+        # While the password is being changed there are two. requirepass takes one, a user takes several.
         printf 'user default on #%s #%s ~* &* +@all\n' \
           "$(digest_of "$REDISCLI_AUTH")" "$(digest_of "$ALSO_ACCEPTED_AUTH")"
       else
@@ -77,8 +80,8 @@ write_server_conf() {
   mv "$RUN/redis.conf.new" "$RUN/redis.conf"
 }
 
-# Prints `HOST IP`, `HOST gone` (no such name) or `HOST unknown` (nobody could say) for every host name on standard
-# input, all asked for at once. A Service's name has several addresses: one line each.
+# Prints `HOST IP`, `HOST gone` (no such name) or `HOST unknown` (no name server answered) for every host name on
+# standard input. All are asked for at once. A Service's name has several addresses, and gets a line for each.
 resolve() {
   rm -f "$scratch/dns/"*
   while read -r host; do
@@ -87,7 +90,7 @@ resolve() {
   wait
   for answer in "$scratch/dns/"*; do
     [ -f "$answer" ] || continue
-    # The first address is the name server's own. Older versions number the addresses.
+    # The first address in nslookup's output is the name server's own. Older versions number the addresses.
     awk -v host="${answer##*/}" '
       /^Name:/ { named = 1 }
       named && /^Address( [0-9]+)?:/ {
@@ -101,8 +104,8 @@ resolve() {
   done
 }
 
-# A pod with a new address waits until its own name has it. Then of any two pods that moved, the one that waited longer
-# finds the other, and tells it: nobody stays lost because both asked too early.
+# A pod with a new address waits until DNS gives that address for its own name. When two pods moved, the one that waited
+# longer then finds the other. Without this, both could ask too early, and neither would ever find the other.
 await_own_name() {
   old_ip=$(awk '$3 ~ /myself/ { sub(/:[0-9]+@.*/, "", $2); print $2 }' "$NODES_CONF")
   if [ "$old_ip" = "$POD_IP" ]; then
@@ -120,7 +123,7 @@ await_own_name() {
   done
 }
 
-# Whether nodes.conf is one that Redis wrote to its end; the reason is in $scratch/why if not.
+# True when Redis wrote nodes.conf to its end. Otherwise the reason is in $scratch/why.
 is_whole() {
   if [ -n "$(tail -c 1 "$NODES_CONF")" ]; then
     echo "its last line has no end" >"$scratch/why"
@@ -129,8 +132,8 @@ is_whole() {
   awk -f "$here/nodes_conf.awk" /dev/null "$NODES_CONF" >/dev/null 2>"$scratch/why"
 }
 
-# Gives each node in nodes.conf its present address. A file that Redis would refuse is put aside: this pod then
-# starts as a new node, which the repair Job puts back into its place.
+# Gives each node in nodes.conf its present address. Redis would not start with a broken file, so that is put aside:
+# this pod then starts as a new node, and the repair Job gives it its place again.
 refresh_addresses() {
   [ -s "$NODES_CONF" ] || return 0
   if ! is_whole; then
@@ -149,7 +152,7 @@ refresh_addresses() {
     END { printf "%d resolved, %d gone, %d unknown", n["ip"], n["gone"], n["unknown"] }' "$scratch/dns.table")"
 }
 
-# rename(2) within one file system is what keeps a half-written file from ever being seen.
+# A rename within one file system happens in one moment, so nobody ever sees a half-written file.
 replace_nodes_conf() {
   if cmp -s "$scratch/nodes.conf" "$NODES_CONF"; then
     return 0
@@ -159,8 +162,8 @@ replace_nodes_conf() {
   mv "$NODES_CONF.new" "$NODES_CONF"
 }
 
-# survey IP…: asks the nodes at these addresses at once; the findings are in $scratch/found (see survey.awk).
-# `late` is how many neither answered nor refused the connection.
+# survey IP…: asks the nodes at these addresses, all at once. What they say is in $scratch/found (see survey.awk).
+# Sets `unreached` to how many neither answered nor refused the connection.
 survey() {
   rm -f "$scratch/answers/"* "$scratch/errors/"*
   for ip; do
@@ -169,10 +172,10 @@ survey() {
   done
   wait
   [ $# -gt 0 ] || : >"$scratch/answers/none"
-  late=0
+  unreached=0
   for ip; do
     if [ ! -s "$scratch/answers/$ip" ] && ! grep -q refused "$scratch/errors/$ip"; then
-      late=$((late + 1))
+      unreached=$((unreached + 1))
     fi
   done
   own=$NODES_CONF
@@ -181,11 +184,12 @@ survey() {
     "$own" "$scratch/answers/"* | sort -k1,1 -k3,3nr >"$scratch/found"
 }
 
+# found KIND: prints the addresses of that kind, the replica with the most data first.
 found() {
   awk -v kind="$1" '$1 == kind { print $2 }' "$scratch/found"
 }
 
-# Addresses of my replicas, or of all others, as nodes.conf has them.
+# known_nodes replicas|all: prints the addresses that nodes.conf has of this node's replicas, or of all other nodes.
 known_nodes() {
   [ -s "$NODES_CONF" ] || return 0
   awk -v which="$1" '
@@ -194,55 +198,57 @@ known_nodes() {
     { ip = $2; sub(/@.*/, "", ip); sub(/:[0-9]*$/, "", ip); if (ip != "") print ip }' "$NODES_CONF" "$NODES_CONF"
 }
 
-# Sets `targets` to some of the others, from nodes.conf or else from the Service of this pod's set. Each of them knows
-# the whole cluster, so a few will do. `nameless` is 1 when no name server could say.
+# Sets `targets` to some of the other nodes, from nodes.conf or else from the Service of this pod's StatefulSet.
+# Sets `dns_silent` to 1 when no name server answered.
 some_others() {
-  nameless=0
+  dns_silent=0
   if [ -s "$NODES_CONF" ]; then
     known_nodes all >"$scratch/others"
   else
     echo "$domain" | resolve >"$scratch/set.table"
     if grep -q ' unknown$' "$scratch/set.table"; then
-      nameless=1
+      dns_silent=1
     fi
     awk '$2 ~ /^[0-9]/ { print $2 }' "$scratch/set.table" >"$scratch/others"
   fi
   targets=$(awk -v me="$POD_IP" '$1 != me' "$scratch/others" | shuf -n "$OTHERS_MAX")
 }
 
+# promote IP FORCE|TAKEOVER: lets the replica at IP become master.
 promote() {
   ip=$1
   how=$2
   log "the replica at $ip has the keys of this node: CLUSTER FAILOVER $how"
   if ! reply=$(ask "$ANSWER_SECONDS" "$ip" CLUSTER FAILOVER "$how" 2>&1) || [ "$reply" != OK ]; then
-    log "the replica at $ip said to CLUSTER FAILOVER $how: ${reply:-nothing}"
+    log "the replica at $ip answered to CLUSTER FAILOVER $how: ${reply:-nothing}"
   fi
 }
 
+# Makes this node a replica of the node that serves its slots now (in $scratch/successor).
 follow_successor() {
-  read -r _ heir_ip heir epoch slots <"$scratch/successor"
+  read -r _ successor_ip successor epoch slots <"$scratch/successor"
   status=0
-  awk -v heir="$heir" -v heir_ip="$heir_ip" -v epoch="$epoch" -v slots="$slots" -f "$here/follow.awk" \
-    "$NODES_CONF" "$NODES_CONF" >"$scratch/nodes.conf" || status=$?
+  awk -v successor="$successor" -v successor_ip="$successor_ip" -v epoch="$epoch" -v slots="$slots" \
+    -f "$here/follow.awk" "$NODES_CONF" "$NODES_CONF" >"$scratch/nodes.conf" || status=$?
   case $status in
   0)
     replace_nodes_conf
-    log "my slots are served by $heir at $heir_ip: starting as its replica"
+    log "my slots are served by $successor at $successor_ip: starting as its replica"
     ;;
-  4) log "my slots are served by $heir at $heir_ip, which was no replica of mine: Redis will follow it" ;;
+  4) log "my slots are served by $successor at $successor_ip, which was no replica of mine: Redis will follow it" ;;
   *) return "$status" ;;
   esac
 }
 
-# Returns when no node with keys would copy the emptiness of this one, or when START_TAKEOVER_SECONDS are over.
+# Returns when no replica with keys would copy the emptiness of this node, or when START_TAKEOVER_SECONDS are over.
 #
-# FORCE asks the other masters for their votes. TAKEOVER needs none, and is safe only while nobody else can be
-# elected: when every other replica of this node answers and is none, or when the deadline shows that
-# the masters had all the time to elect one and could not (their majority is gone).
-protect_copies() {
+# FORCE asks the other masters for their votes. TAKEOVER needs no votes, so it is safe only while no other replica of
+# this node can be elected. That is so in two cases: every other replica answers and is not master, or the deadline is
+# over, in which the masters would have elected one if a majority of them lived.
+protect_data() {
   clock
   deadline=$((now + START_TAKEOVER_SECONDS * 100))
-  view_deadline=$((now + VIEW_CENTISECONDS))
+  member_deadline=$((now + MEMBER_CENTISECONDS))
   forced_at=
   taken_at=
   asked=replicas
@@ -259,10 +265,10 @@ protect_copies() {
       follow_successor
       return 0
     fi
-    copies=$(found copy)
+    replicas=$(found replica)
     silent=$(found silent)
-    if [ -n "$copies" ]; then
-      best=${copies%%"
+    if [ -n "$replicas" ]; then
+      best=${replicas%%"
 "*}
       if [ -z "$forced_at" ]; then
         promote "$best" FORCE
@@ -271,15 +277,17 @@ protect_copies() {
         { [ -z "$silent" ] || [ "$now" -ge "$deadline" ]; }; then
         promote "$best" TAKEOVER
         taken_at=$now
-      elif [ -n "$taken_at" ] && [ $((now - taken_at)) -ge "$ELECTION_CENTISECONDS" ] && [ "$now" -ge "$deadline" ]; then
+      elif [ -n "$taken_at" ] && [ "$now" -ge "$deadline" ] &&
+        [ $((now - taken_at)) -ge "$ELECTION_CENTISECONDS" ]; then
         log "the replica at $best was not promoted within $START_TAKEOVER_SECONDS s: starting without its keys"
         return 0
       fi
     elif [ -z "$silent" ]; then
-      # Without nodes.conf only a member of the cluster can tell what this node was, so who may be one is asked again.
+      # Without nodes.conf only a member of the cluster knows what this node was, so nodes that may be members are asked
+      # again until one has answered.
       if [ "$asked" = others ] &&
-        { [ -s "$NODES_CONF" ] || [ $((late + nameless)) -eq 0 ] || [ -n "$(found view)" ] ||
-          [ "$now" -ge "$view_deadline" ]; }; then
+        { [ -s "$NODES_CONF" ] || [ $((unreached + dns_silent)) -eq 0 ] || [ -n "$(found member)" ] ||
+          [ "$now" -ge "$member_deadline" ]; }; then
         return 0
       fi
       some_others
@@ -291,7 +299,7 @@ protect_copies() {
       some_others
       asked=others
     fi
-    # Others may know of replicas that this node's file, or DNS, does not.
+    # The others may know of replicas that are not in this node's file or in DNS.
     targets=$(printf '%s\n' "$targets" "$silent" | sort -u)
     sleep 0.1
   done
@@ -299,7 +307,7 @@ protect_copies() {
 
 write_server_conf
 refresh_addresses
-protect_copies
+protect_data
 rm -rf "$scratch"
 trap - TERM
 exec redis-server "$RUN/redis.conf"

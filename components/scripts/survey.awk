@@ -1,15 +1,16 @@
-# Reads what other nodes answered and says whose data this pod endangers by starting.
+# Reads what other nodes answered, and says which of them this pod endangers by starting.
 #
 #   awk -v my_ip=IP -v my_host=HOST -v port=PORT -v own=FILE -f survey.awk FILE ANSWERS/IP…
 #
-# FILE is this pod's nodes.conf (/dev/null without one); ANSWERS/IP is the reply of the node at IP to
-# INFO replication, DBSIZE and CLUSTER NODES. Redis keeps nothing on disk here, so this node is empty when it
-# starts: whoever replicates from its id, or from its address as another node had it, would copy the emptiness.
-# One line for each:
+# FILE is this pod's nodes.conf (/dev/null without one). ANSWERS/IP is the answer of the node at IP to INFO replication,
+# DBSIZE and CLUSTER NODES.
+#
+# Redis keeps no data on disk here, so this node is empty when it starts. A replica that takes it for its master would
+# copy the emptiness. It does so by this node's id, or by its address. Prints a line for each finding:
 #   successor IP ID EPOCH SLOT…   a master that serves the slots this node had
-#   copy IP OFFSET                a replica with keys that would follow this node
-#   silent IP                     a replica that may follow this node, gave no usable answer and is not known dead
-#   view IP                       a member of a cluster, so what it knows of this node counts
+#   replica IP OFFSET             a replica with keys that would follow this node
+#   silent IP                     a node that may be such a replica, gave no usable answer, and is not known to be dead
+#   member IP                     a member of a cluster, so it would know this node if the cluster did
 
 function has(flags, flag) { return index("," flags ",", "," flag ",") > 0 }
 
@@ -21,6 +22,7 @@ function ip_in(address) {
 
 function host_in(address, parts) { return split(address, parts, ",") > 1 ? parts[2] : "" }
 
+# Slots are the ninth column and all after it. Those that begin with [ are being moved.
 function first_slot(i) {
   for (i = 9; i <= NF; i++)
     if ($i !~ /^\[/) return $i + 0
@@ -45,70 +47,71 @@ function slots(i, text) {
 BEGIN { my_slot = -1 }
 
 FNR == 1 {
-  live = FILENAME != own
-  at = FILENAME
-  sub(/^.*\//, "", at)
-  if (live) asked[at] = 1
+  is_answer = FILENAME != own
+  from = FILENAME
+  sub(/^.*\//, "", from)
 }
 
 { sub(/\r$/, "") }
 
-live && /^role:/ { role[at] = substr($0, 6) }
-live && /^master_host:/ { follows[at] = substr($0, 13) }
-live && /^master_port:/ { follows[at] = follows[at] ":" substr($0, 13) }
-live && /^slave_repl_offset:/ { offset[at] = substr($0, 19) }
-live && /^[0-9]+$/ { keys[at] = $0 }
+is_answer && /^role:/ { role[from] = substr($0, 6) }
+is_answer && /^master_host:/ { follows[from] = substr($0, 13) }
+is_answer && /^master_port:/ { follows[from] = follows[from] ":" substr($0, 13) }
+is_answer && /^slave_repl_offset:/ { offset[from] = substr($0, 19) }
+is_answer && /^[0-9]+$/ { keys[from] = $0 }
 
+# A node's line, in nodes.conf or in the answer to CLUSTER NODES.
 NF >= 8 && length($1) == 40 {
   id = $1
-  mine = has($3, "myself")
-  if (!live) {
-    if (mine) {
-      guarded[id] = 1
+  is_writer = has($3, "myself")
+  if (!is_answer) {
+    if (is_writer) {
+      my_ids[id] = 1
       if (has($3, "master")) my_slot = first_slot()
     }
     own_master[id] = $4
     own_ip[id] = ip_in($2)
   } else {
-    known[at]++
-    if (mine) {
-      id_at[at] = id
+    known[from]++
+    if (is_writer) {
+      id_at[from] = id
       answered[id] = 1
-      master_id[at] = $4
-      if (has($3, "master") && my_slot >= 0 && claims(my_slot) && !(id in guarded) && $7 + 0 >= epoch + 0) {
+      master_id[from] = $4
+      if (has($3, "master") && my_slot >= 0 && claims(my_slot) && !(id in my_ids) && $7 + 0 >= epoch + 0) {
         epoch = $7
-        successor = at " " id " " $7 slots()
+        successor = from " " id " " $7 slots()
       }
-    } else if (host_in($2) == my_host) guarded[id] = 1
-    else if (index($2, my_ip ":" port "@") == 1) here[id] = 1
+    } else if (host_in($2) == my_host) my_ids[id] = 1
+    else if (index($2, my_ip ":" port "@") == 1) at_my_address[id] = 1
     if (has($3, "fail")) failed[id] = 1
     seen[id] = 1
     masters_of[id] = masters_of[id] " " $4
-    live_ip[id] = ip_in($2)
-    if (first_slot() >= 0) serving[at, id] = 1
+    ip_of[id] = ip_in($2)
+    if (first_slot() >= 0) serving[from, id] = 1
   }
 }
 
 END {
   for (ip in known)
-    if (known[ip] > 1) print "view " ip
+    if (known[ip] > 1) print "member " ip
   if (successor != "") print "successor " successor
   for (ip in id_at) {
     if (role[ip] != "slave" || keys[ip] + 0 == 0 || !((ip, master_id[ip]) in serving)) continue
-    if (master_id[ip] in guarded || follows[ip] == my_ip ":" port) print "copy " ip " " offset[ip] + 0
+    if (master_id[ip] in my_ids || follows[ip] == my_ip ":" port) print "replica " ip " " offset[ip] + 0
   }
+  # Whom no answer mentions is known from this pod's own file alone.
   for (id in own_master)
     if (!(id in seen)) {
       masters_of[id] = own_master[id]
-      live_ip[id] = own_ip[id]
+      ip_of[id] = own_ip[id]
     }
   for (id in masters_of) {
     if (id in answered || id in failed) continue
     n = split(masters_of[id], names, " ")
     for (i = 1; i <= n; i++)
-      if (names[i] in guarded || names[i] in here) {
-        # Without an address there is no pod, and without a pod no copy.
-        if (live_ip[id] != "") print "silent " live_ip[id]
+      if (names[i] in my_ids || names[i] in at_my_address) {
+        # Without an address there is no pod, and so no data that could be lost.
+        if (ip_of[id] != "") print "silent " ip_of[id]
         break
       }
   }

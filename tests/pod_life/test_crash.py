@@ -1,4 +1,4 @@
-"""A master's process dies and its container is back at once (redis-facts 6)."""
+"""A master's process dies and its container is back at once (docs/reference/redis.md, "Crash and restart")."""
 
 import signal
 import time
@@ -19,18 +19,20 @@ def crash(pod: Pod) -> None:
     pod.start()
 
 
-def wait_for_heir(cluster: Cluster, heir: Pod, shard: int = 0, seconds: float = 20) -> None:
+def wait_for_successor(cluster: Cluster, successor: Pod, shard: int = 0, seconds: float = 20) -> None:
     key = cluster.key_of(shard)
     wait_until(
-        f"{heir.name} serves shard {shard}", lambda: cluster.role(heir) == "master" and writable(heir, key), seconds
+        f"{successor.name} serves shard {shard}",
+        lambda: cluster.role(successor) == "master" and writable(successor, key),
+        seconds,
     )
 
 
 def test_a_master_that_crashes_and_restarts_at_once_loses_no_key(cluster: Cluster) -> None:
     written = cluster.fill(600)
-    crashed, heir = cluster.masters[0], cluster.replicas[0]
+    crashed, successor = cluster.masters[0], cluster.replicas[0]
     crash(crashed)
-    wait_for_heir(cluster, heir)
+    wait_for_successor(cluster, successor)
     cluster.wait_until_whole()
     assert cluster.role(crashed) == "slave"
     assert cluster.lost(written) == 0
@@ -40,10 +42,10 @@ def test_a_shard_whose_copies_crash_in_turn_faster_than_elections_may_repeat_los
     written = cluster.fill(300)
     pair = [cluster.masters[0], cluster.replicas[0]]
     for turn in range(5):
-        crashed, heir = pair[turn % 2], pair[1 - turn % 2]
+        crashed, successor = pair[turn % 2], pair[1 - turn % 2]
         begin = time.monotonic()
         crash(crashed)
-        wait_for_heir(cluster, heir)
+        wait_for_successor(cluster, successor)
         print(turn, "writable after", time.monotonic() - begin)
         cluster.wait_until_whole()
         assert cluster.lost(written) == 0
@@ -57,7 +59,7 @@ def test_most_masters_crashing_at_the_same_moment_lose_no_key(cluster: Cluster) 
     for pod in cluster.masters[:2]:
         pod.start()
     for shard in (0, 1):
-        wait_for_heir(cluster, cluster.replicas[shard], shard)
+        wait_for_successor(cluster, cluster.replicas[shard], shard)
     print("writable after", time.monotonic() - begin)
     cluster.wait_until_whole()
     assert cluster.lost(written) == 0
@@ -65,24 +67,24 @@ def test_most_masters_crashing_at_the_same_moment_lose_no_key(cluster: Cluster) 
 
 def test_a_crash_while_the_takeover_is_under_way_loses_no_key(cluster: Cluster) -> None:
     written = cluster.fill(300)
-    crashed, heir = cluster.masters[0], cluster.replicas[0]
+    crashed, successor = cluster.masters[0], cluster.replicas[0]
     for delay_seconds in (0.02, 0.05, 0.1, 0.2):
         crash(crashed)
         time.sleep(delay_seconds)
         crash(crashed)
-        wait_for_heir(cluster, heir)
+        wait_for_successor(cluster, successor)
         cluster.wait_until_whole()
         assert cluster.lost(written) == 0
-        crashed, heir = heir, crashed
+        crashed, successor = successor, crashed
 
 
 def test_a_master_that_comes_back_without_its_volume_at_its_old_address_loses_no_key(cluster: Cluster) -> None:
     written = cluster.fill(300)
-    crashed, heir = cluster.masters[0], cluster.replicas[0]
+    crashed, successor = cluster.masters[0], cluster.replicas[0]
     crashed.kill()
     (crashed.data / "nodes.conf").unlink()
     crashed.start()
-    wait_for_heir(cluster, heir)
+    wait_for_successor(cluster, successor)
     crashed.wait_for_answer()
     assert cluster.lost(written) == 0
 
@@ -138,7 +140,7 @@ def test_a_crash_under_load_loses_nothing_that_was_there_before(cluster: Cluster
         time.sleep(1)
         begin = time.monotonic()
         crash(cluster.masters[0])
-        wait_for_heir(cluster, cluster.replicas[0])
+        wait_for_successor(cluster, cluster.replicas[0])
         print("writable after", time.monotonic() - begin)
         time.sleep(2)
     cluster.wait_until_whole()

@@ -92,7 +92,7 @@ def state(pod: Pod) -> str:
 class TestOnACluster:
     def test_a_master_that_is_cut_off_holds_back_writes_while_redis_still_takes_them(self, cluster: Cluster) -> None:
         written = cluster.fill(300)
-        isolated, heir, key = cluster.masters[0], cluster.replicas[0], cluster.key_of(0)
+        isolated, successor, key = cluster.masters[0], cluster.replicas[0], cluster.key_of(0)
         with looked_at(*cluster.pods):
             isolated.cut()
             said = []
@@ -102,7 +102,7 @@ class TestOnACluster:
             assert said == sorted(said)
             assert isolated.execute("redis-cli", "GET", key).stdout == "x\n"
             wait_until("Redis refuses", lambda: write(isolated, key, 5).startswith("CLUSTERDOWN"), 20)
-            wait_until("the replica serves", lambda: writable(heir, key), 30)
+            wait_until("the replica serves", lambda: writable(successor, key), 30)
             isolated.cut(connected=True)
             cluster.wait_until_whole()
             wait_until("it holds nothing back", lambda: isolated.lines("writes are taken again"))

@@ -23,9 +23,9 @@ def quick(make_cluster: Callable[..., Cluster], conf: str) -> Cluster:
 
 def test_a_master_that_is_gone_is_replaced_and_comes_back_as_a_replica_on_another_node(quick: Cluster) -> None:
     written = quick.fill(300)
-    gone, heir = quick.masters[0], quick.replicas[0]
+    gone, successor = quick.masters[0], quick.replicas[0]
     gone.destroy()
-    wait_until("the replica serves", lambda: writable(heir, quick.key_of(0)), 30)
+    wait_until("the replica serves", lambda: writable(successor, quick.key_of(0)), 30)
     gone.create()
     quick.wait_until_whole()
     assert quick.role(gone) == "slave"
@@ -43,7 +43,7 @@ def test_a_replica_that_lost_its_memory_and_its_master_brings_the_shard_back_emp
 
 def test_a_master_that_is_cut_off_takes_no_write_beyond_the_node_timeout(quick: Cluster) -> None:
     written = quick.fill(300)
-    isolated, heir = quick.masters[0], quick.replicas[0]
+    isolated, successor = quick.masters[0], quick.replicas[0]
     key = quick.key_of(0)
     isolated.cut()
     begin = last_taken = time.monotonic()
@@ -58,7 +58,7 @@ def test_a_master_that_is_cut_off_takes_no_write_beyond_the_node_timeout(quick: 
     assert refused > 0
     assert last_taken - begin < 2 * NODE_TIMEOUT_SECONDS
     assert isolated.execute("redis-cli", "GET", key).stdout == "lost\n"
-    wait_until("the replica serves", lambda: writable(heir, key), 30)
+    wait_until("the replica serves", lambda: writable(successor, key), 30)
     isolated.cut(connected=True)
     quick.wait_until_whole()
     assert quick.role(isolated) == "slave"

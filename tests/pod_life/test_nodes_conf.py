@@ -21,11 +21,11 @@ def rewrite(text: str, dns: dict[str, str]) -> tuple[int, str, str]:
         return done.returncode, done.stdout, done.stderr
 
 
-def follow(text: str, heir: str, epoch: int, slots: str) -> tuple[int, str]:
+def follow(text: str, successor: str, epoch: int, slots: str) -> tuple[int, str]:
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory, "nodes.conf")
         file.write_text(text)
-        done = awk("follow.awk", file, file, heir=heir, heir_ip="10.8.8.8", epoch=epoch, slots=slots)
+        done = awk("follow.awk", file, file, successor=successor, successor_ip="10.8.8.8", epoch=epoch, slots=slots)
         return done.returncode, done.stdout
 
 
@@ -94,36 +94,36 @@ def test_a_file_with_a_damaged_byte_is_refused_or_harmless(table: Table, data: s
 @given(tables(), st.integers(1, 10**6))
 def test_a_replaced_master_comes_back_as_replica_of_its_heir(table: Table, epoch: int) -> None:
     mine = next(node for node in table.nodes if node.id == table.me)
-    heirs = [node for node in table.nodes if node.master == mine.id]
-    if not heirs:
+    replicas = [node for node in table.nodes if node.master == mine.id]
+    if not replicas:
         status, _ = follow(table.text(), "f" * 40, epoch, "1-2")
         assert status == 4
         return
-    heir = heirs[0]
+    successor = replicas[0]
     owned = " ".join(slot for slot in mine.slots if not slot.startswith("["))
-    status, text = follow(table.text(), heir.id, epoch, owned)
+    status, text = follow(table.text(), successor.id, epoch, owned)
     assert status == 0
     after = {node.id: node for node in Table.parse(text).nodes}
-    assert after[mine.id] == replace(mine, flags=("myself", "slave"), master=heir.id, slots=())
-    assert after[heir.id].slots == tuple(owned.split())
-    assert after[heir.id].flags == ("master",)
-    assert (after[heir.id].master, after[heir.id].ip, after[heir.id].epoch) == ("-", "10.8.8.8", epoch)
+    assert after[mine.id] == replace(mine, flags=("myself", "slave"), master=successor.id, slots=())
+    assert after[successor.id].slots == tuple(owned.split())
+    assert after[successor.id].flags == ("master",)
+    assert (after[successor.id].master, after[successor.id].ip, after[successor.id].epoch) == ("-", "10.8.8.8", epoch)
     for other in table.nodes:
-        if other.id in (mine.id, heir.id):
+        if other.id in (mine.id, successor.id):
             continue
-        expected = replace(other, master=heir.id) if other.master == mine.id else other
+        expected = replace(other, master=successor.id) if other.master == mine.id else other
         assert after[other.id] == expected
     assert Table.parse(text).current_epoch == max(table.current_epoch, epoch)
 
 
 def test_a_replica_takes_over_the_shard_of_its_heir_where_redis_left_them_different() -> None:
-    mine, heir = "a" * 40, "b" * 40
+    mine, successor = "a" * 40, "b" * 40
     text = (
         f"{mine} 10.0.0.1:6379@16379,m.x,tls-port=0,shard-id={'1' * 40} myself,master - 0 0 1 connected 0-16383\n"
-        f"{heir} 10.0.0.2:6379@16379,r.x,tls-port=0,shard-id={'2' * 40} slave {mine} 0 0 1 connected\n"
+        f"{successor} 10.0.0.2:6379@16379,r.x,tls-port=0,shard-id={'2' * 40} slave {mine} 0 0 1 connected\n"
         "vars currentEpoch 1 lastVoteEpoch 0\n"
     )
-    status, after = follow(text, heir, 2, "0-16383")
+    status, after = follow(text, successor, 2, "0-16383")
     assert status == 0
     assert after.count("2" * 40) == 2
     assert "1" * 40 not in after

@@ -1,4 +1,6 @@
-"""The sizing document's plain deployment under the same faults: why the scripts exist (redis-facts 6, 7, 8)."""
+"""The sizing document's plain deployment under the same faults: why the scripts exist.
+
+The facts are in docs/reference/redis.md, "Crash and restart"."""
 
 from collections.abc import Callable
 
@@ -18,7 +20,7 @@ save ""
 appendonly no
 protected-mode no
 dir /data
-# Not the document's, whose default of 15000 shows the same later.
+# The document leaves the default of 15000, with which the same happens later.
 cluster-node-timeout 3000
 """
 

@@ -1,4 +1,4 @@
-"""Every pod restarts at about the same time, at new addresses (redis-facts 8 and 15)."""
+"""Every pod restarts at about the same time, at new addresses (docs/reference/redis.md, "Crash and restart")."""
 
 import time
 

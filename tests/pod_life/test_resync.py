@@ -1,4 +1,4 @@
-"""A replica copies its master's whole data set while writes go on (redis-facts 2, 3, 4, 17)."""
+"""A replica copies its master's whole data set while writes go on (docs/reference/redis.md, "Full resync")."""
 
 import threading
 import time

@@ -1,6 +1,7 @@
 """Decide and describe know nothing of Pulumi; wire is the only place that does."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -69,6 +70,20 @@ MAY_USE = {
     "sandbox": {"preview"},
 }
 """Package -> what of this project it may import beside itself."""
+
+
+def test_contributing_says_what_a_package_may_import() -> None:
+    rows = re.findall(r"^\| `([a-z/]+)/` \| .* \| (.*) \|$", Path("CONTRIBUTING.md").read_text(), re.MULTILINE)
+    named = {folder.replace("/", "."): cell for folder, cell in rows}
+    others = {package: {name.partition(".")[2] or name for name in names} for package, names in MAY_USE.items()}
+
+    for package, names in others.items():
+        if package == "components.resources":
+            assert named[package] == "all of `components/`"
+            assert {name for name in MAY_USE if name.startswith("components.")} <= MAY_USE[package] | {package}
+        else:
+            words = set(re.findall(r"[a-z]+", named[package]))
+            assert words & {name for every in others.values() for name in every} == names - {"decision"}, package
 
 
 @pytest.mark.parametrize("package", MAY_USE)
