@@ -20,8 +20,6 @@ def resource(kind: str, name: str, spec: dict[str, Any] | None = None, /, **more
         "PodDisruptionBudget": "policy/v1",
         "Role": "rbac.authorization.k8s.io/v1",
         "RoleBinding": "rbac.authorization.k8s.io/v1",
-        "Role": "rbac.authorization.k8s.io/v1",
-        "RoleBinding": "rbac.authorization.k8s.io/v1",
     }.get(kind, "core/v1")
     depends_on: Sequence[Resource] = more.pop("depends_on", ())
     metadata = {"name": name, **more.pop("metadata", {})}
