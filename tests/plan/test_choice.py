@@ -166,6 +166,8 @@ def test_the_figures_of_the_chosen_nodes_are_those_of_its_type() -> None:
     assert (plan.region, plan.price_region, plan.usd_per_hour) == ("us-east-1", "us-east-1", 2.0)
     assert plan.usd_per_month == plan.nodes_total * 2.0 * 730 == plan.passing[0].usd_per_month
     assert plan.vcpus_total == plan.nodes_total * 64
+    assert plan.pods_per_node > 1
+    assert plan.slots_total == plan.nodes_total * plan.pods_per_node
     assert plan.pods_memory_mib == plan.pods_per_node * 2000
     assert plan.worst_egress_gbps == plan.pods_per_node * 8.0
     assert plan.passing[0].worst_use_percent == pytest.approx(100 * plan.worst_egress_gbps / 100.0)
