@@ -39,6 +39,8 @@ def test_the_pods_of_a_node_share_its_network_and_without_nodes_each_has_its_own
         ({}, 20.0),
         # Of three pods one and a half are.
         ({"requestsPerSecond": 4000, "pod": "64GB", "nodes": {"instanceType": "r6a.12xlarge"}}, 18.75 / 1.5),
+        # Small pods: fifteen on a node of 20 Gbps, so that the network and not the core bounds the move.
+        ({"pod": "16GB", "nodes": {"instanceType": "r6g.12xlarge"}}, 20.0 / 7.5),
         # A single pod is a master half of the time, and its network is not twice the node's.
         ({"nodes": {"instanceType": "r6in.8xlarge"}}, 50.0),
         ({"zones": None}, 10.0),
