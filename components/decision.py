@@ -1,5 +1,5 @@
-"""From raw config to settings and all that follows, once: the program decides, and whoever evaluates it asks for the
-same."""
+"""From a stack's config to its settings and its plan. The program and the preview that runs it ask for the same one,
+so it is computed once."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from components.config.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a stack's config comes to, before anything is registered."""
+    """What a stack's config leads to, before any resource is registered."""
 
     settings: Settings
     advice: Advice

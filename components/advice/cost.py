@@ -7,7 +7,13 @@ read, that of us-east-1 is taken, and a warning says so.
 from dataclasses import dataclass
 from math import ceil
 
-from components.config.settings import CapacityType, Storage, Workload
+from components.config.settings import (
+    GP3_IOPS_INCLUDED,
+    GP3_MIB_PER_SECOND_INCLUDED,
+    CapacityType,
+    Storage,
+    Workload,
+)
 from components.config.units import TIB
 from components.plan.nodes.catalogue import GP3_USD_PER_GIB, HOURS_PER_MONTH, NODE_ROOT_VOLUME_GIB
 from components.plan.nodes.choice import NodePlan
@@ -24,8 +30,6 @@ SPOT_FACTOR = 0.35
 """Spot: "60-70 % off" (sizing document); it changes by the hour."""
 GP3_USD_PER_IOPS = 0.005
 GP3_USD_PER_MIB_PER_SECOND = 0.04
-GP3_INCLUDED_IOPS = 3000
-GP3_INCLUDED_MIB_PER_SECOND = 125
 CONTROL_PLANE_USD_PER_HOUR = 0.10
 """EKS, standard support (cloudburn.io, 2026-03). The whole fee is counted, though others may share the cluster."""
 EVERY_ZONE = "copy in every zone"
@@ -107,8 +111,8 @@ def gb_per_month(bytes_per_second: float) -> float:
 
 def volume_usd(size_gib: int, storage: Storage) -> float:
     """One gp3 volume, a month."""
-    iops = max(0, (storage.iops or 0) - GP3_INCLUDED_IOPS)
-    throughput = max(0, (storage.throughput_mib_per_second or 0) - GP3_INCLUDED_MIB_PER_SECOND)
+    iops = max(0, (storage.iops or 0) - GP3_IOPS_INCLUDED)
+    throughput = max(0, (storage.throughput_mib_per_second or 0) - GP3_MIB_PER_SECOND_INCLUDED)
     return size_gib * GP3_USD_PER_GIB + iops * GP3_USD_PER_IOPS + throughput * GP3_USD_PER_MIB_PER_SECOND
 
 

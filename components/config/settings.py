@@ -151,13 +151,26 @@ class Nodes(_Section):
     allow_fewer_zones: bool = Field(False, description="true permits one or two zones, at the price of a zone outage")
 
 
+GP3_IOPS_INCLUDED = 3000
+GP3_MIB_PER_SECOND_INCLUDED = 125
+"""What a gp3 volume does without a surcharge; AWS takes no smaller figure."""
+
+
 class Storage(_Section):
     """The volumes. Nothing but nodes.conf is written to them."""
 
     size: SizeBytes | None = Field(None, description="size of a pod's volume; absent = the pod's memory request")
-    iops: int | None = Field(None, ge=3000, le=80_000, description="gp3 operations per second; absent = AWS's 3,000")
+    iops: int | None = Field(
+        None,
+        ge=GP3_IOPS_INCLUDED,
+        le=80_000,
+        description=f"operations a second of a gp3 volume; absent = AWS's {GP3_IOPS_INCLUDED:,}",
+    )
     throughput_mib_per_second: int | None = Field(
-        None, ge=125, le=2000, description="MiB a second of a gp3 volume; absent = AWS's 125"
+        None,
+        ge=GP3_MIB_PER_SECOND_INCLUDED,
+        le=2000,
+        description=f"MiB a second of a gp3 volume; absent = AWS's {GP3_MIB_PER_SECOND_INCLUDED}",
     )
     kms_key_id: str | None = Field(None, min_length=1, description="KMS key of the volumes; absent = AWS's own")
     class_name: str | None = Field(

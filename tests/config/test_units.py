@@ -28,6 +28,7 @@ def test_a_kubernetes_quantity_keeps_the_value(size_mib: int) -> None:
 def test_units_are_binary_as_in_redis() -> None:
     assert (parse_size("64GB"), parse_size("1TB"), parse_size("256MB")) == (64 * GIB, TIB, 256 * MIB)
     assert kubernetes_quantity(78_848) == "77Gi"
+    assert (MIB, GIB, TIB) == (2**20, 2**30, 2**40)
 
 
 @pytest.mark.parametrize("text", ["64", "GB", "64gb", "64 GB", "1.5TB", "-1GB", "0GB", "64GiB", ""])

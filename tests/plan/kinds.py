@@ -1,6 +1,6 @@
 """EC2 types and pods made up for tests, each with the one property that a test is about."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from components.plan.nodes.catalogue import Catalogue, InstanceType
@@ -51,3 +51,10 @@ def pod(**changes: Any) -> PodDemand:
 
 def catalogue(*kinds: InstanceType) -> Catalogue:
     return Catalogue(kinds)
+
+
+def of_another_type(figures: Any) -> list[str]:
+    """Whole numbers of a dataclass that are none: a division that should have been one of whole numbers."""
+    return [
+        field.name for field in fields(figures) if field.type is int and type(getattr(figures, field.name)) is not int
+    ]

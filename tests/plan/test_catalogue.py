@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
@@ -106,7 +107,7 @@ def test_reserved_memory_is_computed_for_at_most_110_pods() -> None:
 
 
 @pytest.mark.parametrize(
-    ("vcpu", "reserved_millicores"), [(1, 60), (2, 70), (4, 80), (8, 90), (32, 150), (48, 190), (64, 230)]
+    ("vcpu", "reserved_millicores"), [(1, 60), (2, 70), (4, 80), (5, 82), (8, 90), (32, 150), (48, 190), (64, 230)]
 )
 def test_reserved_cpu_follows_the_bands_of_nodeadm(vcpu: int, reserved_millicores: int) -> None:
     assert node(1000, vcpu, 4, 15).allocatable_cpu_millicores == vcpu * 1000 - reserved_millicores
@@ -127,6 +128,13 @@ def test_allocatable_figures_of_known_types(name: str, allocatable_mib: int, cpu
     kind = CATALOGUE.find(name)
     assert kind is not None
     assert (kind.allocatable_memory_mib, kind.allocatable_cpu_millicores) == (allocatable_mib, cpu_millicores)
+
+
+def test_a_node_costs_its_hours_and_its_root_volume() -> None:
+    one = replace(node(1000, 4, 4, 15), usd_per_hour={"us-east-1": 1.0, "eu-west-1": 2.0})
+    assert one.usd_per_month("us-east-1") == pytest.approx(730 + 50 * 0.08)
+    assert one.usd_per_month("eu-west-1") == pytest.approx(1460 + 50 * 0.08)
+    assert one.price("eu-central-1") == (1.0, "us-east-1")
 
 
 def test_interfaces_take_attachments_where_the_limit_is_shared() -> None:

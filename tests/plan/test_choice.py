@@ -145,11 +145,10 @@ def test_evening_out_takes_no_node_more() -> None:
 
 
 def test_where_requests_alone_bound_no_core_is_reserved_and_nothing_is_evened_out() -> None:
-    # Four pods by requests and no place for a fifth; 5 pods in a zone need two nodes either way.
+    # Four pods by requests and no place for a fifth. A zone's nine pods need three nodes, also with three on each.
     node = with_allocatable_mib(DAEMONSETS_MEMORY_MIB + 4 * 1000)
-    demand = pod(masters=30, limit_memory_mib=1000)
-    plan = chosen(node, demand=demand)
-    assert (plan.pods_per_node, plan.system_reserved_cpu_millicores) == (4, 0)
+    plan = chosen(node, demand=pod(masters=9, copies_per_shard=3, limit_memory_mib=1000))
+    assert (plan.pods_per_node, plan.nodes_total, plan.system_reserved_cpu_millicores) == (4, 9, 0)
 
 
 def test_one_more_request_that_would_fit_is_kept_away() -> None:
@@ -167,6 +166,8 @@ def test_the_figures_of_the_chosen_nodes_are_those_of_its_type() -> None:
     assert (plan.region, plan.price_region, plan.usd_per_hour) == ("us-east-1", "us-east-1", 2.0)
     assert plan.usd_per_month == plan.nodes_total * 2.0 * 730 == plan.passing[0].usd_per_month
     assert plan.vcpus_total == plan.nodes_total * 64
+    assert plan.pods_per_node > 1
+    assert plan.slots_total == plan.nodes_total * plan.pods_per_node
     assert plan.pods_memory_mib == plan.pods_per_node * 2000
     assert plan.worst_egress_gbps == plan.pods_per_node * 8.0
     assert plan.passing[0].worst_use_percent == pytest.approx(100 * plan.worst_egress_gbps / 100.0)

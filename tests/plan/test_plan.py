@@ -8,7 +8,8 @@ from components.plan.plan import decide_plan, derive_plan, pod_demand
 from components.plan.refusal import PlanRefused, Refused
 from components.plan.sizing import EXPORTER_CPU_MILLICORES, EXPORTER_MEMORY_MIB, derive_sizing
 from components.plan.traffic import derive_traffic
-from tests.plan.stacks import option_1, stack
+from tests.plan.kinds import of_another_type
+from tests.plan.stacks import ZONES, option_1, stack
 
 
 @pytest.mark.parametrize("exporter", [False, True])
@@ -38,6 +39,8 @@ def test_the_pods_of_a_node_share_its_network_and_without_nodes_each_has_its_own
         ({}, 20.0),
         # Of three pods one and a half are.
         ({"requestsPerSecond": 4000, "pod": "64GB", "nodes": {"instanceType": "r6a.12xlarge"}}, 18.75 / 1.5),
+        # Small pods: fifteen on a node of 20 Gbps, so that the network and not the core bounds the move.
+        ({"pod": "16GB", "nodes": {"instanceType": "r6g.12xlarge"}}, 20.0 / 7.5),
         # A single pod is a master half of the time, and its network is not twice the node's.
         ({"nodes": {"instanceType": "r6in.8xlarge"}}, 50.0),
         ({"zones": None}, 10.0),
@@ -78,3 +81,14 @@ def test_a_refusal_that_begins_with_no_key_stays_as_it_is() -> None:
     with pytest.raises(PlanRefused) as refusal:
         derive_plan(stack("256GB"))
     assert refusal.value.messages[0].startswith("4 masters over 3 zones")
+
+
+@pytest.mark.parametrize("zones", [ZONES, None])
+def test_whole_numbers_are_whole(zones: tuple[str, ...] | None) -> None:
+    plan = derive_plan(option_1(zones=zones, storage={"size": "20GB"}, hitRate=0.5))
+    for figures in (plan, plan.sizing, plan.tuning, plan.working_set, plan.working_set.own, plan.resize):
+        assert of_another_type(figures) == []
+    assert isinstance(plan.sizing.copies_per_shard, int)
+    assert isinstance(plan.working_set.needed_ttl_seconds, int)
+    if plan.nodes is not None:
+        assert of_another_type(plan.nodes) == of_another_type(plan.nodes.per_node_limits) == []

@@ -6,7 +6,13 @@ from hypothesis import strategies as st
 
 from components.config.units import GIB, MIB
 from components.plan.sizing import OVERHEAD_FACTOR, derive_sizing
-from components.plan.traffic import bytes_per_second, derive_traffic, misses_per_second
+from components.plan.traffic import (
+    SINGLE_FLOW_BYTES_PER_SECOND,
+    SINGLE_FLOW_GBPS,
+    bytes_per_second,
+    derive_traffic,
+    misses_per_second,
+)
 from tests.plan.stacks import stack
 
 
@@ -82,3 +88,5 @@ def test_what_is_not_a_hit_is_a_miss(hit_rate: float | None, misses: float) -> N
 
 def test_eight_bits_are_a_byte() -> None:
     assert bytes_per_second(10) == 1.25e9
+    assert bytes_per_second(SINGLE_FLOW_GBPS) == SINGLE_FLOW_BYTES_PER_SECOND == 625_000_000
+    assert isinstance(SINGLE_FLOW_BYTES_PER_SECOND, int)

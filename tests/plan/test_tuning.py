@@ -189,6 +189,8 @@ def test_a_limit_without_room_beside_maxmemory_is_refused(pod_mib: int, factor: 
                 "stop_deadline_seconds": 2 + 15,
             },
         ),
+        # A fork may stall 8.4 s, which counts as 9.
+        (420 * GIB, 600 * GIB, 0, {"node_timeout_ms": 13_000, "alive_timeout_seconds": 18, "min_ready_seconds": 13}),
         # Objects of 1,000 bytes: a backlog of one MiB is the least.
         (64 * GIB, 92 * GIB, 0.0, {"repl_backlog_bytes": MIB}),
         # Little room beside maxmemory: the replica's buffer is never less than the backlog.

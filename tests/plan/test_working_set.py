@@ -158,3 +158,9 @@ def test_memory_rises_to_its_corner_and_keeps_it() -> None:
     found = derive_working_set(settings.workload, derive_sizing(settings), 274 * MIB)
     assert found.room_bytes == 2250 * MIB
     assert list(memory_over_time(found, 300, 900)) == [(0, 0), (225, 2250 * MIB), (900, 2250 * MIB)]
+
+
+@pytest.mark.parametrize(("hit_rate", "images"), [(0.5, 2), (0.0, 3), (0.99, 1), (1.0, 0)])
+def test_a_part_of_an_image_takes_a_whole_one(hit_rate: float, images: int) -> None:
+    workload = stack(zones=None, requestsPerSecond=3, ttlSeconds=1).workload
+    assert images_bytes(workload, hit_rate) == images * MIB
