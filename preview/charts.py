@@ -17,10 +17,17 @@ WIDTH = 480
 """Narrow, so that the writing is still large enough on a telephone."""
 _INK, _GREY, _GRID = "#1d2430", "#5b6472", "#e5e8ee"
 _INVISIBLE = "transparent"
-_COMMON: dict[str, Any] = {"width": WIDTH, "margin": 4, "show_legend": False, "js": [], "disable_xml_declaration": True}
+_COMMON: dict[str, Any] = {
+    "truncate_label": -1,  # never: a name that ends in dots says nothing
+    "width": WIDTH,
+    "margin": 4,
+    "show_legend": False,
+    "js": [],
+    "disable_xml_declaration": True,
+}
 _BAR_HEIGHT = 34
-_ROOM_FOR_SUM = 0.27
-"""Of the longest bar, beside it for its sum."""
+_LETTER_WIDTH = 7.5
+"""Of the charts' writing, on average and rather too much."""
 
 Show = Callable[[float], str]
 
@@ -109,9 +116,15 @@ def bar_chart(title: str, bars: Sequence[Bar], colors: Sequence[str]) -> str:
         chart.add("", [bar.parts[part] for bar in upwards], formatter=lambda _: "")
     # pygal writes no sums: an invisible part behind the others carries them.
     sums = [f"${usd(sum(bar.parts))}" for bar in upwards]
-    room = _ROOM_FOR_SUM * (max(sum(bar.parts) for bar in bars) or 1.0)
+    room = _share_for_sums(bars, sums) * (max(sum(bar.parts) for bar in bars) or 1.0)
     chart.add("", [room] * len(bars), formatter=lambda _, index: sums[index])
     return _svg(chart, title)
+
+
+def _share_for_sums(bars: Sequence[Bar], sums: Sequence[str]) -> float:
+    """What the sums take beside the longest bar, as a share of its length."""
+    names, written = (_LETTER_WIDTH * (max(map(len, texts)) + 2) for texts in ([bar.name for bar in bars], sums))
+    return written / max(WIDTH - names - written, written)
 
 
 def marks(largest: float) -> list[float]:

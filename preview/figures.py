@@ -84,7 +84,7 @@ def _capacity(plan: Advice, settings: Settings) -> Figure:
     colors = [BLUE if size.is_chosen else next(others) for size in shown]
     groups = [f"{row.gbps_per_master:g} Gbps" for row in plan.capacity_by_interface]
     if plan.nodes:
-        groups.append("as planned")
+        groups.append("planned")
     planned = [plan.capacity.ops_total] if plan.nodes else []
     series = [
         Columns((*size.ops_total_by_interface, *(planned if size.is_chosen else [None] * len(planned))), color)
@@ -98,7 +98,7 @@ def _capacity(plan: Advice, settings: Settings) -> Figure:
         f"{ONE_CORE_OPS_PER_SECOND:,} images a second on its one core."
     ]
     if plan.nodes:
-        notes.append(f"As planned: {count(plan.nodes.pods_per_node, 'master')} share an {plan.nodes.instance_type}.")
+        notes.append(f"Planned: {count(plan.nodes.pods_per_node, 'master')} on an {plan.nodes.instance_type}.")
     legend = [(f"{format_size(size.pod_memory_bytes)} pods", color) for size, color in zip(shown, colors, strict=True)]
     return Figure(title, chart, (*legend, (f"{wanted:,} wanted", RED)), tuple(notes))
 

@@ -26,7 +26,7 @@ def usd(amount: float | None) -> str:
 
 def percent(value: float, digits: int = 0) -> str:
     """6.25 -> 6.25 % with two digits."""
-    return f"{value:.{digits}f} %"
+    return f"{value:,.{digits}f} %"
 
 
 def seconds(value: float) -> str:

@@ -53,11 +53,11 @@ def _node_and_zone(plan: Advice) -> tuple[Facts, ...]:
     return (
         Facts(
             (
-                ("a node lost", f"At most {count(found.node_pods, 'pod')} are lost with it."),
+                ("a node lost", f"It takes at most {count(found.node_pods, 'pod')}."),
                 ("", f"Once a new node is there, every shard has its replicas again after {again}."),
                 (
                     "a zone lost",
-                    f"At least {found.zone_masters_left} of {count(plan.sizing.masters, 'master')} are left.",
+                    f"It leaves at least {found.zone_masters_left} of {count(plan.sizing.masters, 'master')}.",
                 ),
                 ("", f"The copies of a shard {separation}."),
             )

@@ -66,12 +66,14 @@ def _load(plan: Advice, settings: Settings) -> Rows:
         if plan.nodes
         else f"This assumes a network of {capacity.gbps_per_master:g} Gbps for each pod."
     )
+    evicted = f"They do not fit: from {seconds(found.seconds_to_eviction or 0)} after a start on, images are evicted."
     return (
         ("images", f"{found.own.images:,} at a hit rate of {percent(100 * workload.hit_rate)}"),
         (
             "memory of the images",
             f"{memory(found.own.size_bytes)} of {memory(found.memory_bytes)} ({percent(found.own.memory_percent)})",
         ),
+        *([] if found.own.fits else [("", evicted)]),
         (
             "lowest hit rate",
             f"{percent(100 * found.break_even_hit_rate_beside_backlog, 1)}; below it the images do not fit",
@@ -95,8 +97,8 @@ def _losses(plan: Advice) -> Rows:
         return rows
     return (
         *rows,
-        ("when a node is lost", f"At most {found.node_pods} of {count(sizing.pods, 'pod')} are lost."),
-        ("when a zone is lost", f"At least {found.zone_masters_left} of {count(sizing.masters, 'master')} are left."),
+        ("when a node is lost", f"It takes at most {found.node_pods} of {count(sizing.pods, 'pod')}."),
+        ("when a zone is lost", f"It leaves at least {found.zone_masters_left} of {count(sizing.masters, 'master')}."),
     )
 
 

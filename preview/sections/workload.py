@@ -33,7 +33,7 @@ def working_set(plan: Advice, settings: Settings) -> Section:
         facts += [
             ("to make it fit", f"totalMemory: {format_size(found.needed_total_memory_bytes)}"),
             ("", f"or workload.ttlSeconds: {found.needed_ttl_seconds}"),
-            ("otherwise", f"Images are evicted from {seconds(found.seconds_to_eviction or 0)} after a start on."),
+            ("otherwise", f"From {seconds(found.seconds_to_eviction or 0)} after a start on, images are evicted."),
         ]
     return Section(
         "Working set", "images that are alive at a time", (table, Note("* is this stack."), Facts(tuple(facts)))

@@ -16,6 +16,7 @@ from components.config import formats as written
         (written.usd(16199.6), "16,200"),
         (written.usd(None), "–"),
         (written.percent(6.25, 2), "6.25 %"),
+        (written.percent(1802.4), "1,802 %"),
         (written.seconds(0.21), "0.21 s"),
         (written.seconds(8.5), "8.5 s"),
         (written.seconds(9.97), "10 s"),

@@ -77,7 +77,7 @@ def test_the_decision_comes_first_then_the_warnings_then_the_reasons() -> None:
         "volume of a pod 77 GiB",
         "images 480,000 at a hit rate of 80 %",
         "469 GiB of 1,024 GiB (46 %)",
-        "At least 10 of 16 masters are left.",
+        "It leaves at least 10 of 16 masters.",
         "56.3 % if images had all of the memory",
         "sent to clients 4.0 Gbps by each master",
         "sent to replicas 0.8 Gbps by each master",
@@ -100,7 +100,7 @@ def test_a_stack_without_nodes_says_nothing_of_nodes_and_cost() -> None:
 def test_a_working_set_that_does_not_fit_says_what_would_help() -> None:
     shown = words(option_1(hitRate=0.3))
     assert re.search(r"to make it fit totalMemory: \d+(GB|TB) or workload.ttlSeconds: \d+", shown)
-    assert re.search(r"Images are evicted from \d+ min( \d+ s)? after a start on", shown)
+    assert re.search(r"otherwise From \d+ min( \d+ s)? after a start on, images are evicted\.", shown)
 
 
 def test_a_queue_that_only_grows_is_called_unbounded_and_explained() -> None:
