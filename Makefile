@@ -2,10 +2,13 @@
 .DEFAULT_GOAL := help
 STACK ?= local
 SEED ?= 1
+PACKAGE ?= components/plan
+TESTS ?= tests/plan tests/advice
+SAMPLE ?= 150
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 
-.PHONY: help up down status plan test check faults soak bench-plan bench-resize format clean
+.PHONY: help up down status plan test mutants check faults soak bench-plan bench-resize format clean
 
 help: ## every command of this Makefile
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +32,9 @@ test: .venv/tests .venv/sandbox ## every test, also those that start Redis and p
 	trap 'kill $$computing 2>/dev/null; rm -f "$$long"' EXIT; trap 'exit 130' INT TERM; \
 	$(PYTHON) -m pytest -q -n 2 --dist loadfile -m 'not long'; status=$$?; \
 	wait $$computing || status=$$?; cat "$$long"; exit $$status
+
+mutants: .venv/tests ## which one-line mutants the fast tests miss (PACKAGE=components/plan TESTS="tests/plan tests/advice" SAMPLE=150 SEED=1)
+	@$(PYTHON) -m tests.mutants $(PACKAGE) --tests $(TESTS) --sample $(SAMPLE) --seed $(SEED)
 
 check: .venv/tests .venv/sandbox ## format, lint, types, shell lint, tests: what CI runs
 	$(VENV)/bin/ruff format --check .
