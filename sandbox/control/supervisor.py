@@ -99,14 +99,14 @@ async def _handle(connection: MessageSocket, operations: Operations) -> None:
 
 
 async def _answer(connection: MessageSocket, operations: Operations, request: Message) -> None:
-    call = OPERATIONS.get(request["operation"])
+    call = OPERATIONS.get(request.get("operation", ""))
     if call is None:
-        await connection.send({"error": f"unknown operation {request['operation']!r}"})
+        await connection.send({"error": f"unknown operation {request.get('operation')!r}"})
         return
     client = Client(connection)
     listening = asyncio.create_task(_listen(client))
     try:
-        operation: asyncio.Task[Any] = asyncio.create_task(call(operations, client, **request["arguments"]))
+        operation: asyncio.Task[Any] = asyncio.create_task(call(operations, client, **request.get("arguments", {})))
         await asyncio.wait({operation, listening}, return_when=asyncio.FIRST_COMPLETED)
         if not operation.done():
             # The client is gone: nobody wants the answer.

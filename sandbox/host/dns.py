@@ -43,8 +43,6 @@ class ServiceRecord:
     namespace: str
     external_name: str | None = None
     endpoints: tuple[Endpoint, ...] = ()
-    ports: tuple[tuple[str, int], ...] = ()
-    """(name, number) of the named TCP ports, for SRV records."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +73,8 @@ class Answer:
 
 
 def resolve(names: ClusterNames, name: str, kind: str) -> Answer:
-    """Records for a name (any case, trailing dot or not); kind is `A`, `SRV`, `PTR`, …"""
+    """Records for a name (any case, trailing dot or not); kind is `A`, `AAAA`, …"""
     wanted = name.rstrip(".").lower()
-    if wanted.endswith(".in-addr.arpa"):
-        return _reverse(names, wanted, kind)
     if wanted != CLUSTER_DOMAIN and not wanted.endswith("." + CLUSTER_DOMAIN):
         return Answer((), exists=False, ours=False)
     labels = wanted.removesuffix(CLUSTER_DOMAIN).rstrip(".").split(".")
@@ -99,15 +95,6 @@ def resolve(names: ClusterNames, name: str, kind: str) -> Answer:
 
 def _headless(service: ServiceRecord, name: str, rest: Sequence[str], kind: str) -> Answer:
     endpoints = [endpoint for endpoint in service.endpoints if endpoint.published]
-    if len(rest) == 2 and rest[0].startswith("_") and rest[1].startswith("_"):
-        ports = [number for port, number in service.ports if [f"_{port}", "_tcp"] == rest]
-        base = name.split(".", 2)[2]
-        records = tuple(
-            Record(name, "SRV", f"0 100 {number} {_label(endpoint)}.{base}.")
-            for number in ports
-            for endpoint in endpoints
-        )
-        return Answer(records if kind == "SRV" else (), exists=bool(records))
     if len(rest) > 1:
         return Answer((), exists=False)
     matching = [endpoint for endpoint in endpoints if not rest or rest[0] == _label(endpoint)]
@@ -133,18 +120,6 @@ def _external(names: ClusterNames, name: str, target: str, kind: str) -> Answer:
             return Answer((*records, *found), exists=True)
         owner, target = alias, following.external_name
     return Answer(tuple(records), exists=True)
-
-
-def _reverse(names: ClusterNames, name: str, kind: str) -> Answer:
-    ip = ".".join(reversed(name.removesuffix(".in-addr.arpa").split(".")))
-    owners = [
-        f"{endpoint.hostname}.{service.name}.{service.namespace}.svc.{CLUSTER_DOMAIN}."
-        for service in names.services.values()
-        for endpoint in service.endpoints
-        if endpoint.ip == ip and endpoint.hostname and endpoint.published
-    ]
-    records = tuple(Record(name, "PTR", owner) for owner in owners) if kind == "PTR" else ()
-    return Answer(records, exists=bool(owners))
 
 
 def reply(names: ClusterNames, packet: bytes, *, datagram: bool) -> bytes | None:

@@ -83,7 +83,6 @@ class Pod:
     node: str | None = None
     network: PodNetwork | None = None
     phase: str = "Pending"
-    reason: str = ""
     message: str = ""
     statuses: dict[str, ContainerStatus] = field(default_factory=dict)
     ready: bool = False

@@ -54,7 +54,7 @@ class Stack:
         evaluation = local_stack(*sorted(self.overrides.items()))
         with Connection(self.sandbox.name) as connection:
             resources = [resource.to_json() for resource in evaluation.resources]
-            connection.send({"operation": "apply", "resources": resources})
+            connection.send({"operation": "apply", "arguments": {"resources": resources}})
             assert self.deployment.until(when, within_s) is not None, "the update did not get that far"
 
     def jobs(self, phase: str) -> list[str]:

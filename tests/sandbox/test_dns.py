@@ -28,7 +28,6 @@ WEB = ServiceRecord(
         Endpoint("10.244.0.3", "web-1", published=False),
         Endpoint("10.244.0.4", None, published=True),
     ),
-    ports=(("redis", 6379),),
 )
 
 
@@ -52,13 +51,6 @@ def found(answer: Answer) -> list[str]:
         ("default", "A", [], True),
         ("nowhere", "A", [], False),
         ("a.b.web.default", "A", [], False),
-        (
-            "_redis._tcp.web.default",
-            "SRV",
-            ["0 100 6379 10-244-0-4.web.default.svc.cluster.local.", "0 100 6379 web-0.web.default.svc.cluster.local."],
-            True,
-        ),
-        ("_other._tcp.web.default", "SRV", [], False),
     ],
 )
 def test_headless_services_resolve_to_published_endpoints(name: str, kind: str, data: list[str], exists: bool) -> None:
@@ -68,12 +60,6 @@ def test_headless_services_resolve_to_published_endpoints(name: str, kind: str, 
 
 def test_a_service_without_published_endpoints_does_not_exist() -> None:
     assert not resolve(named(ServiceRecord("web", "default")), f"web.default.{SUFFIX}", "A").exists
-
-
-def test_addresses_resolve_back_to_pod_names() -> None:
-    answer = resolve(named(WEB), "2.0.244.10.in-addr.arpa", "PTR")
-    assert found(answer) == [f"web-0.web.default.{SUFFIX}."]
-    assert not resolve(named(WEB), "3.0.244.10.in-addr.arpa", "PTR").exists
 
 
 def test_an_external_name_is_an_alias_followed_to_its_addresses() -> None:

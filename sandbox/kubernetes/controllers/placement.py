@@ -21,11 +21,11 @@ def place_pods(cluster: Cluster, start: Callable[[Pod], None]) -> None:
         placement = scheduler.place(_placed(cluster, pod), list(cluster.nodes.values()), others)
         if placement.node is None:
             if pod.message != placement.message:
-                pod.reason, pod.message = "Unschedulable", placement.message
+                pod.message = placement.message
                 cluster.event(pod.subject, "FailedScheduling", placement.message)
                 cluster.touch()
             continue
-        pod.node, pod.reason, pod.message = placement.node, "", ""
+        pod.node, pod.message = placement.node, ""
         for claim in pod.claims.values():
             claim.zone = claim.zone or cluster.nodes[placement.node].zone
         cluster.event(pod.subject, "Scheduled", f"to {placement.node}")

@@ -17,7 +17,6 @@ def cluster_names(cluster: Cluster) -> ClusterNames:
             namespace=namespace,
             external_name=service.spec.external_name,
             endpoints=tuple(endpoints(cluster, service)),
-            ports=tuple((port.name, port.port) for port in service.spec.ports if port.name),
         )
     return ClusterNames(services, frozenset(cluster.namespaces))
 

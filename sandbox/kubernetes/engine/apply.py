@@ -47,7 +47,7 @@ class Applier:
         self._workloads = workloads
         self._busy = asyncio.Lock()
         self.applied: dict[str, Applied] = {}
-        self.pending: list[Resource] = []
+        self.to_delete: list[Resource] = []
         """Replaced, and not deleted since because their update failed: the next one deletes them."""
 
     def noted(self) -> list[Noted]:
@@ -130,7 +130,7 @@ class _Update:
                 group.create_task(self._when_due(step))
         if not self._faults:
             replaced = set(map(id, self._changes.deletes))
-            earlier = [resource for resource in self._applier.pending if id(resource) not in replaced]
+            earlier = [resource for resource in self._applier.to_delete if id(resource) not in replaced]
             for resource in [*self._changes.deletes, *earlier]:
                 await self._guard(resource, self._delete(resource))
         if self._faults:
@@ -166,10 +166,10 @@ class _Update:
             await self._delete(step.old)
         item = self._decoded[resource.urn]
         if step.verb is Verb.REPLACE and not step.deletes_first and step.old is not None:
-            self._applier.pending.append(step.old)
+            self._applier.to_delete.append(step.old)
         if step.verb in (Verb.CREATE, Verb.REPLACE):
             # Names are made from content here, so an edit that is taken back meets the object it was to replace.
-            for resource in [old for old in self._applier.pending if identity(old) == identity(step.resource)]:
+            for resource in [old for old in self._applier.to_delete if identity(old) == identity(step.resource)]:
                 await self._delete(resource)
             self._create(resource, item)
         elif item is not None:
@@ -223,7 +223,7 @@ class _Update:
 
     async def _delete(self, resource: Resource) -> None:
         began = time.monotonic()
-        self._applier.pending = [old for old in self._applier.pending if old is not resource]
+        self._applier.to_delete = [old for old in self._applier.to_delete if old is not resource]
         self._counts["delete"] = self._counts.get("delete", 0) + 1
         metadata = resource.inputs.get("metadata") or {}
         name, namespace = metadata.get("name", resource.name), metadata.get("namespace", "default")

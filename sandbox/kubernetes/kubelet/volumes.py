@@ -27,8 +27,8 @@ class VolumeStore:
             claim.path = None
 
     def prepare(self, pod: Pod, cluster: Cluster) -> dict[str, Path]:
-        """Directory of each volume of a pod. Raises ConfigError when a ConfigMap, a Secret or a key is missing, once all
-        other volumes are up to date: one that is missing must not keep the others from changing."""
+        """Directory of each volume of a pod. Raises ConfigError when a ConfigMap, a Secret or a key is missing; all
+        other volumes are up to date then, for one that is missing must not keep the others from changing."""
         group = pod.spec.security_context.fs_group
         missing: ConfigError | None = None
         paths = {name: self._provision(claim, pod.spec) for name, claim in pod.claims.items()}

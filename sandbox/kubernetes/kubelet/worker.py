@@ -104,9 +104,8 @@ class PodWorker:
         try:
             await asyncio.wait({life, stop}, return_when=asyncio.FIRST_COMPLETED)
             if life.done() and (error := life.exception()) is not None:
-                self._pod.phase, self._pod.reason = "Failed", "SandboxError"
-                self._pod.message = f"{type(error).__name__}: {error}"
-                self._cluster.event(self._pod.subject, self._pod.reason, self._pod.message)
+                self._pod.phase, self._pod.message = "Failed", f"{type(error).__name__}: {error}"
+                self._cluster.event(self._pod.subject, "SandboxError", self._pod.message)
                 self._changed()
             await stop
             # A lost machine cannot confirm the end of its pods: they stay until it is back.
