@@ -110,7 +110,7 @@ def _pod(pod: Pod) -> dict[str, Any]:
         metadata["deletionTimestamp"] = "2000-01-01T00:00:00Z"
     scheduled: dict[str, str] = {"type": "PodScheduled", "status": str(pod.node is not None)}
     if pod.node is None:
-        scheduled |= {"reason": pod.reason, "message": pod.message}
+        scheduled |= {"reason": "Unschedulable", "message": pod.message}
     conditions = [scheduled, {"type": "Ready", "status": str(pod.ready)}]
     containers = [] if pod.node is None else [_container(name, status) for name, status in pod.statuses.items()]
     status = {"phase": pod.phase, "conditions": conditions, "containerStatuses": containers}

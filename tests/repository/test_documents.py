@@ -37,13 +37,13 @@ def test_the_plan_in_the_readme_is_the_plan_of_stack_prod() -> None:
 
 def test_the_transcript_in_the_readme_creates_what_the_local_stack_renders() -> None:
     created = set(re.findall(r"create (\w+) (\S+) in", block_with("$ make up")))
-    named = {(kind, re.sub(r"-[0-9a-f]{8}$", "", name)) for kind, name in created}
+    named = {(kind, re.sub(r"(-[0-9a-f]{8})+$", "", name)) for kind, name in created}
 
     rendered = set()
     for resource in stack("local").resources:
         if resource.is_kubernetes:
             metadata = resource.inputs["metadata"]
-            name = re.sub(r"-[0-9a-f]{8}$", "", metadata["name"])
+            name = re.sub(r"(-[0-9a-f]{8})+$", "", metadata["name"])
             rendered.add((resource.kind, "/".join(filter(None, (metadata.get("namespace"), name)))))
     assert named == rendered
 
