@@ -19,7 +19,7 @@ of the command line."""
 
 MAY_USE_WITHIN_KUBERNETES = {
     "manifests": {"quantity"},
-    "kubelet": {"manifests", "cluster", "pods", "nodes"},
+    "kubelet": {"manifests", "cluster", "pods", "nodes", "accounts"},
     "controllers": {"manifests", "cluster", "pods", "nodes", "kubelet"},
     "engine": {"manifests", "cluster", "pods", "controllers"},
 }

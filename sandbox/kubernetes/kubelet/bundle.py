@@ -10,14 +10,15 @@ from sandbox.host.container import DEFAULT_CAPABILITIES, Bundle, Identity, Mount
 from sandbox.host.dns import CLUSTER_DOMAIN
 from sandbox.host.images import Image, ImageStore
 from sandbox.host.network import GATEWAY_IP
+from sandbox.host.volumes import publish
+from sandbox.kubernetes.accounts import Accounts
 from sandbox.kubernetes.cluster import Cluster
 from sandbox.kubernetes.kubelet.environment import command_line, environment_of
 from sandbox.kubernetes.kubelet.volumes import shows
 from sandbox.kubernetes.manifests.container import Container
 from sandbox.kubernetes.pods import Pod
 
-ACCOUNT_DIRECTORY = "account"
-"""Of a pod's own directory: its service account's token."""
+_ACCOUNT_DIRECTORY = "account"
 _ACCOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
@@ -44,7 +45,7 @@ def bundle_of(
         for mount in container.volume_mounts
     ]
     if pod.spec.automount_service_account_token:
-        mounts.append(Mount(directory / ACCOUNT_DIRECTORY, _ACCOUNT_PATH, read_only=True))
+        mounts.append(Mount(directory / _ACCOUNT_DIRECTORY, _ACCOUNT_PATH, read_only=True))
     return Bundle(
         image=image,
         argv=command_line(container, image, env),
@@ -73,6 +74,13 @@ def identity_of(container: Container, pod: Pod, image: Image) -> Identity:
         capabilities=frozenset() if "all" in dropped else DEFAULT_CAPABILITIES - dropped,
         home=home,
     )
+
+
+def publish_account(pod: Pod, accounts: Accounts, directory: Path) -> None:
+    """Writes the token of a pod that asks for one below `directory`, where `bundle_of` mounts it from."""
+    if pod.spec.automount_service_account_token:
+        files = accounts.files_of(pod.namespace, pod.spec.service_account_name)
+        publish(directory / _ACCOUNT_DIRECTORY, files, pod.spec.security_context.fs_group)
 
 
 def etc_files(pod: Pod) -> Mapping[str, str]:

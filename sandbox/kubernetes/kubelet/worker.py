@@ -16,10 +16,9 @@ from sandbox.host.container import Bundle, discard, start
 from sandbox.host.images import ImageStore
 from sandbox.host.logs import LogBuffer
 from sandbox.host.network import AddressPool, PodNetwork
-from sandbox.host.volumes import publish
 from sandbox.kubernetes.accounts import Accounts
 from sandbox.kubernetes.cluster import Cluster
-from sandbox.kubernetes.kubelet.bundle import ACCOUNT_DIRECTORY, bundle_of, etc_files
+from sandbox.kubernetes.kubelet.bundle import bundle_of, etc_files, publish_account
 from sandbox.kubernetes.kubelet.probes import Prober, run_in
 from sandbox.kubernetes.kubelet.restarts import Backoff
 from sandbox.kubernetes.kubelet.volumes import VolumeStore
@@ -143,7 +142,7 @@ class PodWorker:
         pod.network.create()
         self._kubelet.on_network_change()
         await self._prepare_volumes()
-        self._mount_account()
+        publish_account(self._pod, self._kubelet.accounts, self._directory)
         etc = self._directory / "etc"
         etc.mkdir(parents=True)
         for name, text in etc_files(pod).items():
@@ -153,13 +152,6 @@ class PodWorker:
             pod.phase = "Succeeded" if all(results) else "Failed"
             self._release_network()
             self._changed()
-
-    def _mount_account(self) -> None:
-        """The token of a pod that asks for it."""
-        spec, namespace = self._pod.spec, self._pod.namespace
-        if spec.automount_service_account_token:
-            files = self._kubelet.accounts.files_of(namespace, spec.service_account_name)
-            publish(self._directory / ACCOUNT_DIRECTORY, files, spec.security_context.fs_group)
 
     async def _prepare_volumes(self) -> None:
         while True:
@@ -179,10 +171,8 @@ class PodWorker:
             code = await self._run_once(status)
             if self._pod.lost_at is not None or self._pod.deleting:
                 return code == 0
-            if code == 0 and policy != "Always":
-                return True
-            if policy == "Never":
-                return False
+            if policy == "Never" or (code == 0 and policy != "Always"):
+                return code == 0
             delay = backoff.next_delay_s(time.time())
             if delay:
                 message = f"back-off {delay:.0f}s restarting failed container {status.spec.name}"
