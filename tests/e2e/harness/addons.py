@@ -1,4 +1,6 @@
-"""What a cluster has beside Kubernetes: `python -m tests.e2e.harness.addons KUBECONFIG VOLUMES`. Cluster DNS and volumes.
+"""What a cluster has beside Kubernetes: DNS and volumes.
+
+`python -m tests.e2e.harness.addons KUBECONFIG VOLUMES`
 
 VOLUMES is a directory for the volumes of a real node, or `zonal`: volumes as EBS has them, bound to the zone of
 the node that the scheduler chose, on nodes that run nothing.

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
+_PREFIX = "redis-image-cache-e2e-"
 _REMOVE_WITHIN_S = 30.0
 _AGAIN_AFTER_S = 0.1
 
 
 @dataclass(frozen=True)
 class Hierarchy:
-    """One v1 hierarchy: `options` as mount takes them (`cpu,cpuacct`, `name=systemd`), and where this process is in it."""
+    """One v1 hierarchy: `options` as mount takes them (`cpu,cpuacct`, `name=systemd`), and this process's place."""
 
     options: str
     path: str
@@ -46,7 +47,8 @@ def hierarchies() -> list[Hierarchy]:
 
 
 def make(name: str) -> list[Path]:
-    """Makes a group of this name in every hierarchy; the paths, for `enter` and `remove`."""
+    """Makes a group in every hierarchy, named after this process and `name`; the paths, to enter and to remove."""
+    name = f"{_PREFIX}{os.getpid()}-{name}"
     made = []
     for hierarchy in hierarchies():
         group = hierarchy.own / name
@@ -57,12 +59,6 @@ def make(name: str) -> list[Path]:
             if (group / setting).exists():
                 (group / setting).write_text((hierarchy.own / setting).read_text())
     return made
-
-
-def enter(groups: list[Path]) -> None:
-    """Moves this process, and so whatever it starts from now on, into the groups."""
-    for group in groups:
-        (group / "cgroup.procs").write_text(str(os.getpid()))
 
 
 def remove(groups: list[Path]) -> list[Path]:
@@ -78,6 +74,17 @@ def remove(groups: list[Path]) -> list[Path]:
         if left:
             time.sleep(_AGAIN_AFTER_S)
     return left
+
+
+def remove_stale() -> None:
+    """Removes groups of runs that were killed together with their sweeper."""
+    for hierarchy in hierarchies():
+        stale = [
+            group
+            for group in hierarchy.own.glob(f"{_PREFIX}*")
+            if not Path(f"/proc/{group.name.removeprefix(_PREFIX).partition('-')[0]}").exists()
+        ]
+        remove(stale)
 
 
 def start_sweeper(groups: list[Path]) -> int:

@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ import yaml
 from pulumi import automation as auto
 from pulumi.automation import events
 
+from tests.e2e.harness import given
 from tests.e2e.harness.report import say
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -91,7 +92,7 @@ class Stack:
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "KUBECONFIG": str(kubeconfig),
         }
-        if "E2E_OWN_CLUSTER" in os.environ:
+        if given.is_own():
             # Providers come from PATH; there is no network to get them from.
             env["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] = "true"
         self._declared = _declared(name)
@@ -142,6 +143,15 @@ class Stack:
 
         threading.Thread(target=run, daemon=True).start()
         return result
+
+    def interrupt(self, update: Future[Run], within_s: float = 60.0) -> None:
+        """Ctrl-C to the CLI unless the update has ended by itself; waits until it has ended."""
+        if not update.done():
+            say("Ctrl-C")
+            for pid in _processes():
+                if _is_pulumi(pid) and Path(f"/proc/{pid}/comm").read_text().strip() == "pulumi":
+                    os.kill(pid, signal.SIGINT)
+        wait([update], within_s)
 
     def kill_cli(self) -> None:
         """SIGKILL to the CLI and the providers it started, as when the machine it runs on goes away."""
@@ -203,6 +213,8 @@ class Stack:
         run.seconds = time.monotonic() - began
         run.output = "\n".join(lines)
         outcome = "ended well" if run.succeeded else "failed"
+        if verb == "refresh":
+            run.steps = [step for step in run.steps if step.ended is not None]
         say(f"pulumi {verb} --stack {self.name} {outcome} after {run.seconds:.0f} s, {len(run.changes)} changes")
         return run
 
@@ -225,8 +237,11 @@ class _EventLog:
             self._steps.append(step)
         elif event.res_outputs_event is not None:
             metadata = event.res_outputs_event.metadata
-            done = self._open.get((metadata.urn, str(metadata.op.value)))
+            operation = str(metadata.op.value)
+            done = self._open.get((metadata.urn, operation)) or self._open.get((metadata.urn, "refresh"))
             if done is not None:
+                # A refresh begins as such and ends as what it found: same, update or delete.
+                done.operation = operation
                 done.ended = self._place
 
 

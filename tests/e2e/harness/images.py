@@ -1,7 +1,7 @@
 """Container images for a node that can reach no registry: the sandbox's, packed as archives.
 
-The sandbox assembles Redis, Python and busybox from this machine's own programs (`sandbox/images.py`); here each becomes a
-docker archive of one layer under the names that the stack's config asks for.
+The sandbox assembles Redis, Python and busybox from this machine's own programs (`sandbox/images.py`); here each
+becomes a docker archive of one layer, under the names that the stack's config asks for.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """First process inside the namespaces: `python -m tests.e2e.harness.inside COMMAND…`.
 
-Gives the namespaces a machine of their own (`machine.py`), runs the command, and reaps what others leave behind. When it
-ends, the kernel ends everything else in the namespace.
+Gives the namespaces a machine of their own (`machine.py`), runs the command, and reaps what others leave behind. When
+it ends, the kernel ends everything else in the namespace.
 """
 
 from __future__ import annotations

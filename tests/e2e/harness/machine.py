@@ -56,7 +56,7 @@ def _mount_run_and_var() -> None:
     _mount("overlay", "/var", f"lowerdir=/var,upperdir={HOME}/var.upper,workdir={HOME}/var.work")
     for name in ("home", "tmp"):
         (HOME / name).mkdir()
-    os.environ |= {"HOME": f"{HOME}/home", "TMPDIR": f"{HOME}/tmp"}
+    os.environ |= {"HOME": f"{HOME}/home", "TMPDIR": str(HOME / "tmp")}
 
 
 def _mount_sys(hierarchies: list[cgroups.Hierarchy]) -> None:

@@ -1,15 +1,15 @@
-"""What a person sees while the suite runs: every step with the time since it began, past pytest's capturing."""
+"""What a person sees while the suite runs: every step, with the seconds since it began."""
 
 from __future__ import annotations
 
 import os
 import time
 
+MARK = "e2e| "
+"""Begins every line of progress, by which `python -m tests.e2e` knows what to print at once."""
 _BEGAN = time.monotonic()
-_DESCRIPTOR = os.dup(2)
-"""Standard error as it was before pytest captured it."""
 
 
 def say(text: str) -> None:
     """One line of progress."""
-    os.write(_DESCRIPTOR, f"  {time.monotonic() - _BEGAN:5.0f} s  {text}\n".encode())
+    os.write(1, f"{MARK}{time.monotonic() - _BEGAN:5.0f} s  {text}\n".encode())

@@ -10,6 +10,7 @@ import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from tests.e2e.harness import cgroups
@@ -25,8 +26,8 @@ class CannotSupervise(Exception):
 class Supervised:
     """One command in namespaces of its own."""
 
-    def __init__(self, name: str, command: list[str], env: dict[str, str], output: int | None) -> None:
-        self._groups = cgroups.make(f"redis-image-cache-e2e-{os.getpid()}-{name}")
+    def __init__(self, name: str, command: list[str], env: dict[str, str], output: int | None = None) -> None:
+        self._groups = cgroups.make(name)
         self._held = cgroups.start_sweeper(self._groups)
         enter = "; ".join(f"echo $$ >{shlex.quote(str(group))}/cgroup.procs" for group in self._groups)
         # The shell enters the groups before it makes the namespaces, so that the groups are the namespace's root. When
@@ -39,13 +40,18 @@ class Supervised:
             env=env,
             stdin=subprocess.DEVNULL,
             stdout=output,
-            stderr=output,
+            stderr=subprocess.STDOUT,
             start_new_session=True,
         )
 
     def poll(self) -> int | None:
         """The command's exit status once it has ended."""
         return self._process.poll()
+
+    def output(self) -> Iterable[bytes]:
+        """What it prints, line by line, where it was started with a pipe."""
+        assert self._process.stdout is not None
+        return self._process.stdout
 
     def end(self) -> list[Path]:
         """Kills what still runs and removes the control groups; those that would not go are returned."""
