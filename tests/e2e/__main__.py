@@ -67,6 +67,8 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2, help="test files at a time, each with a cluster of its own")
     parser.add_argument("--longest", type=float, default=_LONGEST_S, help="seconds after which everything is ended")
     options, arguments = parser.parse_known_args()
+    if not any(argument.startswith("-m") for argument in arguments):
+        arguments += ["-m", "not e2e_long"]
     files = [name for name in arguments if name.endswith(".py")] or list(_FILES)
     arguments = [name for name in arguments if not name.endswith(".py")]
     own_cluster = not os.environ.get("KUBECONFIG")

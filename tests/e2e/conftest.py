@@ -22,6 +22,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.filterwarnings("default"))
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """The reason of a failure at once: the run may be ended before pytest gives its summary."""
+    if report.failed:
+        lines = [line for line in report.longreprtext.splitlines() if line.startswith("E ")]
+        say("\n".join([f"FAILED ({report.when}) {report.nodeid}", *(line[:300] for line in lines[:8])]))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def ground_is_there() -> None:
     if not given.is_own() and "KUBECONFIG" not in os.environ:

@@ -1,4 +1,4 @@
-"""Updates of a living stack `local` that fail or are cut off: nothing is lost, the reason is told, the next one ends."""
+"""Updates of a living stack `local` that fail or are cut off: no key is lost, the reason is told, the next one ends."""
 
 from __future__ import annotations
 
@@ -35,3 +35,20 @@ def test_a_form_that_refuses_says_why_in_the_output_and_nothing_is_lost(local: L
         load.end().is_whole()
 
     assert POOL in local.pools()
+
+
+def test_with_continue_on_error_the_old_pool_stays_and_the_next_update_ends(local: LocalStack) -> None:
+    with local.load(shards=4) as load:
+        local.engine.set(**_SMALLER)
+        run = local.engine.up(continue_on_error=True)
+        assert not run.succeeded
+        assert "Nothing was moved" in run.output
+        assert [
+            str(step) for step in run.steps if step.operation == "delete" and f"{POOL}-" in step.name and step.ended
+        ] == []
+        assert POOL in local.pools()
+
+        local.edit(podMemory=None, totalMemory="1GB").ok()
+        load.end().is_whole()
+
+    assert local.pools() == [POOL, "redis-image-cache"]

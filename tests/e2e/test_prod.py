@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import Future
 
 import pytest
 
@@ -13,6 +15,7 @@ from tests.e2e.stand_in.account import SUBNETS
 from tests.e2e.stand_in.prod import ProdStack, prod_stack
 
 NODES_WITHOUT_KUBELET = True
+_PLACED_WITHIN_S = 30.0
 pytestmark = pytest.mark.skipif(
     not given.is_own(), reason="stack prod needs nodes without a kubelet, so a cluster of its own; not this KUBECONFIG"
 )
@@ -81,13 +84,24 @@ def test_another_architecture_moves_the_pods_to_new_groups_before_the_old_ones_g
     prod.engine.set(nodes={"architecture": "x86_64"})
     update = prod.engine.start_up()
     try:
-        run = update.result(timeout=150)
-        run.ok()
+        eventually_placed(prod, update)
+        update.result().ok()
         assert_pairs_are_apart(prod, "redis-64gb", 16)
         assert len(prod.account.all("groups")) == 3
     finally:
         prod.engine.interrupt(update)
         assert_nothing_was_deleted_under_pods(prod)
+
+
+def eventually_placed(prod: ProdStack, update: Future[Run]) -> None:
+    """Waits until the update has ended; fails as soon as a pod finds no place for too long."""
+    homeless: dict[str, float] = {}
+    while not update.done():
+        waiting = {pod for pod, (node, _) in prod.places("redis-64gb").items() if not node}
+        homeless = {pod: homeless.get(pod, time.monotonic()) for pod in waiting}
+        stuck = [pod for pod, since in homeless.items() if time.monotonic() - since > _PLACED_WITHIN_S]
+        assert stuck == [], f"no node takes {stuck}"
+        time.sleep(1)
 
 
 def test_pods_of_128_gb_replace_those_of_64_gb_which_go_last_with_their_nodes(prod: ProdStack) -> None:

@@ -17,9 +17,10 @@ CONTEXT = "kind-redis-image-cache"
 """The context stack `local` names: what `kind create cluster --name redis-image-cache` makes."""
 TOKEN = "administrator"  # noqa: S105 (of a server that nobody outside of its namespace can reach)
 _ETCD = "http://127.0.0.1:2379"
-_SERVER = "https://127.0.0.1:6443"
+_SERVER = "https://127.0.0.1"
 _SERVICE_RANGE = "10.96.0.0/16"
 _FIRST_SERVICE_IP = "10.96.0.1"
+"""Where pods look for the API server. Nothing here forwards the addresses of Services, so it listens there itself."""
 _READY_WITHIN_S = 120.0
 _DAYS_VALID = "2"
 
@@ -28,6 +29,7 @@ def start(components: Components) -> Path:
     """Starts it; returns an administrator's kubeconfig."""
     home = components.home
     _certificates(home)
+    subprocess.run(["ip", "addr", "add", f"{_FIRST_SERVICE_IP}/32", "dev", "lo"], check=True)
     kubeconfig = home / "kubeconfig"
     kubeconfig.write_text(json.dumps(_kubeconfig(home / "ca.crt"), indent=1))
     components.start(
@@ -38,7 +40,7 @@ def start(components: Components) -> Path:
     )
     components.start(
         "kube-apiserver",
-        *("kube-apiserver", "--etcd-servers", _ETCD, "--secure-port", "6443"),
+        *("kube-apiserver", "--etcd-servers", _ETCD, "--secure-port", "443"),
         *("--bind-address", "0.0.0.0", "--advertise-address", NODE_IP),
         *("--tls-cert-file", f"{home}/server.crt", "--tls-private-key-file", f"{home}/server.key"),
         *("--client-ca-file", f"{home}/ca.crt", "--token-auth-file", f"{home}/tokens.csv"),

@@ -62,12 +62,18 @@ class Run:
         """What was changed, or would be by a preview."""
         return [str(step) for step in self.steps if step.operation in _CHANGES]
 
-    def of(self, operation: str, name_part: str) -> Step:
-        """The one step of that operation on a resource whose `type::name` contains the text."""
+    def of(self, operation: str, resource: str) -> Step:
+        """The one step of that operation on the resource `Type::name`."""
+        return self.of_any((operation,), resource)
+
+    def of_any(self, operations: tuple[str, ...], resource: str) -> Step:
+        """The same, of one of several operations."""
         found = [
-            step for step in self.steps if step.operation == operation and name_part in f"{step.type}::{step.name}"
+            step
+            for step in self.steps
+            if step.operation in operations and f"{step.type.rpartition(':')[2]}::{step.name}" == resource
         ]
-        assert len(found) == 1, f"{operation} {name_part}: {[str(step) for step in found]} of {self.changes}"
+        assert len(found) == 1, f"{operations} {resource}: {[str(step) for step in found]} of {self.changes}"
         return found[0]
 
     def ok(self) -> Run:
@@ -123,7 +129,8 @@ class Stack:
         return self._run("refresh", self._stack.refresh)
 
     def destroy(self) -> Run:
-        return self._run("destroy", self._stack.destroy)
+        # What guards a pool asks the program before anything goes.
+        return self._run("destroy", self._stack.destroy, run_program=True)
 
     def cancel(self) -> None:
         """Clears the lock that a killed CLI left."""

@@ -11,5 +11,6 @@ _BEGAN = time.monotonic()
 
 
 def say(text: str) -> None:
-    """One line of progress."""
-    os.write(1, f"{MARK}{time.monotonic() - _BEGAN:5.0f} s  {text}\n".encode())
+    """Progress, line by line."""
+    for line in text.splitlines():
+        os.write(1, f"{MARK}{time.monotonic() - _BEGAN:5.0f} s  {line}\n".encode())

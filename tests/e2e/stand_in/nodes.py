@@ -1,7 +1,10 @@
-"""Nodes without a kubelet, made from the account's node groups: `python -m tests.e2e.stand_in.nodes KUBECONFIG ACCOUNT`.
+"""Nodes without a kubelet, made from the account's node groups.
+
+`python -m tests.e2e.stand_in.nodes KUBECONFIG ACCOUNT`
 
 The scheduler places pods on them by labels, taints and what they can hold. A pod placed there is called ready, and one
-of a Job ended well. One more node, without taints, takes what is no Redis.
+of a Job ended well; a rollout Job's program is run for real (`rollout_pods.py`). One more node, without taints, takes what
+is no Redis.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from typing import Any
 from components.plan.nodes.catalogue import NODE_ROOT_VOLUME_GIB, InstanceType, load_catalogue
 from tests.e2e.harness.kube import STRATEGIC_PATCH, ApiError, Kube, Mirror, Object
 from tests.e2e.stand_in.account import SUBNETS, Account
+from tests.e2e.stand_in.rollout_pods import Ended, RolloutPods, is_rollout
 
 OWN_LABEL = "e2e/without-kubelet"
 _SYSTEM_NODE = "system-1"
@@ -30,6 +34,7 @@ class FakeNodes:
         self._kube, self._account = kube, account
         self._nodes = Mirror(kube, "/api/v1/nodes")
         self._pods = Mirror(kube, "/api/v1/pods")
+        self._rollouts = RolloutPods(kube)
         self._types = {kind.name: kind for kind in load_catalogue().types}
         self._addresses = (f"10.128.{third}.{fourth}" for third, fourth in itertools.product(range(256), range(1, 255)))
 
@@ -82,7 +87,9 @@ class FakeNodes:
             elif status.get("phase") == "Pending":
                 self._set_status(path, _running(pod, next(self._addresses)))
             elif status.get("phase") == "Running" and "batch.kubernetes.io/job-name" in metadata.get("labels", {}):
-                self._set_status(path, _ended_well(pod))
+                ended = self._rollouts.ended(pod) if is_rollout(pod) else Ended(0, "")
+                if ended is not None:
+                    self._set_status(path, _ended(pod, ended))
 
     def _set_status(self, path: str, status: Object) -> None:
         try:
@@ -135,12 +142,18 @@ def _running(pod: Object, address: str) -> Object:
     }
 
 
-def _ended_well(pod: Object) -> Object:
-    ended = {"exitCode": 0, "reason": "Completed", "startedAt": _now(), "finishedAt": _now()}
+def _ended(pod: Object, ended: Ended) -> Object:
+    terminated = {
+        "exitCode": ended.status,
+        "reason": "Error" if ended.status else "Completed",
+        "message": ended.last_words,
+        "startedAt": _now(),
+        "finishedAt": _now(),
+    }
     return {
-        "phase": "Succeeded",
+        "phase": "Failed" if ended.status else "Succeeded",
         "conditions": [{"type": "Ready", "status": "False", "reason": "PodCompleted", "lastTransitionTime": _now()}],
-        "containerStatuses": _containers(pod, {"terminated": ended, "running": None}, False),
+        "containerStatuses": _containers(pod, {"terminated": terminated, "running": None}, False),
     }
 
 
