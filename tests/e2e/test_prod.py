@@ -75,11 +75,6 @@ def test_a_second_preview_and_a_refresh_show_no_change(prod: ProdStack) -> None:
     assert prod.engine.refresh().ok().changes == []
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="volumes keep their pods in the zones of their first day, where the new groups may have fewer places: "
-    "a master stays Pending and the edit cannot end",
-)
 def test_another_architecture_moves_the_pods_to_new_groups_before_the_old_ones_go(prod: ProdStack) -> None:
     prod.engine.set(nodes={"architecture": "x86_64"})
     update = prod.engine.start_up()

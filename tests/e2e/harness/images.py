@@ -1,6 +1,6 @@
 """Container images for a node that can reach no registry: the sandbox's, packed as archives.
 
-The sandbox assembles Redis, Python and busybox from this machine's own programs (`sandbox/images.py`); here each
+The sandbox assembles Redis, Python and busybox from this machine's own programs (`sandbox/host/images.py`); here each
 becomes a docker archive of one layer, under the names that the stack's config asks for.
 """
 
@@ -13,7 +13,7 @@ import tarfile
 from pathlib import Path
 
 from components.config.settings import Images
-from sandbox.images import DEFAULT_PATH, Image, ImageStore
+from sandbox.host.images import DEFAULT_PATH, Image, ImageStore
 
 PAUSE = "registry.k8s.io/pause:3.8"
 """What holds a pod's namespaces. Here it is a busybox that sleeps."""

@@ -3,7 +3,7 @@
 - /run is a tmpfs and /var an overlay on it: what containerd, CNI and kubelet write to their fixed places ends with the
   mount namespace, also when everything is killed.
 - /sys shows this network namespace, and this run's control groups as the root of theirs.
-- The processors are counted as eight: requests of CPU are places to the scheduler, and stack `local` asks for more than
+- The processors are counted as 32: requests of CPU are places to the scheduler, and two pools of stack `local` ask for more than
   two cores. They take turns on the processors there are.
 """
 
@@ -19,7 +19,7 @@ HOME = Path("/run/e2e")
 """Work directory of everything inside, on the private tmpfs."""
 NODE_IP = "10.77.0.1"
 """Address of the node, of the API server and of the cluster's name server."""
-_PROCESSORS_SHOWN = 8
+_PROCESSORS_SHOWN = 32
 _PROCESSORS = Path("/sys/devices/system/cpu")
 _KERNEL_SETTINGS = {
     "vm/overcommit_memory": "1",

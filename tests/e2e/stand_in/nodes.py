@@ -3,8 +3,8 @@
 `python -m tests.e2e.stand_in.nodes KUBECONFIG ACCOUNT`
 
 The scheduler places pods on them by labels, taints and what they can hold. A pod placed there is called ready, and one
-of a Job ended well; a rollout Job's program is run for real (`rollout_pods.py`). One more node, without taints, takes what
-is no Redis.
+of a Job ended well; a rollout Job's program is run for real (`rollout_pods.py`). One more node, without taints, takes
+what is no Redis.
 """
 
 from __future__ import annotations
