@@ -19,7 +19,7 @@ from tests.e2e.harness import cgroups, given, programs, supervise
 from tests.e2e.harness.report import MARK
 
 _HERE = Path(__file__).parent
-_FILES = ("test_edits.py", "test_failures.py", "test_prod.py", "test_life.py")
+_FILES = ("test_edits.py", "test_prod.py", "test_failures.py", "test_life.py", "test_isolation.py")
 """Longest first, so that the last to end is not alone for long."""
 _LONGEST_S = 12 * 60
 _LONGEST_WITH_LONG_S = 40 * 60

@@ -3,8 +3,8 @@
 - /run is a tmpfs and /var an overlay on it: what containerd, CNI and kubelet write to their fixed places ends with the
   mount namespace, also when everything is killed.
 - /sys shows this network namespace, and this run's control groups as the root of theirs.
-- The processors are counted as 32: requests of CPU are places to the scheduler, and two pools of stack `local` ask for more than
-  two cores. They take turns on the processors there are.
+- The processors are counted as 32: requests of CPU are places to the scheduler, and while the stack `local` changes its
+  pool it asks for a dozen. They take turns on the processors there are.
 """
 
 from __future__ import annotations
