@@ -8,7 +8,7 @@ SAMPLE ?= 150
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 
-.PHONY: help up down status plan test mutants check faults soak bench-plan bench-resize format clean
+.PHONY: help up down status plan test mutants check e2e faults soak bench-plan bench-resize format clean
 
 help: ## every command of this Makefile
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,7 +30,7 @@ test: .venv/tests .venv/sandbox ## every test, also those that start Redis and p
 	@# What only computes takes what the others leave of the processors: they mostly wait. Its result is printed last.
 	@long=$$(mktemp); setpriv --pdeathsig TERM nice -n 19 $(PYTHON) -m pytest -q -p no:cacheprovider -m long >"$$long" 2>&1 & computing=$$!; \
 	trap 'kill $$computing 2>/dev/null; rm -f "$$long"' EXIT; trap 'exit 130' INT TERM; \
-	$(PYTHON) -m pytest -q -n 2 --dist loadfile -m 'not long'; status=$$?; \
+	$(PYTHON) -m pytest -q -n 2 --dist loadfile -m 'not long and not e2e'; status=$$?; \
 	wait $$computing || status=$$?; cat "$$long"; exit $$status
 
 mutants: .venv/tests ## which one-line mutants the fast tests miss (PACKAGE=components/plan TESTS="tests/plan tests/advice" SAMPLE=150 SEED=1)
@@ -42,6 +42,9 @@ check: .venv/tests .venv/sandbox ## format, lint, types, shell lint, tests: what
 	$(VENV)/bin/mypy components preview reconciler sandbox __main__.py
 	shellcheck -s sh -x -P SCRIPTDIR components/scripts/*.sh .ci/run sandbox/setup.sh
 	$(MAKE) test
+
+e2e: .venv/tests $(if $(KUBECONFIG),,.venv/sandbox .venv/e2e) ## a real Pulumi engine on a real Kubernetes (ENGINE=DIR or PATH has the programs; LONG=1: all of it)
+	@$(PYTHON) -m tests.e2e $(if $(ENGINE),--engine '$(ENGINE)') $(if $(LONG),--long) $(ARGS)
 
 faults: .venv/tests .venv/sandbox ## measure every fault beside the plain deployment, and write docs/faults.md (12 minutes)
 	@$(PYTHON) -m tests.faults.report --write docs/faults.md
@@ -74,4 +77,8 @@ clean: ## remove what these commands made in this folder
 
 .venv/sandbox: sandbox/setup.sh .venv/program
 	@sh sandbox/setup.sh debian
+	@touch $@
+
+.venv/e2e: sandbox/setup.sh .venv/program
+	@sh sandbox/setup.sh node
 	@touch $@

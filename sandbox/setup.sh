@@ -1,12 +1,13 @@
 #!/bin/sh
 # Installs what is missing, and only that: a virtual environment, Python packages, Debian packages.
-#   setup.sh venv REQUIREMENTS…   setup.sh debian
+#   setup.sh venv REQUIREMENTS…   setup.sh debian   setup.sh node
 set -eu
 
 say() { printf '  %s\n' "$*" >&2; }
 
-# Debian's package -> a command that it brings.
+# Debian's package -> a command that it brings: of the sandbox, and of a real node.
 PACKAGES='redis-server:redis-server redis-tools:redis-cli bubblewrap:bwrap busybox:busybox iproute2:ip shellcheck:shellcheck util-linux:unshare'
+NODE_PACKAGES='containerd:containerd runc:runc containernetworking-plugins:/usr/lib/cni/bridge openssl:openssl'
 
 make_venv() {
     if [ ! -x .venv/bin/python ]; then
@@ -30,7 +31,7 @@ apt_install() {
     fi
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq
-    # Debian's redis-server starts a service of its own when installed; nobody asked for that one.
+    # Debian's redis-server and containerd start services of their own when installed; nobody asked for those.
     policy=/usr/sbin/policy-rc.d
     if [ ! -e "$policy" ]; then
         printf '#!/bin/sh\nexit 101\n' > "$policy"
@@ -42,18 +43,21 @@ apt_install() {
 
 install_debian() {
     missing=''
-    for entry in $PACKAGES; do
+    # shellcheck disable=SC2086  # one word a package
+    for entry in $1; do
         command -v "${entry#*:}" > /dev/null 2>&1 || missing="$missing ${entry%%:*}"
     done
     if [ -n "$missing" ]; then
         say "installing Debian packages:$missing"
         # shellcheck disable=SC2086  # one word a package
         apt_install $missing
-        case "$missing" in *redis-server:* | *' redis-server'*)
-            # It would also start at the next boot.
-            if command -v systemctl > /dev/null 2>&1; then systemctl --quiet disable redis-server; fi
-            ;;
-        esac
+        # They would also start at the next boot.
+        for service in redis-server containerd; do
+            case "$missing " in *" $service "*)
+                if command -v systemctl > /dev/null 2>&1; then systemctl --quiet disable "$service"; fi
+                ;;
+            esac
+        done
     fi
 }
 
@@ -62,9 +66,10 @@ venv)
     shift
     make_venv "$@"
     ;;
-debian) install_debian ;;
+debian) install_debian "$PACKAGES" ;;
+node) install_debian "$NODE_PACKAGES" ;;
 *)
-    say 'usage: setup.sh venv REQUIREMENTS… | setup.sh debian'
+    say 'usage: setup.sh venv REQUIREMENTS… | setup.sh debian | setup.sh node'
     exit 2
     ;;
 esac

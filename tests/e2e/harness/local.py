@@ -1,0 +1,72 @@
+"""Stack `local` on real pods, and what a test asks about it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from components.manifests import names
+from tests.e2e.harness.engine import Run, Stack
+from tests.e2e.harness.given import Ground
+from tests.e2e.harness.kube import Object
+from tests.e2e.harness.load import Load
+
+PASSWORD = "the-first-password-of-e2e"  # noqa: S105 (of a cluster that lives for minutes)
+OTHER_PASSWORD = "the-second-password-of-e2e"  # noqa: S105
+ENDPOINT = f"{names.service_host(names.CLIENT_SERVICE, names.CLIENT_NAMESPACE)}:{names.REDIS_PORT}"
+POOL = "redis-256mb"
+
+
+class LocalStack:
+    """The stack, the cluster it is on, and its load."""
+
+    def __init__(self, ground: Ground, home: Path) -> None:
+        self.ground, self.kube = ground, ground.kube
+        settings = {"access": {"password": PASSWORD}, "kubeContext": ground.kube.context}
+        self.engine = Stack(home, "local", os.environ["PATH"], ground.kubeconfig, settings)
+
+    def edit(self, **settings: Any) -> Run:
+        """Changes config keys, then `up`."""
+        self.engine.set(**settings)
+        return self.engine.up()
+
+    def load(self, shards: int = 3) -> Load:
+        return Load(self.kube, ENDPOINT, PASSWORD, shards)
+
+    def pods(self, pool: str = POOL) -> dict[str, Object]:
+        """Name -> pod, of the pool's Redis pods."""
+        found = self.kube.items(f"/api/v1/namespaces/{pool}/pods?labelSelector=app%3Dredis")
+        return {pod["metadata"]["name"]: pod for pod in found}
+
+    def images(self, pool: str = POOL) -> dict[str, str]:
+        """Pod -> the image of its Redis."""
+        return {name: str(pod["spec"]["containers"][0]["image"]) for name, pod in self.pods(pool).items()}
+
+    def jobs(self, phase: str, pool: str = POOL) -> list[str]:
+        """Names of a phase's Jobs."""
+        found = self.kube.items(f"/apis/batch/v1/namespaces/{pool}/jobs?labelSelector=phase%3D{phase}")
+        return [job["metadata"]["name"] for job in found]
+
+    def job_log(self, phase: str, pool: str = POOL) -> str:
+        """What the pods of a phase's Jobs have said until now."""
+        pods = self.kube.items(f"/api/v1/namespaces/{pool}/pods?labelSelector=phase%3D{phase}")
+        started = [pod for pod in pods if pod["status"]["phase"] != "Pending"]
+        return "".join(
+            self.kube.text(f"/api/v1/namespaces/{pool}/pods/{pod['metadata']['name']}/log") for pod in started
+        )
+
+    def pools(self) -> list[str]:
+        """Namespaces that the stack made."""
+        label = f"app.kubernetes.io%2Fpart-of%3D{names.CLIENT_NAMESPACE}"
+        return sorted(item["metadata"]["name"] for item in self.kube.items(f"/api/v1/namespaces?labelSelector={label}"))
+
+
+def eventually(what: str, is_so: Callable[[], bool], within_s: float) -> None:
+    """Waits for a condition; fails the test when it does not come true."""
+    deadline = time.monotonic() + within_s
+    while not is_so():
+        assert time.monotonic() < deadline, f"not within {within_s:.0f} s: {what}"
+        time.sleep(0.3)

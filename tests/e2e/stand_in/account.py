@@ -1,0 +1,73 @@
+"""What the stand-in's AWS account holds: a directory with a file for each node group, and one log.
+
+The provider's processes write it, the fake nodes and the tests read it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ENV = "E2E_ACCOUNT"
+"""Environment variable with the directory, for the provider's processes."""
+SUBNETS = {
+    "subnet-0a1b2c3d4e5f60001": "us-east-1a",
+    "subnet-0a1b2c3d4e5f60002": "us-east-1b",
+    "subnet-0a1b2c3d4e5f60003": "us-east-1c",
+}
+"""Subnet -> zone, of stack prod's config."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the log: a node group was made, changed or deleted."""
+
+    verb: str
+    group: str
+    pods: tuple[str, ...]
+    """Redis pods on the group's nodes at that moment."""
+
+
+class Account:
+    """Node groups by name, launch templates by id."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        for kind in ("groups", "templates"):
+            (directory / kind).mkdir(parents=True, exist_ok=True)
+
+    def put(self, kind: str, name: str, value: dict[str, Any]) -> None:
+        """Writes one whole; a reader never sees half of it."""
+        unfinished = self._directory / f"{os.getpid()}-{name}.new"
+        unfinished.write_text(json.dumps(value))
+        unfinished.rename(self._directory / kind / f"{name}.json")
+
+    def drop(self, kind: str, name: str) -> None:
+        (self._directory / kind / f"{name}.json").unlink(missing_ok=True)
+
+    def all(self, kind: str) -> dict[str, dict[str, Any]]:
+        return {path.stem: json.loads(path.read_text()) for path in sorted((self._directory / kind).glob("*.json"))}
+
+    def nodes(self) -> dict[str, dict[str, Any]]:
+        """Node -> its group's inputs with the instance type of its template (`instanceType`) and its `zone`."""
+        templates = self.all("templates")
+        found = {}
+        for name, group in self.all("groups").items():
+            template = templates.get(group["launchTemplate"]["id"], {})
+            for number in range(int(group["scalingConfig"]["desiredSize"])):
+                zone = SUBNETS[group["subnetIds"][0]]
+                found[f"{name}-{number}"] = {**group, "instanceType": template.get("instanceType"), "zone": zone}
+        return found
+
+    def note(self, verb: str, group: str, pods: list[str]) -> None:
+        with (self._directory / "log").open("a") as log:
+            log.write(json.dumps([verb, group, pods, time.time()]) + "\n")
+
+    def log(self) -> list[Entry]:
+        path = self._directory / "log"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [Entry(verb, group, tuple(pods)) for verb, group, pods, _ in map(json.loads, lines)]
