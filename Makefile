@@ -8,7 +8,7 @@ SAMPLE ?= 150
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 
-.PHONY: help up down status plan test mutants check e2e faults soak bench-plan bench-resize format clean
+.PHONY: help up down status plan test test-fast mutants check e2e faults soak bench-plan bench-resize format clean
 
 help: ## every command of this Makefile
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,13 +25,11 @@ status: .venv/program ## pods, roles, slots and memory of what runs
 plan: .venv/program ## the derived plan and the resources of a stack (STACK=prod), offline
 	@$(PYTHON) -m preview --stack $(STACK)
 
-test: .venv/tests .venv/sandbox ## every test, also those that start Redis and pods
-	@# A file's tests share clusters. (loadgroup does nothing with pytest 9: xdist 3.8 still names items by _nodeid.)
-	@# What only computes takes what the others leave of the processors: they mostly wait. Its result is printed last.
-	@long=$$(mktemp); setpriv --pdeathsig TERM nice -n 19 $(PYTHON) -m pytest -q -p no:cacheprovider -m long >"$$long" 2>&1 & computing=$$!; \
-	trap 'kill $$computing 2>/dev/null; rm -f "$$long"' EXIT; trap 'exit 130' INT TERM; \
-	$(PYTHON) -m pytest -q -n 2 --dist loadfile -m 'not long and not e2e'; status=$$?; \
-	wait $$computing || status=$$?; cat "$$long"; exit $$status
+test: .venv/tests .venv/sandbox ## every test: real servers and pods, and what computes for minutes beside them
+	@$(PYTHON) -m tests.sets
+
+test-fast: .venv/tests ## the tests that start nothing and take no minutes: about a minute
+	@$(PYTHON) -m tests.sets fast
 
 mutants: .venv/tests ## which one-line mutants the fast tests miss (PACKAGE=components/plan TESTS="tests/plan tests/advice" SAMPLE=150 SEED=1)
 	@$(PYTHON) -m tests.mutants $(PACKAGE) --tests $(TESTS) --sample $(SAMPLE) --seed $(SEED)

@@ -18,13 +18,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.mutants.area import Baseline, Finder, Judge, Watcher, fork, read_baseline
+import pytest
+
+from tests.mutants.area import NOT_IN_PLACE, Baseline, Finder, Judge, Watcher, fork, read_baseline
 from tests.mutants.edits import Mutant, mutants
 
 WALL_SECONDS_MIN = 60
 WALL_FACTOR = 10
 """For a test that waits for ever. One that computes for ever is ended sooner, by its processor time."""
 DIFF_LINES_MAX = 12
+NO_TEST = int(pytest.ExitCode.NO_TESTS_COLLECTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +114,9 @@ class Area:
             _end(pid, reaped=bool(ended))
             del self.children[pid]
             test = child.verdict.read_text()
-            if ended and os.WIFEXITED(status) and os.WEXITSTATUS(status) in (0, 5):
-                if os.WEXITSTATUS(status) == 5:
-                    raise RuntimeError(f"{child.mutant}: pytest ran no test, and should run {test}")
+            if ended and os.WIFEXITED(status) and os.WEXITSTATUS(status) in (0, NO_TEST, NOT_IN_PLACE):
+                if os.WEXITSTATUS(status) != 0:
+                    raise RuntimeError(f"{child.mutant}: no test ran on it, so nothing can be said of it")
                 yield Outcome(child.mutant, True, "")
                 continue
             self.killers[child.mutant.path, test] += 1

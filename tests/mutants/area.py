@@ -31,11 +31,13 @@ import pytest
 from tests.mutants.edits import Mutant
 
 FAST = "not redis and not sandbox and not long"
-CPU_SECONDS_MIN = 2
+CPU_SECONDS_MIN = 1
 CPU_FACTOR = 10
 """A test may take so many times the processor time it takes without a mutant. What takes longer loops for ever."""
 MEMORY_BYTES_MAX = 4 << 30
 """Of data, so that a mutant which collects for ever ends before the machine is out of memory."""
+NOT_IN_PLACE = 64
+"""Exit status of a child whose tests passed on the original, because they never imported the mutant."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -85,6 +87,8 @@ def fork(scratch: Path, output: Path, plugin: object, tests: Sequence[str], find
             sys.meta_path.insert(0, finder)
         _same_examples_each_time()
         status = int(pytest.main(_arguments(scratch / f"tmp-{os.getpid()}", tests), plugins=[plugin]))
+        if status == 0 and finder is not None and not finder.used:
+            status = NOT_IN_PLACE
     except BaseException:
         traceback.print_exc()
     finally:
@@ -127,6 +131,7 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         self.name = name
         self.path = mutant.path.resolve()
         self.source = mutant.source()
+        self.used = False
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> importlib.machinery.ModuleSpec | None:
         if name != self.name:
@@ -139,6 +144,7 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         )
 
     def exec_module(self, module: Any) -> None:
+        self.used = True
         exec(compile(self.source, self.path, "exec"), module.__dict__)  # noqa: S102
 
     def get_source(self, name: str) -> str:
@@ -239,28 +245,26 @@ class Watcher:
             "cpu_seconds": {test: self.cpu_seconds[test] for test in order},
             "lines": {test: sorted(self.lines[test]) for test in order},
             "shared": sorted(self.shared),
-            "imported": [name for name in sys.modules if name not in self.before],
+            "imported": [
+                name for name, module in sys.modules.items() if name not in self.before and not _is_own(module)
+            ],
         }
         self.result.write_text(json.dumps(content))
 
 
 def _forget_what_was_cached() -> None:
     """Otherwise a line would be seen in the first test alone that has its result computed."""
-    for name, module in list(sys.modules.items()):
-        if is_own(name):
+    for module in list(sys.modules.values()):
+        if _is_own(module):
             for value in list(vars(module).values()):
                 if isinstance(value, functools._lru_cache_wrapper):
                     value.cache_clear()
 
 
-@functools.cache
-def _own_packages() -> frozenset[str]:
-    return frozenset(path.parent.name for path in Path().glob("*/__init__.py")) | {"tests", "components"}
-
-
-def is_own(module: str) -> bool:
-    """Whether a module belongs to this checkout."""
-    return module.partition(".")[0] in _own_packages()
+def _is_own(module: object) -> bool:
+    """Whether a module is a file of this checkout, and not of its virtual environment."""
+    file = getattr(module, "__file__", None)
+    return file is not None and Path(file).is_relative_to(Path.cwd()) and "site-packages" not in Path(file).parts
 
 
 def read_baseline(result: Path) -> Baseline:
@@ -270,5 +274,5 @@ def read_baseline(result: Path) -> Baseline:
         cpu_seconds=content["cpu_seconds"],
         lines={test: {(path, line) for path, line in lines} for test, lines in content["lines"].items()},
         shared={(path, line) for path, line in content["shared"]},
-        imported=[name for name in content["imported"] if not is_own(name)],
+        imported=content["imported"],
     )
