@@ -207,6 +207,14 @@ def test_auto_passes_over_a_type_without_a_price_of_the_region() -> None:
     assert plan.rejected[0].reason == "its price in eu-west-1 is not known"
 
 
+def test_where_no_price_of_the_region_is_known_a_type_without_one_passes() -> None:
+    somewhere = catalogue(kind(zone_letters={"eu-central-1": "abc"}))
+    assert not somewhere.market("eu-central-1").has_prices
+    assert somewhere.market("us-east-1").has_prices
+    plan = choose_nodes(pod(), tuple(f"eu-central-1{letter}" for letter in "abc"), Nodes.defaults(), somewhere)
+    assert (plan.instance_type, plan.price_region) == ("roomy.large", "us-east-1")
+
+
 @pytest.mark.parametrize(("zones", "passes"), [(3, True), (4, False)])
 def test_a_named_type_has_to_be_offered_in_as_many_zones_as_are_asked_for(zones: int, passes: bool) -> None:
     scarce = priced("scarce", 9.0, zone_letters={"us-east-1": "abc"})
