@@ -25,9 +25,9 @@ from typing import IO
 from xml.etree import ElementTree
 
 SETS = {
-    "fast": ("not redis and not sandbox and not long", "starts nothing"),
-    "real": ("(redis or sandbox) and not long", "starts real servers or pods"),
-    "computing": ("long", "starts nothing, and takes minutes all the same"),
+    "fast": ("not redis and not sandbox and not long and not e2e", "starts nothing"),
+    "real": ("(redis or sandbox) and not long and not e2e", "starts real servers or pods"),
+    "computing": ("long and not e2e", "starts nothing, and takes minutes all the same"),
 }
 """Name -> (pytest's expression of markers, what is in it). Each test is in exactly one."""
 AT_ONCE = ("-n", "2", "--dist", "loadfile")
