@@ -25,7 +25,7 @@ def command_counts(fleet: Fleet) -> dict[str, int]:
     for server in fleet.servers.values():
         for name, stats in server.info("commandstats").items():
             command = name.removeprefix("cmdstat_")
-            if command not in ("replconf", "psync"):
+            if command not in ("replconf", "psync", "ping"):
                 assert isinstance(stats, dict)
                 total[command] = total.get(command, 0) + int(stats["calls"])
     return total

@@ -103,11 +103,12 @@ def state_of(
     seeds: tuple[SeedAnswer, ...] = (),
     other_hosts: tuple[str, ...] = (),
     own_run: str = "",
+    unmet: bool = False,
 ) -> ClusterState:
     """The state in which every node that answers knows all nodes as they are.
 
     `seen` changes what the first node of a pair says of the second: other values, or None when it does not know it. A
-    wanted pod is missing when no node answers for it.
+    wanted pod is missing when no node answers for it. With `unmet`, every node knows only itself.
     """
     desired = desired or wanted()
     seen = seen or {}
@@ -115,7 +116,7 @@ def state_of(
     reports = []
     for node in [node for node in nodes if node.answers]:
         entries = [entry_of(node, myself=True)]
-        for other in nodes:
+        for other in [] if unmet else nodes:
             change = seen.get((node.name, other.name), {})
             if other is not node and change is not None:
                 entries.append(replace(entry_of(other, myself=False), **change))

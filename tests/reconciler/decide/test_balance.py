@@ -74,7 +74,7 @@ def test_with_very_many_shards_one_slot_is_always_tolerated(extra: int, is_balan
     changes[f"m{rich}"] = {"slots": layout[rich] | shift}
     changes[f"m{poor}"] = {"slots": layout[poor] & ~shift}
     nodes = [node for node in healthy(shards, **changes) if node.master is None]
-    state = state_of(nodes, wanted(shards, 0))
+    state = state_of(nodes, wanted(shards, 0), unmet=True)
     shares = even_shares(state.masters)
     deviation = max(abs(count(report.myself.slots) - shares[report.node_id]) for report in state.masters)
     assert even_out_slots(state).done == (deviation <= 1)
