@@ -48,10 +48,17 @@ def ground(request: pytest.FixtureRequest) -> Iterator[given.Ground]:
 
 
 @pytest.fixture(scope="module")
-def local(ground: given.Ground, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+def up_once(ground: given.Ground, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     """Stack `local`, up and formed; taken down after the file's tests where the cluster is not ours to throw away."""
     stack = LocalStack(ground, tmp_path_factory.mktemp("local"))
     stack.engine.up().ok()
     yield stack
     if not ground.is_own and stack.engine.resources():
         stack.engine.destroy()
+
+
+@pytest.fixture
+def local(up_once: LocalStack) -> Iterator[LocalStack]:
+    """The same, with no update under way before and after the test."""
+    yield up_once
+    up_once.engine.settle()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.harness.load import Load
-from tests.e2e.harness.local import ENDPOINT, PASSWORD, POOL, LocalStack, eventually
+from tests.e2e.harness.local import POOL, LocalStack, eventually
 
 SIX_PODS = sorted(f"redis-{role}-{shard}" for role in ("master", "replica") for shard in range(3))
 
@@ -70,7 +69,7 @@ def scale(local: LocalStack, name: str, replicas: int) -> None:
 
 @pytest.mark.e2e_long
 def test_a_statefulset_deleted_by_hand_comes_back_and_its_pods_rejoin_the_cluster(local: LocalStack) -> None:
-    with Load(local.kube, ENDPOINT, PASSWORD) as load:
+    with local.load() as load:
         path = f"/apis/apps/v1/namespaces/{POOL}/statefulsets/redis-replica"
         local.kube.delete(f"{path}?propagationPolicy=Foreground")
         eventually("the StatefulSet is gone", lambda: local.kube.find(path) is None, 120)

@@ -27,6 +27,7 @@ from tests.e2e.harness.report import say
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 PROJECT = "redis-image-cache"
+_ENDS_WITHIN_S = 60.0
 _CHANGES = {"create", "update", "delete", "replace", "create-replacement", "delete-replaced"}
 
 
@@ -110,6 +111,7 @@ class Stack:
             opts=auto.LocalWorkspaceOptions(work_dir=str(_made(home / "work")), env_vars=env),
         )
         self._configured: dict[str, Any] | None = None
+        self._started: Future[Run] | None = None
 
     def set(self, **settings: Any) -> None:
         """Changes keys of the stack's config; None gives a key back its value in the stack's file."""
@@ -141,6 +143,7 @@ class Stack:
     def start_up(self) -> Future[Run]:
         """`up` in a thread, for what happens meanwhile."""
         result: Future[Run] = Future()
+        self._started = result
 
         def run() -> None:
             try:
@@ -151,7 +154,7 @@ class Stack:
         threading.Thread(target=run, daemon=True).start()
         return result
 
-    def interrupt(self, update: Future[Run], within_s: float = 60.0) -> None:
+    def interrupt(self, update: Future[Run], within_s: float = _ENDS_WITHIN_S) -> None:
         """Ctrl-C to the CLI unless the update has ended by itself; waits until it has ended."""
         if not update.done():
             say("Ctrl-C")
@@ -159,6 +162,15 @@ class Stack:
                 if _is_pulumi(pid) and Path(f"/proc/{pid}/comm").read_text().strip() == "pulumi":
                     os.kill(pid, signal.SIGINT)
         wait([update], within_s)
+
+    def settle(self) -> None:
+        """Ends an update that a failed test left behind, so that the next test can begin."""
+        if self._started is not None and not self._started.done():
+            self.interrupt(self._started)
+            if not self._started.done():
+                self.kill_cli()
+                wait([self._started], _ENDS_WITHIN_S)
+                self.cancel()
 
     def kill_cli(self) -> None:
         """SIGKILL to the CLI and the providers it started, as when the machine it runs on goes away."""

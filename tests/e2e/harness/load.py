@@ -46,12 +46,12 @@ class Account:
 class Load:
     """`with Load(…) as load: …; load.end().is_whole()`. It runs from the first line of the block on."""
 
-    def __init__(self, kube: Kube, endpoint: str, password: str, shards: int = 3) -> None:
+    def __init__(self, kube: Kube, endpoint: str, password: str, shards: int, value_bytes: int) -> None:
         self._kube = kube
         self._config = {
             "endpoint": endpoint,
             "shards": shards,
-            "value_bytes": 20_000,
+            "value_bytes": value_bytes,
             "seed": 1,
             "keys_per_shard": 250,
             "requests_per_second_per_shard": 20,

@@ -33,8 +33,9 @@ class LocalStack:
         self.engine.set(**settings)
         return self.engine.up()
 
-    def load(self, shards: int = 3) -> Load:
-        return Load(self.kube, ENDPOINT, PASSWORD, shards)
+    def load(self, shards: int = 3, value_bytes: int = 20_000) -> Load:
+        """500 keys for each of `shards` parts of the slots."""
+        return Load(self.kube, ENDPOINT, PASSWORD, shards, value_bytes)
 
     def pods(self, pool: str = POOL) -> dict[str, Object]:
         """Name -> pod, of the pool's Redis pods."""
