@@ -64,6 +64,7 @@ def record(
         mocks.set_mocks(
             monitor.mocks, project=project, stack=stack, preview=False, logger=_logger(recording), monitor=monitor
         )
+        settings.SETTINGS.callbacks = cast(Any, _NoCallbacks())
         loop.run_until_complete(_run(program, recording))
     finally:
         loop.run_until_complete(loop.shutdown_default_executor())
@@ -87,6 +88,14 @@ async def _run(program: Program, recording: Recording) -> None:
         raise RuntimeError("the program lost its stack")
     outputs = pulumi.Output.all(**cast(Stack, stack).outputs)
     recording.outputs = dict(cast(Mapping[str, Any], await outputs.future(with_unknowns=False) or {}))
+
+
+class _NoCallbacks:
+    """In place of the server through which a real engine calls the program's hooks back: nobody calls here, and a
+    gRPC server that was started once keeps the process from forking safely ever after."""
+
+    def register_resource_hook(self, hook: pulumi.ResourceHook) -> None:
+        """Its name stands in the options of each resource that has it."""
 
 
 def _logger(recording: Recording) -> logging.Logger:
@@ -147,6 +156,8 @@ def _options(request: Any) -> dict[str, Any]:
     for option in ("ignoreChanges", "replaceOnChanges", "aliases"):
         if getattr(request, option):
             options[option] = [str(item) for item in getattr(request, option)]
+    if request.hooks.before_delete:
+        options["beforeDelete"] = list(request.hooks.before_delete)
     timeouts = {
         name: getattr(request.customTimeouts, name)
         for name in ("create", "update", "delete")

@@ -41,7 +41,9 @@ def _resource(resource: dict[str, Any]) -> dict[str, Any]:
             inputs[key] = {name: _file(name, text) for name, text in inputs[key].items()}
     if "userData" in inputs:
         inputs["userData"] = base64.b64decode(inputs["userData"]).decode()
-    options = {key: value for key, value in resource.get("options", {}).items() if key != "aliases"}
+    options = {
+        key: value for key, value in resource.get("options", {}).items() if key not in ("aliases", "beforeDelete")
+    }
     return {
         "type": resource["type"],
         "name": resource["name"],

@@ -44,7 +44,12 @@ def test_both_copies_of_a_shard_are_in_different_zones_where_there_is_a_choice(
 def test_what_it_says_shows_progress_the_check_and_how_to_go_on(running: tuple[Sandbox, list[str]]) -> None:
     text = "\n".join(running[1])
 
-    for fragment in ("waiting for StatefulSet", "images of 1 MB written and read", "make status", "make down"):
+    for fragment in (
+        "waiting for Job images-redis-256mb-rollout-redis-master",
+        "images of 1 MB written and read",
+        "make status",
+        "make down",
+    ):
         assert fragment in text
 
 
