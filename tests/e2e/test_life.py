@@ -39,11 +39,6 @@ def test_jobs_deleted_by_hand_are_made_anew_and_end_well(local: LocalStack) -> N
     assert all(len(local.jobs(phase)) == 1 and local.jobs(phase) != old[phase] for phase in phases)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the hand's field manager keeps spec.replicas: 'Apply failed with 1 conflict: conflict with \"kubectl\" "
-    'with subresource "scale"\'',
-)
 def test_a_scale_by_hand_is_taken_back(local: LocalStack) -> None:
     scale(local, "redis-replica", 2)
     try:
