@@ -10,7 +10,8 @@ from pathlib import Path
 
 from reconciler.connection import RealNetwork, password
 from reconciler.decide.phases import PHASES
-from reconciler.loop import ExitStatus, Run
+from reconciler.exit_status import ExitStatus
+from reconciler.loop import Run
 from reconciler.topology import TopologyError, read_topology
 
 

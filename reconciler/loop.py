@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from enum import IntEnum
 
 from reconciler.act.executor import Executor
 from reconciler.act.run_lock import RunLock
@@ -12,6 +11,7 @@ from reconciler.act.slot_mover import SlotMover
 from reconciler.connection import Connections, Network
 from reconciler.decide.actions import Action, Move, RuleResult
 from reconciler.decide.phases import next_step
+from reconciler.exit_status import ExitStatus
 from reconciler.observe.node import RUN_NAME
 from reconciler.observe.observation import Observation
 from reconciler.observe.observer import observe
@@ -27,14 +27,6 @@ MAX_REASONS = 10
 """Lines that one wait is given. A cluster that was cut off while it moved slots may have a reason for each of them."""
 
 Log = Callable[[str], None]
-
-
-class ExitStatus(IntEnum):
-    """What the process ends with."""
-
-    DONE = 0
-    NOT_IN_TIME = 1
-    REFUSED = 2
 
 
 class Run:

@@ -4,7 +4,8 @@ What differs from pod to pod (address, announced host name, port, password) is a
 """
 
 from components.config.units import redis_size
-from components.plan.tuning import Tuning
+from components.plan.sizing import OVERHEAD_FACTOR
+from components.plan.tuning import FORK_STALL_MS_PER_GIB, Tuning
 
 NODES_CONF_PATH = "/data/nodes.conf"
 
@@ -28,7 +29,8 @@ def redis_conf(tuning: Tuning) -> str:
 def _memory(tuning: Tuning) -> tuple[tuple[str, ...], ...]:
     return (
         (
-            "The pod's limit is 1.44 times this: the rest is for copy-on-write and the replication buffer of a resync.",
+            f"The pod's limit is {OVERHEAD_FACTOR**2:.2f} times this: the rest is for copy-on-write and the "
+            "replication buffer of a resync.",
             f"maxmemory {redis_size(tuning.maxmemory_bytes)}",
         ),
         (
@@ -63,7 +65,8 @@ def _cluster(tuning: Tuning) -> tuple[tuple[str, ...], ...]:
     return (
         ("The only file that outlives the process.", "cluster-enabled yes", f"cluster-config-file {NODES_CONF_PATH}"),
         (
-            "Above the longest stall of the main thread (fork: 20 ms per GB), else as short as a failover should be.",
+            f"Above the longest stall of the main thread (fork: {FORK_STALL_MS_PER_GIB} ms per GB), else as short as a "
+            "failover should be.",
             f"cluster-node-timeout {tuning.node_timeout_ms}",
         ),
         (
@@ -156,7 +159,8 @@ def _nothing_on_disk() -> tuple[tuple[str, ...], ...]:
 def _clients(tuning: Tuning) -> tuple[tuple[str, ...], ...]:
     return (
         (
-            "Who reads slowly is disconnected before the answers waiting for it push out images.",
+            "Answers that slow readers have not taken yet count into maxmemory, and push out images. Beyond this\n"
+            "much, the clients that hold most of it are disconnected.",
             f"maxmemory-clients {tuning.client_memory_limit_bytes}",
             "maxclients 10000",
         ),

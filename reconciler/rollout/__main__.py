@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from reconciler.exit_status import ExitStatus
 from reconciler.rollout.api import Api, ApiForbidden, ApiUnreachable
 from reconciler.rollout.judge import Limits, Verdict, judge, trouble
 from reconciler.rollout.state import Pod, StatefulSet
 
-DONE, NOT_IN_TIME, STUCK = 0, 1, 2
 _PAUSE_S = 2.0
 _REPEAT_LOG_S = 30.0
 _FORBIDDEN_PATIENCE_S = 30.0
@@ -54,18 +54,18 @@ class Rollout:
                 verdict = self._look()
                 if verdict.is_done or verdict.is_stuck:
                     self._log(verdict.text)
-                    return DONE if verdict.is_done else STUCK
+                    return ExitStatus.DONE if verdict.is_done else ExitStatus.REFUSED
                 last = verdict.text
             except ApiForbidden as error:
                 last = str(error)
                 if self._now() - started >= _FORBIDDEN_PATIENCE_S:
                     self._log(f"{last}. The Role of this Job is part of the stack: run `pulumi up` again")
-                    return STUCK
+                    return ExitStatus.REFUSED
             except ApiUnreachable as error:
                 last = str(error)
             if self._now() - started >= self._deadline_s:
                 self._log(f"not finished within {self._deadline_s:.0f} s. {last}. Run `pulumi up` again to wait on")
-                return NOT_IN_TIME
+                return ExitStatus.NOT_IN_TIME
             self._say(last)
             self._sleep(_PAUSE_S)
 
@@ -103,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         api = Api.of_this_pod(options.namespace)
     except ApiUnreachable as error:
         _log(str(error))
-        return STUCK
+        return ExitStatus.REFUSED
     limits = Limits(options.pod_seconds, options.grace_seconds)
     return Rollout(api, options.stateful_set, limits, options.deadline_seconds, _log).run()
 

@@ -9,13 +9,14 @@ import kubernetes_validate
 import kubernetes_validate.utils
 import pytest
 
+from components.resources.stack import KUBERNETES_MINOR_MIN
 from tests.resources.stacks import OPTIONS, manifest, stack
 
 MINORS = sorted(
     {
         ".".join(path.name.removeprefix("v").split(".")[:2])
         for path in (files("kubernetes_validate") / "kubernetes-json-schema").iterdir()
-        if path.name.startswith("v1.") and int(path.name.split(".")[1]) >= 31
+        if path.name.startswith("v1.") and int(path.name.split(".")[1]) >= KUBERNETES_MINOR_MIN
     }
 )
 STACKS: list[tuple[str, dict[str, str]]] = [
@@ -49,7 +50,7 @@ def kubernetes_objects() -> tuple[dict[str, Any], ...]:
 
 
 def test_the_validator_carries_the_versions_that_are_supported_here() -> None:
-    assert MINORS[0] == "1.31"
+    assert MINORS[0] == f"1.{KUBERNETES_MINOR_MIN}"
     assert len(MINORS) >= 5
 
 

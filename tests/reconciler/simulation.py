@@ -9,7 +9,8 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
-from reconciler.loop import ExitStatus, Run
+from reconciler.exit_status import ExitStatus
+from reconciler.loop import Run
 from reconciler.slots import ALL_SLOTS, NO_SLOTS, members
 from reconciler.topology import Topology, parse_topology
 from tests.reconciler.fake_cluster import FakeCluster

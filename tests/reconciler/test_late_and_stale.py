@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.loop import ExitStatus
+from reconciler.exit_status import ExitStatus
 from tests.reconciler.fake_cluster import FakeCluster
 from tests.reconciler.fake_node import ELECTION_PATIENCE_S
 from tests.reconciler.simulation import assert_formed, fill, formed, node_of, run, start_all, topology

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.loop import ExitStatus
+from reconciler.exit_status import ExitStatus
 from tests.reconciler.simulation import assert_formed, formed, node_of, run, topology
 
 pytestmark = pytest.mark.usefixtures("few_slots")

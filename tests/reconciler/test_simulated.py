@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from reconciler.act.executor import Executor
 from reconciler.connection import Connections
 from reconciler.decide.actions import TakeSlots
-from reconciler.loop import ExitStatus
+from reconciler.exit_status import ExitStatus
 from reconciler.observe.observer import observe
 from reconciler.slots import NO_SLOTS, take
 from tests.reconciler.fake_cluster import FakeCluster

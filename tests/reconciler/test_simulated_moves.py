@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.loop import ExitStatus
+from reconciler.exit_status import ExitStatus
 from reconciler.slots import SLOT_COUNT, members, take
 from tests.reconciler.fake_node import Killed
 from tests.reconciler.simulation import (

@@ -6,7 +6,7 @@ import pytest
 
 from reconciler.act.run_lock import RunLock
 from reconciler.connection import Connections
-from reconciler.loop import ExitStatus
+from reconciler.exit_status import ExitStatus
 from reconciler.observe.observer import observe
 from reconciler.slots import take
 from tests.reconciler.fake_cluster import OTHER_RUN, FakeCluster

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from reconciler.rollout.__main__ import DONE, NOT_IN_TIME, STUCK, Rollout
+from reconciler.exit_status import ExitStatus
+from reconciler.rollout.__main__ import Rollout
 from reconciler.rollout.api import ApiForbidden, ApiUnreachable
 from reconciler.rollout.judge import Limits
 from reconciler.rollout.state import Pod, StatefulSet, read_pod, read_stateful_set
@@ -36,13 +37,13 @@ ROLLING = replace(SET, updated=1, available=2)
 
 def test_it_ends_when_the_last_pod_is_there() -> None:
     cluster = Played(lambda now: (SET if now > 30 else ROLLING, (pod(),)))
-    assert cluster.wait() == DONE
+    assert cluster.wait() == ExitStatus.DONE
     assert cluster.lines[-1] == "redis-replica: all 3 pods run the wanted revision"
 
 
 def test_its_last_words_are_the_pod_its_reason_and_what_to_do() -> None:
     cluster = Played(lambda now: (ROLLING, (MISSING_IMAGE,)))
-    assert cluster.wait() == STUCK
+    assert cluster.wait() == ExitStatus.REFUSED
     assert 60 <= cluster.now < 70
     assert "redis-replica-2 holds up" in cluster.lines[-1]
     assert "redis:7.4-alpne: not found" in cluster.lines[-1]
@@ -54,17 +55,17 @@ def test_a_trouble_that_passes_and_another_that_begins_are_not_added_up() -> Non
             return SET, (pod(),)
         return ROLLING, (replace(MISSING_IMAGE, waiting_reason="" if int(now) // 50 % 2 else "ErrImagePull"),)
 
-    assert Played(answers).wait() == DONE
+    assert Played(answers).wait() == ExitStatus.DONE
 
 
 def test_a_pod_that_was_made_anew_gets_its_own_time() -> None:
     cluster = Played(lambda now: (SET if now > 300 else ROLLING, (replace(MISSING_IMAGE, uid=f"id-{int(now) // 50}"),)))
-    assert cluster.wait() == DONE
+    assert cluster.wait() == ExitStatus.DONE
 
 
 def test_it_ends_at_its_deadline_and_says_what_it_waited_for() -> None:
     cluster = Played(lambda now: (ROLLING, (pod(is_ready=False),)))
-    assert cluster.wait(deadline_s=100) == NOT_IN_TIME
+    assert cluster.wait(deadline_s=100) == ExitStatus.NOT_IN_TIME
     assert 100 <= cluster.now < 105
     assert "not finished within 100 s. redis-replica: 1 of 3 pods run the wanted revision" in cluster.lines[-1]
 
@@ -75,7 +76,7 @@ def test_an_api_server_that_is_away_for_a_while_is_waited_for() -> None:
             raise ApiUnreachable("no answer")
         return SET, (pod(),)
 
-    assert Played(answers).wait() == DONE
+    assert Played(answers).wait() == ExitStatus.DONE
 
 
 def test_missing_rights_are_waited_for_half_a_minute_and_then_named() -> None:
@@ -87,9 +88,9 @@ def test_missing_rights_are_waited_for_half_a_minute_and_then_named() -> None:
 
         return answers
 
-    assert Played(refused(28)).wait() == DONE
+    assert Played(refused(28)).wait() == ExitStatus.DONE
     cluster = Played(refused(1e9))
-    assert cluster.wait() == STUCK
+    assert cluster.wait() == ExitStatus.REFUSED
     assert 30 <= cluster.now < 35
     assert cluster.lines[-1].startswith("the API server answers 403. The Role of this Job is part of the stack")
 

@@ -1,0 +1,129 @@
+"""A pool as whole objects, in an order in which `kubectl apply` could take them one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import kubernetes_validate
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.config.load import settings_of
+from components.config.settings import Settings
+from components.manifests.manifest import Manifest, Ref, applicable
+from components.manifests.pool import (
+    ALSO_ACCEPTED,
+    PASSWORD,
+    PRIORITY_CLASS,
+    READY,
+    client_manifests,
+    pool_manifests,
+    priority_class,
+)
+from components.manifests.storage import storage_classes
+from components.plan.plan import derive_plan
+from components.resources.stack import KUBERNETES_MINOR_MIN
+
+GIVEN = {PASSWORD, ALSO_ACCEPTED, Ref(PRIORITY_CLASS)}
+
+
+def refs(value: Any) -> Iterator[Ref]:
+    if isinstance(value, Ref):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from refs(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from refs(item)
+
+
+def pool(**config: Any) -> tuple[Settings, tuple[Manifest, ...]]:
+    stack = settings_of(**config)
+    return stack, pool_manifests(stack, derive_plan(stack))
+
+
+ZONES = {f"us-east-1{letter}": f"subnet-{letter}" for letter in "abcdef"}
+CONFIGS = st.fixed_dictionaries(
+    {
+        "podMemory": st.sampled_from(["256MB", "16GB", "64GB"]),
+        "replicas": st.integers(1, 2),
+        "masters": st.integers(3, 9),
+        "zones": st.sampled_from([0, 3, 4]),
+        "exporter": st.booleans(),
+        "second_password": st.booleans(),
+    }
+)
+
+
+def drawn(config: Mapping[str, Any]) -> dict[str, Any]:
+    unit = config["podMemory"][-2:]
+    total = f"{int(config['podMemory'][:-2]) * config['masters']}{unit}"
+    zones = dict(list(ZONES.items())[: config["zones"]])
+    place = {"eks": {"clusterName": "c", "subnets": zones}} if zones else {"kubeContext": "kind"}
+    access = {"alsoAccepted": "battery-staple-horse"} if config["second_password"] else {}
+    return {
+        "podMemory": config["podMemory"],
+        "totalMemory": total,
+        "replicasPerMaster": config["replicas"],
+        "workload": {"requestsPerSecond": 10, "objectBytes": 1000},
+        "monitoring": {"exporter": config["exporter"]},
+        "nodes": {"allowFewerZones": True},
+        "access": access,
+        **place,
+    }
+
+
+@settings(max_examples=40)
+@given(CONFIGS)
+def test_an_object_refers_only_to_what_stands_before_it(config: Mapping[str, Any]) -> None:
+    _, manifests = pool(**drawn(config))
+    earlier: set[str] = set()
+    for manifest in manifests:
+        assert manifest.key not in earlier, "a key is used twice"
+        assert {ref.of for ref in refs(manifest.body) if ref not in GIVEN} <= earlier, manifest.key
+        assert set(manifest.after) <= earlier | {READY}, manifest.key
+        earlier.add(manifest.key)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"eks": {"clusterName": "c", "subnets": dict(list(ZONES.items())[:3]), "tags": {"team": "images"}}},
+        {"kubeContext": "kind", "replicasPerMaster": 2, "monitoring": {"exporter": True}},
+    ],
+    ids=["eks", "elsewhere"],
+)
+def test_every_object_is_whole_and_valid_as_it_would_be_applied(config: dict[str, Any]) -> None:
+    stack, manifests = pool(**config)
+    shared = (priority_class(), *storage_classes(stack))
+    given_values = {PASSWORD: "p" * 16, ALSO_ACCEPTED: "q" * 16, Ref(PRIORITY_CLASS): "images-priority"}
+    objects = [
+        *applicable(shared, "images", {}),
+        *applicable(manifests, "images-pool", given_values),
+        *applicable(client_manifests(derive_plan(stack)), "images", {}),
+    ]
+
+    assert len(
+        {(item["kind"], item["metadata"].get("namespace"), item["metadata"]["name"]) for item in objects}
+    ) == len(objects)
+    kinds = {item["kind"]: item for item in objects}
+    for item in kinds.values():
+        kubernetes_validate.validate(item, f"1.{KUBERNETES_MINOR_MIN}", strict=True)
+    assert not list(refs(objects))
+
+
+def test_names_that_are_made_up_follow_the_content() -> None:
+    names = set()
+    for hit_rate in (0.7, 0.8):
+        _, manifests = pool(kubeContext="kind", workload={"hitRate": hit_rate})
+        given_values = {PASSWORD: "p" * 16, Ref(PRIORITY_CLASS): "images-priority"}
+        (config,) = [
+            item
+            for item in applicable(manifests, "images", given_values)
+            if item["kind"] == "ConfigMap" and "redis.conf" in item.get("data", {})
+        ]
+        names.add(config["metadata"]["name"])
+    assert len(names) == 2
