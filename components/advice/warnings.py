@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from components.advice.figures import Figures
 from components.advice.right_sizing import MEMORY_TARGET, Step
-from components.config.formats import memory, percent, usd
+from components.config.formats import count, memory, percent, usd
 from components.config.settings import CapacityType, Packing, Placement, Settings
 from components.config.units import MIB, format_size
 from components.plan.nodes.choice import Candidate
@@ -130,8 +130,9 @@ def _network(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
     roomier = next((kind for kind in nodes.passing if kind.worst_use_percent <= NETWORK_FULL_PERCENT), None)
     yield PlanWarning(
         "network-at-capacity",
-        f"After failovers all {nodes.pods_per_node} pods of a {nodes.instance_type} may be masters. They then send "
-        f"{nodes.worst_egress_gbps:.1f} of its {nodes.sustained_gbps:g} Gbps, which is {percent(use)}.",
+        f"A {nodes.instance_type} carries {count(nodes.pods_per_node, 'pod')}. After failovers each may be a master. "
+        f"A full node then sends {nodes.worst_egress_gbps:.1f} of {nodes.sustained_gbps:g} Gbps, which is "
+        f"{percent(use)}.",
         _roomier(roomier, nodes.usd_per_month),
     )
 
@@ -224,9 +225,9 @@ def _purchase(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
     if settings.nodes.packing is Packing.REQUESTS and nodes.pods_memory_mib > nodes.allocatable_memory_mib:
         yield PlanWarning(
             "limits-overcommitted",
-            f"The memory limits of {nodes.pods_per_node} pods come to {memory(nodes.pods_memory_mib * MIB)} on a node "
-            f"with {memory(nodes.allocatable_memory_mib * MIB)}. When all of them grow at once, as in full resyncs, "
-            "one is killed.",
+            f"The memory limit of {count(nodes.pods_per_node, 'pod')} comes to "
+            f"{memory(nodes.pods_memory_mib * MIB)} on a node with {memory(nodes.allocatable_memory_mib * MIB)}. When all "
+            "of them grow at once, as in full resyncs, one is killed.",
             "Set nodes.packing: limits.",
         )
     if nodes.zones_unsure or nodes.zones_offering < nodes.zones_in_region:

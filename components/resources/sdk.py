@@ -7,10 +7,17 @@ types would check are checked by the schema tests of what is rendered.
 """
 
 from collections.abc import Mapping
-from importlib.metadata import version
+from functools import cache
+from importlib.metadata import version as installed_version
 from typing import Any
 
 import pulumi
+
+
+@cache
+def version(package: str) -> str:
+    """Of an installed SDK; it is asked for every resource."""
+    return installed_version(package)
 
 
 class KubernetesObject(pulumi.CustomResource):

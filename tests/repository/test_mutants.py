@@ -80,6 +80,7 @@ def line_of(text: str) -> int:
     return MODULE.splitlines().index(next(line for line in MODULE.splitlines() if text in line)) + 1
 
 
+@pytest.mark.long
 def test_a_mutant_is_killed_survives_or_is_ended_and_the_checkout_stays_as_it_is(project: Path) -> None:
     before = {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
 
@@ -101,6 +102,7 @@ def test_a_mutant_is_killed_survives_or_is_ended_and_the_checkout_stays_as_it_is
     assert {path: path.read_bytes() for path in project.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.long
 def test_tests_that_fail_without_a_mutant_are_shown_and_nothing_is_judged(project: Path) -> None:
     (project / "test_stock.py").write_text("def test_wrong() -> None:\n    assert 1 == 2\n")
 

@@ -41,6 +41,7 @@ def test_every_key_of_the_settings_is_tried_here() -> None:
     assert {*EDITS, *ANOTHER_CLUSTER} == set(leaves(Settings))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("key", EDITS)
 def test_an_edit_of_one_key_endangers_nothing_that_holds_slots(key: str) -> None:
     for edit in EDITS[key]:
