@@ -226,8 +226,8 @@ def _purchase(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
         yield PlanWarning(
             "limits-overcommitted",
             f"The memory limit of {count(nodes.pods_per_node, 'pod')} comes to "
-            f"{memory(nodes.pods_memory_mib * MIB)} on a node with {memory(nodes.allocatable_memory_mib * MIB)}. When all "
-            "of them grow at once, as in full resyncs, one is killed.",
+            f"{memory(nodes.pods_memory_mib * MIB)} on a node with {memory(nodes.allocatable_memory_mib * MIB)}. When "
+            "all of them grow at once, as in full resyncs, one is killed.",
             "Set nodes.packing: limits.",
         )
     if nodes.zones_unsure or nodes.zones_offering < nodes.zones_in_region:

@@ -112,8 +112,13 @@ def stack(name: str, **overrides: str) -> Iterator[Stack]:
         yield Stack(deployment, config)
 
 
+_CHANGING = ("release", "form")
+
+
 class Killer(threading.Thread):
-    """Kills the running Job's process at seeded moments while a change is under way."""
+    """Kills the process of the running Job at seeded moments while a change is under way.
+
+    Only a Job that changes the cluster, not one that waits for pods. Each kill ends an update."""
 
     def __init__(self, sandbox: Sandbox, seed: int, times: int) -> None:
         super().__init__(daemon=True)
@@ -151,7 +156,7 @@ class Killer(threading.Thread):
         running = [
             pod["name"]
             for pod in self._sandbox.status()["pods"]
-            if pod["owner"]["kind"] == "Job" and pod["state"] == "Running" and "-repair" not in pod["name"]
+            if pod["owner"]["kind"] == "Job" and pod["state"] == "Running" and pod["labels"]["phase"] in _CHANGING
         ]
         return running[0] if running else None
 

@@ -57,7 +57,7 @@ def _turn(name: str, config: Mapping[str, str], edits: Sequence[Mapping[str, str
         with living.deployment.load(LOAD) as load:
             for number, edit in enumerate(edits):
                 with Killer(living.sandbox, seed + number, times=_KILLS_AT_MOST) as killer:
-                    until_done(partial(living.edit, **edit), attempts=4)
+                    until_done(partial(living.edit, **edit), attempts=_KILLS_AT_MOST + 1)
                 killed += len(killer.killed)
             wait_settled(2)
             measured = load.end()

@@ -31,10 +31,10 @@ def test_three_six_and_four_masters_with_killed_jobs_lose_no_key_and_fail_no_req
     with stack("resize-masters", podMemory="64MB", totalMemory="192MB", **slow) as living:
         with living.deployment.load(LOAD) as load:
             with Killer(living.sandbox, seed, times=2) as growing:
-                until_done(lambda: living.edit(totalMemory="384MB"), attempts=2)
+                until_done(lambda: living.edit(totalMemory="384MB"), attempts=3)
             assert len(living.masters()) == 6
             with Killer(living.sandbox, seed + 1, times=2) as shrinking:
-                until_done(lambda: living.edit(totalMemory="256MB"), attempts=2)
+                until_done(lambda: living.edit(totalMemory="256MB"), attempts=3)
             wait_settled(2)
             measured = load.end()
         assert sorted(living.masters().values()) == [4096] * 4
