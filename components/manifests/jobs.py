@@ -3,6 +3,7 @@
 from typing import Any
 
 from components.config.settings import Settings
+from components.manifests import keys
 from components.manifests.bundle import sources_digest
 from components.manifests.manifest import Manifest, Ref, kubernetes_object
 from components.manifests.pod import AUTH_KEY, locked_down
@@ -38,7 +39,7 @@ def job_of(phase: str, template: dict[str, Any], deadline_seconds: int, *after: 
         kubernetes_object(
             "batch/v1",
             "Job",
-            namespace=Ref("namespace"),
+            namespace=keys.NAMESPACE,
             labels=labels(phase),
             # A Job that failed is made anew by the next update, although nothing about it has changed.
             annotations={"pulumi.com/replaceUnready": "true"},
@@ -68,7 +69,7 @@ def repair(settings: Settings, *after: str) -> Manifest:
             "batch/v1",
             "CronJob",
             name="redis-repair",
-            namespace=Ref("namespace"),
+            namespace=keys.NAMESPACE,
             spec={
                 "schedule": _REPAIR_SCHEDULE,
                 "concurrencyPolicy": "Forbid",
@@ -92,13 +93,13 @@ def repair(settings: Settings, *after: str) -> Manifest:
 def reconciler_pod(settings: Settings, phase: str) -> dict[str, Any]:
     """The pod that runs a phase of the reconciler."""
     command = ["python3", "-m", "reconciler", phase, "--topology", f"/etc/reconciler/{TOPOLOGY_KEY}"]
-    password = {"secretKeyRef": {"name": Ref("auth"), "key": AUTH_KEY}}
+    password = {"secretKeyRef": {"name": keys.AUTH, "key": AUTH_KEY}}
     template = python_pod(settings, phase, command, PACKAGES, [{"name": "REDISCLI_AUTH", "valueFrom": password}])
     spec = template["spec"]
     spec["containers"][0]["volumeMounts"].insert(
         0, {"name": "topology", "mountPath": "/etc/reconciler", "readOnly": True}
     )
-    spec["volumes"].insert(0, {"name": "topology", "configMap": {"name": Ref("topology")}})
+    spec["volumes"].insert(0, {"name": "topology", "configMap": {"name": keys.TOPOLOGY}})
     return template
 
 
@@ -110,7 +111,7 @@ def python_pod(
         "metadata": {"labels": labels(phase)},
         "spec": {
             "restartPolicy": "Never",
-            "priorityClassName": Ref("priority"),
+            "priorityClassName": keys.PRIORITY_CLASS,
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "securityContext": {

@@ -3,8 +3,8 @@
 from typing import Any
 
 from components.config.settings import Settings
-from components.manifests import names
-from components.manifests.manifest import PART_OF, Manifest, Ref, kubernetes_object
+from components.manifests import keys, names
+from components.manifests.manifest import PART_OF, Manifest, kubernetes_object
 
 
 def headless_service(copy: int) -> Manifest:
@@ -16,7 +16,7 @@ def headless_service(copy: int) -> Manifest:
             "v1",
             "Service",
             name=names.set_name(copy),
-            namespace=Ref("namespace"),
+            namespace=keys.NAMESPACE,
             labels=names.set_labels(copy),
             spec={
                 "clusterIP": "None",
@@ -39,7 +39,7 @@ def discovery_service() -> Manifest:
             "v1",
             "Service",
             name=names.CLIENT_SERVICE,
-            namespace=Ref("namespace"),
+            namespace=keys.NAMESPACE,
             spec={
                 "clusterIP": "None",
                 "selector": names.APP_LABEL,
@@ -57,7 +57,7 @@ def client_service(pool: str, *after: str) -> Manifest:
             "v1",
             "Service",
             name=names.CLIENT_SERVICE,
-            namespace=Ref("namespace"),
+            namespace=keys.NAMESPACE,
             spec={"type": "ExternalName", "externalName": names.service_host(names.CLIENT_SERVICE, pool)},
         ),
         after=after,
@@ -72,7 +72,7 @@ def disruption_budget() -> Manifest:
             "policy/v1",
             "PodDisruptionBudget",
             name=names.APP_LABEL["app"],
-            namespace=Ref("namespace"),
+            namespace=keys.NAMESPACE,
             spec={
                 "maxUnavailable": 1,
                 "selector": {"matchLabels": names.APP_LABEL},
@@ -100,7 +100,7 @@ def network_policy(settings: Settings) -> Manifest:
             "networking.k8s.io/v1",
             "NetworkPolicy",
             name=names.APP_LABEL["app"],
-            namespace=Ref("namespace"),
+            namespace=keys.NAMESPACE,
             spec={"podSelector": {"matchLabels": names.APP_LABEL}, "policyTypes": ["Ingress"], "ingress": rules},
         ),
     )

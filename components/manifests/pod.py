@@ -4,9 +4,8 @@ from typing import Any
 
 from components.config.settings import Placement, Settings
 from components.config.units import kubernetes_quantity
-from components.manifests import names
+from components.manifests import keys, names
 from components.manifests.bundle import scripts
-from components.manifests.manifest import Ref
 from components.manifests.node_groups import node_set
 from components.plan.plan import Plan
 from components.plan.sizing import EXPORTER_CPU_MILLICORES, EXPORTER_MEMORY_MIB
@@ -24,7 +23,7 @@ def pod_template(settings: Settings, plan: Plan, copy: int) -> dict[str, Any]:
     """The pod template of the n-th copy (0 = initial master) of every shard."""
     labels = names.set_labels(copy)
     spec: dict[str, Any] = {
-        "priorityClassName": Ref("priority"),
+        "priorityClassName": keys.PRIORITY_CLASS,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": plan.tuning.termination_grace_seconds,
@@ -138,12 +137,12 @@ def _volumes() -> list[dict[str, Any]]:
     return [
         {
             "name": "config",
-            "configMap": {"name": Ref("config"), "items": [{"key": CONF_KEY, "path": CONF_KEY}]},
+            "configMap": {"name": keys.CONFIG, "items": [{"key": CONF_KEY, "path": CONF_KEY}]},
         },
         {
             "name": "scripts",
             "configMap": {
-                "name": Ref("config"),
+                "name": keys.CONFIG,
                 "defaultMode": 0o555,
                 "items": [{"key": name, "path": name} for name in scripts()],
             },
@@ -218,12 +217,12 @@ def _field(name: str, path: str) -> dict[str, Any]:
 
 def _password(name: str = "REDISCLI_AUTH") -> dict[str, Any]:
     """In the environment, where redis-cli looks for it: `kubectl exec … redis-cli` works, and argv shows nothing."""
-    return {"name": name, "valueFrom": {"secretKeyRef": {"name": Ref("auth"), "key": AUTH_KEY}}}
+    return {"name": name, "valueFrom": {"secretKeyRef": {"name": keys.AUTH, "key": AUTH_KEY}}}
 
 
 def _also_accepted() -> dict[str, Any]:
     """For the server alone; whoever connects from inside a pod uses the password."""
     return {
         "name": "ALSO_ACCEPTED_AUTH",
-        "valueFrom": {"secretKeyRef": {"name": Ref("auth"), "key": ALSO_ACCEPTED_KEY}},
+        "valueFrom": {"secretKeyRef": {"name": keys.AUTH, "key": ALSO_ACCEPTED_KEY}},
     }

@@ -4,21 +4,15 @@ alive. Pure."""
 from typing import Any
 
 from components.config.settings import Settings
-from components.manifests import jobs, names, network, storage
+from components.manifests import jobs, keys, names, network, storage
 from components.manifests.bundle import package_zip_base64, scripts
-from components.manifests.manifest import Manifest, Ref, kubernetes_object, made_after
+from components.manifests.manifest import Manifest, kubernetes_object, made_after
 from components.manifests.pod import ALSO_ACCEPTED_KEY, AUTH_KEY, CONF_KEY
 from components.manifests.redis_conf import redis_conf
 from components.manifests.rollout import rights, rollout
 from components.manifests.stateful_set import stateful_set
 from components.manifests.topology import TOPOLOGY_KEY, topology
 from components.plan.plan import Plan
-
-READY = "ready"
-"""Key of what the caller makes before a pool: its nodes, the classes of its volumes."""
-PRIORITY_CLASS = "priority"
-"""Key of the pods' PriorityClass, which outlives pools."""
-PASSWORD, ALSO_ACCEPTED = Ref("password", "value"), Ref("alsoAccepted", "value")
 
 
 def pool_manifests(settings: Settings, plan: Plan) -> tuple[Manifest, ...]:
@@ -39,7 +33,7 @@ def pool_manifests(settings: Settings, plan: Plan) -> tuple[Manifest, ...]:
         *storage.claims(settings, plan),
     )
     # The nodes too, although the namespace waits for them: what goes in one update goes in reverse order.
-    ready = (READY, *(manifest.key for manifest in before_pods))
+    ready = (keys.READY, *(manifest.key for manifest in before_pods))
     sets = {copy: stateful_set(settings, plan, copy) for copy in reversed(copies)}
     steps = [jobs.job(settings, plan, jobs.RELEASE, *ready)]
     for item in sets.values():
@@ -60,17 +54,19 @@ def pool_manifests(settings: Settings, plan: Plan) -> tuple[Manifest, ...]:
 def _namespace(plan: Plan) -> Manifest:
     """The pods meet the strictest Pod Security Standard, and the namespace holds them to it."""
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-    return Manifest("namespace", kubernetes_object("v1", "Namespace", name=plan.pool, labels=labels), after=(READY,))
+    return Manifest(
+        keys.NAMESPACE.of, kubernetes_object("v1", "Namespace", name=plan.pool, labels=labels), after=(keys.READY,)
+    )
 
 
 def _configuration(settings: Settings, plan: Plan) -> tuple[Manifest, ...]:
     """What pods and Jobs mount. All are named by Pulumi: another content is another object, and its readers follow."""
-    passwords = {AUTH_KEY: PASSWORD}
+    passwords = {AUTH_KEY: keys.PASSWORD}
     if settings.access.also_accepted is not None:
-        passwords[ALSO_ACCEPTED_KEY] = ALSO_ACCEPTED
+        passwords[ALSO_ACCEPTED_KEY] = keys.ALSO_ACCEPTED
     return (
-        _config_map("config", data={CONF_KEY: redis_conf(plan.tuning), **scripts()}),
-        Manifest("auth", kubernetes_object("v1", "Secret", namespace=Ref("namespace"), stringData=passwords)),
+        _config_map(keys.CONFIG.of, data={CONF_KEY: redis_conf(plan.tuning), **scripts()}),
+        Manifest(keys.AUTH.of, kubernetes_object("v1", "Secret", namespace=keys.NAMESPACE, stringData=passwords)),
         *(
             _config_map(
                 jobs.package_key(package),
@@ -81,20 +77,20 @@ def _configuration(settings: Settings, plan: Plan) -> tuple[Manifest, ...]:
             )
             for package in jobs.PACKAGES
         ),
-        _config_map("topology", data={TOPOLOGY_KEY: topology(settings, plan)}),
+        _config_map(keys.TOPOLOGY.of, data={TOPOLOGY_KEY: topology(settings, plan)}),
     )
 
 
 def _config_map(key: str, ignore_changes: tuple[str, ...] = (), **content: Any) -> Manifest:
     """It holds code or what code trusts, so nobody may change it in place."""
-    body = kubernetes_object("v1", "ConfigMap", namespace=Ref("namespace"), immutable=True, **content)
+    body = kubernetes_object("v1", "ConfigMap", namespace=keys.NAMESPACE, immutable=True, **content)
     return Manifest(key, body, ignore_changes=ignore_changes)
 
 
 def client_manifests(plan: Plan, *after: str) -> tuple[Manifest, ...]:
     """What outlives pools: the namespace and the name that applications are given."""
     return (
-        Manifest("namespace", kubernetes_object("v1", "Namespace", name=names.CLIENT_NAMESPACE)),
+        Manifest(keys.NAMESPACE.of, kubernetes_object("v1", "Namespace", name=names.CLIENT_NAMESPACE)),
         network.client_service(plan.pool, *after),
     )
 
@@ -106,7 +102,7 @@ PRIORITY = 1_000_000
 def priority_class() -> Manifest:
     """So that no pod without state pushes a shard's copy out."""
     return Manifest(
-        PRIORITY_CLASS,
+        keys.PRIORITY_CLASS.of,
         kubernetes_object(
             "scheduling.k8s.io/v1",
             "PriorityClass",

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from components.config.settings import Settings
-from components.manifests import jobs
+from components.manifests import jobs, keys
 from components.manifests.manifest import Manifest, Ref, kubernetes_object
 from components.plan.plan import Plan
 from components.plan.pool_name import digest
@@ -24,17 +24,17 @@ def rights(stateful_sets: tuple[Manifest, ...]) -> tuple[Manifest, ...]:
         {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
     ]
     group = "rbac.authorization.k8s.io"
-    here: dict[str, Any] = {"name": ACCOUNT, "namespace": Ref("namespace")}
+    here: dict[str, Any] = {"name": ACCOUNT, "namespace": keys.NAMESPACE}
     return (
-        Manifest("rollout-account", kubernetes_object("v1", "ServiceAccount", **here)),
-        Manifest("rollout-role", kubernetes_object(f"{group}/v1", "Role", rules=rules, **here)),
+        Manifest(keys.ROLLOUT_ACCOUNT.of, kubernetes_object("v1", "ServiceAccount", **here)),
+        Manifest(keys.ROLLOUT_ROLE.of, kubernetes_object(f"{group}/v1", "Role", rules=rules, **here)),
         Manifest(
-            "rollout-binding",
+            keys.ROLLOUT_BINDING.of,
             kubernetes_object(
                 f"{group}/v1",
                 "RoleBinding",
-                roleRef={"apiGroup": group, "kind": "Role", "name": Ref("rollout-role")},
-                subjects=[{"kind": "ServiceAccount", "name": Ref("rollout-account"), "namespace": Ref("namespace")}],
+                roleRef={"apiGroup": group, "kind": "Role", "name": keys.ROLLOUT_ROLE},
+                subjects=[{"kind": "ServiceAccount", "name": keys.ROLLOUT_ACCOUNT, "namespace": keys.NAMESPACE}],
                 **here,
             ),
         ),
@@ -64,9 +64,9 @@ def rollout(settings: Settings, plan: Plan, stateful_set: Manifest, *after: str)
         *({"name": f"ROLLED_OUT_{ref.of.upper()}", "value": ref} for ref in mounted),
     ]
     template = jobs.python_pod(settings, f"rollout-{name}", command, ("reconciler",), environment)
-    template["spec"] |= {"serviceAccountName": Ref("rollout-account"), "automountServiceAccountToken": True}
+    template["spec"] |= {"serviceAccountName": keys.ROLLOUT_ACCOUNT, "automountServiceAccountToken": True}
     return jobs.job_of(
-        f"rollout-{name}", template, plan.rollout_timeout_seconds, stateful_set.key, "rollout-binding", *after
+        f"rollout-{name}", template, plan.rollout_timeout_seconds, stateful_set.key, keys.ROLLOUT_BINDING.of, *after
     )
 
 

@@ -1,8 +1,8 @@
 """The StatefulSets: one for the initial masters, one for each replica of every shard. Pure."""
 
 from components.config.settings import Settings
-from components.manifests import names
-from components.manifests.manifest import Manifest, Ref, kubernetes_object
+from components.manifests import keys, names
+from components.manifests.manifest import Manifest, kubernetes_object
 from components.manifests.pod import pod_template
 from components.manifests.storage import claim_class, claim_spec
 from components.plan.plan import Plan
@@ -17,7 +17,7 @@ def stateful_set(settings: Settings, plan: Plan, copy: int) -> Manifest:
             "apps/v1",
             "StatefulSet",
             name=names.set_name(copy),
-            namespace=Ref("namespace"),
+            namespace=keys.NAMESPACE,
             labels=labels,
             # The provider takes an edit for done when it sees ready pods, those of before the edit too, and when it is
             # told to wait for the new ones it waits for hours without saying for what. The rollout Job does it instead.

@@ -4,8 +4,8 @@ from typing import Any
 
 from components.config.settings import Settings
 from components.config.units import kubernetes_quantity
-from components.manifests import names
-from components.manifests.manifest import Manifest, Ref, kubernetes_object
+from components.manifests import keys, names
+from components.manifests.manifest import Manifest, kubernetes_object
 from components.plan.placement import zone_of
 from components.plan.plan import Plan
 
@@ -65,7 +65,7 @@ def _claim(settings: Settings, plan: Plan, name: str, zone: str) -> Manifest:
             "v1",
             "PersistentVolumeClaim",
             name=name,
-            namespace=Ref("namespace"),
+            namespace=keys.NAMESPACE,
             labels=names.APP_LABEL,
             # A claim is bound once its pod is scheduled, which comes later: waiting here would never end.
             annotations={"pulumi.com/skipAwait": "true"},

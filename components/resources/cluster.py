@@ -5,7 +5,7 @@ from typing import Any
 import pulumi
 
 from components.config.settings import Settings
-from components.manifests import names, pool, storage
+from components.manifests import keys, names, pool, storage
 from components.manifests.manifest import Ref
 from components.manifests.node_groups import CLUSTER_NAME, NODE_NAME_TAG
 from components.plan.plan import Plan, derive_plan
@@ -63,11 +63,11 @@ class RedisImageCacheCluster(pulumi.ComponentResource):
             self.node_group_names = groups.names
             ready.append(groups)
         shared = register_all(name, (pool.priority_class(), *storage.storage_classes(settings)), {}, {}, child)
-        ready += [item for key, item in shared.items() if key != pool.PRIORITY_CLASS]
+        ready += [item for key, item in shared.items() if key != keys.PRIORITY_CLASS.of]
         redis_pool = RedisPool(
             f"{name}-{plan.pool}",
             pool.pool_manifests(settings, plan),
-            {Ref(pool.PRIORITY_CLASS): shared[pool.PRIORITY_CLASS].name, **_passwords(name, settings, child)},
+            {keys.PRIORITY_CLASS: shared[keys.PRIORITY_CLASS.of].name, **_passwords(name, settings, child)},
             ready,
             guard.hooks,
             child,
@@ -85,10 +85,10 @@ def _passwords(name: str, settings: Settings, child: pulumi.ResourceOptions) -> 
     given, also_accepted = settings.access.password, settings.access.also_accepted
     passwords: dict[Ref, pulumi.Input[Any]] = {}
     if given is not None:
-        passwords[pool.PASSWORD] = pulumi.Output.secret(given.get_secret_value())
+        passwords[keys.PASSWORD] = pulumi.Output.secret(given.get_secret_value())
     else:
         made = RandomPassword(f"{name}-password", _PASSWORD_LENGTH, child)
-        passwords[pool.PASSWORD] = pulumi.Output.secret(made.result)
+        passwords[keys.PASSWORD] = pulumi.Output.secret(made.result)
     if also_accepted is not None:
-        passwords[pool.ALSO_ACCEPTED] = pulumi.Output.secret(also_accepted.get_secret_value())
+        passwords[keys.ALSO_ACCEPTED] = pulumi.Output.secret(also_accepted.get_secret_value())
     return passwords

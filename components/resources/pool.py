@@ -5,9 +5,8 @@ from typing import Any
 
 import pulumi
 
-from components.manifests import jobs
+from components.manifests import jobs, keys
 from components.manifests.manifest import Manifest, Ref
-from components.manifests.pool import READY
 from components.resources.registering import register_all
 from components.resources.sdk import KubernetesObject
 
@@ -31,8 +30,10 @@ class RedisPool(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("redis-image-cache:index:RedisPool", name, None, opts)
-        made = register_all(name, manifests, given, {READY: ready}, pulumi.ResourceOptions(parent=self, hooks=hooks))
+        made = register_all(
+            name, manifests, given, {keys.READY: ready}, pulumi.ResourceOptions(parent=self, hooks=hooks)
+        )
         self.formed = made[jobs.FORM]
-        self.namespace = made["namespace"].name
-        self.auth_secret = made["auth"].name
+        self.namespace = made[keys.NAMESPACE.of].name
+        self.auth_secret = made[keys.AUTH.of].name
         self.register_outputs({"namespace": self.namespace})

@@ -12,21 +12,14 @@ from hypothesis import strategies as st
 
 from components.config.load import settings_of
 from components.config.settings import Settings
+from components.manifests.keys import ALSO_ACCEPTED, PASSWORD, PRIORITY_CLASS, READY
 from components.manifests.manifest import Manifest, Ref, applicable
-from components.manifests.pool import (
-    ALSO_ACCEPTED,
-    PASSWORD,
-    PRIORITY_CLASS,
-    READY,
-    client_manifests,
-    pool_manifests,
-    priority_class,
-)
+from components.manifests.pool import client_manifests, pool_manifests, priority_class
 from components.manifests.storage import storage_classes
 from components.plan.plan import derive_plan
 from components.resources.stack import KUBERNETES_MINOR_MIN
 
-GIVEN = {PASSWORD, ALSO_ACCEPTED, Ref(PRIORITY_CLASS)}
+GIVEN = {PASSWORD, ALSO_ACCEPTED, PRIORITY_CLASS}
 
 
 def refs(value: Any) -> Iterator[Ref]:
@@ -99,7 +92,7 @@ def test_an_object_refers_only_to_what_stands_before_it(config: Mapping[str, Any
 def test_every_object_is_whole_and_valid_as_it_would_be_applied(config: dict[str, Any]) -> None:
     stack, manifests = pool(**config)
     shared = (priority_class(), *storage_classes(stack))
-    given_values = {PASSWORD: "p" * 16, ALSO_ACCEPTED: "q" * 16, Ref(PRIORITY_CLASS): "images-priority"}
+    given_values = {PASSWORD: "p" * 16, ALSO_ACCEPTED: "q" * 16, PRIORITY_CLASS: "images-priority"}
     objects = [
         *applicable(shared, "images", {}),
         *applicable(manifests, "images-pool", given_values),
@@ -119,7 +112,7 @@ def test_names_that_are_made_up_follow_the_content() -> None:
     names = set()
     for hit_rate in (0.7, 0.8):
         _, manifests = pool(kubeContext="kind", workload={"hitRate": hit_rate})
-        given_values = {PASSWORD: "p" * 16, Ref(PRIORITY_CLASS): "images-priority"}
+        given_values = {PASSWORD: "p" * 16, PRIORITY_CLASS: "images-priority"}
         (config,) = [
             item
             for item in applicable(manifests, "images", given_values)
