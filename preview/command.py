@@ -153,8 +153,7 @@ def _measured(evaluation: "Evaluation", arguments: argparse.Namespace) -> list["
     """The sections that the measured figures ask for. Raises EvaluationError for a figure that is none."""
     from components.advice.compression import compressed
     from components.advice.right_sizing import Measured, right_size
-    from components.config.rules import MASTERS_MAX
-    from components.config.units import format_size, parse_size
+    from components.config.units import parse_size
     from preview.measured import compression, right_sizing
 
     used, hit_rate, ratio = arguments.measured_memory, arguments.measured_hit_rate, arguments.compression
@@ -162,9 +161,6 @@ def _measured(evaluation: "Evaluation", arguments: argparse.Namespace) -> list["
     if used is not None or hit_rate is not None:
         try:
             measured = Measured(memory_bytes=None if used is None else parse_size(used), hit_rate=hit_rate)
-            most = MASTERS_MAX * evaluation.settings.pod_memory
-            if measured.memory_bytes and measured.memory_bytes > most:
-                raise ValueError(f"{MASTERS_MAX:,} masters of this podMemory hold {format_size(most)} at most")
             sections.append(right_sizing(right_size(evaluation.settings, measured)))
         except ValueError as error:
             option = f"--measured-memory {used}" if used is not None else f"--measured-hit-rate {hit_rate:g}"

@@ -99,7 +99,7 @@ def _stop(number: int, _: FrameType | None) -> None:
 
 def fast(folder: Path, *options: str) -> int:
     """The fast set alone."""
-    run = Run("fast", folder, *options)
+    run = Run("fast", folder, *AT_ONCE, *options)
     try:
         return run.wait()
     finally:

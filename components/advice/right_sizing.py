@@ -11,6 +11,7 @@ from math import ceil
 from components.advice.figures import Figures, derive_figures
 from components.config.rules import MASTERS_MAX, MASTERS_MIN
 from components.config.settings import Settings
+from components.config.units import format_size
 from components.plan.nodes.choice import NodesRefused
 from components.plan.sizing import derive_sizing
 from components.plan.working_set import images_bytes
@@ -71,14 +72,19 @@ class RightSize:
 def right_size(settings: Settings, measured: Measured) -> RightSize:
     """What the measured memory needs or, where no memory was measured, the measured hit rate.
 
-    Raises ValueError when nothing was measured or a figure is out of its range.
+    Raises ValueError when nothing was measured, a figure is out of its range, or no cluster is that large.
     """
     in_use = _in_use_bytes(settings, measured)
     rate = settings.workload.hit_rate if measured.hit_rate is None else measured.hit_rate
     then = settings.model_copy(update={"workload": settings.workload.model_copy(update={"hit_rate": rate})})
     least = max(MASTERS_MIN, ceil(in_use / settings.pod_memory))
     wanted = max(MASTERS_MIN, ceil(in_use / (settings.pod_memory * MEMORY_TARGET)))
-    found = [_step(then, masters) for masters in range(wanted, wanted + _SEARCHED_MASTERS)]
+    if wanted > MASTERS_MAX:
+        raise ValueError(
+            f"{format_size(in_use)} at {MEMORY_TARGET:.0%} in use needs {wanted:,} masters of this podMemory, and a "
+            f"Redis Cluster carries at most {MASTERS_MAX}"
+        )
+    found = [_step(then, masters) for masters in range(wanted, min(wanted + _SEARCHED_MASTERS, MASTERS_MAX + 1))]
     priced = [step for step in found if step.infrastructure_usd is not None]
     return RightSize(
         in_use_bytes=in_use,

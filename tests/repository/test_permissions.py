@@ -1,26 +1,29 @@
 """docs/permissions.md names every right that the program needs, and none that does not exist."""
 
+import functools
 import re
 from pathlib import Path
 
 import botocore.session
 
+from preview.evaluate import Evaluation
 from tests.resources.stacks import stack
 
 DOCUMENT = Path("docs/permissions.md").read_text()
-STACKS = (
-    stack("local"),
-    stack("prod"),
-    stack("prod", monitoring__exporter="true", replicasPerMaster="2"),
-)
 NO_OPERATION = {"iam:PassRole"}
 """Checked by IAM itself; no call has this name."""
+
+
+@functools.cache
+def stacks() -> tuple[Evaluation, ...]:
+    """Small, large, and with what is off by default."""
+    return stack("local"), stack("prod"), stack("prod", monitoring__exporter="true", replicasPerMaster="2")
 
 
 def test_every_kind_of_object_that_is_made_has_a_row() -> None:
     rendered = {
         f"{resource.api_version}/{resource.kind}"
-        for evaluation in STACKS
+        for evaluation in stacks()
         for resource in evaluation.resources
         if resource.is_kubernetes
     }
@@ -31,7 +34,10 @@ def test_every_kind_of_object_that_is_made_has_a_row() -> None:
 
 def test_every_resource_of_aws_and_every_question_has_a_row() -> None:
     made = {
-        resource.type for evaluation in STACKS for resource in evaluation.resources if resource.type.startswith("aws:")
+        resource.type
+        for evaluation in stacks()
+        for resource in evaluation.resources
+        if resource.type.startswith("aws:")
     }
     source = "".join(path.read_text() for path in Path("components/resources").glob("*.py"))
     asked = {f"aws:{token}" for token in re.findall(r'"(\w+/get\w+:get\w+)"', source)}

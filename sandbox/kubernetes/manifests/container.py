@@ -153,4 +153,4 @@ class Container(Manifest):
     startup_probe: Probe | None = None
     lifecycle: Lifecycle = Lifecycle()
     security_context: SecurityContext = SecurityContext()
-    termination_message_policy: Annotated[str | None, NotEnforced("logs carry the message")] = None
+    termination_message_policy: str | None = None
