@@ -30,7 +30,7 @@ import pytest
 
 from tests.mutants.edits import Mutant
 
-FAST = "not redis and not sandbox and not long"
+FAST = "not redis and not sandbox and not long and not e2e"
 CPU_SECONDS_MIN = 1
 CPU_FACTOR = 10
 """A test may take so many times the processor time it takes without a mutant. What takes longer loops for ever."""
@@ -151,7 +151,7 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return self.source.decode()
 
 
-@dataclass
+@dataclass(eq=False)
 class Judge:
     """Runs chosen tests in a chosen order, each with its limit, and writes down the test that failed."""
 
@@ -173,7 +173,7 @@ class Judge:
         signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS_MIN + CPU_FACTOR * self.cpu_seconds[nodeid])
 
 
-@dataclass
+@dataclass(eq=False)
 class Watcher:
     """Sees which test runs which line of the files that are to be changed."""
 
