@@ -202,6 +202,10 @@ def test_a_replica_that_leaves_gives_nothing_whatever_it_claims() -> None:
     assert drain_leaving_nodes(state_of(nodes)).done
 
 
+def test_where_nothing_leaves_the_number_of_owners_does_not_matter() -> None:
+    assert drain_leaving_nodes(state_of(healthy(m1=EMPTY, m2=EMPTY))).done
+
+
 def test_fewer_than_three_masters_that_stay_are_refused() -> None:
     layout = even_split(4)
     nodes = shrinking(m2=EMPTY, m3={"slots": layout[2] | layout[3]})

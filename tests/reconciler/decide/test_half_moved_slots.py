@@ -117,6 +117,11 @@ def test_a_replica_that_marks_a_slot_has_its_mark_taken_away() -> None:
     assert "is a replica" in action.why
 
 
+def test_a_replica_that_marks_a_slot_beside_its_two_sides_loses_its_mark_alone() -> None:
+    nodes = healthy(m0={"migrating": {SLOT: "m1"}}, m1={"importing": {SLOT: "m0"}}, r2={"migrating": {SLOT: "m1"}})
+    assert only(state_of(nodes)).node == "r2"
+
+
 def test_a_slot_with_two_owners_is_left_until_that_is_settled() -> None:
     state = state_of(healthy(m0={"migrating": {SLOT: "m1"}}, m1={"slots": SLOTS[1] | 1 << SLOT}))
     assert "two nodes own it" in reason(state)
