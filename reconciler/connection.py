@@ -45,6 +45,10 @@ class UnreachableError(Exception):
     """The node cannot be reached, or the connection broke before its answer came."""
 
 
+class RefusedError(UnreachableError):
+    """The node lives, but refuses the connection or every command on it: it answered with an error."""
+
+
 class NoSuchNameError(Exception):
     """DNS answered, and the name has no address."""
 
@@ -147,13 +151,24 @@ class _Translated:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is None:
             return
+        # redis-py knows one of the two texts that Redis has for this. The connection is closed either way.
+        if isinstance(error, redis.exceptions.RedisError) and "max number of clients" in str(error):
+            self._connection.disconnect()
+            raise RefusedError(
+                "clients have taken all its connections (maxclients); it lives and serves them. Its pod closes those "
+                "that are idle. If that is not enough, stop the application that takes them"
+            ) from error
+        if isinstance(error, redis.exceptions.BusyLoadingError):
+            raise RefusedError("the node is loading its data") from error
+        if isinstance(error, redis.exceptions.MasterDownError):
+            raise RefusedError(f"it has lost its master and refuses commands until it is back: {error}") from error
         if isinstance(error, redis.exceptions.ResponseError) and not isinstance(
             error, redis.exceptions.AuthenticationError
         ):
             raise ReplyError(str(error)) from error
         self._connection.disconnect()
         if isinstance(error, redis.exceptions.AuthenticationError):
-            raise UnreachableError(f"the node refuses the password in REDISCLI_AUTH: {error}") from error
+            raise RefusedError(f"the node refuses the password in REDISCLI_AUTH: {error}") from error
         if isinstance(error, redis.exceptions.RedisError | OSError):
             raise UnreachableError(str(error)) from error
 
