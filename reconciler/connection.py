@@ -30,6 +30,9 @@ for a second or so."""
 REPLY_TIMEOUT_S = 10.0
 NODES_AT_ONCE = 16
 
+BUSY = "BUSY "
+"""How the reply begins that a node gives while it runs a script or a function."""
+
 Argument: TypeAlias = str | bytes | int
 Reply: TypeAlias = "bytes | int | list[Reply] | None"
 Address: TypeAlias = tuple[str, int]
@@ -158,6 +161,9 @@ class _Translated:
                 "clients have taken all its connections (maxclients); it lives and serves them. Its pod closes those "
                 "that are idle. If that is not enough, stop the application that takes them"
             ) from error
+        if isinstance(error, redis.exceptions.ResponseError) and str(error).startswith(BUSY):
+            self._connection.disconnect()
+            raise RefusedError(busy_reason(error)) from error
         if isinstance(error, redis.exceptions.BusyLoadingError):
             raise RefusedError("the node is loading its data") from error
         if isinstance(error, redis.exceptions.MasterDownError):
@@ -234,6 +240,14 @@ class Connections:
             self._connections.clear()
         if self._threads is not None:
             self._threads.shutdown()
+
+
+def busy_reason(reply: Exception) -> str:
+    """What a reply that begins with BUSY means, for people."""
+    return (
+        "it runs a script or a function and answers nobody else. Its pod ends one that does not end by itself "
+        f"({reply})"
+    )
 
 
 def password() -> str | None:

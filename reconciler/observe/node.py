@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from reconciler.connection import (
+    BUSY,
     Address,
     Connections,
     RefusedError,
     Reply,
     ReplyError,
+    busy_reason,
     integer,
     text,
 )
@@ -57,11 +59,8 @@ def ask_node(connections: Connections, address: Address, pod: str | None) -> Nod
     """One node's report. Raises `UnreachableError` or `ReplyError` when the node is not able to answer (yet)."""
     connection = connections.to(address)
     nodes, cluster_info, info, keys, time = connection.pipeline(QUESTIONS, ANSWER_TIMEOUT_S)
-    if isinstance(nodes, ReplyError) and str(nodes).startswith("BUSY"):
-        raise RefusedError(
-            "it runs a script or a function and answers nobody else. Its pod ends one that does not end by itself "
-            f"({nodes})"
-        )
+    if isinstance(nodes, ReplyError) and str(nodes).startswith(BUSY):
+        raise RefusedError(busy_reason(nodes))
     entries = parse_cluster_nodes(text(nodes), _milliseconds(time))
     facts = parse_info(text(info))
     if facts.get("loading") == "1":
