@@ -30,6 +30,9 @@ for a second or so."""
 REPLY_TIMEOUT_S = 10.0
 NODES_AT_ONCE = 16
 
+BUSY = "BUSY "
+"""How the reply begins that a node gives while it runs a script or a function."""
+
 Argument: TypeAlias = str | bytes | int
 Reply: TypeAlias = "bytes | int | list[Reply] | None"
 Address: TypeAlias = tuple[str, int]
@@ -43,6 +46,10 @@ class ReplyError(Exception):
 
 class UnreachableError(Exception):
     """The node cannot be reached, or the connection broke before its answer came."""
+
+
+class RefusedError(UnreachableError):
+    """The node lives, but refuses the connection or every command on it: it answered with an error."""
 
 
 class NoSuchNameError(Exception):
@@ -147,13 +154,27 @@ class _Translated:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is None:
             return
+        # redis-py knows one of the two texts that Redis has for this. The connection is closed either way.
+        if isinstance(error, redis.exceptions.RedisError) and "max number of clients" in str(error):
+            self._connection.disconnect()
+            raise RefusedError(
+                "clients have taken all its connections (maxclients); it lives and serves them. Its pod closes those "
+                "that are idle. If that is not enough, stop the application that takes them"
+            ) from error
+        if isinstance(error, redis.exceptions.ResponseError) and str(error).startswith(BUSY):
+            self._connection.disconnect()
+            raise RefusedError(busy_reason(error)) from error
+        if isinstance(error, redis.exceptions.BusyLoadingError):
+            raise RefusedError("the node is loading its data") from error
+        if isinstance(error, redis.exceptions.MasterDownError):
+            raise RefusedError(f"it has lost its master and refuses commands until it is back: {error}") from error
         if isinstance(error, redis.exceptions.ResponseError) and not isinstance(
             error, redis.exceptions.AuthenticationError
         ):
             raise ReplyError(str(error)) from error
         self._connection.disconnect()
         if isinstance(error, redis.exceptions.AuthenticationError):
-            raise UnreachableError(f"the node refuses the password in REDISCLI_AUTH: {error}") from error
+            raise RefusedError(f"the node refuses the password in REDISCLI_AUTH: {error}") from error
         if isinstance(error, redis.exceptions.RedisError | OSError):
             raise UnreachableError(str(error)) from error
 
@@ -219,6 +240,14 @@ class Connections:
             self._connections.clear()
         if self._threads is not None:
             self._threads.shutdown()
+
+
+def busy_reason(reply: Exception) -> str:
+    """What a reply that begins with BUSY means, for people."""
+    return (
+        "it runs a script or a function and answers nobody else. Its pod ends one that does not end by itself "
+        f"({reply})"
+    )
 
 
 def password() -> str | None:

@@ -40,6 +40,10 @@ _HANDOVER_SECONDS = 15
 """Two attempts: Redis gives up a hand-over after 5 s (CLUSTER_MF_TIMEOUT in its source)."""
 _STOP_DEADLINE_SECONDS_MAX = 600
 """EKS gives up draining a node after 15 minutes (managed node group update)."""
+LONGEST_SCRIPT_SECONDS = 60
+"""A script or function that makes Redis answer BUSY for so long is ended (`scripts/long_script.sh`). It has run for at
+least 5 s more (busy-reply-threshold), in which the shard answered nobody. One image takes milliseconds; a minute is far
+beyond any use of a cache, and leaves the other minute of two for noticing and for a failover."""
 _SHUTDOWN_SECONDS = 10
 """How long Redis waits at its end for replicas that lag behind."""
 
@@ -92,6 +96,7 @@ class Tuning:
             "START_TAKEOVER_SECONDS": self.start_takeover_seconds,
             "STOP_DEADLINE_SECONDS": self.stop_deadline_seconds,
             "ALIVE_TIMEOUT_SECONDS": self.alive_timeout_seconds,
+            "LONGEST_SCRIPT_SECONDS": LONGEST_SCRIPT_SECONDS,
         }
 
 

@@ -14,13 +14,13 @@
 # Shorter than the probe's own time limit, so that the reason is logged before the probe is ended.
 ANSWER_SECONDS=4
 # This file exists while writes are held back.
-HELD_FILE=/run/redis/writes-held
+HELD_FILE=$RUN/writes-held
 # When this node itself stood still (a fork), all answers look old. They are read within this time after it goes on.
 SECOND_LOOK_SECONDS=0.3
 
 # Prints what this node says of itself and of the others. Fails when Redis does not answer.
 own_state() {
-  printf 'INFO server persistence replication\nCLUSTER NODES\n' | probe "$ANSWER_SECONDS"
+  own "$ANSWER_SECONDS" 'INFO server clients persistence replication' 'CLUSTER NODES'
 }
 
 # missing_majority STATE: prints `N of M` when this node is a master with slots and has lately heard N of all M such
@@ -43,7 +43,7 @@ fence() {
   fi
   # Sent again at each look, which moves the end of the pause forward. If the probes stop, the pause ends by itself, but
   # not before Redis has noticed.
-  [ "$(probe "$ANSWER_SECONDS" CLIENT PAUSE "$NODE_TIMEOUT_MS" WRITE)" = OK ] || return 1
+  [ "$(own "$ANSWER_SECONDS" "CLIENT PAUSE $NODE_TIMEOUT_MS WRITE")" = OK ] || return 1
   if [ ! -e "$HELD_FILE" ]; then
     : >"$HELD_FILE"
     pod_log "writes are held back: only $heard masters were heard in the last $FENCE_AFTER_MS ms"
@@ -53,7 +53,7 @@ fence() {
 # Lets writes go on if they were held back. Fails when Redis does not answer.
 resume_writes() {
   [ -e "$HELD_FILE" ] || return 0
-  [ "$(probe "$ANSWER_SECONDS" CLIENT UNPAUSE)" = OK ] || return 1
+  [ "$(own "$ANSWER_SECONDS" 'CLIENT UNPAUSE')" = OK ] || return 1
   rm "$HELD_FILE"
   pod_log "writes are taken again: this node hears a majority of masters, or it is no master any more"
 }

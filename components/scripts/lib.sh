@@ -2,6 +2,10 @@
 # What the scripts of a Redis pod share. Sourced. Needs PORT, and REDISCLI_AUTH in the environment where there is a
 # password.
 
+# Where the node keeps its table of nodes, and where the scripts keep what they remember.
+NODES_CONF=/data/nodes.conf
+RUN=/run/redis
+
 log() {
   printf '%s %s: %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "${0##*/}" "$*" >&2
 }
@@ -48,6 +52,37 @@ probe() {
   wait "$probe_pid"
 }
 
+# own SECONDS COMMAND…: sends commands, one to each argument, to this pod's own Redis and prints the answers. Fails when
+# no answer comes in time. An error *reply* is an answer. When clients have taken all connections, it goes by the one
+# that is kept for that; without it the answer is Redis's refusal.
+own() {
+  own_seconds=$1
+  shift
+  own_errors=$RUN/own.$$
+  own_status=0
+  own_answer=$(printf '%s\n' "$@" | probe "$own_seconds" 2>"$own_errors") || own_status=$?
+  # With a password redis-cli is refused before it sends a command, and says so on standard error alone.
+  case $own_answer$(cat "$own_errors") in
+  *'ERR max number of clients'*)
+    own_answer='ERR max number of clients reached'
+    own_by_way_in=$(by_way_in "$own_seconds" "$@") && own_answer=$own_by_way_in
+    own_status=0
+    ;;
+  esac
+  rm -f "$own_errors"
+  printf '%s\n' "$own_answer"
+  return "$own_status"
+}
+
+# The addresses that nodes.conf has of this node's replicas, or of all other nodes: known_nodes replicas|all.
+known_nodes() {
+  [ -s "$NODES_CONF" ] || return 0
+  awk -v which="$1" '
+    NR == FNR { if ($3 ~ /myself/) me = $1; next }
+    $1 == "vars" || $1 == me || (which == "replicas" && $4 != me) { next }
+    { ip = $2; sub(/@.*/, "", ip); sub(/:[0-9]*$/, "", ip); if (ip != "") print ip }' "$NODES_CONF" "$NODES_CONF"
+}
+
 # ask SECONDS HOST COMMAND…: sends one command to the node at HOST, or, without a command, the commands on standard
 # input. Fails when there is no connection or no answer in time. An error *reply* is an answer.
 ask() {
@@ -56,3 +91,5 @@ ask() {
   shift 2
   timeout "$ask_seconds" redis-cli -h "$ask_host" -p "$PORT" "$@"
 }
+
+. "${0%/*}/way_in.sh"

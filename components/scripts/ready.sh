@@ -4,6 +4,9 @@
 # The state of the whole cluster does not count: the Job that forms the cluster waits for ready pods, so none of them
 # would ever become ready.
 #
+# When clients have taken nearly all connections, this probe makes room (room.sh). It has a way in when they have taken
+# them all (way_in.sh), so such a pod is as ready as any.
+#
 # This probe also fences a master that is cut off from the others (fence.sh): it is the one thing that looks at a node
 # every second even when the network does not reach it. A fenced pod stays ready, because clients that reach it learn
 # from it which nodes serve.
@@ -11,11 +14,13 @@ set -eu
 : "${PORT:?}" "${NODE_TIMEOUT_MS:?}" "${FENCE_AFTER_MS:?}"
 . "${0%/*}/lib.sh"
 . "${0%/*}/fence.sh"
+. "${0%/*}/room.sh"
 
 state=$(own_state) || {
   log "not ready: no answer from 127.0.0.1:$PORT within $ANSWER_SECONDS s"
   exit 1
 }
+make_room "$state" || pod_log "Redis gave no answer, or an unexpected one: idle connections may stay open or closed"
 case $state in
 *loading:1*)
   log "not ready: Redis loads its data set"
@@ -32,6 +37,7 @@ case $state in
   exit 1
   ;;
 *)
+  # An error reply, such as BUSY: whoever asks gets it too.
   log "not ready: Redis answered: $state"
   exit 1
   ;;

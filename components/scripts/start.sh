@@ -14,8 +14,6 @@ here=${0%/*}
 . "$here/lib.sh"
 
 SERVER_CONF=/etc/redis/redis.conf
-NODES_CONF=/data/nodes.conf
-RUN=/run/redis
 # Seconds. When a name server has not answered by then, the old addresses are kept: they are often still right.
 RESOLVE_SECONDS=2
 # Seconds. A node that does not answer by then (it stands still in a fork, or is gone) is asked again in the next round.
@@ -35,7 +33,7 @@ trap 'log "told to stop before Redis was started"; exit 143' TERM
 
 scratch=$RUN/start
 # What the container that ran before in this pod has left.
-rm -rf "$scratch" "$RUN/writes-held"
+rm -rf "$scratch" "$RUN/writes-held" "$RUN/busy-since" "$RUN/room-made"
 # What a process that was killed has left half written: a snapshot from its master, or nodes.conf.
 rm -f /data/temp-*.rdb "$NODES_CONF".tmp* "$NODES_CONF.new"
 mkdir -p "$scratch/dns" "$scratch/answers" "$scratch/errors"
@@ -189,15 +187,6 @@ found() {
   awk -v kind="$1" '$1 == kind { print $2 }' "$scratch/found"
 }
 
-# known_nodes replicas|all: prints the addresses that nodes.conf has of this node's replicas, or of all other nodes.
-known_nodes() {
-  [ -s "$NODES_CONF" ] || return 0
-  awk -v which="$1" '
-    NR == FNR { if ($3 ~ /myself/) me = $1; next }
-    $1 == "vars" || $1 == me || (which == "replicas" && $4 != me) { next }
-    { ip = $2; sub(/@.*/, "", ip); sub(/:[0-9]*$/, "", ip); if (ip != "") print ip }' "$NODES_CONF" "$NODES_CONF"
-}
-
 # Sets `targets` to some of the other nodes, from nodes.conf or else from the Service of this pod's StatefulSet.
 # Sets `dns_silent` to 1 when no name server answered.
 some_others() {
@@ -310,4 +299,5 @@ refresh_addresses
 protect_data
 rm -rf "$scratch"
 trap - TERM
+keep_way_in
 exec redis-server "$RUN/redis.conf"

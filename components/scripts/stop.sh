@@ -2,9 +2,13 @@
 # Runs before the pod stops. A master with slots hands them over to a replica that is in sync. Without that, clients
 # would wait for an election, and the writes that the replica does not have yet would be lost. A replica, or a master
 # without slots, just leaves.
+#
+# A Redis that answers with an error (a script runs, the password was changed by hand) cannot say what it is. Then its
+# table of nodes does, and the replicas are asked: a hand-over needs nothing but the replica and the cluster bus.
 set -eu
-: "${PORT:?}" "${STOP_DEADLINE_SECONDS:?}"
+: "${PORT:?}" "${STOP_DEADLINE_SECONDS:?}" "${LONGEST_SCRIPT_SECONDS:?}"
 . "${0%/*}/lib.sh"
+. "${0%/*}/long_script.sh"
 
 # Kubernetes throws a hook's output away. What process 1 writes is the pod's log.
 if [ -w /proc/1/fd/1 ]; then
@@ -26,12 +30,17 @@ RETURN_CENTISECONDS=3000
 SETTLE_SECONDS=0.5
 
 # Sets `role` and `has_slots` of this node, `replicas` (addresses of the replicas in sync, the one with the most data
-# first) and `living_replicas` (how many replicas are not known to be dead). Fails when Redis does not answer.
+# first) and `living_replicas` (how many replicas are not known to be dead). Sets `role` to `error` when Redis answers
+# with an error, which is in `info`. Fails when Redis does not answer.
 look() {
-  info=$(ask "$ANSWER_SECONDS" 127.0.0.1 INFO replication) || return 1
-  nodes=$(ask "$ANSWER_SECONDS" 127.0.0.1 CLUSTER NODES) || return 1
+  info=$(own "$ANSWER_SECONDS" 'INFO replication') || return 1
+  nodes=$(own "$ANSWER_SECONDS" 'CLUSTER NODES') || return 1
   role=$(printf '%s\n' "$info" | awk -F: '{ sub(/\r$/, "") } $1 == "role" { print $2 }')
   has_slots=$(printf '%s\n' "$nodes" | awk '$3 ~ /myself/ { print((NF > 8 && $9 !~ /^\[/) ? "yes" : "no") }')
+  if [ -z "$role" ] || { [ "$role" = master ] && [ -z "$has_slots" ]; }; then
+    role=error
+    [ "${info#\# }" = "$info" ] || info=$nodes
+  fi
   replicas=$(printf '%s\n' "$info" | awk '
     { sub(/\r$/, "") }
     /^slave[0-9]+:/ && /state=online/ {
@@ -46,13 +55,22 @@ look() {
     END { for (i = 1; i <= NR; i++) if (master[i] == me && flags[i] !~ /fail(,|$)|noaddr/) n++; print n + 0 }')
 }
 
+# one_of IP COMMAND: sends a command to the node at IP, which may be this one.
+one_of() {
+  if [ "$1" = 127.0.0.1 ]; then
+    own "$ANSWER_SECONDS" "$2"
+  else
+    echo "$2" | ask "$ANSWER_SECONDS" "$1"
+  fi
+}
+
 role_of() {
-  ask "$ANSWER_SECONDS" "$1" ROLE | head -n 1
+  one_of "$1" ROLE | head -n 1
 }
 
 # offset_of IP: prints the node's replication offset. A master's is that of what it sent, a replica's of what it has.
 offset_of() {
-  ask "$ANSWER_SECONDS" "$1" INFO replication |
+  one_of "$1" 'INFO replication' |
     awk -F: '{ sub(/\r$/, "") } $1 == "slave_repl_offset" { own = $2 } $1 == "master_repl_offset" { sent = $2 }
       END { print own == "" ? sent : own }'
 }
@@ -119,6 +137,27 @@ hand_over() {
   return 1
 }
 
+# Prints this node's role by its table of nodes: master (with slots), or anything else.
+role_in_table() {
+  [ -s "$NODES_CONF" ] || return 0
+  awk '$3 ~ /myself/ && $3 ~ /master/ && NF > 8 && $9 !~ /^\[/ { print "master" }' "$NODES_CONF"
+}
+
+# Asks each replica in turn to take over, by the cluster bus alone. True when one is master.
+hand_over_unasked() {
+  for unasked_ip in $(replicas_with_data); do
+    start_failover "$unasked_ip" || continue
+    clock
+    end=$((now + HANDOVER_CENTISECONDS))
+    while [ "$now" -lt "$end" ]; do
+      [ "$(role_of "$unasked_ip")" != master ] || return 0
+      sleep 0.05
+      clock
+    done
+  done
+  return 1
+}
+
 clock
 deadline=$((now + STOP_DEADLINE_SECONDS * 100))
 waiting=
@@ -128,6 +167,41 @@ while :; do
     log "Redis does not answer: leaving"
     exit 1
   fi
+  case $role:$info in
+  error:BUSY*)
+    # The script may end in time. At the deadline there is as much left as Redis allows a hand-over.
+    note_busy
+    if [ "$busy_seconds" -ge "$LONGEST_SCRIPT_SECONDS" ] || [ "$now" -ge "$deadline" ]; then
+      end_long_script || exit 1
+    fi
+    if ! own "$ANSWER_SECONDS" PING >/dev/null; then
+      log "Redis has ended, and a replica serves its slots if it has one"
+      exit 0
+    fi
+    sleep 0.5
+    continue
+    ;;
+  error:*)
+    log "Redis answered with an error: $info"
+    if [ "$(role_in_table)" != master ]; then
+      log "by its table of nodes a replica, or a master without slots: nothing to hand over"
+      exit 0
+    fi
+    if hand_over_unasked; then
+      log "handed over: $unasked_ip serves the slots now"
+      sleep "$SETTLE_SECONDS"
+      exit 0
+    fi
+    clock
+    if [ "$now" -ge "$deadline" ]; then
+      log "no replica took the slots within $STOP_DEADLINE_SECONDS s: leaving, the others will elect one if they can"
+      exit 1
+    fi
+    sleep 1
+    continue
+    ;;
+  esac
+  forget_busy
   if [ "$role" != master ]; then
     log "a replica: nothing to hand over"
     exit 0

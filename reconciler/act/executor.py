@@ -12,6 +12,7 @@ from reconciler.decide.actions import (
     AssignSlots,
     Failover,
     Forget,
+    LoadLibrary,
     Meet,
     Move,
     Replicate,
@@ -21,6 +22,7 @@ from reconciler.decide.actions import (
     TakeSlots,
 )
 from reconciler.observe.cluster_nodes import NodeEntry, parse_cluster_nodes
+from reconciler.observe.libraries import libraries
 from reconciler.observe.observation import Observation
 from reconciler.slots import describe, ranges
 
@@ -116,6 +118,9 @@ class Executor:
             case SetSlotStable(node, slot):
                 self._to(node).call("CLUSTER", "SETSLOT", slot, "STABLE")
                 return lambda: None
+            case LoadLibrary(node, library, code, replaces):
+                self._to(node).call("FUNCTION", "LOAD", *(["REPLACE"] if replaces else []), code)
+                return lambda: None if self._has_library(node, library, code) else "it does not have it yet"
             case Move():
                 raise TypeError("moves are carried out by SlotMover")
 
@@ -143,6 +148,10 @@ class Executor:
     def _lacks(self, node: str, slots: int) -> str | None:
         left = slots & ~self._myself(node).slots
         return f"it still lacks {describe(left)}" if left else None
+
+    def _has_library(self, node: str, name: str, code: bytes) -> bool:
+        answer = self._to(node).call("FUNCTION", "LIST", "LIBRARYNAME", name, "WITHCODE")
+        return any(found.name == name and found.code == code for found in libraries(answer))
 
     def _forget(self, gone: str, nodes: tuple[str, ...]) -> Check:
         # All at once: a node that still knows it would tell the others again when their ban of 60 s is over.

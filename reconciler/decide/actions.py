@@ -112,8 +112,29 @@ class Move:
     why: str
 
 
+@dataclass(frozen=True)
+class LoadLibrary:
+    """FUNCTION LOAD on a master. Without `replaces` Redis refuses a library of a name that the node has already."""
+
+    node: str
+    library: str
+    code: bytes
+    replaces: bool
+    why: str
+
+
 Action: TypeAlias = (
-    SetEpoch | Meet | AssignSlots | TakeSlots | Replicate | Reset | Failover | Forget | SetSlotStable | Move
+    SetEpoch
+    | Meet
+    | AssignSlots
+    | TakeSlots
+    | Replicate
+    | Reset
+    | Failover
+    | Forget
+    | SetSlotStable
+    | Move
+    | LoadLibrary
 )
 
 

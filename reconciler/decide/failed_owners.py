@@ -29,6 +29,11 @@ def replace_failed_owners(state: ClusterState) -> RuleResult:
     waiting: list[str] = []
     for owner, slots in state.slots_of_unreachable.items():
         name = state.name(owner)
+        refusal = state.refusal_of(owner)
+        if refusal is not None and not is_agreed_failed(state, owner):
+            # An error is an answer: the node lives, its data is there, and its clients may well be served.
+            waiting.append(f"{name} owns {describe(slots)} and lives, but answered with an error: {refusal}")
+            continue
         if not is_suspected(state, owner):
             waiting.append(f"{name} owns {describe(slots)} and does not answer, but other nodes do not miss it yet")
             continue

@@ -32,7 +32,12 @@ def await_every_pod(state: ClusterState) -> RuleResult:
 def name_missing_pods(state: ClusterState) -> RuleResult:
     """A repair says which pods are away, and does not wait for them: to bring them back is Kubernetes' task."""
     missing = state.observation.missing
-    return RuleResult(notes=tuple(f"{pod.pod} does not answer: {pod.reason}" for pod in missing))
+    return RuleResult(
+        notes=tuple(
+            f"{pod.pod} {'lives, but answered with an error' if pod.lives else 'does not answer'}: {pod.reason}"
+            for pod in missing
+        )
+    )
 
 
 def finish_unless_formed(state: ClusterState) -> RuleResult:

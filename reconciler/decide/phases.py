@@ -12,6 +12,7 @@ from reconciler.decide import (
     agreement,
     balance,
     failed_owners,
+    functions,
     half_moved_slots,
     membership,
     other_runs,
@@ -43,6 +44,7 @@ FORM: tuple[Rule, ...] = (
     replication.give_every_shard_a_master,
     replication.attach_replicas,
     replication.await_replicas_in_sync,
+    functions.copy_libraries,
     balance.even_out_slots,
     agreement.await_cluster_ok,
 )
@@ -60,6 +62,7 @@ REPAIR: tuple[Rule, ...] = (
     half_moved_slots.finish_half_moved_slots,
     unowned_slots.assign_unowned_slots,
     replication.attach_replicas,
+    functions.copy_libraries,
     replication.restore_initial_masters,
 )
 
@@ -72,6 +75,7 @@ RELEASE: tuple[Rule, ...] = (
     half_moved_slots.finish_half_moved_slots,
     unowned_slots.reclaim_disowned_slots,
     balance.fail_over_to_staying_replicas,
+    functions.copy_libraries,
     balance.drain_leaving_nodes,
     replication.attach_replicas,
     balance.forget_leaving_nodes,

@@ -92,6 +92,14 @@ class ClusterState:
         """Slots that no node owns, by any account."""
         return ALL_SLOTS & ~(self.owned_slots | _union(self.slots_of_unreachable.values()))
 
+    def refusal_of(self, node_id: str) -> str | None:
+        """The error that a wanted pod answered with which is known as this node; None when it gave no answer."""
+        for entry in self.entries_about(node_id):
+            for missing in self.observation.missing:
+                if missing.lives and self.desired.node(missing.pod).host in (entry.hostname, entry.ip):
+                    return missing.reason
+        return None
+
     @property
     def is_formed(self) -> bool:
         """Whether anybody owns a slot: there is a cluster, or what is left of one."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from reconciler.connection import (
+    BUSY,
     Address,
     Connections,
+    RefusedError,
     Reply,
     ReplyError,
-    UnreachableError,
+    busy_reason,
     integer,
     text,
 )
@@ -57,10 +59,12 @@ def ask_node(connections: Connections, address: Address, pod: str | None) -> Nod
     """One node's report. Raises `UnreachableError` or `ReplyError` when the node is not able to answer (yet)."""
     connection = connections.to(address)
     nodes, cluster_info, info, keys, time = connection.pipeline(QUESTIONS, ANSWER_TIMEOUT_S)
+    if isinstance(nodes, ReplyError) and str(nodes).startswith(BUSY):
+        raise RefusedError(busy_reason(nodes))
     entries = parse_cluster_nodes(text(nodes), _milliseconds(time))
     facts = parse_info(text(info))
     if facts.get("loading") == "1":
-        raise UnreachableError("the node is loading its data")
+        raise RefusedError("the node is loading its data")
     if not any("myself" in entry.flags for entry in entries):
         raise ReplyError("CLUSTER NODES has no line of the node itself")
     return NodeReport(
@@ -77,4 +81,5 @@ def ask_node(connections: Connections, address: Address, pod: str | None) -> Nod
         used_bytes=int(facts.get("used_memory", "0")),
         dataset_bytes=int(facts.get("used_memory_dataset", "0")),
         max_bytes=int(facts.get("maxmemory", "0")),
+        library_count=int(facts.get("number_of_libraries", "0")),
     )

@@ -12,6 +12,15 @@ from reconciler.observe.cluster_nodes import NodeEntry
 
 
 @dataclass(frozen=True)
+class Library:
+    """A library of functions, as FUNCTION LOAD gave it to a node. The code is compared byte by byte."""
+
+    name: str
+    functions: frozenset[str]
+    code: bytes
+
+
+@dataclass(frozen=True)
 class NodeReport:
     """The answers of one node that could be reached: its table of nodes and its own figures (sizes in bytes).
 
@@ -38,6 +47,10 @@ class NodeReport:
     dataset_bytes: int
     max_bytes: int
     """maxmemory; 0 for no limit."""
+    library_count: int = 0
+    """Libraries of functions the node says it has."""
+    libraries: tuple[Library, ...] = ()
+    """Of a master: those libraries, if any master has some."""
     half_moved_keys: tuple[tuple[int, int], ...] = ()
     """Of a master: pairs of a slot that some node marks as migrating or importing, and the number of its keys here."""
     run_names: frozenset[str] = frozenset()
@@ -72,11 +85,15 @@ class NodeReport:
 
 @dataclass(frozen=True)
 class MissingPod:
-    """A wanted pod that did not answer, and why. `no_such_name`: DNS answered that its host name does not exist."""
+    """A wanted pod that did not tell what was asked, and why.
+
+    `no_such_name`: DNS answered that its host name does not exist. `lives`: it answered with an error.
+    """
 
     pod: str
     reason: str
     no_such_name: bool = False
+    lives: bool = False
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,14 @@ from reconciler.connection import (
     Connections,
     NameNotResolvedError,
     NoSuchNameError,
+    RefusedError,
     ReplyError,
     UnreachableError,
     integer,
     text,
 )
 from reconciler.observe.cluster_nodes import NodeEntry
+from reconciler.observe.libraries import libraries
 from reconciler.observe.node import ask_node, run_names
 from reconciler.observe.observation import MissingPod, NodeReport, Observation, SeedAnswer
 from reconciler.topology import Topology, TopologyNode
@@ -45,7 +47,7 @@ def observe(connections: Connections, desired: Topology, own_run: str = "", look
     _follow_tables(connections, found, set())
     reports = list(found.reports.values())
     return Observation(
-        reports=tuple(_with_half_moved_keys(connections, reports, look_for_runs)),
+        reports=tuple(_with_libraries(connections, _with_half_moved_keys(connections, reports, look_for_runs))),
         missing=tuple(missing),
         seeds=tuple(seeds),
         other_hosts=_other_hosts(connections, reports, desired),
@@ -55,14 +57,14 @@ def observe(connections: Connections, desired: Topology, own_run: str = "", look
 
 def _ask_many(
     connections: Connections, targets: Iterable[tuple[Address, str | None]]
-) -> list[tuple[Address, str | None, NodeReport | str]]:
+) -> list[tuple[Address, str | None, NodeReport | Exception]]:
     """The reports of many nodes, asked at once; instead of a report, the reason why there is none."""
 
-    def ask(target: tuple[Address, str | None]) -> NodeReport | str:
+    def ask(target: tuple[Address, str | None]) -> NodeReport | Exception:
         try:
             return ask_node(connections, *target)
         except (UnreachableError, ReplyError, ValueError) as error:
-            return str(error)
+            return error
 
     ordered = list(targets)
     answers = connections.map(ask, ordered)
@@ -92,8 +94,9 @@ def _ask_wanted_pods(connections: Connections, desired: Topology, found: _Found)
     for address, pod, answer in _ask_many(connections, targets):
         found.asked.add(address)
         node = desired.node(pod or "")
-        if isinstance(answer, str):
-            missing.append(MissingPod(node.pod, f"{address[0]}:{address[1]}: {answer}"))
+        if isinstance(answer, Exception):
+            lives = isinstance(answer, RefusedError | ReplyError)
+            missing.append(MissingPod(node.pod, f"{address[0]}:{address[1]}: {answer}", lives=lives))
             continue
         reason = _wrong_pod(answer, node, desired)
         if reason is None and answer.node_id in found.reports:
@@ -209,3 +212,19 @@ def _with_half_moved_keys(connections: Connections, reports: list[NodeReport], l
             # so it is left out, as a node that does not answer.
             continue
     return result
+
+
+def _with_libraries(connections: Connections, reports: list[NodeReport]) -> list[NodeReport]:
+    """Adds to each master's report the functions it has. Clusters without functions are not asked for any."""
+
+    def asked(report: NodeReport) -> NodeReport | None:
+        if not (report.is_master and report.library_count):
+            return report
+        try:
+            answer = connections.to((report.ip, report.port)).call("FUNCTION", "LIST", "WITHCODE")
+            return replace(report, libraries=libraries(answer))
+        except (UnreachableError, ReplyError):
+            # As above: without its libraries the rules would take the node for one that has none.
+            return None
+
+    return [report for report in connections.map(asked, reports) if report is not None]

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from components.config.units import GIB, MIB
 from components.plan.traffic import SINGLE_FLOW_BYTES_PER_SECOND
-from components.plan.tuning import Probe, Tuning, derive_tuning
+from components.plan.tuning import LONGEST_SCRIPT_SECONDS, Probe, Tuning, derive_tuning
 
 OPTIONS = {"64GB": (64 * GIB, 92 * GIB, 100 * MIB), "128GB": (128 * GIB, 185 * GIB, 200 * MIB)}
 
@@ -229,7 +229,17 @@ def test_the_scripts_read_their_deadlines_from_the_environment() -> None:
         "START_TAKEOVER_SECONDS": 15,
         "STOP_DEADLINE_SECONDS": 180,
         "ALIVE_TIMEOUT_SECONDS": 10,
+        "LONGEST_SCRIPT_SECONDS": 60,
     }
+
+
+def test_a_script_that_does_not_end_is_ended_within_two_minutes() -> None:
+    derived = tuning(64 * GIB, 92 * GIB, 0)
+    busy_reply_threshold_seconds = 5
+    # Redis answers BUSY, the next probe notes it, and the first one after the limit acts.
+    noticed = busy_reply_threshold_seconds + derived.liveness.period_seconds
+    acted = noticed + LONGEST_SCRIPT_SECONDS + derived.liveness.period_seconds + derived.liveness.timeout_seconds
+    assert acted <= 120
 
 
 def test_a_limit_has_to_leave_a_byte_beside_redis() -> None:

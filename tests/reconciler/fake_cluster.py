@@ -54,6 +54,8 @@ class FakeCluster:
         self.deleting: set[bytes] = set()
         """Keys that clients delete while they are watched."""
         self.deleted: set[bytes] = set()
+        self.functions: set[str] = set()
+        """Libraries that a master must have before it gets a slot from another."""
         self._stale_names: dict[str, tuple[str, float]] = {}
         self._ids = itertools.count(1)
 
@@ -180,6 +182,7 @@ class FakeCluster:
                 node.linked_s = self.time_s
             if node.linked and master is not None and not node.stalled:
                 node.keys = {slot: set(keys) for slot, keys in master.keys.items()}
+                node.libraries = dict(master.libraries)
                 node.offset = master.offset
 
     def _hear(self, node: FakeNode, other: FakeNode) -> None:

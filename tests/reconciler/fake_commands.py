@@ -30,6 +30,7 @@ def answer(world: FakeCluster, node: FakeNode, words: list[str]) -> Reply:
             facts["master_repl_offset"] = node.offset
             for number, replica in enumerate(world.online(node)):
                 facts[f"slave{number}"] = f"ip={replica.ip},port={PORT},state=online,offset={replica.offset},lag=0"
+            facts["number_of_libraries"] = len(node.libraries)
             facts |= {"used_memory": size, "used_memory_dataset": size, "maxmemory": node.max_bytes}
             return "".join(f"{key}:{value}\r\n" for key, value in facts.items()).encode()
         case ["TIME"]:
@@ -57,6 +58,16 @@ def answer(world: FakeCluster, node: FakeNode, words: list[str]) -> Reply:
             return listed.encode()
         case ["MEMORY", "USAGE", _]:
             return world.key_bytes
+        case ["FUNCTION", "LIST", *rest]:
+            names = rest[1:2] if rest[0] == "LIBRARYNAME" else sorted(node.libraries)
+            return [_library(name, node.libraries[name]) for name in names if name in node.libraries]
+        case ["FUNCTION", "LOAD", *replace, code]:
+            name = code.partition("name=")[2].partition(chr(10))[0]
+            if name in node.libraries and not replace:
+                raise ReplyError(f"Library '{name}' already exists")
+            assert node.master_id is None, "functions are loaded on masters"
+            node.libraries[name] = code
+            return name.encode()
         case ["CLUSTER", "COUNTKEYSINSLOT", slot]:
             return len(node.keys.get(int(slot), ()))
         case ["CLUSTER", "GETKEYSINSLOT", slot, number]:
@@ -71,6 +82,11 @@ def answer(world: FakeCluster, node: FakeNode, words: list[str]) -> Reply:
             return _migrate(world, node, ip, [key.encode() for key in keys], copy=True)
         case _:
             raise AssertionError(f"a command this cluster does not know: {words}")
+
+
+def _library(name: str, code: str) -> Reply:
+    function: Reply = [b"name", f"f_{name}".encode(), b"description", None, b"flags", []]
+    return [b"library_name", name.encode(), b"engine", b"LUA", b"functions", [function], b"library_code", code.encode()]
 
 
 def _nodes(world: FakeCluster, node: FakeNode) -> str:
@@ -209,6 +225,8 @@ def _setslot(world: FakeCluster, node: FakeNode, slot: int, words: list[str]) ->
                 )
             if owner == node.node_id and any(other.slots & bit for other in world.living() if other is not node):
                 assert node.serves(world.time_s), "a slot would go to a node that refuses its clients"
+            if owner == node.node_id and world.functions:
+                assert node.libraries.keys() >= world.functions, "a slot would go where its functions are not"
             if owner == node.node_id and slot in node.importing:
                 del node.importing[slot]
                 node.epoch = max(node.epoch, 1 + max([0, *(known.epoch for known in node.table.values())]))

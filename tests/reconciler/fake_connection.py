@@ -99,7 +99,7 @@ class FakeConnection:
         if self._name and not self._is_open:
             world.named_connections[self._ip, self._name] += 1
             self._is_open = True
-        write = not (words[0] in HARMLESS or (words[0] == "CLUSTER" and words[1] in READS))
+        write = not (words[0] in HARMLESS or (words[0] == "CLUSTER" and words[1] in READS) or words[1:2] == ["LIST"])
         if write and world.kill_at is not None and len(world.writes) == world.kill_at and not world.kill_after:
             raise Killed
         try:

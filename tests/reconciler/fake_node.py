@@ -64,6 +64,8 @@ class FakeNode:
     waits_for_votes: bool = False
     max_bytes: int = 0
     knows_slots_s: float | None = None
+    libraries: dict[str, str] = field(default_factory=dict)
+    """Code of the libraries of functions, by name."""
 
     def serves(self, now_s: float) -> bool:
         if not self.slots and not any(known.slots for known in self.table.values()):

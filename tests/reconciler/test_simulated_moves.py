@@ -57,6 +57,23 @@ def test_a_new_pool_takes_every_slot_and_key_from_the_old_one(
 
 
 @MOVING
+@given(st.integers(3, 4), st.booleans(), kills)
+def test_no_slot_goes_to_a_master_that_lacks_a_library_of_functions(
+    shards: int, another_pool: bool, moments: list[tuple[int, bool]]
+) -> None:
+    world, _ = formed(3, 1)
+    world.functions = {"one", "two"}
+    for node in world.living():
+        node.libraries = {name: f"#!lua name={name}\n" for name in world.functions}
+    world.names["redis.clients.test"] = node_of(world, "redis-master-0").ip
+    desired = topology(shards + 1, 1, "big" if another_pool else "redis", seeds=["redis.clients.test"])
+    start_all(world, desired)
+    run_killed(world, "form", desired, [(writes * 5, done) for writes, done in moments])
+    assert_formed(world, desired)
+    assert all(set(node_of(world, node.pod).libraries) == world.functions for node in desired.nodes)
+
+
+@MOVING
 @given(st.integers(4, 6), st.integers(0, 1), kills)
 def test_release_empties_what_will_go_and_forgets_it(
     before: int, replicas: int, moments: list[tuple[int, bool]]

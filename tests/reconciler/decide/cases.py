@@ -12,7 +12,7 @@ from typing import Any
 
 from reconciler.decide.state import ClusterState
 from reconciler.observe.cluster_nodes import NodeEntry
-from reconciler.observe.observation import MissingPod, NodeReport, Observation, SeedAnswer
+from reconciler.observe.observation import Library, MissingPod, NodeReport, Observation, SeedAnswer
 from reconciler.slots import NO_SLOTS, even_split
 from reconciler.topology import Topology, parse_topology
 
@@ -60,6 +60,7 @@ class Node:
     importing: dict[int, str] = field(default_factory=dict)
     moved_keys: dict[int, int] = field(default_factory=dict)
     runs: frozenset[str] = frozenset()
+    libraries: tuple[Library, ...] = ()
 
     @property
     def host(self) -> str:
@@ -139,6 +140,8 @@ def state_of(
                 max_bytes=node.limit,
                 half_moved_keys=tuple(node.moved_keys.items()),
                 run_names=node.runs,
+                library_count=len(node.libraries),
+                libraries=node.libraries,
             )
         )
     answering = {report.pod for report in reports}

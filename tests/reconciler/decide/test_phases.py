@@ -80,6 +80,13 @@ def test_other_runs_and_second_clusters_are_ruled_out_before_anything_is_done(ru
         (FORM, "finish_half_moved_slots", "even_out_slots"),
         (FORM, "fail_over_to_staying_replicas", "attach_replicas"),
         (FORM, "await_replicas_in_sync", "even_out_slots"),
+        (FORM, "attach_replicas", "copy_libraries"),
+        (FORM, "copy_libraries", "even_out_slots"),
+        (RELEASE, "copy_libraries", "drain_leaving_nodes"),
+        # A library that cannot be loaded is tried again and again, and what comes after it is not reached.
+        (REPAIR, "replace_failed_owners", "copy_libraries"),
+        (REPAIR, "assign_unowned_slots", "copy_libraries"),
+        (REPAIR, "attach_replicas", "copy_libraries"),
         (REPAIR, "replace_failed_owners", "forget_failed_nodes"),
         (REPAIR, "finish_unless_formed", "meet"),
         (REPAIR, "attach_replicas", "restore_initial_masters"),
