@@ -1,0 +1,71 @@
+"""Who is let in, which pods stand apart, and what travels in a ConfigMap."""
+
+from __future__ import annotations
+
+import base64
+import io
+import zipfile
+from typing import Any
+
+import pytest
+
+from components.config.load import settings_of
+from components.manifests import bundle, names
+from components.manifests.manifest import Manifest
+from components.manifests.pool import pool_manifests
+from components.plan.plan import derive_plan
+
+EVERYWHERE = {"kubeContext": "kind"}
+
+
+def manifest(key: str, **config: Any) -> Manifest:
+    stack = settings_of(**config)
+    return next(found for found in pool_manifests(stack, derive_plan(stack)) if found.key == key)
+
+
+def containers(**config: Any) -> dict[str, dict[str, Any]]:
+    pod = manifest("redis-master", **config).body["spec"]["template"]["spec"]
+    return {container["name"]: container for container in pod["containers"]}
+
+
+def client_rule(**config: Any) -> dict[str, Any]:
+    rules = manifest("network", **config).body["spec"]["ingress"]
+    return next(rule for rule in rules if rule["ports"] == [{"port": names.REDIS_PORT}])
+
+
+def test_where_no_namespace_is_named_every_pod_reaches_redis() -> None:
+    assert "from" not in client_rule(**EVERYWHERE)
+
+
+def test_where_namespaces_are_named_they_the_pools_and_the_pods_themselves_reach_redis_and_nobody_else() -> None:
+    sources = client_rule(**EVERYWHERE, access={"allowFromNamespaces": ["web", "shop"]})["from"]
+    assert {"podSelector": {}} in sources
+    (by_name,) = [
+        expression
+        for source in sources
+        for expression in source.get("namespaceSelector", {}).get("matchExpressions", [])
+    ]
+    assert by_name["key"] == "kubernetes.io/metadata.name"
+    assert by_name["operator"] == "In"
+    assert {"web", "shop"} < set(by_name["values"])
+    assert all(source != {} and source.get("namespaceSelector") != {} for source in sources), "an empty one means all"
+
+
+def test_the_exporter_asks_the_redis_of_its_own_pod_with_the_password_of_the_secret() -> None:
+    asked = {item["name"]: item for item in containers(**EVERYWHERE, monitoring={"exporter": True})["exporter"]["env"]}
+    assert asked["REDIS_ADDR"]["value"] == f"redis://127.0.0.1:{names.REDIS_PORT}"
+    assert "secretKeyRef" in asked["REDIS_PASSWORD"]["valueFrom"]
+
+
+@pytest.mark.parametrize("package", ["reconciler", "redis"])
+def test_a_package_travels_without_the_time_and_place_of_who_packed_it(package: str) -> None:
+    archive = zipfile.ZipFile(io.BytesIO(base64.b64decode(bundle.package_zip_base64(package))))
+    entries = archive.infolist()
+    assert {entry.date_time for entry in entries} == {(1980, 1, 1, 0, 0, 0)}
+    assert [entry.filename for entry in entries] == sorted(entry.filename for entry in entries)
+    assert all(entry.filename.startswith(f"{package}/") for entry in entries)
+
+
+def test_a_package_that_is_not_installed_is_named_with_what_brings_it() -> None:
+    with pytest.raises(ValueError, match="nowhere_to_be_found is not installed; `pip install"):
+        bundle.sources_digest("nowhere_to_be_found")
