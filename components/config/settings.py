@@ -83,6 +83,13 @@ class MoveMode(StrEnum):
     EXPIRE = "expire"
 
 
+class NodeEndpoint(StrEnum):
+    """How Redis tells clients where a node is: by its pod's DNS name, or by its address of the moment."""
+
+    HOSTNAME = "hostname"
+    IP = "ip"
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=False, validate_by_alias=True
@@ -199,6 +206,11 @@ class Access(_Section):
     )
     allow_from_namespaces: tuple[str, ...] = Field(
         (), description="namespaces whose pods may connect (a NetworkPolicy); empty = every pod of the cluster"
+    )
+    node_endpoint: NodeEndpoint = Field(
+        NodeEndpoint.HOSTNAME,
+        description="how nodes are named to clients: hostname, or ip for clients without the cluster's DNS. With ip, "
+        "some clients never connect again after all pods restarted (docs/adr/0013-nodes-are-named-to-clients.md)",
     )
 
 

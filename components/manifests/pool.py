@@ -65,7 +65,9 @@ def _configuration(settings: Settings, plan: Plan) -> tuple[Manifest, ...]:
     if settings.access.also_accepted is not None:
         passwords[ALSO_ACCEPTED_KEY] = keys.ALSO_ACCEPTED
     return (
-        _config_map(keys.CONFIG.of, data={CONF_KEY: redis_conf(plan.tuning), **scripts()}),
+        _config_map(
+            keys.CONFIG.of, data={CONF_KEY: redis_conf(plan.tuning, settings.access.node_endpoint), **scripts()}
+        ),
         Manifest(keys.AUTH.of, kubernetes_object("v1", "Secret", namespace=keys.NAMESPACE, stringData=passwords)),
         *(
             _config_map(

@@ -3,6 +3,7 @@
 What differs from pod to pod (address, announced host name, port, password) is added by `scripts/start.sh`.
 """
 
+from components.config.settings import NodeEndpoint
 from components.config.units import redis_size
 from components.plan.sizing import OVERHEAD_FACTOR
 from components.plan.tuning import FORK_STALL_MS_PER_GIB, Tuning
@@ -10,11 +11,12 @@ from components.plan.tuning import FORK_STALL_MS_PER_GIB, Tuning
 NODES_CONF_PATH = "/data/nodes.conf"
 
 
-def redis_conf(tuning: Tuning) -> str:
+def redis_conf(tuning: Tuning, node_endpoint: NodeEndpoint) -> str:
     """The redis.conf that all pods of a pool share."""
     paragraphs = (
         *_memory(tuning),
         *_cluster(tuning),
+        _endpoints(node_endpoint),
         *_replication(tuning),
         *_nothing_on_disk(),
         *_clients(tuning),
@@ -86,6 +88,21 @@ def _cluster(tuning: Tuning) -> tuple[tuple[str, ...], ...]:
             "Replica i stays with master i, in another zone than it. Pairs are the repair Job's business.",
             "cluster-allow-replica-migration no",
         ),
+    )
+
+
+def _endpoints(node_endpoint: NodeEndpoint) -> tuple[str, ...]:
+    directive = f"cluster-preferred-endpoint-type {node_endpoint.value}"
+    if node_endpoint is NodeEndpoint.IP:
+        return (
+            "Some clients cannot look up the cluster's names (access.nodeEndpoint). A client that slept while all\n"
+            "pods came back with new addresses may know none of them any more.",
+            directive,
+        )
+    return (
+        "Clients are led from node to node by name. Otherwise a client that slept while all pods came back with new\n"
+        "addresses would ask the old ones for ever.",
+        directive,
     )
 
 

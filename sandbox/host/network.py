@@ -2,7 +2,8 @@
 
 Every pod has its own network namespace with a /32 address and a default route to a link-local next hop, and the
 sandbox's namespace routes between them. Packets to an address nobody has are dropped in silence, as a VPC does;
-so a lost machine looks lost, not refused.
+so a lost machine looks lost, not refused. They are sent into a link that nobody listens to. A blackhole route would
+tell a sender in the sandbox's own namespace (what `run` starts) at once, by EINVAL.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ _NEXT_HOP_MAC = "ee:ee:ee:ee:ee:ee"
 _MTU_BYTES = 9001
 """Jumbo frames as inside an AWS VPC."""
 _NETNS_DIR = Path("/run/netns")
+_NOWHERE = "nowhere"
+_NOWHERE_LINK = "vethnowhere"
+"""A namespace that has one end of a link and neither address nor forwarding: what arrives there is dropped."""
 CUT_PRIORITY = 100
 DETOUR_PRIORITY = 200
 LOCAL_PRIORITY = 300
@@ -43,9 +47,19 @@ def set_up() -> None:
     # A pod's own address must not be answered from another path, or partitions would leak.
     Path("/proc/sys/net/ipv4/conf/all/send_redirects").write_text("0")
     Path("/proc/sys/net/ipv4/icmp_ratelimit").write_text("0")
+    run_tool(["ip", "netns", "add", _NOWHERE])
     run_tool(
         ["ip", "-batch", "-"],
-        f"link set lo up\naddr add {GATEWAY_IP}/32 dev lo\nroute add blackhole {POD_RANGE} metric 4096\n"
+        f"link set lo up\naddr add {GATEWAY_IP}/32 dev lo\n"
+        f"link add {_NOWHERE_LINK} mtu {_MTU_BYTES} type veth peer name eth0 mtu {_MTU_BYTES} netns {_NOWHERE}\n"
+        # Nobody is asked for a hardware address: a question without an answer would end in EHOSTUNREACH.
+        f"link set {_NOWHERE_LINK} arp off up\n",
+    )
+    # Until its other end is up, a link takes no routes.
+    run_tool(["ip", "-n", _NOWHERE, "link", "set", "eth0", "arp", "off", "up"])
+    run_tool(
+        ["ip", "-batch", "-"],
+        f"route add {POD_RANGE} dev {_NOWHERE_LINK} src {GATEWAY_IP} metric 4096\n"
         # Behind the rules of partitions and slow links, which also hold for what pods say to the sandbox itself.
         f"rule add priority {LOCAL_PRIORITY} lookup local\nrule del priority 0 lookup local\n",
     )

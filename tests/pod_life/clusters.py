@@ -98,7 +98,13 @@ class Cluster:
             password=pods[0].password,
             socket_timeout=3,
             socket_connect_timeout=1,
+            address_remap=self._look_up,
         )
+
+    def _look_up(self, address: tuple[str, int]) -> tuple[str, int]:
+        """Nodes are announced by name, and this process is outside the pods' DNS: it looks into the records itself."""
+        host, port = address
+        return self.network.names.get(host, [host])[0], port
 
     def fill(self, count: int, size_bytes: int = 10_000) -> dict[str, bytes]:
         """Writes `count` keys over all slots, waits until the replicas have them, and returns what was written."""

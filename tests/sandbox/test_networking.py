@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import pytest
 
 from sandbox.control.client import Sandbox
@@ -106,6 +111,47 @@ def test_a_lost_pod_is_silent_stays_away_and_comes_back_when_restored(sandbox: S
     sandbox.fault("restore", pod="web-1")
     eventually(lambda: sandbox.pods().get("web-1", {}).get("ready", False), 6, "back")
     assert sandbox.pods()["web-1"]["ip"] != ip
+
+
+HANG = """
+import os, socket, sys, time
+ip = sys.argv[1]
+def ends_in(what):
+    try:
+        what()
+    except OSError as error:
+        return type(error).__name__
+    return "an answer"
+old = socket.create_connection((ip, 7000), 5)
+print("connected", flush=True)
+while not os.path.exists(sys.argv[2]):
+    time.sleep(0.05)
+old.settimeout(2)
+old.sendall(b"anybody there?")
+print(ends_in(lambda: old.recv(1)), ends_in(lambda: socket.create_connection((ip, 7000), 2)))
+"""
+HOLD = """
+import socket
+server = socket.create_server(("", 7000))
+held = []
+while True:
+    held.append(server.accept())
+"""
+
+
+def test_a_lost_pod_is_silent_to_clients_on_old_connections_and_on_new_ones(sandbox: Sandbox) -> None:
+    main = {"name": "main", "image": "python:3.13-alpine", "command": ["python3", "-c", HOLD]}
+    sandbox.apply([stateful_set("web", pod_spec({**main, "readinessProbe": LISTENS}))])
+    ip = sandbox.pods()["web-0"]["ip"]
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as threads:
+        client = threads.submit(sandbox.run, ["python", "-c", HANG, ip, f"{folder}/lost"], timeout_s=30)
+        time.sleep(2)
+        sandbox.fault("lose-pod", pod="web-0")
+        Path(folder, "lost").touch()
+        said = client.result().stdout.splitlines()
+    # Also before a failed test ends: a pod whose machine is lost cannot be deleted.
+    sandbox.fault("restore", pod="web-0")
+    assert said == ["connected", "TimeoutError TimeoutError"]
 
 
 def test_a_lost_zone_takes_its_pods_and_gives_them_back(sandbox: Sandbox) -> None:
