@@ -210,7 +210,7 @@ class Access(_Section):
     node_endpoint: NodeEndpoint = Field(
         NodeEndpoint.HOSTNAME,
         description="how nodes are named to clients: hostname, or ip for clients without the cluster's DNS. With ip, "
-        "some clients never connect again after all pods restarted (docs/adr/0013-nodes-are-named-to-clients.md)",
+        "some clients never connect again after all pods restarted (docs/adr/0015-nodes-are-named-to-clients.md)",
     )
 
 

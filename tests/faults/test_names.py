@@ -1,4 +1,4 @@
-"""Clients find the cluster again by its nodes' names (docs/adr/0013-nodes-are-named-to-clients.md)."""
+"""Clients find the cluster again by its nodes' names (docs/adr/0015-nodes-are-named-to-clients.md)."""
 
 from __future__ import annotations
 

@@ -45,6 +45,7 @@ EDITS: Mapping[str, tuple[Mapping[str, str], ...]] = {
     "access.password": ({"access.password": "correct-horse-battery"},),
     "access.alsoAccepted": ({"access.alsoAccepted": "battery-staple-horse"},),
     "access.allowFromNamespaces": ({"access.allowFromNamespaces": '["shop"]'},),
+    "access.nodeEndpoint": ({"access.nodeEndpoint": "ip"},),
     "images.redis": ({"images.redis": "redis:7.2-alpine"},),
     "images.python": ({"images.python": "python:3.12-alpine"},),
     "images.exporter": ({"images.exporter": "oliver006/redis_exporter:v1.75.0", "monitoring.exporter": "true"},),
