@@ -230,3 +230,15 @@ def test_outputs_tell_applications_where_to_connect(prod: Evaluation) -> None:
     assert prod.outputs["discoveryAddresses"][0].startswith(f"redis-master.{prod.plan.pool}.svc.")
     client = only(prod, ":Service", "images-client")
     assert client.inputs["spec"]["externalName"] == names.service_host("redis", prod.plan.pool)
+
+
+def test_production_protects_the_clients_name_and_the_made_password_and_nothing_that_an_edit_exchanges() -> None:
+    protected = {item.name for item in stack("prod").resources if item.options.get("protect")}
+    assert protected == {"images-namespace", "images-client", "images-password"}
+    assert not [item.name for item in stack("prod", protect="false").resources if item.options.get("protect")]
+    assert not [item.name for item in stack("local").resources if item.options.get("protect")]
+
+
+def test_a_password_that_is_given_leaves_the_made_one_where_it_is() -> None:
+    given = stack("prod", access__password="correct-horse-battery")
+    assert any(item.name == "images-password" for item in given.resources)
