@@ -56,7 +56,7 @@ def test_nothing_goes_on_before_the_last_pod_of_a_stateful_set_runs_its_edit(pro
     waits = {item.name: only(prod, ":Job", f"rollout-{item.inputs['metadata']['name']}") for item in (replica, master)}
 
     for item in (replica, master):
-        assert item.inputs["metadata"]["annotations"] == {"pulumi.com/skipAwait": "true"}
+        assert item.inputs["metadata"]["annotations"]["pulumi.com/skipAwait"] == "true"
         job = waits[item.name]
         assert item.name in before(prod, job)
         (container,) = job.inputs["spec"]["template"]["spec"]["containers"]
