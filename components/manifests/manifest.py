@@ -4,7 +4,7 @@ Nothing here is registered. `components/resources` goes through the objects from
 real values where a `Ref` stands.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -69,6 +69,18 @@ def with_values(value: Any, lookup: Callable[[Ref], Any]) -> Any:
     if isinstance(value, list | tuple):
         return [with_values(item, lookup) for item in value]
     return value
+
+
+def refs(value: Any) -> Iterator[Ref]:
+    """Every `Ref` in `value`."""
+    if isinstance(value, Ref):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from refs(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from refs(item)
 
 
 def applicable(manifests: tuple[Manifest, ...], prefix: str, given: Mapping[Ref, str]) -> list[dict[str, Any]]:
