@@ -82,7 +82,7 @@ class Running:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.e2e")
     parser.add_argument("--engine", type=Path, help="directory of the programs, or the one whose `unpack` brings them")
-    parser.add_argument("--jobs", type=int, default=2, help="groups at a time, each with a cluster of its own")
+    parser.add_argument("--jobs", type=int, default=3, help="groups at a time, each with a cluster of its own")
     parser.add_argument("--long", action="store_true", help="also what takes longer than twelve minutes together")
     parser.add_argument("--longest", type=float, help="seconds after which everything is ended")
     options, arguments = parser.parse_known_args()

@@ -35,7 +35,7 @@ def ours(local: LocalStack, path: str) -> list[Object]:
     return local.kube.items(f"{path}?{_PART_OF}")
 
 
-@pytest.mark.parametrize("hand", ["kubectl", "an-autoscaler"])
+@pytest.mark.parametrize("hand", ["kubectl", pytest.param("an-autoscaler", marks=pytest.mark.e2e_long)])
 def test_a_number_of_pods_that_a_hand_or_an_autoscaler_has_set_is_taken_back(local: LocalStack, hand: str) -> None:
     scale(local, 2, hand)
     try:

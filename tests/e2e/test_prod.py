@@ -101,6 +101,7 @@ def eventually_placed(prod: ProdStack, update: Future[Run]) -> None:
         time.sleep(1)
 
 
+@pytest.mark.e2e_long
 def test_pods_of_128_gb_replace_those_of_64_gb_which_go_last_with_their_nodes(prod: ProdStack) -> None:
     prod.engine.set(nodes=None, podMemory="128GB")
     run = prod.engine.up().ok()
