@@ -5,10 +5,11 @@ from typing import Any
 from components.config.settings import Settings
 from components.manifests import keys
 from components.manifests.bundle import sources_digest
-from components.manifests.manifest import Manifest, Ref, kubernetes_object
+from components.manifests.manifest import Manifest, Ref, kubernetes_object, refs
 from components.manifests.pod import AUTH_KEY, locked_down
 from components.manifests.topology import TOPOLOGY_KEY, deadline_seconds
 from components.plan.plan import Plan
+from components.plan.pool_name import digest
 
 RELEASE, FORM, REPAIR = "release", "form", "repair"
 """The phases, as `python -m reconciler` knows them."""
@@ -17,6 +18,10 @@ PACKAGES = ("reconciler", "redis")
 _NOBODY = 65534
 _LAST_WORDS_SECONDS = 60
 """Between the deadline of the program, which then says what it waited for, and that of its Job."""
+CHECK = "check"
+"""The Job that says whether Jobs can start at all."""
+_CHECK_SECONDS = 120
+"""For a node to take a Job's pod and to have its image."""
 _REPAIR_SCHEDULE = "* * * * *"
 _REPAIR_DEADLINE_SECONDS = 55
 """Ends before the next run begins; what is unfinished is observed anew then."""
@@ -34,6 +39,12 @@ def job(settings: Settings, plan: Plan, phase: str, *after: str) -> Manifest:
 
 def job_of(phase: str, template: dict[str, Any], deadline_seconds: int, *after: str) -> Manifest:
     """A Job of one pod, whose program ends itself at its deadline and says why; Kubernetes' own comes after it."""
+    # The engine waits until Kubernetes has ended it for certain, and said so.
+    ends_seconds = deadline_seconds + _LAST_WORDS_SECONDS
+    return _job(phase, template, ends_seconds, ends_seconds + _LAST_WORDS_SECONDS, *after)
+
+
+def _job(phase: str, template: dict[str, Any], ends_seconds: int, await_seconds: int, *after: str) -> Manifest:
     return Manifest(
         phase,
         kubernetes_object(
@@ -51,14 +62,29 @@ def job_of(phase: str, template: dict[str, Any], deadline_seconds: int, *after: 
                 "podFailurePolicy": {
                     "rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
                 },
-                "activeDeadlineSeconds": deadline_seconds + _LAST_WORDS_SECONDS,
+                "activeDeadlineSeconds": ends_seconds,
                 "template": template,
             },
         ),
         after=after,
-        # Until Kubernetes has ended it for certain, and said so.
-        await_seconds=deadline_seconds + 2 * _LAST_WORDS_SECONDS,
+        await_seconds=await_seconds,
     )
+
+
+def check(settings: Settings, coming: tuple[Manifest, ...], *after: str) -> Manifest:
+    """The Job before all others: it fails within two minutes where their pods would not start either.
+
+    A Job may run for hours, so its own deadline says nothing about a pod that Kubernetes does not make (a quota, an
+    admission policy), that no node takes, or whose image, Secret or ConfigMap is not there. Without this one, an update
+    that cannot go on would seem to be at work. It runs whenever one of the `coming` objects is another than before.
+    """
+    template = reconciler_pod(settings, CHECK)
+    container = template["spec"]["containers"][0]
+    container["command"] = ["python3", "-c", f"import {', '.join(PACKAGES)}; print('check: the pods of Jobs start')"]
+    container["env"].append({"name": "COMING", "value": digest(str([item.body for item in coming]))})
+    mentioned = dict.fromkeys(ref for item in coming for ref in refs(item.body) if ref != keys.NAMESPACE)
+    container["env"] += [{"name": f"COMING_{ref.of.upper()}", "value": ref} for ref in mentioned]
+    return _job(CHECK, template, _CHECK_SECONDS, _CHECK_SECONDS + _LAST_WORDS_SECONDS, *after)
 
 
 def repair(settings: Settings, *after: str) -> Manifest:

@@ -4,7 +4,7 @@ Nothing here is registered. `components/resources` goes through the objects from
 real values where a `Ref` stands.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -71,6 +71,18 @@ def with_values(value: Any, lookup: Callable[[Ref], Any]) -> Any:
     return value
 
 
+def refs(value: Any) -> Iterator[Ref]:
+    """Every `Ref` in `value`."""
+    if isinstance(value, Ref):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from refs(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from refs(item)
+
+
 def applicable(manifests: tuple[Manifest, ...], prefix: str, given: Mapping[Ref, str]) -> list[dict[str, Any]]:
     """The objects as `kubectl apply` takes them, with a name from their content where Pulumi would make one up.
 
@@ -98,13 +110,14 @@ def kubernetes_object(
     **rest: Any,
 ) -> dict[str, Any]:
     """A whole object; without a name Pulumi makes one up. Every object carries the label of this project."""
-    metadata: dict[str, Any] = {"labels": {**PART_OF, **(labels or {})}}
+    metadata: dict[str, Any] = {
+        "labels": {**PART_OF, **(labels or {})},
+        "annotations": {**_TAKE_BACK, **(annotations or {})},
+    }
     if name is not None:
         metadata["name"] = name
     if namespace is not None:
         metadata["namespace"] = namespace
-    if annotations:
-        metadata["annotations"] = dict(annotations)
     return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **rest}
 
 
@@ -115,3 +128,7 @@ def made_after(manifest: Manifest, *keys: str) -> Manifest:
 
 PART_OF = {"app.kubernetes.io/part-of": "redis-image-cache"}
 """Label of every object; network policies know the pools' namespaces by it."""
+_TAKE_BACK = {"pulumi.com/patchForce": "true"}
+"""A field that a hand has changed, as with `kubectl scale`, belongs to that hand until somebody takes it back. Without
+this annotation an update fails with a conflict, and goes on failing. The provider has a setting of that meaning, which
+not every version of it knows (docs/reference/engine.md)."""

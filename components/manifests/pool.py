@@ -18,7 +18,7 @@ from components.plan.plan import Plan
 def pool_manifests(settings: Settings, plan: Plan) -> tuple[Manifest, ...]:
     """Every object of the pool::
 
-        namespace -> config, secret, claims -> release
+        namespace -> config, secret, claims -> check -> release
             -> replicas -> rollout-redis-replica -> masters -> rollout-redis-master -> form -> repair
 
     A StatefulSet is done when Kubernetes has taken its edit. That its last pod runs it and is in sync is what the
@@ -35,18 +35,21 @@ def pool_manifests(settings: Settings, plan: Plan) -> tuple[Manifest, ...]:
     # The nodes too, although the namespace waits for them: what goes in one update goes in reverse order.
     ready = (keys.READY, *(manifest.key for manifest in before_pods))
     sets = {copy: stateful_set(settings, plan, copy) for copy in reversed(copies)}
-    steps = [jobs.job(settings, plan, jobs.RELEASE, *ready)]
+    release = jobs.job(settings, plan, jobs.RELEASE, jobs.CHECK, *ready)
+    steps = [release]
     for item in sets.values():
         # One set after the other, each to its last pod: a master rolls while its replica stands still.
         steps.append(made_after(item, *ready, *(step.key for step in steps)))
-        steps.append(rollout(settings, plan, item, steps[0].key))
+        steps.append(rollout(settings, plan, item, release.key))
+    form = jobs.job(settings, plan, jobs.FORM, *(step.key for step in steps))
     return (
         _namespace(plan),
         *_configuration(settings, plan),
         *rights(tuple(sets.values())),
         *before_pods,
+        jobs.check(settings, (*steps, form), keys.ROLLOUT_BINDING.of, *ready),
         *steps,
-        jobs.job(settings, plan, jobs.FORM, *(step.key for step in steps)),
+        form,
         jobs.repair(settings, jobs.FORM),
     )
 

@@ -1,11 +1,10 @@
 """The Jobs that wait for a StatefulSet's last pod, and what they may ask the API server. Pure."""
 
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 from components.config.settings import Settings
 from components.manifests import jobs, keys
-from components.manifests.manifest import Manifest, Ref, kubernetes_object
+from components.manifests.manifest import Manifest, kubernetes_object, refs
 from components.plan.plan import Plan
 from components.plan.pool_name import digest
 
@@ -13,7 +12,8 @@ ACCOUNT = "redis-rollout"
 
 
 def rights(stateful_sets: tuple[Manifest, ...]) -> tuple[Manifest, ...]:
-    """A service account that may read these StatefulSets and list the pods of the pool: no more, and nobody else's."""
+    """A service account that may read these StatefulSets, and list the pods and the events of the pool: no more, and
+    nobody else's."""
     rules = [
         {
             "apiGroups": ["apps"],
@@ -21,7 +21,7 @@ def rights(stateful_sets: tuple[Manifest, ...]) -> tuple[Manifest, ...]:
             "resourceNames": [item.body["metadata"]["name"] for item in stateful_sets],
             "verbs": ["get"],
         },
-        {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
+        {"apiGroups": [""], "resources": ["pods", "events"], "verbs": ["list"]},
     ]
     group = "rbac.authorization.k8s.io"
     here: dict[str, Any] = {"name": ACCOUNT, "namespace": keys.NAMESPACE}
@@ -58,7 +58,7 @@ def rollout(settings: Settings, plan: Plan, stateful_set: Manifest, *after: str)
         f"--grace-seconds={plan.tuning.termination_grace_seconds}",
         f"--deadline-seconds={plan.rollout_timeout_seconds}",
     ]
-    mounted = dict.fromkeys(_refs(stateful_set.body["spec"]))
+    mounted = dict.fromkeys(refs(stateful_set.body["spec"]))
     environment: list[dict[str, Any]] = [
         {"name": "ROLLED_OUT", "value": digest(str(stateful_set.body["spec"]))},
         *({"name": f"ROLLED_OUT_{ref.of.upper()}", "value": ref} for ref in mounted),
@@ -68,14 +68,3 @@ def rollout(settings: Settings, plan: Plan, stateful_set: Manifest, *after: str)
     return jobs.job_of(
         f"rollout-{name}", template, plan.rollout_timeout_seconds, stateful_set.key, keys.ROLLOUT_BINDING.of, *after
     )
-
-
-def _refs(value: Any) -> Iterator[Ref]:
-    if isinstance(value, Ref):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _refs(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _refs(item)

@@ -45,7 +45,7 @@ def _refusal(messages: list[str]) -> str:
 def kubernetes_provider(settings: Settings) -> k8s.Provider:
     """Provider for the stack's own cluster, never for whatever kubectl points at."""
     if settings.eks is None:
-        return k8s.Provider("kubernetes", context=settings.kube_context, enable_patch_force=True)
+        return k8s.Provider("kubernetes", context=settings.kube_context)
     cluster = ask_aws_now("eks/getCluster:getCluster", {"name": settings.eks.cluster_name})
     faults = [*_cluster_faults(settings.eks, cluster), *_subnet_faults(settings.eks)]
     if faults:
@@ -56,9 +56,6 @@ def kubernetes_provider(settings: Settings) -> k8s.Provider:
         # A cluster is the same one while its ARN is. Without this, an endpoint or a certificate authority that changes
         # would make the provider another one, and Pulumi would replace every object in it.
         cluster_identifier=cluster["arn"],
-        # What a hand has changed, as with `kubectl scale`, belongs to that hand until somebody takes it back. Without
-        # this an update fails with a conflict, and goes on failing.
-        enable_patch_force=True,
     )
 
 

@@ -78,9 +78,7 @@ cache = RedisImageCacheCluster(
             },
         }
     ),
-    pulumi.ResourceOptions(
-        providers=[k8s.Provider("shop", kubeconfig=kubeconfig, cluster_identifier=cluster.arn, enable_patch_force=True)]
-    ),
+    pulumi.ResourceOptions(providers=[k8s.Provider("shop", kubeconfig=kubeconfig, cluster_identifier=cluster.arn)]),
 )
 
 # An application is given the address, and reads the password from the Secret.

@@ -13,7 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reconciler.rollout.state import Pod, StatefulSet, read_pod, read_stateful_set
+from reconciler.rollout.state import (
+    Pod,
+    StatefulSet,
+    read_pod,
+    read_stateful_set,
+    read_warnings,
+    with_warnings,
+)
 
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _TIMEOUT_S = 10.0
@@ -45,11 +52,13 @@ class Api:
             raise ApiUnreachable(f"the environment does not say where the API server is: {error}") from None
 
     def stateful_set(self, name: str) -> tuple[StatefulSet, tuple[Pod, ...]]:
-        """The StatefulSet and its pods. Raises ApiUnreachable."""
+        """The StatefulSet, its pods, and those that are wanted and not there. Raises ApiUnreachable."""
         found = read_stateful_set(self._get(f"/apis/apps/v1/namespaces/{self.namespace}/statefulsets/{name}"))
         labels = urllib.parse.quote(",".join(f"{key}={value}" for key, value in sorted(found.selector.items())))
-        pods = self._get(f"/api/v1/namespaces/{self.namespace}/pods?labelSelector={labels}")
-        return found, tuple(read_pod(pod) for pod in pods.get("items", ()))
+        namespace = f"/api/v1/namespaces/{self.namespace}"
+        pods = self._get(f"{namespace}/pods?labelSelector={labels}").get("items", ())
+        events = self._get(f"{namespace}/events?fieldSelector=type%3DWarning").get("items", ())
+        return found, with_warnings(found, tuple(read_pod(pod) for pod in pods), read_warnings(events))
 
     def _get(self, path: str) -> Mapping[str, Any]:
         # The token is renewed in its file while the Job runs.

@@ -12,8 +12,14 @@ _CONFIGURATION = {"CreateContainerConfigError", "CreateContainerError", "RunCont
 _IMAGE_PATIENCE_S = 60.0
 """A registry that is asked again after a hiccup has answered by then."""
 _CONFIGURATION_PATIENCE_S = 60.0
+_REFUSED_PATIENCE_S = 60.0
+"""Kubernetes has asked again several times by then."""
+_MISSING_PATIENCE_S = 120.0
 _UNSCHEDULABLE_PATIENCE_S = 300.0
-"""A node that is being replaced joins within minutes."""
+"""A node that an autoscaler adds for a new pod joins within minutes."""
+_REPLACED_UNSCHEDULABLE_PATIENCE_S = 100.0
+"""A pod that is replaced had a place, which is free now. When no node takes the new one, it asks for more or for
+another node, and waiting brings none."""
 _CRASHES_MAX = 3
 """A container that ended so often with an error does not begin to work at the next try."""
 _ENDING_MARGIN_S = 120.0
@@ -43,6 +49,8 @@ class Verdict:
 
 def trouble(found: StatefulSet, pod: Pod) -> str:
     """A word for what keeps the pod from being done; empty when it is. The same word means the same trouble still."""
+    if pod.is_missing:
+        return "refused" if pod.warning else "missing"
     if pod.is_ending:
         return "ending"
     if pod.revision != found.update_revision:
@@ -69,7 +77,8 @@ def judge(found: StatefulSet, pods: Sequence[Pod], since_s: Mapping[str, float],
             continue
         reason = _held_up_for_good(found, pod, what, since_s.get(pod.name, 0.0), limits)
         if reason:
-            return Verdict(_advice(found, pod, reason), is_stuck=True)
+            missing = sum(pod.is_missing for pod in pods)
+            return Verdict(_advice(found, pod, reason, found.wanted - found.updated - missing), is_stuck=True)
         held_up = held_up or f"; {pod.name}: {_description(pod, what)} since {since_s.get(pod.name, 0.0):.0f} s"
     return Verdict(f"{found.name}: {found.updated} of {found.wanted} pods run the wanted revision{held_up}")
 
@@ -81,7 +90,11 @@ def _held_up_for_good(found: StatefulSet, pod: Pod, what: str, seconds: float, l
     patience = {
         "image": 0.0 if pod.waiting_reason == "InvalidImageName" else _IMAGE_PATIENCE_S,
         "configuration": _CONFIGURATION_PATIENCE_S,
-        "unschedulable": _UNSCHEDULABLE_PATIENCE_S,
+        "refused": _REFUSED_PATIENCE_S,
+        "missing": _MISSING_PATIENCE_S,
+        "unschedulable": _UNSCHEDULABLE_PATIENCE_S
+        if found.current_revision == found.update_revision
+        else _REPLACED_UNSCHEDULABLE_PATIENCE_S,
         "ending": limits.grace_seconds + _ENDING_MARGIN_S,
         "not ready": limits.pod_seconds,
     }[what]
@@ -89,30 +102,43 @@ def _held_up_for_good(found: StatefulSet, pod: Pod, what: str, seconds: float, l
 
 
 def _description(pod: Pod, what: str) -> str:
+    why_not_ready = _short(pod.last_end or pod.warning)
     return {
+        "refused": f"Kubernetes refuses to make it ({_short(pod.warning)})",
+        "missing": "Kubernetes has not made it",
         "image": f"its image cannot be pulled ({pod.waiting_reason}: {_short(pod.waiting_message)})",
         "configuration": f"its container cannot be made ({pod.waiting_reason}: {_short(pod.waiting_message)})",
         "unschedulable": f"no node takes it ({_short(pod.unschedulable)})",
         "ending": "it is being deleted and does not go",
-        "not ready": f"it is not ready ({_short(pod.last_end)})" if pod.last_end else "it is not ready",
+        "not ready": f"it is not ready ({why_not_ready})" if why_not_ready else "it is not ready",
     }[what]
 
 
 _REMEDY = {
-    "image": "Correct images.redis (or images.exporter)",
-    "configuration": "Look at the pod's events (kubectl describe pod)",
+    "refused": "Raise that limit, or correct what it refuses",
+    "missing": "Look at the StatefulSet's events (kubectl describe statefulset)",
+    "image": "Correct images.redis (or images.exporter), or let the nodes read that registry",
+    "configuration": "If an object was changed by hand, `pulumi refresh` finds that out",
     "unschedulable": "Look at the nodes (kubectl get nodes) and at what the config asks of them",
     "ending": "Look at its node (kubectl get nodes): a node that is gone keeps its pods until it is deleted",
     "not ready": "Look at its log (kubectl logs)",
 }
+_REMEDY_OF_CRASHES = "Correct what its last words name (kubectl logs --previous has them all)"
+_REMEDY_OF_MEMORY = "It needs more memory than podMemory gives it: take a larger podMemory"
 
 
-def _advice(found: StatefulSet, pod: Pod, reason: str) -> str:
-    remedy = _REMEDY[trouble(found, pod)]
+def _advice(found: StatefulSet, pod: Pod, reason: str, untouched: int) -> str:
     return (
-        f"{pod.name} holds up the rollout of {found.name}: {reason}. {found.wanted - found.updated} of {found.wanted} "
-        f"pods were not touched and serve. {remedy}, then run `pulumi up` again: the rollout goes on from there."
+        f"{pod.name} holds up the rollout of {found.name}: {reason}. {untouched} of {found.wanted} pods were not "
+        f"touched and serve. {_remedy(found, pod)}, then run `pulumi up` again: the rollout goes on from there."
     )
+
+
+def _remedy(found: StatefulSet, pod: Pod) -> str:
+    what = trouble(found, pod)
+    if what == "not ready" and pod.restarts >= _CRASHES_MAX:
+        return _REMEDY_OF_MEMORY if "OOMKilled" in pod.last_end else _REMEDY_OF_CRASHES
+    return _REMEDY[what]
 
 
 def _short(text: str) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 REVISION_LABEL = "controller-revision-hash"
@@ -25,6 +26,8 @@ class StatefulSet:
     available: int
     update_revision: str
     """What pods of the edited template carry in their label."""
+    current_revision: str = ""
+    """The same of the template before the edit; until every pod is replaced the two differ."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class Pod:
     is_ready: bool
     is_ending: bool
     """Deleted, and not gone yet."""
+    is_missing: bool = False
+    """Wanted, and not made yet. `warning` then says why Kubernetes refused to make it, if it did."""
     unschedulable: str = ""
     """Why no node takes it."""
     waiting_reason: str = ""
@@ -45,6 +50,8 @@ class Pod:
     restarts: int = 0
     last_end: str = ""
     """How its container ended last, with its last words."""
+    warning: str = ""
+    """Kubernetes' latest warning about it or its volume claim: a probe that fails, a volume that is not mounted."""
 
 
 def read_stateful_set(body: Mapping[str, Any]) -> StatefulSet:
@@ -60,6 +67,7 @@ def read_stateful_set(body: Mapping[str, Any]) -> StatefulSet:
         updated=status.get("updatedReplicas", 0),
         available=status.get("availableReplicas", 0),
         update_revision=status.get("updateRevision", ""),
+        current_revision=status.get("currentRevision", status.get("updateRevision", "")),
     )
 
 
@@ -93,3 +101,59 @@ def _last_end(containers: list[Mapping[str, Any]]) -> str:
             end = f"{ended.get('reason', 'Error')}, exit status {ended['exitCode']}"
             return f"{end}: {words}" if words else end
     return ""
+
+
+_REFUSED_POD = re.compile(r" Pod (\S+) in StatefulSet ")
+"""In the event of a StatefulSet whose pod could not be made, or the volume claim of that pod."""
+
+
+@dataclass(frozen=True)
+class Warnings:
+    """Kubernetes' latest warnings."""
+
+    of_pods: Mapping[str, str]
+    """By the pod's id: another pod of the same name has other troubles."""
+    of_claims: Mapping[str, str]
+    """By the claim's name, which ends with the pod's."""
+    refusals: Mapping[str, str]
+    """By the name of a pod that could not be made."""
+
+    def about(self, pod: Pod) -> str:
+        """The one that says most; empty when there is none."""
+        if pod.is_missing:
+            return self.refusals.get(pod.name, "")
+        claims = (text for name, text in self.of_claims.items() if name.endswith(f"-{pod.name}"))
+        return self.of_pods.get(pod.uid, "") or next(claims, "")
+
+
+def read_warnings(events: Iterable[Mapping[str, Any]]) -> Warnings:
+    """From the API server's events of type Warning."""
+    of_pods, of_claims, refusals = dict[str, str](), dict[str, str](), dict[str, str]()
+    for event in sorted(events, key=_seen_last):
+        about, message = event["involvedObject"], str(event.get("message", ""))
+        refused = _REFUSED_POD.search(message)
+        if about.get("kind") == "StatefulSet" and refused:
+            refusals[refused[1]] = message
+        elif about.get("kind") == "Pod":
+            of_pods[about.get("uid", "")] = message
+        elif about.get("kind") == "PersistentVolumeClaim":
+            of_claims[about["name"]] = message
+    return Warnings(of_pods, of_claims, refusals)
+
+
+def _seen_last(event: Mapping[str, Any]) -> str:
+    """Times as the API server writes them sort as texts do."""
+    series = event.get("series") or {}
+    return str(series.get("lastObservedTime") or event.get("lastTimestamp") or event.get("eventTime") or "")
+
+
+def with_warnings(found: StatefulSet, pods: Sequence[Pod], warnings: Warnings) -> tuple[Pod, ...]:
+    """The pods with their warnings, and those that are wanted and not there."""
+    there = {pod.name for pod in pods}
+    names = [f"{found.name}-{ordinal}" for ordinal in range(found.wanted)]
+    missing = (
+        Pod(name, "", found.update_revision, is_ready=False, is_ending=False, is_missing=True)
+        for name in names
+        if name not in there
+    )
+    return tuple(replace(pod, warning=warnings.about(pod)) for pod in (*pods, *missing))

@@ -62,6 +62,9 @@ class ApiServer:
                 return refusal or self._set(namespace, name)
             case ["GET", "api", "v1", "namespaces", namespace, "pods"]:
                 return self._refusal(account, "list", "", "pods", namespace) or self._pods(namespace, url.query)
+            case ["GET", "api", "v1", "namespaces", namespace, "events"]:
+                # The sandbox writes none.
+                return self._refusal(account, "list", "", "events", namespace) or (HTTPStatus.OK, {"items": []})
         return _refused(HTTPStatus.NOT_FOUND, f"the sandbox's API server does not answer {method} {url.path}")
 
     def _refusal(

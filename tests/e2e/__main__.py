@@ -1,7 +1,8 @@
 """`python -m tests.e2e [--engine DIR] [--jobs N] [--long] [test_….py …] [pytest's arguments]`: what `make e2e` runs.
 
-Each test file gets a cluster of its own, in namespaces of its own; N files run at a time, and the output of each is
-printed when it ends. With KUBECONFIG set the files run one after the other on that cluster.
+The files of one group share a cluster of their own, in namespaces of its own; N groups run at a time, and the output of
+each is printed when it ends. Files that are named are groups of one. With KUBECONFIG set all files run one after the
+other on that cluster.
 """
 
 from __future__ import annotations
@@ -13,14 +14,21 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.e2e.harness import cgroups, given, programs, supervise
 from tests.e2e.harness.report import MARK
 
 _HERE = Path(__file__).parent
-_FILES = ("test_edits.py", "test_prod.py", "test_failures.py", "test_life.py", "test_isolation.py")
-"""Longest first, so that the last to end is not alone for long."""
+_TOGETHER = (
+    ("test_life.py", "test_hands.py", "test_failures.py", "test_destroy.py"),
+    ("test_prod.py",),
+    ("test_mistakes.py", "test_edits.py"),
+    ("test_isolation.py",),
+)
+"""Files that share a cluster and a stack, in this order; a cluster and its first `up` take more than a minute. Longest
+first, so that the last to end is not alone for long."""
 _LONGEST_S = 12 * 60
 _LONGEST_WITH_LONG_S = 40 * 60
 _NOTHING_SELECTED = 5
@@ -28,14 +36,23 @@ _NOTHING_SELECTED = 5
 
 
 class Running:
-    """One test file under way. Its progress is printed at once, the rest of what it says when it has ended."""
+    """Test files under way on one cluster. Progress is printed at once, the rest when pytest has ended."""
 
-    def __init__(self, file: str, arguments: list[str], env: dict[str, str]) -> None:
-        self.file = file
+    def __init__(self, files: Sequence[str], arguments: list[str], env: dict[str, str]) -> None:
+        self.files = ", ".join(files)
+        self._name = Path(files[0]).stem
         self.began = time.monotonic()
         # pytest must not capture: progress is to be seen while a test runs.
-        pytest = ["pytest", "-s", "-p", "no:cacheprovider", "--durations=0", *arguments, str(_HERE / file)]
-        self._supervised = supervise.Supervised(Path(file).stem, [sys.executable, "-m", *pytest], env, subprocess.PIPE)
+        pytest = [
+            "pytest",
+            "-s",
+            "-p",
+            "no:cacheprovider",
+            "--durations=0",
+            *arguments,
+            *(str(_HERE / file) for file in files),
+        ]
+        self._supervised = supervise.Supervised(self._name, [sys.executable, "-m", *pytest], env, subprocess.PIPE)
         self._rest: list[str] = []
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
@@ -46,7 +63,7 @@ class Running:
             # pytest may have begun the line with a test's name.
             before, mark, progress = text.partition(MARK)
             if mark:
-                print(f"{self.file.removesuffix('.py'):14} {progress}", end="", flush=True)
+                print(f"{self._name:14} {progress}", end="", flush=True)
             self._rest.append(before if mark else text)
 
     def poll(self) -> int | None:
@@ -57,7 +74,7 @@ class Running:
         """Ends it if it runs, removes what is left of it, prints the rest."""
         left = self._supervised.end()
         self._reader.join()
-        print(f"\n=== {self.file} ({time.monotonic() - self.began:.0f} s)\n{''.join(self._rest)}", flush=True)
+        print(f"\n=== {self.files} ({time.monotonic() - self.began:.0f} s)\n{''.join(self._rest)}", flush=True)
         if left:
             print(f"control groups that would not go: {', '.join(map(str, left))}", flush=True)
 
@@ -65,13 +82,14 @@ class Running:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.e2e")
     parser.add_argument("--engine", type=Path, help="directory of the programs, or the one whose `unpack` brings them")
-    parser.add_argument("--jobs", type=int, default=2, help="test files at a time, each with a cluster of its own")
+    parser.add_argument("--jobs", type=int, default=3, help="groups at a time, each with a cluster of its own")
     parser.add_argument("--long", action="store_true", help="also what takes longer than twelve minutes together")
     parser.add_argument("--longest", type=float, help="seconds after which everything is ended")
     options, arguments = parser.parse_known_args()
     if not options.long:
         arguments += ["-m", "not e2e_long"]
-    files = [name for name in arguments if name.endswith(".py")] or list(_FILES)
+    named = [(name,) for name in arguments if name.endswith(".py")]
+    groups = named or list(_TOGETHER)
     arguments = [name for name in arguments if not name.endswith(".py")]
     longest_s = options.longest or (_LONGEST_WITH_LONG_S if options.long else _LONGEST_S)
     own_cluster = not os.environ.get("KUBECONFIG")
@@ -84,18 +102,20 @@ def main() -> int:
         return 2
     env = {**os.environ, "PATH": found.path, "PYTHONPATH": str(_HERE.parents[1]), "PYTHONUNBUFFERED": "1"}
     if not own_cluster:
-        paths = [str(_HERE / file) for file in files]
+        paths = [str(_HERE / file) for group in groups for file in group]
         command = [sys.executable, "-m", "pytest", "-s", "--durations=0", *arguments, *paths]
         os.execvpe(sys.executable, command, env)  # noqa: S606 (a list, no shell)
     cgroups.remove_stale()
     # Ctrl-C and SIGTERM end this process in the usual way, with its `finally`.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    return _run(files, arguments, env | {given.OWN: str(found.cni)}, options.jobs, longest_s)
+    return _run(groups, arguments, env | {given.OWN: str(found.cni)}, options.jobs, longest_s)
 
 
-def _run(files: list[str], arguments: list[str], env: dict[str, str], jobs: int, longest_s: float) -> int:
+def _run(
+    groups: Sequence[Sequence[str]], arguments: list[str], env: dict[str, str], jobs: int, longest_s: float
+) -> int:
     began = time.monotonic()
-    waiting, running, status = list(files), list[Running](), 0
+    waiting, running, status = list(groups), list[Running](), 0
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
@@ -108,7 +128,7 @@ def _run(files: list[str], arguments: list[str], env: dict[str, str], jobs: int,
                 one.end()
                 status = status or (0 if ended == _NOTHING_SELECTED else ended)
             if time.monotonic() - began > longest_s:
-                print(f"ended after {longest_s:.0f} s: {', '.join(one.file for one in running)} still ran", flush=True)
+                print(f"ended after {longest_s:.0f} s: {', '.join(one.files for one in running)} still ran", flush=True)
                 return 1
             time.sleep(0.2)
     finally:

@@ -40,21 +40,27 @@ def progress(request: pytest.FixtureRequest) -> Iterator[None]:
     say(f"{request.node.name}: {time.monotonic() - began:.0f} s")
 
 
-@pytest.fixture(scope="module")
-def ground(request: pytest.FixtureRequest) -> Iterator[given.Ground]:
-    """A cluster for the tests of one file: with a real node, unless the file says `NODES_WITHOUT_KUBELET`."""
-    with given.ground(with_node=not getattr(request.module, "NODES_WITHOUT_KUBELET", False)) as found:
+@pytest.fixture(scope="session")
+def ground() -> Iterator[given.Ground]:
+    """A cluster with a real node."""
+    with given.ground(with_node=True) as found:
         yield found
 
 
+@pytest.fixture(scope="session")
+def stack(ground: given.Ground, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    """Stack `local`, not up yet; taken down after all tests where the cluster is not ours to throw away."""
+    found = LocalStack(ground, tmp_path_factory.mktemp("local"))
+    yield found
+    if not ground.is_own and found.engine.resources():
+        found.engine.destroy()
+
+
 @pytest.fixture(scope="module")
-def up_once(ground: given.Ground, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    """Stack `local`, up and formed; taken down after the file's tests where the cluster is not ours to throw away."""
-    stack = LocalStack(ground, tmp_path_factory.mktemp("local"))
-    stack.engine.up().ok()
-    yield stack
-    if not ground.is_own and stack.engine.resources():
-        stack.engine.destroy()
+def up_once(stack: LocalStack) -> LocalStack:
+    """The same, up and formed as its file and `LocalStack` have it: files that ran before may have edited it."""
+    stack.as_committed()
+    return stack
 
 
 @pytest.fixture

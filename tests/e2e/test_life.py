@@ -1,4 +1,4 @@
-"""Stack `local` from its first `up` to its end, and what somebody's hand changed in between."""
+"""Stack `local` from its first `up` on, and Jobs and StatefulSets that somebody's hand deleted."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_a_refresh_shows_no_change(local: LocalStack) -> None:
 
 
 def test_jobs_deleted_by_hand_are_made_anew_and_end_well(local: LocalStack) -> None:
-    phases = ("release", "rollout-redis-replica", "rollout-redis-master", "form")
+    phases = ("check", "release", "rollout-redis-replica", "rollout-redis-master", "form")
     old = {phase: local.jobs(phase) for phase in phases}
     for phase, jobs in old.items():
         assert len(jobs) == 1, phase
@@ -37,29 +37,6 @@ def test_jobs_deleted_by_hand_are_made_anew_and_end_well(local: LocalStack) -> N
 
     assert sorted(made.changes) == sorted(f"create Job images-{POOL}-{phase}" for phase in phases)
     assert all(len(local.jobs(phase)) == 1 and local.jobs(phase) != old[phase] for phase in phases)
-
-
-def test_a_scale_by_hand_is_taken_back(local: LocalStack) -> None:
-    scale(local, "redis-replica", 2)
-    try:
-        local.engine.refresh().ok()
-        local.engine.up().ok()
-        assert sorted(local.pods()) == SIX_PODS
-    finally:
-        scale(local, "redis-replica", 3)
-        local.engine.refresh()
-
-
-def scale(local: LocalStack, name: str, replicas: int) -> None:
-    """As `kubectl scale` does it, under kubectl's name."""
-    path = f"/apis/apps/v1/namespaces/{POOL}/statefulsets/{name}"
-    local.kube.patch(f"{path}/scale?fieldManager=kubectl", {"spec": {"replicas": replicas}})
-
-    def is_so() -> bool:
-        status = local.kube.get(path)["status"]
-        return status["replicas"] == replicas and status.get("availableReplicas", 0) == replicas
-
-    eventually(f"{name} has {replicas} available pods", is_so, 120)
 
 
 @pytest.mark.e2e_long
@@ -83,14 +60,3 @@ def is_ready(pod: dict[str, object]) -> bool:
     """Whether Kubernetes calls the pod ready."""
     conditions = pod["status"].get("conditions", [])  # type: ignore[attr-defined]
     return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
-
-
-def test_destroy_leaves_nothing(local: LocalStack) -> None:
-    local.engine.destroy().ok()
-
-    assert local.engine.resources() == []
-    eventually("the namespaces are gone", lambda: local.pools() == [], 60)
-    claims = [item["metadata"]["name"] for item in local.kube.items("/api/v1/persistentvolumeclaims")]
-    assert [name for name in claims if name.startswith("redis-data")] == []
-    classes = [item["metadata"]["name"] for item in local.kube.items("/apis/scheduling.k8s.io/v1/priorityclasses")]
-    assert [name for name in classes if not name.startswith("system-")] == []

@@ -14,7 +14,6 @@ from tests.e2e.harness.engine import Run
 from tests.e2e.stand_in.account import SUBNETS
 from tests.e2e.stand_in.prod import ProdStack, prod_stack
 
-NODES_WITHOUT_KUBELET = True
 _PLACED_WITHIN_S = 30.0
 pytestmark = pytest.mark.skipif(
     not given.is_own(), reason="stack prod needs nodes without a kubelet, so a cluster of its own; not this KUBECONFIG"
@@ -22,8 +21,11 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def prod(ground: given.Ground, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProdStack]:
-    with prod_stack(ground, tmp_path_factory.mktemp("prod")) as stack:
+def prod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProdStack]:
+    with (
+        given.ground(with_node=False) as ground,
+        prod_stack(ground, tmp_path_factory.mktemp("prod")) as stack,
+    ):
         yield stack
 
 
@@ -99,6 +101,7 @@ def eventually_placed(prod: ProdStack, update: Future[Run]) -> None:
         time.sleep(1)
 
 
+@pytest.mark.e2e_long
 def test_pods_of_128_gb_replace_those_of_64_gb_which_go_last_with_their_nodes(prod: ProdStack) -> None:
     prod.engine.set(nodes=None, podMemory="128GB")
     run = prod.engine.up().ok()

@@ -37,11 +37,11 @@ def prod(request: pytest.FixtureRequest) -> Evaluation:
 def test_nothing_is_made_before_what_it_needs(prod: Evaluation) -> None:
     groups = set(of_type(prod, ":NodeGroup"))
     namespace = only(prod, ":Namespace", f"{prod.plan.pool}-namespace")
-    release, form = only(prod, ":Job", "release"), only(prod, ":Job", "form")
+    check, release, form = (only(prod, ":Job", phase) for phase in ("check", "release", "form"))
     replica, master = only(prod, ":StatefulSet", "redis-replica"), only(prod, ":StatefulSet", "redis-master")
     client = only(prod, ":Service", "images-client")
 
-    order = [*sorted(groups), namespace.name, release.name, replica.name, master.name, form.name]
+    order = [*sorted(groups), namespace.name, check.name, release.name, replica.name, master.name, form.name]
     assert set(order) <= before(prod, client)
     for position, step in enumerate(order[3:], start=3):
         resource = next(item for item in prod.resources if item.name == step)
@@ -56,7 +56,7 @@ def test_nothing_goes_on_before_the_last_pod_of_a_stateful_set_runs_its_edit(pro
     waits = {item.name: only(prod, ":Job", f"rollout-{item.inputs['metadata']['name']}") for item in (replica, master)}
 
     for item in (replica, master):
-        assert item.inputs["metadata"]["annotations"] == {"pulumi.com/skipAwait": "true"}
+        assert item.inputs["metadata"]["annotations"]["pulumi.com/skipAwait"] == "true"
         job = waits[item.name]
         assert item.name in before(prod, job)
         (container,) = job.inputs["spec"]["template"]["spec"]["containers"]
@@ -87,9 +87,38 @@ def test_the_rollout_of_any_edit_of_pods_is_waited_for_anew(edit: dict[str, str]
         old, new = only(now, ":Job", f"rollout-{name}"), only(after, ":Job", f"rollout-{name}")
         assert changed
         assert old.inputs["spec"]["template"] != new.inputs["spec"]["template"]
+    assert_checked_anew(now, after)
 
 
-def test_the_rollout_jobs_may_read_their_sets_and_list_pods_and_nothing_else(prod: Evaluation) -> None:
+def assert_checked_anew(now: Evaluation, after: Evaluation) -> None:
+    old, new = only(now, ":Job", "check"), only(after, ":Job", "check")
+    assert old.inputs["spec"]["template"] != new.inputs["spec"]["template"]
+
+
+@pytest.mark.parametrize(
+    "edit", [{"images__python": "python:3.12-alpine"}, {"resize__maxMibPerSecond": "100"}], ids=str
+)
+def test_whether_jobs_can_start_is_checked_anew_before_any_of_them_runs_anew(edit: dict[str, str]) -> None:
+    assert_checked_anew(stack("prod"), stack("prod", **edit))
+
+
+def test_jobs_that_cannot_start_are_an_error_within_two_minutes(prod: Evaluation) -> None:
+    """A Job that may run for hours waits as long for a pod that cannot be made."""
+    check, form = only(prod, ":Job", "check"), only(prod, ":Job", "form")
+    assert check.inputs["spec"]["activeDeadlineSeconds"] <= 120 < form.inputs["spec"]["activeDeadlineSeconds"]
+
+    def needs(job: Resource) -> dict[str, object]:
+        (container,) = job.inputs["spec"]["template"]["spec"]["containers"]
+        return {key: container[key] for key in ("image", "resources", "volumeMounts", "securityContext")} | {
+            "env": container["env"][: len(needed_env)]
+        }
+
+    (container,) = form.inputs["spec"]["template"]["spec"]["containers"]
+    needed_env = container["env"]
+    assert needs(check) == needs(form)
+
+
+def test_the_rollout_jobs_may_read_their_sets_and_list_pods_and_events_and_nothing_else(prod: Evaluation) -> None:
     (role,) = of_type(prod, "rbac.authorization.k8s.io/v1:Role").values()
     granted = {
         (group, resource, verb, tuple(rule.get("resourceNames", ())))
@@ -101,6 +130,7 @@ def test_the_rollout_jobs_may_read_their_sets_and_list_pods_and_nothing_else(pro
     assert granted == {
         ("apps", "statefulsets", "get", ("redis-replica", "redis-master")),
         ("", "pods", "list", ()),
+        ("", "events", "list", ()),
     }
     (binding,) = of_type(prod, ":RoleBinding").values()
     (account,) = of_type(prod, ":ServiceAccount").values()
@@ -121,7 +151,7 @@ def test_a_job_that_refuses_fails_at_once_and_its_last_words_reach_the_reader(pr
     """Measured: the provider does not take the end by a podFailurePolicy for one, and shows a failed pod's message."""
     jobs = [item.inputs["spec"] for item in of_type(prod, ":Job").values()]
     jobs += [item.inputs["spec"]["jobTemplate"]["spec"] for item in of_type(prod, ":CronJob").values()]
-    assert len(jobs) == 5
+    assert len(jobs) == 6
     for spec in jobs:
         assert spec["backoffLimit"] == 0
         for rule in spec.get("podFailurePolicy", {}).get("rules", ()):

@@ -24,6 +24,7 @@ SET = StatefulSet(
     updated=3,
     available=3,
     update_revision=NEW,
+    current_revision=OLD,
 )
 
 
@@ -64,9 +65,12 @@ def test_counts_of_before_the_edit_are_not_believed() -> None:
         ({"waiting_reason": "ImagePullBackOff"}, 60, "its image cannot be pulled"),
         ({"waiting_reason": "InvalidImageName"}, 0, "its image cannot be pulled"),
         ({"waiting_reason": "CreateContainerConfigError", "waiting_message": "no Secret"}, 60, "no Secret"),
-        ({"unschedulable": "0/9 nodes are available"}, 300, "no node takes it (0/9 nodes are available)"),
+        ({"unschedulable": "0/9 nodes are available"}, 100, "no node takes it (0/9 nodes are available)"),
+        ({"is_missing": True, "warning": "exceeded quota"}, 60, "Kubernetes refuses to make it (exceeded quota)"),
+        ({"is_missing": True}, 120, "Kubernetes has not made it"),
         ({"is_ending": True}, 220, "it is being deleted and does not go"),
         ({}, 200, "it is not ready"),
+        ({"warning": "Startup probe failed: no answer"}, 200, "it is not ready (Startup probe failed: no answer)"),
     ],
 )
 def test_trouble_is_waited_for_until_waiting_is_of_no_use(
@@ -81,8 +85,20 @@ def test_trouble_is_waited_for_until_waiting_is_of_no_use(
     assert after.is_stuck
     assert after.text.startswith("redis-replica-2 holds up the rollout of redis-replica: ")
     assert reason in after.text
-    assert "2 of 3 pods were not touched" in after.text
+    assert f"{1 if troubled.is_missing else 2} of 3 pods were not touched" in after.text
     assert "run `pulumi up` again" in after.text
+
+
+def test_a_new_pod_is_given_the_time_in_which_a_node_is_added() -> None:
+    waiting = pod(is_ready=False, unschedulable="0/9 nodes are available")
+    assert not verdict(waiting, seconds=299, current_revision=NEW).is_stuck
+    assert verdict(waiting, seconds=300, current_revision=NEW).is_stuck
+
+
+def test_memory_is_named_where_it_ran_out() -> None:
+    crashing = pod(is_ready=False, restarts=3, last_end="OOMKilled, exit status 137")
+    assert "take a larger podMemory" in verdict(crashing).text
+    assert "kubectl logs --previous" in verdict(replace(crashing, last_end="Error, exit status 1: bad")).text
 
 
 def test_a_container_that_ended_three_times_with_an_error_is_not_waited_for() -> None:

@@ -9,7 +9,7 @@ from reconciler.exit_status import ExitStatus
 from reconciler.rollout.__main__ import Rollout
 from reconciler.rollout.api import ApiForbidden, ApiUnreachable
 from reconciler.rollout.judge import Limits
-from reconciler.rollout.state import Pod, StatefulSet, read_pod, read_stateful_set
+from reconciler.rollout.state import Pod, StatefulSet, read_pod, read_stateful_set, read_warnings, with_warnings
 from tests.rollout.test_judge import SET, pod
 
 
@@ -149,3 +149,28 @@ def test_a_pod_is_read_with_its_reasons_and_last_words() -> None:
         }
     )
     assert (pending.unschedulable, pending.is_ending, pending.is_ready) == ("0/3 nodes", True, False)
+
+
+def event(kind: str, name: str, message: str, at: str, uid: str = "") -> dict[str, object]:
+    return {"involvedObject": {"kind": kind, "name": name, "uid": uid}, "message": message, "lastTimestamp": at}
+
+
+def test_a_pod_has_the_latest_warning_about_itself_or_its_claim_and_none_of_its_namesake() -> None:
+    warnings = read_warnings(
+        [
+            event("Pod", "redis-replica-0", "second", "2026-01-01T00:00:02Z", "id-0"),
+            event("Pod", "redis-replica-0", "first", "2026-01-01T00:00:01Z", "id-0"),
+            event("Pod", "redis-replica-1", "of the pod before", "2026-01-01T00:00:01Z", "an-older-id"),
+            event("PersistentVolumeClaim", "redis-data-redis-replica-2", "no such class", "2026-01-01T00:00:01Z"),
+        ]
+    )
+    found = with_warnings(SET, (pod(0), pod(1), pod(2)), warnings)
+    assert [item.warning for item in found] == ["second", "", "no such class"]
+
+
+def test_a_pod_that_could_not_be_made_is_missing_with_the_reason() -> None:
+    reason = 'create Pod redis-replica-2 in StatefulSet redis-replica failed error: pods "redis-replica-2" is forbidden'
+    warnings = read_warnings([event("StatefulSet", "redis-replica", reason, "2026-01-01T00:00:01Z")])
+    present, missing, refused = with_warnings(SET, (pod(0),), warnings)
+    assert (present.is_missing, missing.is_missing, refused.is_missing) == (False, True, True)
+    assert (refused.name, refused.warning, missing.warning) == ("redis-replica-2", reason, "")

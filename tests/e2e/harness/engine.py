@@ -43,6 +43,8 @@ class Step:
     """Place of its beginning in the event log."""
     ended: int | None = None
     """Place of its success in the event log; None when it failed or was cut off."""
+    is_refresh: bool = False
+    """It only looked, and noted what it found."""
 
     def __str__(self) -> str:
         return f"{self.operation} {self.type.rpartition(':')[2]} {self.name}"
@@ -60,8 +62,9 @@ class Run:
 
     @property
     def changes(self) -> list[str]:
-        """What was changed, or would be by a preview."""
-        return [str(step) for step in self.steps if step.operation in _CHANGES]
+        """What was changed, or would be by a preview; of a refresh by itself, what it found changed."""
+        looked = self.verb == "refresh"
+        return [str(step) for step in self.steps if step.operation in _CHANGES and step.is_refresh == looked]
 
     def of(self, operation: str, resource: str) -> Step:
         """The one step of that operation on the resource `Type::name`."""
@@ -121,8 +124,9 @@ class Stack:
             else:
                 self.settings[key] = value
 
-    def up(self, continue_on_error: bool = False) -> Run:
-        return self._run("up", self._stack.up, continue_on_error=continue_on_error or None)
+    def up(self, continue_on_error: bool = False, refresh: bool = False) -> Run:
+        options = {"continue_on_error": continue_on_error or None, "refresh": refresh or None}
+        return self._run("up", self._stack.up, **options)
 
     def preview(self) -> Run:
         return self._run("preview", self._stack.preview)
@@ -260,6 +264,7 @@ class _EventLog:
             done = self._open.get((metadata.urn, operation)) or self._open.get((metadata.urn, "refresh"))
             if done is not None:
                 # A refresh begins as such and ends as what it found: same, update or delete.
+                done.is_refresh = done.operation == "refresh"
                 done.operation = operation
                 done.ended = self._place
 

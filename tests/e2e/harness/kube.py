@@ -18,6 +18,8 @@ import yaml
 
 Object = dict[str, Any]
 MERGE_PATCH = "application/merge-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
+"""Server-side apply; JSON is YAML too."""
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 _TIMEOUT_S = 30.0
 _WATCH_S = 600

@@ -27,6 +27,15 @@ class LocalStack:
         self.ground, self.kube = ground, ground.kube
         settings = {"access": {"password": PASSWORD}, "kubeContext": ground.kube.context}
         self.engine = Stack(home, "local", os.environ["PATH"], ground.kubeconfig, settings)
+        self._committed = dict(settings)
+        self._is_up = False
+
+    def as_committed(self) -> None:
+        """`up` with the config of the first one, unless nothing was edited since."""
+        if not self._is_up or self.engine.settings != self._committed:
+            self.engine.settings = dict(self._committed)
+            self.engine.up().ok()
+            self._is_up = True
 
     def edit(self, **settings: Any) -> Run:
         """Changes config keys, then `up`."""
