@@ -113,6 +113,12 @@ def test_pods_of_128_gb_replace_those_of_64_gb_which_go_last_with_their_nodes(pr
 
 
 def test_destroy_takes_pods_before_their_nodes_and_leaves_nothing(prod: ProdStack) -> None:
+    refused = prod.engine.destroy()
+    assert not refused.succeeded
+    assert "protect" in refused.output
+    assert refused.changes == []
+    prod.engine.set(protect=False)
+    prod.engine.up().ok()
     run = prod.engine.destroy().ok()
 
     groups = [step for step in run.steps if step.operation == "delete" and step.type.endswith("NodeGroup")]

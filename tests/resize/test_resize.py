@@ -112,8 +112,15 @@ def test_one_terabyte_takes_minutes_either_way_and_the_plan_says_what_bounds_it(
 def test_the_jobs_are_told_what_the_plan_says_and_wait_for_it() -> None:
     evaluation = stack("prod")
     plan = evaluation.plan
-    jobs = [resource.inputs["spec"] for resource in evaluation.resources if resource.kind == "Job"]
+    specs = {
+        item.inputs["metadata"]["labels"]["phase"]: item.inputs["spec"]
+        for item in evaluation.resources
+        if item.kind == "Job"
+    }
+    check, *jobs = specs.pop("check"), *specs.values()
 
     assert plan.to_json()["resize"]["mode"] == "copy"
+    assert check["activeDeadlineSeconds"] <= 120
+    assert jobs
     for job in jobs:
         assert job["activeDeadlineSeconds"] > plan.tuning.form_deadline_seconds + 2 * plan.resize.copy_full_seconds
