@@ -132,8 +132,9 @@ def _declaration(field: FieldInfo) -> dict[str, Any]:
         keys = ", ".join(fields_of(section))
         return {"type": "object", "default": {}, "description": f"{field.description}. Keys: {keys}"}
     default = _default(field)
+    kind = "boolean" if isinstance(default, bool) else "integer" if isinstance(default, int) else "string"
     return {
-        "type": "integer" if isinstance(default, int) else "string",
+        "type": kind,
         "default": default,
         "description": field.description,
     }

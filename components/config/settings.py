@@ -241,6 +241,10 @@ class Settings(_Section):
     kube_context: str = Field(
         default="", description="kubeconfig context of the cluster, only where eks is absent; empty with eks"
     )
+    protect: bool = Field(
+        default=False,
+        description="true keeps `pulumi destroy` from deleting the clients' name of the cache and its password",
+    )
     workload: Workload = Field(default_factory=Workload.defaults, description="What the cache serves")
     eks: Eks | None = Field(
         default=None,

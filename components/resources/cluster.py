@@ -29,7 +29,9 @@ class RedisImageCacheCluster(pulumi.ComponentResource):
     what cannot change in place (pod memory, volumes) makes a second pool; Pulumi creates it, repoints the client
     Service, and deletes the first one last.
 
-    Nothing that may still hold slots is deleted by an update whose earlier steps failed (`DeletionGuard`).
+    Nothing that may still hold slots is deleted by an update whose earlier steps failed (`DeletionGuard`). With
+    `protect` the clients' name and the made password are never deleted. Everything else may have to go in an edit: a
+    pool is exchanged, a StorageClass whose parameters change is made anew.
 
     Raises PlanRefused when no plan holds, before anything is registered.
     """
@@ -73,7 +75,8 @@ class RedisImageCacheCluster(pulumi.ComponentResource):
             child,
         )
         self.namespace, self.auth_secret = redis_pool.namespace, redis_pool.auth_secret
-        client = register_all(name, pool.client_manifests(plan, _FORMED), {}, {_FORMED: [redis_pool.formed]}, child)
+        kept = pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(protect=settings.protect))
+        client = register_all(name, pool.client_manifests(plan, _FORMED), {}, {_FORMED: [redis_pool.formed]}, kept)
         guard.lift_after(client["client"])
         host = names.service_host(names.CLIENT_SERVICE, names.CLIENT_NAMESPACE)
         self.endpoint = client["client"].id.apply(lambda _: f"{host}:{names.REDIS_PORT}")
@@ -83,12 +86,16 @@ class RedisImageCacheCluster(pulumi.ComponentResource):
 def _passwords(name: str, settings: Settings, child: pulumi.ResourceOptions) -> dict[Ref, pulumi.Input[Any]]:
     """The password that pods use, given or made once and kept in the stack's state, and the one they accept beside."""
     given, also_accepted = settings.access.password, settings.access.also_accepted
-    passwords: dict[Ref, pulumi.Input[Any]] = {}
-    if given is not None:
-        passwords[keys.PASSWORD] = pulumi.Output.secret(given.get_secret_value())
-    else:
-        made = RandomPassword(f"{name}-password", _PASSWORD_LENGTH, child)
-        passwords[keys.PASSWORD] = pulumi.Output.secret(made.result)
+    # It is there even while another one is given. Otherwise the edit that gives one would delete it, which `protect`
+    # forbids, and taking the given one back would make a random one that no client knows.
+    made = RandomPassword(
+        f"{name}-password",
+        _PASSWORD_LENGTH,
+        pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(protect=settings.protect)),
+    )
+    passwords: dict[Ref, pulumi.Input[Any]] = {
+        keys.PASSWORD: pulumi.Output.secret(made.result if given is None else given.get_secret_value())
+    }
     if also_accepted is not None:
         passwords[keys.ALSO_ACCEPTED] = pulumi.Output.secret(also_accepted.get_secret_value())
     return passwords

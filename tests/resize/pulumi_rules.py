@@ -69,6 +69,8 @@ def _at(resource: Resource, path: str) -> Any:
 
 def _kept(old: Resource, step: Step, after: Evaluation) -> Iterator[str]:
     new = step.resource
+    if old.options.get("protect") and step.verb is Verb.REPLACE:
+        yield f"{new.name} is protected, so Pulumi refuses to replace it"
     for path in IMMUTABLE.get(new.kind, ()):
         if _at(old, path) != _at(new, path):
             yield f"{new.kind} {new.name}: {path} cannot be changed"
@@ -99,6 +101,8 @@ def _replaced(step: Step, after: Evaluation) -> Iterator[str]:
 
 
 def _deleted(resource: Resource, before: Evaluation, after: Evaluation) -> Iterator[str]:
+    if resource.options.get("protect"):
+        yield f"{resource.name} is protected, so Pulumi refuses to delete it"
     same_pool = before.plan.pool == after.plan.pool
     if resource.kind == "StatefulSet" and same_pool:
         if resource.inputs["metadata"]["name"] in ("redis-master", "redis-replica"):

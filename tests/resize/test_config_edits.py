@@ -97,5 +97,19 @@ def test_the_rules_find_what_they_are_there_for() -> None:
     assert any("podManagementPolicy" in fault for fault in faults(before, broken))
 
 
+def test_a_protected_object_that_an_edit_replaces_or_deletes_is_found() -> None:
+    before = evaluated(())
+    guarded = [
+        replace(item, options={**item.options, "protect": True}) if item.kind in ("StatefulSet", "Job") else item
+        for item in before.resources
+    ]
+    protected = Evaluation(**{**vars(before), "resources": tuple(guarded)})
+
+    found = faults(protected, edited(before, frozen({"podMemory": "128GB"})))
+    assert any("StatefulSet" in fault or "redis-master is protected" in fault for fault in found)
+    assert any("form is protected" in fault for fault in found)
+    assert any("replace it" in fault for fault in faults(protected, edited(before, frozen({"totalMemory": "768GB"}))))
+
+
 def _with_spec(resource: Resource, **changed: object) -> Resource:
     return replace(resource, inputs={**resource.inputs, "spec": {**resource.inputs["spec"], **changed}})

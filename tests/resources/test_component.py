@@ -225,6 +225,24 @@ def test_a_given_password_is_used_and_stays_a_secret() -> None:
     assert secret.secrets == {"stringData"}
 
 
+KEPT_BY_PROTECT = ["images-client", "images-namespace", "images-password"]
+
+
+def protected(evaluation: Evaluation) -> list[str]:
+    return sorted(item.name for item in evaluation.resources if item.options.get("protect"))
+
+
+@pytest.mark.parametrize("edit", [{}, {"podMemory": "128GB"}, {"access__password": "correct-horse-battery"}], ids=str)
+def test_production_protects_the_clients_name_and_the_password_whatever_pool_it_has(edit: dict[str, str]) -> None:
+    """The list is the same after every edit: what leaves the program while it is protected fails the update."""
+    assert protected(stack("prod", **edit)) == KEPT_BY_PROTECT
+
+
+def test_without_protect_nothing_is_protected() -> None:
+    assert protected(stack("prod", protect="false")) == []
+    assert protected(stack("local")) == []
+
+
 def test_outputs_tell_applications_where_to_connect(prod: Evaluation) -> None:
     assert prod.outputs["endpoint"] == "redis.redis-image-cache.svc.cluster.local:6379"
     assert prod.outputs["discoveryAddresses"][0].startswith(f"redis-master.{prod.plan.pool}.svc.")
