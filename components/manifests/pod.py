@@ -8,7 +8,7 @@ from components.manifests import keys, names
 from components.manifests.bundle import scripts
 from components.manifests.node_groups import node_set
 from components.plan.plan import Plan
-from components.plan.sizing import EXPORTER_CPU_MILLICORES, EXPORTER_MEMORY_MIB
+from components.plan.sizing import CPU_LIMIT_MILLICORES, EXPORTER_CPU_MILLICORES, EXPORTER_MEMORY_MIB
 from components.plan.tuning import Probe
 
 CONF_KEY = "redis.conf"
@@ -96,7 +96,7 @@ def _redis(settings: Settings, plan: Plan, copy: int) -> dict[str, Any]:
                 "memory": kubernetes_quantity(plan.sizing.request_memory_mib),
             },
             "limits": {
-                "cpu": f"{plan.sizing.cpu_millicores}m",
+                "cpu": f"{CPU_LIMIT_MILLICORES}m",
                 "memory": kubernetes_quantity(plan.sizing.limit_memory_mib),
             },
         },

@@ -17,6 +17,7 @@ EDITS: Mapping[str, tuple[Mapping[str, str], ...]] = {
     "podMemory": ({"podMemory": "128GB"}, {"podMemory": "32GB"}),
     "totalMemory": ({"totalMemory": "768GB"}, {"totalMemory": "1536GB"}),
     "replicasPerMaster": ({"replicasPerMaster": "2"},),
+    "podCpuMillicores": ({"podCpuMillicores": "600"},),
     "protect": ({"protect": "false"},),
     "workload.requestsPerSecond": ({"workload.requestsPerSecond": "4000"},),
     "workload.objectBytes": ({"workload.objectBytes": "500000"},),

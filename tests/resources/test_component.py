@@ -202,7 +202,7 @@ def test_for_any_size_each_shard_has_all_its_copies_and_their_figures_agree(
         template = spec["template"]
         assert spec["selector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
         (container,) = template["spec"]["containers"]
-        assert container["resources"]["requests"]["cpu"] == container["resources"]["limits"]["cpu"]
+        assert container["resources"]["requests"]["cpu"] == f"{evaluation.settings.pod_cpu_millicores}m"
     selectors = [tuple(sorted(spec["selector"]["matchLabels"].items())) for spec in sets]
     assert len(set(selectors)) == len(selectors), "two StatefulSets would fight over the same pods"
 
