@@ -248,6 +248,13 @@ class Settings(_Section):
     kube_context: str = Field(
         default="", description="kubeconfig context of the cluster, only where eks is absent; empty with eks"
     )
+    cluster_domain: str = Field(
+        default="cluster.local",
+        pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$",
+        max_length=100,
+        examples=["cluster.local"],
+        description="DNS domain of the Kubernetes cluster: what stands behind .svc. in the names of its Services",
+    )
     protect: bool = Field(
         default=False,
         description="true keeps `pulumi destroy` from deleting the clients' name of the cache and its password",

@@ -84,7 +84,7 @@ def _redis(settings: Settings, plan: Plan, copy: int) -> dict[str, Any]:
             _field("POD_NAMESPACE", "metadata.namespace"),
             _field("POD_IP", "status.podIP"),
             {"name": "SERVICE_NAME", "value": names.set_name(copy)},
-            {"name": "CLUSTER_DOMAIN", "value": names.CLUSTER_DOMAIN},
+            {"name": "CLUSTER_DOMAIN", "value": settings.cluster_domain},
             {"name": "PORT", "value": str(names.REDIS_PORT)},
             *[{"name": name, "value": str(value)} for name, value in tuning.script_env().items()],
             _password(),

@@ -110,8 +110,8 @@ def _nodes(settings: Settings, sizing: Sizing, traffic: Traffic) -> NodePlan | N
     if settings.eks is None:
         return None
     if sizing.cpu_millicores <= DAEMONSETS_CPU_MILLICORES:
-        # A node that is full must have no room for one more pod, even where its DaemonSets ask for nothing: the scheduler
-        # counts requests, not the memory limits and the network that one more pod would exceed.
+        # A node that is full must have no room for one more pod, even where its DaemonSets ask for nothing: the
+        # scheduler counts requests, not the memory limits and the network that one more pod would exceed.
         raise Refused(
             [
                 f"podCpuMillicores = {sizing.cpu_millicores}: with eks a pod must request more than the "

@@ -10,8 +10,8 @@ OVERHEAD_FACTOR = 1.2
 """Request over Redis's memory, and limit over request: the sizing document's "20% buffer", taken twice. What lies
 between Redis's memory and the limit is for a full resync (components/plan/tuning.py)."""
 CPU_LIMIT_MILLICORES = 1000
-"""Where nodes are shared. Redis runs commands on one thread, so more cores would mostly idle ("NEVER exceed 1 core", says
-the sizing document)."""
+"""Where nodes are shared. Redis runs commands on one thread, so more cores would mostly idle ("NEVER exceed 1 core",
+says the sizing document)."""
 EXPORTER_MEMORY_MIB = 64
 EXPORTER_CPU_MILLICORES = 10
 """What `monitoring.exporter` adds to every pod: the request, and of memory the limit too."""

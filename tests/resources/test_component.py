@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.manifests import names
 from components.plan.placement import pods_per_zone, zone_of
 from preview.evaluate import Evaluation
 from preview.resources import Resource
@@ -247,4 +246,21 @@ def test_outputs_tell_applications_where_to_connect(prod: Evaluation) -> None:
     assert prod.outputs["endpoint"] == "redis.redis-image-cache.svc.cluster.local:6379"
     assert prod.outputs["discoveryAddresses"][0].startswith(f"redis-master.{prod.plan.pool}.svc.")
     client = only(prod, ":Service", "images-client")
-    assert client.inputs["spec"]["externalName"] == names.service_host("redis", prod.plan.pool)
+    assert client.inputs["spec"]["externalName"] == f"redis.{prod.plan.pool}.svc.cluster.local"
+
+
+def test_no_name_is_left_in_another_domain_than_the_clusters() -> None:
+    other = stack("prod", clusterDomain="k8s.example.com")
+
+    assert "cluster.local" not in json.dumps([dict(item.inputs) for item in other.resources if item.is_kubernetes])
+    assert "cluster.local" not in json.dumps(dict(other.outputs))
+    (topology,) = (
+        json.loads(item.inputs["data"]["topology.json"])
+        for item in other.resources
+        if item.kind == "ConfigMap" and "topology.json" in (item.inputs.get("data") or {})
+    )
+    names_of_all = [*topology["seeds"], *(node["host"] for node in topology["nodes"])]
+    names_of_all.append(only(other, ":Service", "images-client").inputs["spec"]["externalName"])
+    names_of_all += [address.removesuffix(":6379") for address in other.outputs["discoveryAddresses"]]
+    names_of_all.append(other.outputs["endpoint"].removesuffix(":6379"))
+    assert [name for name in names_of_all if not name.endswith(".svc.k8s.example.com")] == []
