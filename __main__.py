@@ -15,5 +15,5 @@ cache = RedisImageCacheCluster(
 )
 
 pulumi.export("endpoint", cache.endpoint)
-pulumi.export("discoveryAddresses", discovery_addresses(advice))
+pulumi.export("discoveryAddresses", discovery_addresses(settings, advice))
 pulumi.export("plan", headline(advice))

@@ -247,11 +247,25 @@ class Settings(_Section):
         description="Redis memory of one pod. 64GB is 16+16 pods for 1TB, 128GB is 8+8; any other size works too",
     )
     total_memory: SizeBytes = Field(default=TIB, description="Redis memory of all masters together")
+    pod_cpu_millicores: int = Field(
+        default=1000,
+        ge=50,
+        le=1000,
+        description="CPU request of a Redis container, in thousandths of a core. Less than a core is for small test "
+        "clusters: it is all that a pod is sure of while its neighbours are busy",
+    )
     replicas_per_master: int = Field(
         default=1, ge=1, le=3, description="Replicas of every shard's master, each in another zone"
     )
     kube_context: str = Field(
         default="", description="kubeconfig context of the cluster, only where eks is absent; empty with eks"
+    )
+    cluster_domain: str = Field(
+        default="cluster.local",
+        pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$",
+        max_length=100,
+        examples=["cluster.local"],
+        description="DNS domain of the Kubernetes cluster: what stands behind .svc. in the names of its Services",
     )
     protect: bool = Field(
         default=False,

@@ -6,7 +6,6 @@ CLIENT_NAMESPACE = "redis-image-cache"
 """Namespace of what outlives a pool: the client Service that applications are given."""
 CLIENT_SERVICE = "redis"
 """In the client namespace the stable name of the cache, in each pool the Service it points to."""
-CLUSTER_DOMAIN = "cluster.local"
 STORAGE_CLASS = "fast-ssd"
 VOLUME = "redis-data"
 REDIS_PORT = 6379
@@ -43,9 +42,9 @@ def set_labels(copy: int) -> dict[str, str]:
     return APP_LABEL | ({"role": "master"} if copy == 0 else {"role": "replica", "copy": str(copy)})
 
 
-def service_host(service: str, namespace: str) -> str:
+def service_host(service: str, namespace: str, cluster_domain: str) -> str:
     """Fully qualified name of a Service."""
-    return f"{service}.{namespace}.svc.{CLUSTER_DOMAIN}"
+    return f"{service}.{namespace}.svc.{cluster_domain}"
 
 
 def pod_name(copy: int, ordinal: int) -> str:
@@ -53,6 +52,6 @@ def pod_name(copy: int, ordinal: int) -> str:
     return f"{set_name(copy)}-{ordinal}"
 
 
-def pod_host(copy: int, ordinal: int, namespace: str) -> str:
+def pod_host(copy: int, ordinal: int, namespace: str, cluster_domain: str) -> str:
     """Stable name of one pod, which its Redis announces."""
-    return f"{pod_name(copy, ordinal)}.{service_host(set_name(copy), namespace)}"
+    return f"{pod_name(copy, ordinal)}.{service_host(set_name(copy), namespace, cluster_domain)}"

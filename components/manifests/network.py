@@ -49,7 +49,7 @@ def discovery_service() -> Manifest:
     )
 
 
-def client_service(pool: str, *after: str) -> Manifest:
+def client_service(settings: Settings, pool: str, *after: str) -> Manifest:
     """The stable name applications use; switching pools changes where it points, and nothing else."""
     return Manifest(
         "client",
@@ -58,7 +58,10 @@ def client_service(pool: str, *after: str) -> Manifest:
             "Service",
             name=names.CLIENT_SERVICE,
             namespace=keys.NAMESPACE,
-            spec={"type": "ExternalName", "externalName": names.service_host(names.CLIENT_SERVICE, pool)},
+            spec={
+                "type": "ExternalName",
+                "externalName": names.service_host(names.CLIENT_SERVICE, pool, settings.cluster_domain),
+            },
         ),
         after=after,
     )

@@ -8,7 +8,7 @@ from components.manifests import keys, names
 from components.manifests.bundle import scripts
 from components.manifests.node_groups import node_set
 from components.plan.plan import Plan
-from components.plan.sizing import EXPORTER_CPU_MILLICORES, EXPORTER_MEMORY_MIB
+from components.plan.sizing import CPU_LIMIT_MILLICORES, EXPORTER_CPU_MILLICORES, EXPORTER_MEMORY_MIB
 from components.plan.tuning import Probe
 
 CONF_KEY = "redis.conf"
@@ -84,7 +84,7 @@ def _redis(settings: Settings, plan: Plan, copy: int) -> dict[str, Any]:
             _field("POD_NAMESPACE", "metadata.namespace"),
             _field("POD_IP", "status.podIP"),
             {"name": "SERVICE_NAME", "value": names.set_name(copy)},
-            {"name": "CLUSTER_DOMAIN", "value": names.CLUSTER_DOMAIN},
+            {"name": "CLUSTER_DOMAIN", "value": settings.cluster_domain},
             {"name": "PORT", "value": str(names.REDIS_PORT)},
             *[{"name": name, "value": str(value)} for name, value in tuning.script_env().items()],
             _password(),
@@ -96,7 +96,7 @@ def _redis(settings: Settings, plan: Plan, copy: int) -> dict[str, Any]:
                 "memory": kubernetes_quantity(plan.sizing.request_memory_mib),
             },
             "limits": {
-                "cpu": f"{plan.sizing.cpu_millicores}m",
+                "cpu": f"{CPU_LIMIT_MILLICORES}m",
                 "memory": kubernetes_quantity(plan.sizing.limit_memory_mib),
             },
         },

@@ -92,11 +92,11 @@ def _config_map(key: str, ignore_changes: tuple[str, ...] = (), **content: Any) 
     return Manifest(key, body, ignore_changes=ignore_changes)
 
 
-def client_manifests(plan: Plan, *after: str) -> tuple[Manifest, ...]:
+def client_manifests(settings: Settings, plan: Plan, *after: str) -> tuple[Manifest, ...]:
     """What outlives pools: the namespace and the name that applications are given."""
     return (
         Manifest(keys.NAMESPACE.of, kubernetes_object("v1", "Namespace", name=names.CLIENT_NAMESPACE)),
-        network.client_service(plan.pool, *after),
+        network.client_service(settings, plan.pool, *after),
     )
 
 

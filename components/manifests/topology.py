@@ -26,14 +26,14 @@ def topology(settings: Settings, plan: Plan) -> str:
             "nodes": [
                 {
                     "pod": names.pod_name(copy, shard),
-                    "host": names.pod_host(copy, shard, plan.pool),
+                    "host": names.pod_host(copy, shard, plan.pool, settings.cluster_domain),
                     "shard": shard,
                     "role": "master" if copy == 0 else "replica",
                 }
                 for copy in range(copies)
                 for shard in range(plan.sizing.masters)
             ],
-            "seeds": [names.service_host(names.CLIENT_SERVICE, names.CLIENT_NAMESPACE)],
+            "seeds": [names.service_host(names.CLIENT_SERVICE, names.CLIENT_NAMESPACE, settings.cluster_domain)],
             "nodeTimeoutMs": plan.tuning.node_timeout_ms,
             "deadlineSeconds": deadline_seconds(plan),
             "bringHome": True,

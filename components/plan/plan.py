@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from components.config.load import NAMESPACE
 from components.config.settings import Settings
 from components.config.units import MIB, format_size
-from components.plan.nodes.catalogue import load_catalogue
+from components.plan.nodes.catalogue import DAEMONSETS_CPU_MILLICORES, load_catalogue
 from components.plan.nodes.choice import NodePlan, choose_nodes
 from components.plan.nodes.rules import PodDemand
 from components.plan.pool_name import pool_name
@@ -109,6 +109,17 @@ def pod_demand(settings: Settings, sizing: Sizing, traffic: Traffic) -> PodDeman
 def _nodes(settings: Settings, sizing: Sizing, traffic: Traffic) -> NodePlan | None:
     if settings.eks is None:
         return None
+    if sizing.cpu_millicores <= DAEMONSETS_CPU_MILLICORES:
+        # A node that is full must have no room for one more pod, even where its DaemonSets ask for nothing: the
+        # scheduler counts requests, not the memory limits and the network that one more pod would exceed.
+        raise Refused(
+            [
+                f"podCpuMillicores = {sizing.cpu_millicores}: with eks a pod must request more than the "
+                f"{DAEMONSETS_CPU_MILLICORES} millicores that each node keeps for DaemonSets, or the scheduler could "
+                "place more pods on a node than its memory and network carry; the nodes are the cache's own, so a "
+                "smaller request would save nothing"
+            ]
+        )
     return choose_nodes(pod_demand(settings, sizing, traffic), settings.zones, settings.nodes, load_catalogue())
 
 

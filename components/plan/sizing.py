@@ -9,8 +9,9 @@ from components.config.units import GIB, MIB, redis_size
 OVERHEAD_FACTOR = 1.2
 """Request over Redis's memory, and limit over request: the sizing document's "20% buffer", taken twice. What lies
 between Redis's memory and the limit is for a full resync (components/plan/tuning.py)."""
-CPU_PER_POD_MILLICORES = 1000
-"""Redis runs commands on one thread, so more cores would idle ("NEVER exceed 1 core", says the sizing document)."""
+CPU_LIMIT_MILLICORES = 1000
+"""Where nodes are shared. Redis runs commands on one thread, so more cores would mostly idle ("NEVER exceed 1 core",
+says the sizing document)."""
 EXPORTER_MEMORY_MIB = 64
 EXPORTER_CPU_MILLICORES = 10
 """What `monitoring.exporter` adds to every pod: the request, and of memory the limit too."""
@@ -33,6 +34,7 @@ class Sizing:
     request_memory_mib: int
     limit_memory_mib: int
     cpu_millicores: int
+    """What each pod requests."""
     volume_mib: int
     usable_memory_bytes: int
     total_request_memory_mib: int
@@ -64,12 +66,12 @@ def derive_sizing(settings: Settings) -> Sizing:
         pods=pods,
         request_memory_mib=request_mib,
         limit_memory_mib=limit_mib,
-        cpu_millicores=CPU_PER_POD_MILLICORES,
+        cpu_millicores=settings.pod_cpu_millicores,
         volume_mib=volume_mib,
         usable_memory_bytes=masters * settings.pod_memory,
         total_request_memory_mib=pods * request_mib,
         total_limit_memory_mib=pods * limit_mib,
-        total_cpu_millicores=pods * CPU_PER_POD_MILLICORES,
+        total_cpu_millicores=pods * settings.pod_cpu_millicores,
         total_volume_mib=pods * volume_mib,
         blast_radius_percent=100 / masters,
     )

@@ -76,9 +76,11 @@ class RedisImageCacheCluster(pulumi.ComponentResource):
         )
         self.namespace, self.auth_secret = redis_pool.namespace, redis_pool.auth_secret
         kept = pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(protect=settings.protect))
-        client = register_all(name, pool.client_manifests(plan, _FORMED), {}, {_FORMED: [redis_pool.formed]}, kept)
+        client = register_all(
+            name, pool.client_manifests(settings, plan, _FORMED), {}, {_FORMED: [redis_pool.formed]}, kept
+        )
         guard.lift_after(client["client"])
-        host = names.service_host(names.CLIENT_SERVICE, names.CLIENT_NAMESPACE)
+        host = names.service_host(names.CLIENT_SERVICE, names.CLIENT_NAMESPACE, settings.cluster_domain)
         self.endpoint = client["client"].id.apply(lambda _: f"{host}:{names.REDIS_PORT}")
         self.register_outputs({"endpoint": self.endpoint})
 

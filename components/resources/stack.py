@@ -137,7 +137,10 @@ def headline(plan: Advice) -> dict[str, object]:
     return figures
 
 
-def discovery_addresses(plan: Plan) -> list[str]:
+def discovery_addresses(settings: Settings, plan: Plan) -> list[str]:
     """host:port of the pool's headless Services, for clients that want more than one name to start from."""
-    copies = plan.sizing.copies_per_shard
-    return [f"{names.service_host(names.set_name(copy), plan.pool)}:{names.REDIS_PORT}" for copy in range(copies)]
+    hosts = (
+        names.service_host(names.set_name(copy), plan.pool, settings.cluster_domain)
+        for copy in range(plan.sizing.copies_per_shard)
+    )
+    return [f"{host}:{names.REDIS_PORT}" for host in hosts]

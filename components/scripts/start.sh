@@ -8,7 +8,17 @@
 set -eu
 umask 077
 : "${POD_NAME:?}" "${POD_NAMESPACE:?}" "${POD_IP:?}" "${SERVICE_NAME:?}" "${PORT:?}" "${START_TAKEOVER_SECONDS:?}"
-domain=$SERVICE_NAME.$POD_NAMESPACE.svc.${CLUSTER_DOMAIN:-cluster.local}
+: "${CLUSTER_DOMAIN:?}"
+case $POD_IP in
+*:*)
+  # Everything below and in nodes.conf tells addresses from ports by dots and colons, so it would take this pod's and all
+  # others' addresses for none. A node that starts all the same loses the cluster at its first restart.
+  echo "start.sh: this pod's address is $POD_IP. The scripts find pods by IPv4 addresses only: use a Kubernetes cluster" \
+    "whose pods have IPv4 addresses, or, where they have both, one whose first family is IPv4. Nothing was started." >&2
+  exit 1
+  ;;
+esac
+domain=$SERVICE_NAME.$POD_NAMESPACE.svc.$CLUSTER_DOMAIN
 my_host=$POD_NAME.$domain
 here=${0%/*}
 . "$here/lib.sh"

@@ -12,6 +12,7 @@ from preview.errors import EvaluationError
 from preview.evaluate import Evaluation, evaluate
 from sandbox.control.client import Sandbox
 from sandbox.errors import SandboxError
+from sandbox.host.dns import CLUSTER_DOMAIN
 from sandbox.host.images import repository
 
 _CHECK_PROGRAM = Path(__file__).parent / "check_images.py"
@@ -26,6 +27,12 @@ def up(sandbox: Sandbox, stack: str, changes: Sequence[str], say: Callable[[str]
         evaluation = evaluate(stack, overrides(list(changes)))
     except EvaluationError as refusal:
         raise SandboxError(str(refusal)) from None
+    domain = evaluation.settings.cluster_domain
+    if domain != CLUSTER_DOMAIN:
+        raise SandboxError(
+            f"clusterDomain = {domain}: the sandbox's domain is {CLUSTER_DOMAIN}, so no pod would find another; try "
+            f"the stack here with --set clusterDomain={CLUSTER_DOMAIN}"
+        )
     for warning in evaluation.warnings:
         say(f"warning: {warning}")
     if not sandbox.is_running:

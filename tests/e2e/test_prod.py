@@ -112,13 +112,19 @@ def test_pods_of_128_gb_replace_those_of_64_gb_which_go_last_with_their_nodes(pr
     assert all("128gb" in group for group in prod.account.all("groups"))
 
 
+def test_destroy_deletes_nothing_while_the_stack_is_protected(prod: ProdStack) -> None:
+    before = prod.engine.resources()
+
+    run = prod.engine.destroy()
+
+    assert not run.succeeded
+    assert "protect" in run.output
+    assert prod.engine.resources() == before
+
+
 def test_destroy_takes_pods_before_their_nodes_and_leaves_nothing(prod: ProdStack) -> None:
-    refused = prod.engine.destroy()
-    assert not refused.succeeded
-    assert "protect" in refused.output
-    assert refused.changes == []
-    prod.engine.set(protect=False)
-    prod.engine.up().ok()
+    prod.engine.set(protect="false")
+    assert prod.engine.up().ok().changes == []
     run = prod.engine.destroy().ok()
 
     groups = [step for step in run.steps if step.operation == "delete" and step.type.endswith("NodeGroup")]

@@ -96,7 +96,7 @@ def test_every_object_is_whole_and_valid_as_it_would_be_applied(config: dict[str
     objects = [
         *applicable(shared, "images", {}),
         *applicable(manifests, "images-pool", given_values),
-        *applicable(client_manifests(derive_plan(stack)), "images", {}),
+        *applicable(client_manifests(stack, derive_plan(stack)), "images", {}),
     ]
 
     assert len(

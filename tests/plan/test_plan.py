@@ -4,10 +4,13 @@ from typing import Any
 
 import pytest
 
+from components.config.load import settings_of
+from components.plan.nodes.catalogue import DAEMONSETS_CPU_MILLICORES
 from components.plan.plan import decide_plan, derive_plan, pod_demand
 from components.plan.refusal import PlanRefused, Refused
 from components.plan.sizing import EXPORTER_CPU_MILLICORES, EXPORTER_MEMORY_MIB, derive_sizing
 from components.plan.traffic import derive_traffic
+from preview.evaluate import decide_stack
 from tests.plan.kinds import of_another_type
 from tests.plan.stacks import ZONES, option_1, stack
 
@@ -23,6 +26,32 @@ def test_a_pod_asks_for_redis_and_its_exporter(exporter: bool) -> None:
     assert demand.limit_memory_mib == 92 * 1024 + EXPORTER_MEMORY_MIB * exporter
     assert demand.cpu_millicores == 1000 + EXPORTER_CPU_MILLICORES * exporter
     assert demand.egress_gbps_per_master == traffic.egress_gbps_per_master
+
+
+def test_a_pod_requests_the_cpu_that_the_config_says() -> None:
+    settings = settings_of(kubeContext="kind", podCpuMillicores=250)
+    sizing = derive_sizing(settings)
+
+    assert (sizing.cpu_millicores, sizing.total_cpu_millicores) == (250, 250 * sizing.pods)
+    assert pod_demand(settings, sizing, derive_traffic(settings, sizing)).cpu_millicores == 250
+
+
+def test_on_nodes_of_its_own_a_pod_requests_too_much_for_one_more_beside_a_full_nodes_pods() -> None:
+    eks = {"clusterName": "test", "subnets": {zone: f"subnet-{zone}" for zone in ZONES}}
+    least = DAEMONSETS_CPU_MILLICORES + 1
+
+    with pytest.raises(PlanRefused, match=r"redis-image-cache:podCpuMillicores = 500: .* more than the 500 millicores"):
+        derive_plan(settings_of(eks=eks, podCpuMillicores=least - 1))
+    nodes = derive_plan(settings_of(eks=eks, podCpuMillicores=least, nodes={"architecture": "x86_64"})).nodes
+    assert nodes is not None
+    offered = nodes.allocatable_cpu_millicores - nodes.system_reserved_cpu_millicores
+    assert nodes.pods_per_node * least <= offered < (nodes.pods_per_node + 1) * least
+
+
+def test_stack_local_leaves_a_machine_of_four_cores_a_core_for_the_system_and_one_for_jobs() -> None:
+    sizing = decide_stack("local", {}).advice.sizing
+
+    assert sizing.total_cpu_millicores <= 2000
 
 
 def test_the_pods_of_a_node_share_its_network_and_without_nodes_each_has_its_own() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pod_life.pods import AUTH, PORT, SCRIPTS, Network, Pod, wait_until
+from tests.pod_life.pods import AUTH, NAMESPACE, PORT, SCRIPTS, Network, Pod, wait_until
 
 FILES = sorted(SCRIPTS.glob("*.sh"))
 PROGRAMS = [path for path in FILES if path.read_text().startswith("#!")]
@@ -55,6 +55,26 @@ def test_every_script_reads_its_settings_before_it_does_anything() -> None:
         assert next(line for line in code[1:] if not line.startswith("umask")).startswith(': "${')
 
 
+@pytest.mark.parametrize("address", ["fd00:10:244::7", "2001:db8::1", "::ffff:10.0.0.1"])
+def test_a_pod_with_an_ipv6_address_says_so_and_does_not_start(address: str, tmp_path: Path) -> None:
+    env = {"PATH": os.environ["PATH"], "POD_NAME": "redis-master-0", "POD_NAMESPACE": "pool", "POD_IP": address}
+    env |= {"SERVICE_NAME": "redis-master", "PORT": "6379", "START_TAKEOVER_SECONDS": "1", "CLUSTER_DOMAIN": "c.local"}
+    done = subprocess.run(
+        ["busybox", "sh", str(SCRIPTS / "start.sh")],
+        env=env,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert f"this pod's address is {address}" in done.stderr
+    assert "use a Kubernetes cluster whose pods have IPv4 addresses" in done.stderr
+    assert done.stdout == ""
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.fixture
 def pod(network: Network, conf: str) -> Pod:
     pod = Pod(network, "redis-master-0", conf, AUTH)
@@ -69,6 +89,15 @@ class TestOnAServer:
     def test_a_node_that_is_in_no_cluster_yet_is_alive_and_ready(self, pod: Pod) -> None:
         assert pod.script("alive.sh").returncode == 0
         assert pod.script("ready.sh").returncode == 0
+
+    def test_a_node_has_its_name_in_the_domain_of_its_cluster(self, network: Network, conf: str) -> None:
+        pod = Pod(network, "redis-master-0", conf, None)
+        pod.env["CLUSTER_DOMAIN"] = "k8s.example.com"
+        pod.create()
+        pod.wait_for_answer()
+
+        announced = pod.execute("redis-cli", "CONFIG", "GET", "cluster-announce-hostname").stdout.split()[-1]
+        assert announced == f"redis-master-0.redis-master.{NAMESPACE}.svc.k8s.example.com"
 
     def test_any_password_works_and_none_is_shown(self, pod: Pod) -> None:
         with pod.client() as client:

@@ -17,6 +17,8 @@ EDITS: Mapping[str, tuple[Mapping[str, str], ...]] = {
     "podMemory": ({"podMemory": "128GB"}, {"podMemory": "32GB"}),
     "totalMemory": ({"totalMemory": "768GB"}, {"totalMemory": "1536GB"}),
     "replicasPerMaster": ({"replicasPerMaster": "2"},),
+    "podCpuMillicores": ({"podCpuMillicores": "600"},),
+    "clusterDomain": ({"clusterDomain": "k8s.example.com"},),
     "protect": ({"protect": "false"},),
     "workload.requestsPerSecond": ({"workload.requestsPerSecond": "4000"},),
     "workload.objectBytes": ({"workload.objectBytes": "500000"},),

@@ -166,6 +166,7 @@ def _moved_first(before: Evaluation, after: Evaluation) -> Iterator[str]:
         for key, text in (item.inputs.get("data") or {}).items()
         if key == "topology.json"
     ]
-    host = f"{client.inputs['metadata']['name']}.{client.inputs['metadata']['namespace']}.svc.cluster.local"
+    where = client.inputs["metadata"]
+    host = f"{where['name']}.{where['namespace']}.svc.{after.settings.cluster_domain}"
     if not topologies or any(host not in topology["seeds"] for topology in topologies):
         yield "the new pool does not know where the living cluster is"

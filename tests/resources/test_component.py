@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.manifests import names
 from components.plan.placement import pods_per_zone, zone_of
 from preview.evaluate import Evaluation
 from preview.resources import Resource
@@ -232,7 +231,7 @@ def test_for_any_size_each_shard_has_all_its_copies_and_their_figures_agree(
         template = spec["template"]
         assert spec["selector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
         (container,) = template["spec"]["containers"]
-        assert container["resources"]["requests"]["cpu"] == container["resources"]["limits"]["cpu"]
+        assert container["resources"]["requests"]["cpu"] == f"{evaluation.settings.pod_cpu_millicores}m"
     selectors = [tuple(sorted(spec["selector"]["matchLabels"].items())) for spec in sets]
     assert len(set(selectors)) == len(selectors), "two StatefulSets would fight over the same pods"
 
@@ -255,20 +254,43 @@ def test_a_given_password_is_used_and_stays_a_secret() -> None:
     assert secret.secrets == {"stringData"}
 
 
+KEPT_BY_PROTECT = ["images-client", "images-namespace", "images-password"]
+
+
+def protected(evaluation: Evaluation) -> list[str]:
+    return sorted(item.name for item in evaluation.resources if item.options.get("protect"))
+
+
+@pytest.mark.parametrize("edit", [{}, {"podMemory": "128GB"}, {"access__password": "correct-horse-battery"}], ids=str)
+def test_production_protects_the_clients_name_and_the_password_whatever_pool_it_has(edit: dict[str, str]) -> None:
+    """The list is the same after every edit: what leaves the program while it is protected fails the update."""
+    assert protected(stack("prod", **edit)) == KEPT_BY_PROTECT
+
+
+def test_without_protect_nothing_is_protected() -> None:
+    assert protected(stack("prod", protect="false")) == []
+    assert protected(stack("local")) == []
+
+
 def test_outputs_tell_applications_where_to_connect(prod: Evaluation) -> None:
     assert prod.outputs["endpoint"] == "redis.redis-image-cache.svc.cluster.local:6379"
     assert prod.outputs["discoveryAddresses"][0].startswith(f"redis-master.{prod.plan.pool}.svc.")
     client = only(prod, ":Service", "images-client")
-    assert client.inputs["spec"]["externalName"] == names.service_host("redis", prod.plan.pool)
+    assert client.inputs["spec"]["externalName"] == f"redis.{prod.plan.pool}.svc.cluster.local"
 
 
-def test_production_protects_the_clients_name_and_the_made_password_and_nothing_that_an_edit_exchanges() -> None:
-    protected = {item.name for item in stack("prod").resources if item.options.get("protect")}
-    assert protected == {"images-namespace", "images-client", "images-password"}
-    assert not [item.name for item in stack("prod", protect="false").resources if item.options.get("protect")]
-    assert not [item.name for item in stack("local").resources if item.options.get("protect")]
+def test_no_name_is_left_in_another_domain_than_the_clusters() -> None:
+    other = stack("prod", clusterDomain="k8s.example.com")
 
-
-def test_a_password_that_is_given_leaves_the_made_one_where_it_is() -> None:
-    given = stack("prod", access__password="correct-horse-battery")
-    assert any(item.name == "images-password" for item in given.resources)
+    assert "cluster.local" not in json.dumps([dict(item.inputs) for item in other.resources if item.is_kubernetes])
+    assert "cluster.local" not in json.dumps(dict(other.outputs))
+    (topology,) = (
+        json.loads(item.inputs["data"]["topology.json"])
+        for item in other.resources
+        if item.kind == "ConfigMap" and "topology.json" in (item.inputs.get("data") or {})
+    )
+    names_of_all = [*topology["seeds"], *(node["host"] for node in topology["nodes"])]
+    names_of_all.append(only(other, ":Service", "images-client").inputs["spec"]["externalName"])
+    names_of_all += [address.removesuffix(":6379") for address in other.outputs["discoveryAddresses"]]
+    names_of_all.append(other.outputs["endpoint"].removesuffix(":6379"))
+    assert [name for name in names_of_all if not name.endswith(".svc.k8s.example.com")] == []

@@ -16,7 +16,7 @@ from tests.e2e.harness.load import Load
 
 PASSWORD = "the-first-password-of-e2e"  # noqa: S105 (of a cluster that lives for minutes)
 OTHER_PASSWORD = "the-second-password-of-e2e"  # noqa: S105
-ENDPOINT = f"{names.service_host(names.CLIENT_SERVICE, names.CLIENT_NAMESPACE)}:{names.REDIS_PORT}"
+ENDPOINT = f"{names.service_host(names.CLIENT_SERVICE, names.CLIENT_NAMESPACE, 'cluster.local')}:{names.REDIS_PORT}"
 POOL = "redis-256mb"
 
 
