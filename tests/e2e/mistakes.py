@@ -157,11 +157,6 @@ MISTAKES = (
         broken=_no_more_pods,
     ),
     Mistake(
-        "a storage class that does not exist",
-        ("no node takes it", "no-such-class"),
-        {"storage": {"className": "no-such-class"}},
-    ),
-    Mistake(
         "another password in one edit",
         ("redis-replica-2 holds up the rollout", "is not in sync"),
         {"access": {"password": OTHER_PASSWORD}},
