@@ -56,6 +56,10 @@ class Run:
             if os.getppid() != parent:
                 os._exit(1)
             os.nice(niceness)
+            # Linux gives each session the same share of the processors, whatever its processes' niceness, unless the
+            # session itself is told to yield.
+            with contextlib.suppress(OSError):
+                Path("/proc/self/autogroup").write_text(str(niceness))
 
         self.process = subprocess.Popen(
             [sys.executable, "-m", "pytest", "-q", "-m", expression, f"--junitxml={self.counted}", *options],
