@@ -97,8 +97,13 @@ def pod(network: Network, conf: str) -> Pod:
 
 
 def way_in_is_open(pod: Pod) -> bool:
-    answers = pod.base / "run" / "way-in.pid"
-    return answers.exists() and bool(answers.read_text().strip())
+    return way_in(pod, "PING") == "PONG"
+
+
+def hold(pod: Pod) -> None:
+    """The container is there again, and no Redis in it."""
+    pod.start("sleep", "1000")
+    wait_until("the container", lambda: pod.execute("test", "-e", "/scripts/stop.sh").returncode == 0)
 
 
 class TestEveryClassOfReply:
@@ -110,7 +115,7 @@ class TestEveryClassOfReply:
         pod.create()
         pod.wait_for_answer()
         pod.kill()
-        pod.start("sleep", "1000")
+        hold(pod)
         alive, ready = {}, {}
         for name, reply in REPLIES.items():
             server = FakeServer(pod, reply)
@@ -132,7 +137,7 @@ class TestEveryClassOfReply:
             client.execute_command("CLUSTER ADDSLOTSRANGE", 0, 99)
             client.execute_command("CLUSTER SAVECONFIG")
         pod.kill()
-        pod.start("sleep", "1000")
+        hold(pod)
         for name, reply in REPLIES.items():
             server = FakeServer(pod, reply)
             before = len(pod.log.read_text())
@@ -154,7 +159,7 @@ class TestEveryClassOfReply:
         master, replica = cluster.masters[0], cluster.replicas[0]
         master.env["START_TAKEOVER_SECONDS"] = "2"
         replica.kill()
-        replica.start("sleep", "1000")
+        hold(replica)
         for name, reply in REPLIES.items():
             server = FakeServer(replica, reply)
             master.kill()
