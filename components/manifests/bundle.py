@@ -15,6 +15,9 @@ from pathlib import Path
 _SCRIPTS = Path(__file__).parents[1] / "scripts"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """A zip remembers times; a fixed one keeps the ConfigMap, and so the preview, still while the code is."""
+_TRAVELS_WITH = {"redis": ("async_timeout",)}
+"""Package -> what it imports besides. redis-py does so on a Python before 3.11.3, such as Debian 12's. It is always
+packed: what is packed must depend neither on the Python that packs it nor on that of the image that runs it."""
 CONFIG_MAP_BYTES_MAX = 1024 * 1024
 """Kubernetes refuses a ConfigMap whose values are larger together."""
 
@@ -52,7 +55,12 @@ def package_zip_base64(package: str) -> str:
 
 
 def _sources(package: str) -> list[tuple[str, bytes]]:
-    """Name in the zip and content of each of its modules, in an order that does not depend on the file system."""
+    """Name in the zip and content of each module of a package and of what travels with it, in an order that does not
+    depend on the file system."""
+    return [source for name in sorted((package, *_TRAVELS_WITH.get(package, ()))) for source in _modules(name)]
+
+
+def _modules(package: str) -> list[tuple[str, bytes]]:
     spec = find_spec(package)
     if spec is None or spec.origin is None:
         raise ValueError(f"package {package} is not installed; `pip install -r requirements.txt` brings it")
