@@ -27,13 +27,18 @@ make_room() {
   percent=$(taken_percent "$1")
   [ -n "$percent" ] || return 0
   if [ "$percent" -ge "$CROWDED_PERCENT" ] && [ ! -e "$ROOM_FILE" ]; then
-    set_before=$(own "$ANSWER_SECONDS" 'CONFIG GET timeout' | tail -n 1) || return 1
+    answer=$(own "$ANSWER_SECONDS" 'CONFIG GET timeout') || return 1
+    # The name, and on the last line the value. An error has no number there.
+    set_before=$(printf '%s\n' "$answer" | tail -n 1)
+    case $set_before in
+    '' | *[!0-9]*) return 1 ;;
+    esac
     [ "$(own "$ANSWER_SECONDS" "CONFIG SET timeout $IDLE_SECONDS")" = OK ] || return 1
     echo "$set_before" >"$ROOM_FILE"
     pod_log "clients have taken $percent % of all connections (maxclients): those idle for $IDLE_SECONDS s are closed"
   elif [ "$percent" -lt "$ROOMY_PERCENT" ] && [ -e "$ROOM_FILE" ]; then
     read -r set_before <"$ROOM_FILE"
-    [ "$(own "$ANSWER_SECONDS" "CONFIG SET timeout ${set_before:-0}")" = OK ] || return 1
+    [ "$(own "$ANSWER_SECONDS" "CONFIG SET timeout $set_before")" = OK ] || return 1
     rm "$ROOM_FILE"
     pod_log "clients have taken $percent % of all connections: idle ones are kept again"
   fi

@@ -1,14 +1,14 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154 # `now` is set by clock, of lib.sh
-# One connection to this pod's own Redis that is kept from its start on. Sourced by lib.sh.
+# One connection to this pod's own Redis that is kept from its start on. Sourced by lib.sh, after RUN is set.
 #
 # Redis reserves no connection for anybody. Once clients have taken all of them (maxclients), whoever comes is refused:
 # the readiness probe, which fences and makes room, and the hook that hands over. They then send their commands by this
 # connection: into a named pipe that a redis-cli reads, whose answers are in a file.
 
-WAY_IN=/run/redis/way-in
-WAY_IN_ANSWERS=/run/redis/way-in.answers
-WAY_IN_PID=/run/redis/way-in.pid
+WAY_IN=$RUN/way-in
+WAY_IN_ANSWERS=$RUN/way-in.answers
+WAY_IN_PID=$RUN/way-in.pid
 # The file with the answers is in memory, and nobody needs old ones.
 WAY_IN_ANSWERS_MAX_BYTES=262144
 # Seconds. A connection that broke is noticed when it is used; a redis-cli then connects again, while there is room.

@@ -72,6 +72,7 @@ class Api:
             f"https://{host}:{self.port}{path}", headers={"Authorization": f"Bearer {token}"}
         )
         try:
+            # S310 warns of schemes such as file:. The address above begins with https.
             with urllib.request.urlopen(request, timeout=_TIMEOUT_S, context=trusted) as answer:  # noqa: S310
                 content: Mapping[str, Any] = json.load(answer)
                 return content
