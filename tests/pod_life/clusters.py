@@ -9,7 +9,8 @@ import redis
 from redis.cluster import ClusterNode, RedisCluster
 from redis.crc import key_slot
 
-from tests.pod_life.pods import BUS_PORT, PORT, Network, Pod, wait_until
+from tests.pod_life.network import Network
+from tests.pod_life.pods import BUS_PORT, PORT, Pod, wait_until
 
 SLOTS = 16384
 

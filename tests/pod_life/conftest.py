@@ -11,7 +11,8 @@ from components.config.units import MIB
 from components.manifests.redis_conf import redis_conf
 from components.plan.tuning import Tuning, derive_tuning
 from tests.pod_life.clusters import Cluster
-from tests.pod_life.pods import AUTH, Network, Pod
+from tests.pod_life.network import Network
+from tests.pod_life.pods import AUTH, Pod
 
 ROOT = Path(os.environ.get("POD_LIFE_ROOT", "/"))
 """File system to take the programs from: this machine's, or an unpacked one with another version of Redis."""
@@ -53,6 +54,15 @@ def small_tuning(replicas_per_master: int = 1) -> Tuning:
 def conf() -> str:
     """The derived redis.conf of a sandbox-size pod."""
     return redis_conf(small_tuning(), NodeEndpoint.HOSTNAME)
+
+
+@pytest.fixture
+def pod(network: Network, conf: str) -> Pod:
+    """One whose Redis answers, and is in no cluster yet."""
+    pod = Pod(network, "redis-master-0", conf, AUTH)
+    pod.create()
+    pod.wait_for_answer()
+    return pod
 
 
 @pytest.fixture

@@ -1,24 +1,22 @@
 """Pods small enough for a test: the scripts as they are, real Redis, one network namespace each, no Kubernetes.
 
-A `Network` is a bridge inside a network namespace without any uplink; the thread that makes it lives in it until
-`close`. A `Pod` is a `bubblewrap` process tree with its own address, process ids and file system: busybox,
+A `Pod` is a `bubblewrap` process tree with its own address, process ids and file system: busybox,
 redis-server, redis-cli, and the mounts that the rendered Pod has. All of it ends with the test process.
 """
 
-import ctypes
 import os
 import shutil
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 import redis
-from dnslib import QTYPE, RCODE, RR, A, DNSRecord
-from dnslib.server import BaseResolver, DNSHandler, DNSLogger, DNSServer
+
+from tests.pod_life.namespaces import CLONE_NEWNET, call, new_namespace, run
+from tests.pod_life.network import DNS_IP, Network
 
 SCRIPTS = Path(__file__).parents[2] / "components" / "scripts"
 PORT = 6379
@@ -33,9 +31,6 @@ SCRIPT_ENV = {
     "ALIVE_TIMEOUT_SECONDS": "5",
     "LONGEST_SCRIPT_SECONDS": "60",
 }
-_DNS_IP = "10.244.0.53"
-_CLONE_NEWNET = 0x40000000
-_libc = ctypes.CDLL(None, use_errno=True)
 
 T = TypeVar("T")
 
@@ -57,133 +52,10 @@ def wait_until(what: str, probe: Callable[[], T], seconds: float = 20.0, step_se
     raise AssertionError(f"not within {seconds} s: {what}; last seen: {last!r}")
 
 
-def _call(name: str, *args: int) -> None:
-    if getattr(_libc, name)(*args) != 0:
-        error = ctypes.get_errno()
-        raise OSError(error, f"{name}: {os.strerror(error)}")
-
-
-def _namespace_of_this_thread() -> int:
-    return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-
-
-def _new_namespace() -> int:
-    made: list[int] = []
-
-    def make() -> None:
-        _call("unshare", _CLONE_NEWNET)
-        made.append(_namespace_of_this_thread())
-
-    thread = threading.Thread(target=make)
-    thread.start()
-    thread.join()
-    return made[0]
-
-
-def _run(*command: str, pass_fds: tuple[int, ...] = (), namespace: int | None = None) -> None:
-    def enter() -> None:
-        if namespace is not None:
-            _call("setns", namespace, _CLONE_NEWNET)
-
-    done = subprocess.run(
-        command, pass_fds=pass_fds, preexec_fn=enter, capture_output=True, text=True, timeout=20, check=False
-    )
-    if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(command)}: {done.stderr}")
-
-
-class _Records(BaseResolver):
-    def __init__(self, names: dict[str, list[str]]) -> None:
-        self.names = names
-
-    def resolve(self, request: DNSRecord, handler: DNSHandler) -> DNSRecord:
-        reply = request.reply()
-        name = str(request.q.qname).rstrip(".")
-        if name not in self.names:
-            reply.header.rcode = RCODE.NXDOMAIN
-        elif request.q.qtype == QTYPE.A:
-            for ip in self.names[name]:
-                reply.add_answer(RR(name, QTYPE.A, rdata=A(ip), ttl=5))
-        return reply
-
-
-class Network:
-    """A bridge, a name server and the pods on it."""
-
-    def __init__(self, directory: Path, image: Path, usr: Path) -> None:
-        """`image` is what pods have as /bin, `usr` where their libraries are."""
-        self.directory = directory
-        self.image = image
-        self.usr = usr
-        self.names: dict[str, list[str]] = {}
-        self.pods: list[Pod] = []
-        self._links = 0
-        self._addresses = 0
-        self._home = _namespace_of_this_thread()
-        _call("unshare", _CLONE_NEWNET)
-        for command in (
-            "ip link set lo up",
-            # With an address of its own: else it takes its ports' and changes with them, under the pods' ARP caches.
-            "ip link add bridge address 02:00:00:00:00:01 type bridge",
-            "ip link set bridge up",
-            "ip address add 10.244.0.1/16 dev bridge",
-            f"ip address add {_DNS_IP}/16 dev bridge",
-        ):
-            _run(*command.split())
-        self._dns: DNSServer | None = None
-        self.start_dns()
-
-    def start_dns(self) -> None:
-        self._dns = DNSServer(
-            _Records(self.names), address=_DNS_IP, port=53, logger=DNSLogger(log="-request,-reply,-truncated")
-        )
-        self._dns.start_thread()
-
-    def stop_dns(self) -> None:
-        if self._dns is not None:
-            self._dns.stop()
-            self._dns.server.server_close()
-            self._dns = None
-
-    def unused_ip(self) -> str:
-        self._addresses += 1
-        return f"10.244.1.{self._addresses}"
-
-    def link(self, namespace: int, ip: str) -> str:
-        """Connects a namespace as a pod is connected, and returns the bridge's end of the link."""
-        self._links += 1
-        name = f"pod{self._links}"
-        _run(
-            *f"ip link add {name} mtu 1500 type veth peer name eth0 mtu 1500 netns /proc/self/fd/{namespace}".split(),
-            pass_fds=(namespace,),
-        )
-        _run(*f"ip link set {name} master bridge up".split())
-        for command in ("ip link set lo up", f"ip address add {ip}/16 dev eth0", "ip link set eth0 up"):
-            _run(*command.split(), namespace=namespace)
-        return name
-
-    def publish(self) -> None:
-        """DNS as of now: every pod that has an address, ready or not, under its own and its Service's name."""
-        names: dict[str, list[str]] = {}
-        for pod in self.pods:
-            if pod.ip is not None:
-                names.setdefault(pod.host, []).append(pod.ip)
-                names.setdefault(pod.domain, []).append(pod.ip)
-        self.names.clear()
-        self.names.update(names)
-
-    def close(self) -> None:
-        for pod in self.pods:
-            pod.destroy()
-        self.stop_dns()
-        _call("setns", self._home, _CLONE_NEWNET)
-        os.close(self._home)
-
-
 def enter_network(pod: "Pod") -> None:
     """The calling thread is in the pod's network from now on."""
     assert pod._namespace is not None
-    _call("setns", pod._namespace, _CLONE_NEWNET)
+    call("setns", pod._namespace, CLONE_NEWNET)
 
 
 class Pod:
@@ -203,7 +75,7 @@ class Pod:
         for part in ("data", "run", "etc"):
             (self.base / part).mkdir(parents=True)
         (self.base / "etc" / "redis.conf").write_text(conf)
-        (self.base / "resolv.conf").write_text(f"nameserver {_DNS_IP}\noptions ndots:5 timeout:1 attempts:1\n")
+        (self.base / "resolv.conf").write_text(f"nameserver {DNS_IP}\noptions ndots:5 timeout:1 attempts:1\n")
         self.log = self.base / "log"
         self.log.touch()
         self._namespace: int | None = None
@@ -214,7 +86,7 @@ class Pod:
     def create(self, ip: str | None = None) -> None:
         """Gives the pod an address, as the scheduling of a new incarnation does, and starts its container."""
         self.ip = ip or self.network.unused_ip()
-        self._namespace = _new_namespace()
+        self._namespace = new_namespace()
         self._link = self.network.link(self._namespace, self.ip)
         for file in (self.base / "run").glob("*"):
             file.unlink() if file.is_file() else shutil.rmtree(file)
@@ -228,7 +100,7 @@ class Pod:
             raise RuntimeError(f"{self.name} has no address yet")
 
         def enter() -> None:
-            _call("setns", namespace, _CLONE_NEWNET)
+            call("setns", namespace, CLONE_NEWNET)
 
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -327,7 +199,7 @@ class Pod:
         self.kill()
         self._process = None
         if self._namespace is not None:
-            _run(*f"ip link delete {self._link}".split())
+            run(*f"ip link delete {self._link}".split())
             os.close(self._namespace)
             self._namespace = None
         self.ip = None
@@ -335,7 +207,7 @@ class Pod:
 
     def cut(self, *, connected: bool = False) -> None:
         """Takes the pod off the network, or puts it back."""
-        _run(*f"ip link set {self._link} {'up' if connected else 'down'}".split())
+        run(*f"ip link set {self._link} {'up' if connected else 'down'}".split())
 
     def client(self, timeout_seconds: float = 3) -> redis.Redis:
         return redis.Redis(

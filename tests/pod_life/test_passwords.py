@@ -5,7 +5,8 @@ from itertools import pairwise
 import pytest
 import redis
 
-from tests.pod_life.pods import PORT, Network, Pod
+from tests.pod_life.network import Network
+from tests.pod_life.pods import PORT, Pod
 
 pytestmark = [pytest.mark.redis, pytest.mark.sandbox]
 

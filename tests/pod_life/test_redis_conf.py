@@ -9,7 +9,8 @@ from components.config.units import GIB, MIB
 from components.manifests.redis_conf import redis_conf
 from components.plan.tuning import derive_tuning
 from tests.pod_life.conftest import small_tuning
-from tests.pod_life.pods import Network, Pod
+from tests.pod_life.network import Network
+from tests.pod_life.pods import Pod
 
 SIZES = [(256 * MIB, 368 * MIB), (64 * GIB, 92 * GIB), (128 * GIB, 185 * GIB), (512 * GIB, 737 * GIB)]
 

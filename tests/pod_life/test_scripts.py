@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.pod_life.pods import AUTH, NAMESPACE, PORT, SCRIPTS, Network, Pod, wait_until
+from tests.pod_life.network import Network
+from tests.pod_life.pods import AUTH, NAMESPACE, PORT, SCRIPTS, Pod, wait_until
 
 FILES = sorted(SCRIPTS.glob("*.sh"))
 PROGRAMS = [path for path in FILES if path.read_text().startswith("#!")]
@@ -73,14 +74,6 @@ def test_a_pod_with_an_ipv6_address_says_so_and_does_not_start(address: str, tmp
     assert "use a Kubernetes cluster whose pods have IPv4 addresses" in done.stderr
     assert done.stdout == ""
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.fixture
-def pod(network: Network, conf: str) -> Pod:
-    pod = Pod(network, "redis-master-0", conf, AUTH)
-    pod.create()
-    pod.wait_for_answer()
-    return pod
 
 
 @pytest.mark.redis
