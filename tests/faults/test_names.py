@@ -43,6 +43,7 @@ def answered_after_a_restart_of_all(deployment: Deployment, requests: int) -> in
         deadline = time.monotonic() + 30
         while not ready.exists() and not client.done() and time.monotonic() < deadline:
             time.sleep(0.1)
+        assert ready.exists(), "it did not connect to every node"
         before = {pod["ip"] for pod in deployment.pods().values()}
         deployment.fault("restart-all")
         deployment.until(lambda: not before & {pod["ip"] for pod in deployment.pods().values()}, 30)

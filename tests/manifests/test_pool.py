@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import kubernetes_validate
@@ -13,24 +13,13 @@ from hypothesis import strategies as st
 from components.config.load import settings_of
 from components.config.settings import Settings
 from components.manifests.keys import ALSO_ACCEPTED, PASSWORD, PRIORITY_CLASS, READY
-from components.manifests.manifest import Manifest, Ref, applicable
+from components.manifests.manifest import Manifest, Ref, applicable, refs
 from components.manifests.pool import client_manifests, pool_manifests, priority_class
 from components.manifests.storage import storage_classes
 from components.plan.plan import derive_plan
 from components.resources.stack import KUBERNETES_MINOR_MIN
 
 GIVEN = {PASSWORD, ALSO_ACCEPTED, PRIORITY_CLASS}
-
-
-def refs(value: Any) -> Iterator[Ref]:
-    if isinstance(value, Ref):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from refs(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from refs(item)
 
 
 def pool(**config: Any) -> tuple[Settings, tuple[Manifest, ...]]:
@@ -67,6 +56,13 @@ def drawn(config: Mapping[str, Any]) -> dict[str, Any]:
         "access": access,
         **place,
     }
+
+
+def test_references_are_found_wherever_they_stand() -> None:
+    one, two, three = Ref("one"), Ref("two", "value"), Ref("three")
+    body = {"name": one, "list": [1, {"deep": (two, "text")}], "text": "one", "again": [one], "three": three}
+    assert list(refs(body)) == [one, two, one, three]
+    assert list(refs(one)) == [one]
 
 
 @settings(max_examples=40)

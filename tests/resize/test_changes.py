@@ -8,7 +8,7 @@ import pytest
 
 from tests.resize.harness import LOAD, SLOW_MIB_PER_SECOND, Killer, assert_nothing_lost, stack, until_done, wait_settled
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("resize")]
+pytestmark = pytest.mark.sandbox
 
 
 def test_another_pod_size_and_back_loses_no_key_and_fails_no_request() -> None:

@@ -13,7 +13,7 @@ from sandbox.control.client import Completed
 from sandbox.errors import SandboxError
 from tests.resize.harness import Stack, stack
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("resize")]
+pytestmark = pytest.mark.sandbox
 
 LIBRARY = """#!lua name=images
 redis.register_function('images_get', function(keys) return redis.call('GET', keys[1]) end)

@@ -8,7 +8,7 @@ from sandbox.errors import ApplyError
 from tests.resize.content import fill
 from tests.resize.harness import stack
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("resize")]
+pytestmark = pytest.mark.sandbox
 
 
 def test_a_shrink_to_masters_that_cannot_hold_the_content_is_refused_and_moves_nothing() -> None:
