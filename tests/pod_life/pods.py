@@ -89,7 +89,8 @@ class Pod:
         self._namespace = new_namespace()
         self._link = self.network.link(self._namespace, self.ip)
         for file in (self.base / "run").glob("*"):
-            file.unlink() if file.is_file() else shutil.rmtree(file)
+            # Not the other way round: to look into a named pipe as into a directory waits for a writer, for ever.
+            shutil.rmtree(file) if file.is_dir() else file.unlink()
         self.network.publish()
         self.start()
 
