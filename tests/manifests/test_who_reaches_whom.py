@@ -61,7 +61,9 @@ def test_the_exporter_asks_the_redis_of_its_own_pod_with_the_password_of_the_sec
 
 
 @pytest.mark.parametrize(
-    ("package", "packed"), [("reconciler", {"reconciler"}), ("redis", {"redis", "async_timeout"})], ids=str
+    ("package", "packed"),
+    [("reconciler", {"reconciler"}), ("redis", {"redis", "async_timeout"})],
+    ids=["ours", "redis"],
 )
 def test_a_package_travels_without_the_time_and_place_of_who_packed_it(package: str, packed: set[str]) -> None:
     archive = zipfile.ZipFile(io.BytesIO(base64.b64decode(bundle.package_zip_base64(package))))
