@@ -23,9 +23,9 @@ from tests.faults.deployment import Deployment, machine
 from tests.faults.rows import ROWS, Measure, Result, Row, Stack
 from tests.faults.stacks import ours, plain, zoned
 
-_WIDTHS = (23, 20, 20, 23, 6)
+WIDTHS = (23, 20, 20, 23, 6)
 _HEADINGS = ("fault", "goal", "plain deployment", "this stack", "")
-_GAP = "  "
+GAP = "  "
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ class Measured:
 
 def table(found: Sequence[Measured]) -> str:
     """At most 100 columns wide, plain text: the same on a terminal, in a pipe and in a file."""
-    lines = [_line(_HEADINGS), _GAP.join("─" * width for width in _WIDTHS)]
+    lines = [_line(_HEADINGS), GAP.join("─" * width for width in WIDTHS)]
     for measured in found:
-        wrapped = [textwrap.wrap(cell, width) or [""] for cell, width in zip(measured.cells, _WIDTHS, strict=True)]
+        wrapped = [textwrap.wrap(cell, width) or [""] for cell, width in zip(measured.cells, WIDTHS, strict=True)]
         height = max(len(cell) for cell in wrapped)
         padded = [cell + [""] * (height - len(cell)) for cell in wrapped]
         lines += [_line(texts) for texts in zip(*padded, strict=True)] + [""]
@@ -55,7 +55,7 @@ def table(found: Sequence[Measured]) -> str:
 
 
 def _line(cells: Sequence[str]) -> str:
-    return _GAP.join(f"{cell:<{width}}" for cell, width in zip(cells, _WIDTHS, strict=True)).rstrip()
+    return GAP.join(f"{cell:<{width}}" for cell, width in zip(cells, WIDTHS, strict=True)).rstrip()
 
 
 def markdown(found: Sequence[Measured], date: str, where: str) -> str:

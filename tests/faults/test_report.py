@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.faults.report import Measured, main, markdown, table
+from tests.faults.report import GAP, WIDTHS, Measured, main, markdown, table
 from tests.faults.rows import ROWS, Result
 
 words = st.text("abcdefg ,;≤%.0123456789", max_size=90)
@@ -18,9 +18,26 @@ found = st.lists(st.builds(Measured, row=st.sampled_from(ROWS), plain=results, o
 def test_the_table_never_exceeds_100_columns_and_loses_no_word(rows: list[Measured]) -> None:
     text = table(rows)
     assert all(len(line) <= 100 and line == line.rstrip() for line in text.splitlines())
-    squeezed = "".join(text.split())
-    for row in rows:
-        assert all(word[:6] in squeezed for cell in row.cells for word in cell.split())
+    read = [[squeezed(cell) for cell in cells] for cells in read_back(text)]
+    assert read == [[squeezed(cell) for cell in row.cells] for row in rows]
+
+
+def squeezed(text: str) -> str:
+    return "".join(text.split())
+
+
+def read_back(text: str) -> list[tuple[str, ...]]:
+    """The cells of each row: what stands below each other in a column, without the breaks between lines."""
+    starts = [sum(WIDTHS[:column]) + column * len(GAP) for column in range(len(WIDTHS))]
+    _, _, *body = text.splitlines()
+    return [
+        tuple(
+            "".join(line[start : start + width] for line in block.split("\n"))
+            for start, width in zip(starts, WIDTHS, strict=True)
+        )
+        for block in "\n".join(body).split("\n\n")
+        if block
+    ]
 
 
 @given(found)
