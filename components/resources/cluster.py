@@ -17,7 +17,7 @@ from components.resources.registering import register_all
 from components.resources.sdk import RandomPassword
 
 _PASSWORD_LENGTH = 40
-_FORMED = "formed"
+_COMPLETE = "complete"
 
 
 class RedisImageCacheCluster(pulumi.ComponentResource):
@@ -75,9 +75,11 @@ class RedisImageCacheCluster(pulumi.ComponentResource):
             child,
         )
         self.namespace, self.auth_secret = redis_pool.namespace, redis_pool.auth_secret
+        # A destroy deletes first what nothing depends on, all of it at once. That is the client Service alone: where
+        # it is protected, nothing else goes.
         kept = pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(protect=settings.protect))
         client = register_all(
-            name, pool.client_manifests(settings, plan, _FORMED), {}, {_FORMED: [redis_pool.formed]}, kept
+            name, pool.client_manifests(settings, plan, _COMPLETE), {}, {_COMPLETE: redis_pool.complete}, kept
         )
         guard.lift_after(client["client"])
         host = names.service_host(names.CLIENT_SERVICE, names.CLIENT_NAMESPACE, settings.cluster_domain)

@@ -14,8 +14,9 @@ from components.resources.sdk import KubernetesObject
 class RedisPool(pulumi.ComponentResource):
     """The objects of `components.manifests.pool`, registered in their order."""
 
-    formed: KubernetesObject
-    """The Job after which the pool's slots are served by it."""
+    complete: tuple[KubernetesObject, ...]
+    """The Job after which the pool's slots are served by it, and the CronJob that comes after it. They depend on every
+    other object of the pool."""
     namespace: pulumi.Output[str]
     auth_secret: pulumi.Output[str]
     """Name of the Secret with the password, in that namespace."""
@@ -33,7 +34,7 @@ class RedisPool(pulumi.ComponentResource):
         made = register_all(
             name, manifests, given, {keys.READY: ready}, pulumi.ResourceOptions(parent=self, hooks=hooks)
         )
-        self.formed = made[jobs.FORM]
+        self.complete = (made[jobs.FORM], made[jobs.REPAIR])
         self.namespace = made[keys.NAMESPACE.of].name
         self.auth_secret = made[keys.AUTH.of].name
         self.register_outputs({"namespace": self.namespace})

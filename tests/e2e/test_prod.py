@@ -110,13 +110,13 @@ def test_pods_of_128_gb_replace_those_of_64_gb_which_go_last_with_their_nodes(pr
 
 
 def test_destroy_deletes_nothing_while_the_stack_is_protected(prod: ProdStack) -> None:
-    before = prod.engine.resources()
+    before = sorted(prod.engine.resources())
 
     run = prod.engine.destroy()
 
     assert not run.succeeded
     assert "protect" in run.output
-    assert prod.engine.resources() == before
+    assert sorted(prod.engine.resources()) == before
 
 
 def test_destroy_takes_pods_before_their_nodes_and_leaves_nothing(prod: ProdStack) -> None:

@@ -245,6 +245,14 @@ def test_production_protects_the_clients_name_and_the_password_whatever_pool_it_
     assert protected(stack("prod", **edit)) == KEPT_BY_PROTECT
 
 
+def test_a_destroy_would_have_to_begin_with_the_protected_client_service(prod: Evaluation) -> None:
+    """Of what it may delete first (nothing depends on it), everything but components and providers is protected."""
+    needed = {urn for item in prod.resources for urn in item.depends_on}
+    first = [item for item in prod.resources if item.urn not in needed and item.inputs]
+    assert [item.name for item in first if not item.type.startswith("pulumi:")] == ["images-client"]
+    assert "images-client" in protected(prod)
+
+
 def test_without_protect_nothing_is_protected() -> None:
     assert protected(stack("prod", protect="false")) == []
     assert protected(stack("local")) == []
