@@ -8,7 +8,7 @@ SAMPLE ?= 150
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 
-.PHONY: help up down status plan test test-fast mutants check e2e faults soak bench-plan bench-resize format clean
+.PHONY: help up down status plan test test-fast mutants check e2e faults soak bench-plan bench-resize bench-cpu-limit format clean
 
 help: ## every command of this Makefile
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ bench-plan: .venv/program ## measure how long `make plan` takes beside importing
 
 bench-resize: .venv/tests .venv/sandbox ## measure moving 2 GB of 1 MB values, by the reconciler and by redis-cli (3 minutes)
 	@$(PYTHON) -m tests.resize.bench
+
+bench-cpu-limit: .venv/tests .venv/sandbox ## measure what a CPU limit of one core costs during a full resync (two minutes)
+	@$(PYTHON) -m tests.pod_life.bench_cpu_limit
 
 format: .venv/tests ## format the code and correct what the linter can
 	$(VENV)/bin/ruff format .

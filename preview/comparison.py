@@ -23,6 +23,11 @@ _FIGURES: tuple[tuple[str, Callable[[Advice], str]], ...] = (
     ("sent by a master", lambda plan: gbps(plan.traffic.egress_gbps_per_master)),
     ("node type", lambda plan: plan.nodes.instance_type if plan.nodes else NONE),
     ("nodes", lambda plan: f"{plan.nodes.nodes_total}" if plan.nodes else NONE),
+    ("spare nodes in a zone", lambda plan: f"{plan.nodes.spare_per_zone}" if plan.nodes else NONE),
+    (
+        "spare nodes, USD a month",
+        lambda plan: usd(plan.nodes.spare_usd_per_month if plan.nodes and plan.nodes.spare_per_zone else None),
+    ),
     ("pods on a node", lambda plan: f"{plan.nodes.pods_per_node}" if plan.nodes else NONE),
     ("network used, worst", lambda plan: percent(plan.latency.link_use_percent)),
     ("capacity", lambda plan: rate(plan.capacity.ops_total)),

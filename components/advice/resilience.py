@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from components.config.units import MIB
+from components.plan.node_loss import node_replaced_seconds
 from components.plan.nodes.choice import NodePlan
 from components.plan.sizing import Sizing
 from components.plan.traffic import SINGLE_FLOW_BYTES_PER_SECOND, bytes_per_second
@@ -40,9 +41,13 @@ class Resilience:
     safe_writes_per_second_per_master: float
     writes_per_second_per_master: float
     node_pods: int | None
-    """Pods that a lost node takes with it; None without `eks`, like the three figures below."""
+    """Pods that a lost node takes with it; None without `eks`, like all figures below."""
     node_reprotection_seconds: int | None
     """A new node's pods sync at the same time and share its network."""
+    node_replaced_seconds: int | None
+    """Until the pods of a node that stops answering can start elsewhere, at most."""
+    node_unprotected_seconds: int | None
+    """Until their shards have all their copies again, at most: the two figures before together."""
     zone_masters: int | None
     """Most masters a lost zone takes with it."""
     zone_masters_left: int | None
@@ -56,6 +61,8 @@ def derive_resilience(
     writes_per_master = writes_per_second / sizing.masters
     data_bytes = min(working_set.own.size_bytes, working_set.room_bytes) / sizing.masters
     zone_masters = max(zone.masters for zone in nodes.zones) if nodes else None
+    node_reprotection = _node_reprotection_seconds(data_bytes, nodes) if nodes else None
+    replaced = node_replaced_seconds() if nodes else None
     return Resilience(
         blast_radius_percent=sizing.blast_radius_percent,
         promotion_seconds=promotion_seconds(tuning.node_timeout_ms / 1000),
@@ -71,7 +78,11 @@ def derive_resilience(
         safe_writes_per_second_per_master=tuning.safe_write_bytes_per_second / class_bytes,
         writes_per_second_per_master=writes_per_master,
         node_pods=nodes.pods_per_node if nodes else None,
-        node_reprotection_seconds=_node_reprotection_seconds(data_bytes, nodes) if nodes else None,
+        node_reprotection_seconds=node_reprotection,
+        node_replaced_seconds=replaced,
+        node_unprotected_seconds=(
+            None if replaced is None or node_reprotection is None else replaced + node_reprotection
+        ),
         zone_masters=zone_masters,
         zone_masters_left=sizing.masters - zone_masters if zone_masters is not None else None,
     )

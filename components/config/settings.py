@@ -156,6 +156,13 @@ class Nodes(_Section):
         description="required = a pod waits rather than share a node with a copy of its shard; preferred = it may",
     )
     allow_fewer_zones: bool = Field(False, description="true permits one or two zones, at the price of a zone outage")
+    spare_per_zone: int = Field(
+        0,
+        ge=0,
+        le=3,
+        description="nodes of each zone beyond what its pods need, so that a lost or drained node's pods find a place "
+        "at once (docs/adr/0017-a-drain-borrows-a-node.md)",
+    )
 
 
 GP3_IOPS_INCLUDED = 3000

@@ -56,6 +56,11 @@ def wanted_size(zone: ZoneNodes, living: int) -> int:
     return max(zone.nodes, living)
 
 
+def largest_size(wanted: int) -> int:
+    """How many nodes a group may have for a while: room for one more while one is drained."""
+    return wanted + 1
+
+
 def _node_group(
     pool: str, eks: Eks, nodes: NodePlan, zone: ZoneNodes, tags: Mapping[str, str], after: tuple[str, ...]
 ) -> AwsManifest:
@@ -68,7 +73,9 @@ def _node_group(
             "clusterName": CLUSTER_NAME,
             "amiType": nodes.ami_type,
             "capacityType": _CAPACITY[nodes.capacity_type],
-            "scalingConfig": {"minSize": zone.nodes, "desiredSize": size, "maxSize": size},
+            # One more than wanted may be added while a node is drained, by hand or by a cluster autoscaler; the evicted
+            # pods' volumes keep them in the zone (docs/adr/0017).
+            "scalingConfig": {"minSize": zone.nodes, "desiredSize": size, "maxSize": Ref(key, "largestSize")},
             # One node at a time: its pods hand over first, and the next waits until they are back in sync.
             "updateConfig": {"maxUnavailable": 1},
             # A machine that stays without answer for half an hour is replaced, not only one that EC2 itself finds

@@ -7,16 +7,14 @@ from components.config.units import kubernetes_quantity
 from components.manifests import keys, names
 from components.manifests.bundle import scripts
 from components.manifests.node_groups import node_set
+from components.plan.node_loss import UNREACHABLE_TOLERATION_SECONDS
 from components.plan.plan import Plan
-from components.plan.sizing import CPU_LIMIT_MILLICORES, EXPORTER_CPU_MILLICORES, EXPORTER_MEMORY_MIB
+from components.plan.sizing import EXPORTER_CPU_MILLICORES, EXPORTER_MEMORY_MIB
 from components.plan.tuning import Probe
 
 CONF_KEY = "redis.conf"
 AUTH_KEY = "password"
 ALSO_ACCEPTED_KEY = "alsoAccepted"
-_UNREACHABLE_SECONDS = 60
-"""A node that is only cut off from the API server for a while, as during an upgrade of the control plane, keeps its
-pods."""
 
 
 def pod_template(settings: Settings, plan: Plan, copy: int) -> dict[str, Any]:
@@ -61,7 +59,7 @@ def _until_rescheduled(condition: str) -> dict[str, Any]:
         "key": f"node.kubernetes.io/{condition}",
         "operator": "Exists",
         "effect": "NoExecute",
-        "tolerationSeconds": _UNREACHABLE_SECONDS,
+        "tolerationSeconds": UNREACHABLE_TOLERATION_SECONDS,
     }
 
 
@@ -96,7 +94,7 @@ def _redis(settings: Settings, plan: Plan, copy: int) -> dict[str, Any]:
                 "memory": kubernetes_quantity(plan.sizing.request_memory_mib),
             },
             "limits": {
-                "cpu": f"{CPU_LIMIT_MILLICORES}m",
+                **_cpu_limit(plan),
                 "memory": kubernetes_quantity(plan.sizing.limit_memory_mib),
             },
         },
@@ -114,6 +112,11 @@ def _redis(settings: Settings, plan: Plan, copy: int) -> dict[str, Any]:
             {"name": "run", "mountPath": "/run/redis"},
         ],
     }
+
+
+def _cpu_limit(plan: Plan) -> dict[str, str]:
+    millicores = plan.sizing.cpu_limit_millicores
+    return {} if millicores is None else {"cpu": f"{millicores}m"}
 
 
 def _exporter(settings: Settings) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from components.plan.traffic import ASSUMED_INTERFACE_GBPS, Traffic, derive_traf
 from components.plan.tuning import Tuning, derive_tuning
 from components.plan.working_set import WorkingSet, derive_working_set, size_class_bytes
 
-_POD_START_SECONDS = 120
+POD_START_SECONDS = 120
 """Until a pod's volume has moved to its node and its image is there. EBS attaches within a minute as a rule."""
 
 
@@ -132,7 +132,7 @@ def _mean_gbps_per_master(sizing: Sizing, nodes: NodePlan | None) -> float:
 
 
 def _pod_ready_seconds(tuning: Tuning) -> int:
-    return _POD_START_SECONDS + 2 * tuning.resync_seconds + tuning.min_ready_seconds
+    return POD_START_SECONDS + 2 * tuning.resync_seconds + tuning.min_ready_seconds
 
 
 def _with_namespace(message: str) -> str:

@@ -9,9 +9,9 @@ from components.config.units import GIB, MIB, redis_size
 OVERHEAD_FACTOR = 1.2
 """Request over Redis's memory, and limit over request: the sizing document's "20% buffer", taken twice. What lies
 between Redis's memory and the limit is for a full resync (components/plan/tuning.py)."""
-CPU_LIMIT_MILLICORES = 1000
-"""Where nodes are shared. Redis runs commands on one thread, so more cores would mostly idle ("NEVER exceed 1 core",
-says the sizing document)."""
+SHARED_NODE_CPU_LIMIT_MILLICORES = 1000
+"""Where other workloads run on the node: "NEVER exceed 1 core", says the sizing document. On nodes of its own a pod has
+no limit (docs/adr/0016-no-cpu-limit.md)."""
 EXPORTER_MEMORY_MIB = 64
 EXPORTER_CPU_MILLICORES = 10
 """What `monitoring.exporter` adds to every pod: the request, and of memory the limit too."""
@@ -35,6 +35,8 @@ class Sizing:
     limit_memory_mib: int
     cpu_millicores: int
     """What each pod requests."""
+    cpu_limit_millicores: int | None
+    """None on nodes of the stack's own: a limit would stop Redis whenever its snapshot's process has used it up."""
     volume_mib: int
     usable_memory_bytes: int
     total_request_memory_mib: int
@@ -67,6 +69,7 @@ def derive_sizing(settings: Settings) -> Sizing:
         request_memory_mib=request_mib,
         limit_memory_mib=limit_mib,
         cpu_millicores=settings.pod_cpu_millicores,
+        cpu_limit_millicores=SHARED_NODE_CPU_LIMIT_MILLICORES if settings.eks is None else None,
         volume_mib=volume_mib,
         usable_memory_bytes=masters * settings.pod_memory,
         total_request_memory_mib=pods * request_mib,

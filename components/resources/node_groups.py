@@ -12,6 +12,7 @@ from components.manifests.node_groups import (
     CLUSTER_NAME,
     NODE_POLICIES,
     group_key,
+    largest_size,
     node_manifests,
     policy_arn,
     wanted_size,
@@ -57,13 +58,15 @@ class RedisNodeGroups(pulumi.ComponentResource):
     def _sizes(
         self, name: str, pool: str, keys: Mapping[str, str], nodes: NodePlan, cluster_name: pulumi.Input[str]
     ) -> dict[Ref, pulumi.Output[int]]:
-        """How many nodes each group is to have."""
+        """How many nodes each group is to have, and how many it may have."""
         logical_names = {zone: logical_name(f"{name}-{key}", "NodeGroup") for zone, key in keys.items()}
         living = self._living_sizes(cluster_name, set(logical_names.values()))
-        return {
-            Ref(keys[zone.zone], "size"): living.apply(partial(_size, pool, zone, logical_names[zone.zone]))
-            for zone in nodes.zones
-        }
+        sizes: dict[Ref, pulumi.Output[int]] = {}
+        for zone in nodes.zones:
+            wanted = living.apply(partial(_size, pool, zone, logical_names[zone.zone]))
+            sizes[Ref(keys[zone.zone], "size")] = wanted
+            sizes[Ref(keys[zone.zone], "largestSize")] = wanted.apply(largest_size)
+        return sizes
 
     def _living_sizes(self, cluster_name: pulumi.Input[str], logical_names: set[str]) -> pulumi.Output[dict[str, int]]:
         """Logical name -> nodes wanted now, of the groups that AWS has already: Pulumi's state does not tell a program

@@ -20,6 +20,7 @@ def nodes(plan: Advice) -> tuple[Section, ...]:
         "Network is the sustained bandwidth, not the burst.",
         f"The nodes take {count(chosen.vcpus_total, 'vCPU')} of the account's quota.",
     ]
+    notes.append(_room_for_a_drain(chosen))
     if chosen.system_reserved_cpu_millicores:
         notes.append(
             f"The kubelet keeps {chosen.system_reserved_cpu_millicores}m of CPU back, so that no further pod is "
@@ -32,6 +33,19 @@ def nodes(plan: Advice) -> tuple[Section, ...]:
             f"why {chosen.instance_type}",
             (_limits(plan, chosen), *map(Note, notes), *_others(chosen), *(_why_not(document) if document else ())),
         ),
+    )
+
+
+def _room_for_a_drain(chosen: NodePlan) -> str:
+    """What it costs that the pods of a drained or lost node find a place in their zone."""
+    if chosen.spare_per_zone:
+        return (
+            f"{count(chosen.spare_per_zone, 'spare node')} in each zone for the pods of one that is drained or lost: "
+            f"{usd(chosen.spare_usd_per_month)} USD a month."
+        )
+    return (
+        "No spare nodes: to drain a node, its zone is given one more for the time, at "
+        f"{chosen.drain_usd_per_hour:.2f} USD an hour (docs/runbook.md). nodes.sparePerZone: 1 would keep one ready."
     )
 
 

@@ -3,6 +3,7 @@
 from components.advice.advice import Advice
 from components.config.formats import count, memory, percent, rate, seconds
 from components.config.units import MIB
+from components.plan.node_loss import NODE_REPAIR_SECONDS, UNREACHABLE_TOLERATION_SECONDS, VOLUME_DETACH_SECONDS
 from preview.document import Facts, Section
 
 
@@ -49,12 +50,17 @@ def _node_and_zone(plan: Advice) -> tuple[Facts, ...]:
     if nodes is None or found.node_reprotection_seconds is None or found.node_pods is None:
         return ()
     separation = "never share a zone" if nodes.zone_separation else "may share a zone"
-    again = seconds(found.node_reprotection_seconds)
+    again, unprotected = seconds(found.node_reprotection_seconds), seconds(found.node_unprotected_seconds or 0)
     return (
         Facts(
             (
                 ("a node lost", f"It takes at most {count(found.node_pods, 'pod')}."),
-                ("", f"Once a new node is there, every shard has its replicas again after {again}."),
+                ("", f"Their replicas have taken over after {seconds(found.promotion_seconds)}."),
+                ("", f"The pods are given up after {seconds(UNREACHABLE_TOLERATION_SECONDS)}."),
+                ("", f"EKS replaces a node that only stops answering after {seconds(NODE_REPAIR_SECONDS)}."),
+                ("", f"The pods' volumes are free at most {seconds(VOLUME_DETACH_SECONDS)} later."),
+                ("", f"Every shard has its replicas again {again} after that: {unprotected} at most in all."),
+                ("", 'docs/runbook.md, "A node is lost", makes it minutes.'),
                 (
                     "a zone lost",
                     f"It leaves at least {found.zone_masters_left} of {count(plan.sizing.masters, 'master')}.",

@@ -98,6 +98,7 @@ def _losses(plan: Advice) -> Rows:
     return (
         *rows,
         ("when a node is lost", f"It takes at most {found.node_pods} of {count(sizing.pods, 'pod')}."),
+        ("", f"Their shards are without a second copy for up to {seconds(found.node_unprotected_seconds or 0)}."),
         ("when a zone is lost", f"It leaves at least {found.zone_masters_left} of {count(sizing.masters, 'master')}."),
     )
 

@@ -36,6 +36,15 @@ def test_a_lost_zone_leaves_ten_of_sixteen_masters() -> None:
     assert (resilience.node_pods, resilience.zone_masters, resilience.zone_masters_left) == (4, 6, 10)
 
 
+def test_a_shard_is_without_a_second_copy_until_the_node_is_replaced_its_volume_free_and_the_data_copied() -> None:
+    resilience = derive_figures(option_1()).resilience
+    # 30 minutes until EKS replaces a node that does not answer, 6 until the volume is free, 51 s for the data.
+    assert resilience.node_replaced_seconds == 36 * 60
+    assert resilience.node_unprotected_seconds == 36 * 60 + 51
+    elsewhere = derive_figures(option_1(zones=None)).resilience
+    assert elsewhere.node_replaced_seconds is elsewhere.node_unprotected_seconds is None
+
+
 def test_a_new_node_syncs_its_pods_over_its_own_network() -> None:
     alone = derive_figures(option_1()).resilience
     assert alone.node_reprotection_seconds == alone.reprotection_seconds

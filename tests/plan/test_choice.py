@@ -131,7 +131,7 @@ def test_where_cores_are_reserved_the_pods_are_evened_out_and_nothing_more_fits(
     assert plan.per_node_limits.most == plan.per_node_limits.by_share == 10
     assert plan.pods_per_node == 10
     for_pods = plan.allocatable_cpu_millicores - plan.system_reserved_cpu_millicores
-    assert for_pods == 10 * 1000 + 500
+    assert for_pods == 11 * 1000 - 1
 
 
 def test_evening_out_takes_no_node_more() -> None:
@@ -157,7 +157,7 @@ def test_one_more_request_that_would_fit_is_kept_away() -> None:
     plan = chosen(node, demand=pod(masters=30, limit_memory_mib=1000))
     assert plan.pods_per_node == 4
     left = plan.allocatable_cpu_millicores - plan.system_reserved_cpu_millicores
-    assert left == 4 * 1000 + 500
+    assert left == 5 * 1000 - 1
 
 
 def test_the_figures_of_the_chosen_nodes_are_those_of_its_type() -> None:

@@ -136,3 +136,13 @@ def test_resources_are_counted_by_type() -> None:
     shown = render_resources(resources)
     assert "RESOURCES: 3" in shown
     assert re.search(r"kubernetes:core/v1:Service\s+3", shown)
+
+
+def test_the_plan_says_what_a_drain_and_a_spare_node_cost_and_how_long_a_lost_node_is_missed() -> None:
+    pinned = {"instanceType": "r6g.12xlarge"}
+    texts = [words(option_1(nodes={**pinned, "sparePerZone": count})) for count in (0, 1)]
+
+    assert "its zone is given one more for the time, at 2.42 USD an hour" in texts[0]
+    assert "1 spare node in each zone for the pods of one that is drained or lost: 5,298 USD a month" in texts[1]
+    assert all("Their shards are without a second copy for up to 36 min 51 s" in text for text in texts)
+    assert all("EKS replaces a node that only stops answering after 30 min" in text for text in texts)

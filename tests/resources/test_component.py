@@ -246,6 +246,14 @@ def test_no_password_stands_in_an_argument_or_in_a_plain_input(prod: Evaluation)
         assert password not in str(shown), resource.name
 
 
+def test_a_pod_has_a_cpu_limit_only_where_it_shares_its_node_with_others() -> None:
+    for name, limit in (("prod", None), ("local", "1000m")):
+        for item in of_type(stack(name), ":StatefulSet").values():
+            (container,) = item.inputs["spec"]["template"]["spec"]["containers"]
+            assert container["resources"]["limits"].get("cpu") == limit
+            assert "memory" in container["resources"]["limits"]
+
+
 def test_a_given_password_is_used_and_stays_a_secret() -> None:
     given_one = stack("prod", access__password="correct-horse-battery")
 

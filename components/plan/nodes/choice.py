@@ -4,7 +4,7 @@
 - All of a node's pods being masters, they fit its sustained (never burst) network.
 - No node carries more than a sixth of the pods, nor so many masters that its loss ends their majority.
 - A lost zone leaves a majority of masters, and of every shard one of its pods.
-- A zone has room for its pods, whichever node the scheduler sends each to.
+- A zone has room for its pods, whichever node the scheduler sends each to, and `nodes.sparePerZone` nodes more.
 
 Where a type has room for more pods than these rules allow, its kubelet reserves cores for the system
 (`NodePlan.system_reserved_cpu_millicores`). Without that the scheduler, which knows requests alone, would put one
@@ -19,7 +19,6 @@ from components.config.settings import CapacityType, Nodes, Placement
 from components.config.zones import letter_of, region_of
 from components.plan.nodes.catalogue import (
     AMI_TYPES,
-    DAEMONSETS_CPU_MILLICORES,
     HOURS_PER_MONTH,
     MAX_PODS_EXPRESSION,
     Catalogue,
@@ -42,7 +41,7 @@ from components.plan.refusal import Refused
 
 @dataclass(frozen=True, slots=True)
 class ZoneNodes:
-    """One zone's node group and the pods it carries; `masters` by their initial role."""
+    """One zone's node group, spare nodes included, and the pods it carries; `masters` by their initial role."""
 
     zone: str
     nodes: int
@@ -84,8 +83,10 @@ class NodePlan:
     pods_per_node: int
     zones: tuple[ZoneNodes, ...]
     nodes_total: int
+    spare_per_zone: int
+    """Of each zone's nodes, those beyond what its pods need."""
     slots_total: int
-    """Pods the nodes have room for."""
+    """Pods the nodes have room for, the spare ones too."""
     zone_separation: bool
     """Whether the pods of one shard never share a zone. Where False they share a zone, and never a node if placement is
     required."""
@@ -106,6 +107,10 @@ class NodePlan:
     """On demand, one node."""
     usd_per_month: float
     """On demand, all nodes."""
+    spare_usd_per_month: float
+    """Of that, the spare nodes."""
+    drain_usd_per_hour: float
+    """What one more node in one zone costs while a node is drained; 0 where a spare one stands by."""
     price_region: str
     """Region the price was read for."""
     zones_offering: int
@@ -197,7 +202,7 @@ class _Search:
         if schedulable(kind, self.demand) > per_node:
             # Cores are reserved anyway. With some more of them the pods spread evenly, and each node has more network.
             per_node = evened_out(per_node, pods, apart)
-        return per_node, [nodes_in_zone(count, per_node, apart) for count in pods]
+        return per_node, [nodes_in_zone(count, per_node, apart) + self.rules.spare_per_zone for count in pods]
 
     def _candidate(self, kind: InstanceType, limits: PodsPerNode) -> Candidate:
         per_node, by_zone = self._layout(kind, limits)
@@ -267,7 +272,9 @@ class _Search:
         groups = tuple(replace(group, nodes=count) for group, count in zip(self.groups, by_zone, strict=True))
         nodes_total = sum(by_zone)
         usd_per_hour, price_region = kind.price(region)
-        cpu_for_pods = per_node * demand.cpu_millicores + DAEMONSETS_CPU_MILLICORES
+        # As much for DaemonSets as leaves no room for one more pod where there are none. With less, DaemonSets that ask
+        # for more than the planner counts would take the place of a pod that its volume binds to this zone.
+        cpu_for_pods = (per_node + 1) * demand.cpu_millicores - 1
         letters = kind.zone_letters.get(region, "")
         return NodePlan(
             region=region,
@@ -278,6 +285,7 @@ class _Search:
             pods_per_node=per_node,
             zones=groups,
             nodes_total=nodes_total,
+            spare_per_zone=self.rules.spare_per_zone,
             slots_total=nodes_total * per_node,
             zone_separation=demand.copies_per_shard <= len(groups) and self.rules.placement is Placement.REQUIRED,
             max_pods_expression=MAX_PODS_EXPRESSION,
@@ -293,6 +301,8 @@ class _Search:
             vcpus_total=nodes_total * kind.vcpu,
             usd_per_hour=usd_per_hour,
             usd_per_month=nodes_total * usd_per_hour * HOURS_PER_MONTH,
+            spare_usd_per_month=self.rules.spare_per_zone * len(groups) * usd_per_hour * HOURS_PER_MONTH,
+            drain_usd_per_hour=0.0 if self.rules.spare_per_zone else usd_per_hour,
             price_region=price_region,
             zones_offering=kind.zones_offering(region),
             zones_in_region=self.market.most_zones,
