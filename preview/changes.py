@@ -27,8 +27,8 @@ _FORCE_NEW: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("spec", "volumeClaimTemplates"),
     ),
 }
-"""Fields whose change replaces the object (pulumi-kubernetes 4, provider/pkg/provider/diff.go). Those of a node group are
-in no UpdateNodegroup… call of the EKS API."""
+"""Fields whose change replaces the object (pulumi-kubernetes 4, provider/pkg/provider/diff.go). Those of a node group
+stand in no call of the EKS API that updates one."""
 
 
 def prune(value: Any) -> Any:
