@@ -14,7 +14,7 @@ more pod there, and the node's memory or network would not suffice.
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
-from components.config.formats import memory_to_a_tenth, usd
+from components.config.formats import figure, memory_to_a_tenth, usd
 from components.config.settings import CapacityType, Nodes, Placement
 from components.config.zones import letter_of, region_of
 from components.plan.nodes.catalogue import (
@@ -258,7 +258,7 @@ class _Search:
         return (
             "no EC2 type of the catalogue carries one pod: it needs "
             f"{memory_to_a_tenth(self.demand.limit_memory_mib)} (limit) and "
-            f"{self.demand.egress_gbps_per_master:.2f} Gbps; the roomiest, {roomiest.name}, has "
+            f"{figure(self.demand.egress_gbps_per_master, 2)} Gbps; the roomiest, {roomiest.name}, has "
             f"{memory_to_a_tenth(roomiest.allocatable_memory_mib)}, the fastest, {fastest.name}, "
             f"{fastest.network_baseline_gbps:g} Gbps; make podMemory smaller, so that more masters share the load"
         )
