@@ -137,7 +137,9 @@ def choose_nodes(demand: PodDemand, zones: tuple[str, ...], rules: Nodes, catalo
     except ValueError as error:
         raise NodesRefused([f"eks.subnets: {error}"]) from None
     if len(regions) != 1:
-        raise NodesRefused([f"eks.subnets = {list(zones)}: the zones must be of one region, not of {len(regions)}"])
+        raise NodesRefused(
+            [f"eks.subnets in {', '.join(zones)}: the zones must be of one region, not of {len(regions)}"]
+        )
     counts = pods_per_zone(demand.copies_per_shard, demand.masters, zones)
     # With more zones than pods some stay empty, and an EKS node group of no nodes does not exist.
     groups = tuple(ZoneNodes(zone, 0, count[0], count.total() - count[0]) for zone, count in counts.items() if count)
