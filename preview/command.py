@@ -229,7 +229,9 @@ def _print_comparison(stack: str, changes: dict[str, str], sizes: list[str], sty
             plans[size] = str(refusal)
     if all(isinstance(plan, str) for plan in plans.values()):
         # A fault that every size has is told once.
-        raise EvaluationError("\n".join(dict.fromkeys("\n".join(map(str, plans.values())).splitlines())))
+        reasons = set(map(str, plans.values()))
+        named = ("\n".join(f"{size}: {line}" for line in str(why).splitlines()) for size, why in plans.items())
+        raise EvaluationError(reasons.pop() if len(reasons) == 1 else "\n".join(named))
     print(render_sections(comparison(plans), style), end="")
 
 

@@ -1,5 +1,5 @@
-"""Reads Pulumi.yaml and Pulumi.<stack>.yaml, and refuses what a reader of YAML takes without a word and nobody meant: a key that
-stands twice, of which the last one counts, and a key that is nobody's."""
+"""Reads Pulumi.yaml and Pulumi.<stack>.yaml. A reader of YAML takes without a word what nobody meant, which is refused
+here: a key that stands twice, of which the last one counts, and a key that is nobody's."""
 
 from __future__ import annotations
 
