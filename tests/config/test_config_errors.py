@@ -22,6 +22,8 @@ PYDANTIC = re.compile(
     r"mapping|instance of|valid (string|integer|list|number|\w+))\b|\[type=|\['"
 )
 """Words of Python and of the library that reads the config; they mean nothing to whoever writes a stack file."""
+LIBRARY = re.compile(r"tuple|dictionary|valid (string|integer|list|number)|should |Input|instance of|\[type=")
+"""The same where a value that is repeated may hold any other word."""
 
 
 def errors(**changes: object) -> list[str]:
@@ -173,7 +175,7 @@ def test_whatever_a_key_holds_it_is_read_or_refused_in_lines_that_name_a_key(cha
             raise
 
     assert all(message.startswith("redis-image-cache:") for message in messages)
-    assert not [message for message in messages if PYDANTIC.search(message.partition(": ")[2])]
+    assert not [message for message in messages if LIBRARY.search(message.partition(": ")[2])]
 
 
 def paths(model: type[BaseModel], *before: str) -> Iterator[tuple[str, ...]]:
