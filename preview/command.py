@@ -170,8 +170,9 @@ def _print_diff(arguments: argparse.Namespace, changes: dict[str, str], style: "
     from preview.diff.edit import Edit
     from preview.diff.revision import revision
     from preview.diff.sections import refused, sections
-    from preview.evaluate import evaluate, masked
+    from preview.evaluate import PROJECT_DIR, evaluate, masked
     from preview.resources import Resource
+    from preview.stack_file import encrypted
 
     before = revision(arguments.diff, arguments.stack)
     try:
@@ -186,6 +187,12 @@ def _print_diff(arguments: argparse.Namespace, changes: dict[str, str], style: "
     resources = [Resource.from_json(json.loads(json.dumps(masked(item)))) for item in after.resources]
     own = set(map(str, after.plan.warnings))
     said = [text for text in after.warnings if text not in own]
+    now = encrypted(PROJECT_DIR / f"Pulumi.{arguments.stack}.yaml")
+    said += [
+        f"{key}: another encrypted value. It cannot be read offline, so what it changes is in no step above."
+        for key in sorted(now.keys() | before.encrypted.keys())
+        if before.plan and now.get(key) != before.encrypted.get(key)
+    ]
     shown = sections(arguments.stack, before, after.plan, Edit.between(before.resources, resources), said)
     _print_sections([*_failed(broken), *shown], arguments, style)
     return _judged(broken)

@@ -45,6 +45,24 @@ def read_stack_config(path: Path) -> dict[Any, Any]:
     return config
 
 
+def encrypted(path: Path) -> dict[str, str]:
+    """Every encrypted value of a stack file by its path, as it stands there. Nobody can read it without the key of
+    the stack, but that it is another one can be seen."""
+    return dict(_encrypted(read_yaml(path).get("config"), ""))
+
+
+def _encrypted(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        if set(value) == {"secure"}:
+            yield path, str(value["secure"])
+            return
+        for key, item in value.items():
+            yield from _encrypted(item, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _encrypted(item, f"{path}.{index}")
+
+
 def _foreign(path: Path, key: str, line: int) -> Iterator[str]:
     namespace, colon, name = key.partition(":")
     if not colon:

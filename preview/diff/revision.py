@@ -12,7 +12,7 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from typing import Any
 from preview.errors import EvaluationError
 from preview.evaluate import PROJECT_DIR
 from preview.resources import Resource
+from preview.stack_file import encrypted
 
 PROGRAM = ("__main__.py", "components", "reconciler", "Pulumi.yaml", "requirements.txt")
 """What decides, beside a stack's config, what is deployed."""
@@ -38,6 +39,8 @@ class Revision:
     """Why the stack has no plan there: it did not exist yet, or its config was refused."""
     has_other_program: bool = False
     """Whether the program itself differs from the one of the working tree."""
+    encrypted: dict[str, str] = field(default_factory=dict)
+    """The encrypted values of its stack file, as they stand there."""
 
     @property
     def node_groups(self) -> dict[str, int]:
@@ -102,13 +105,22 @@ def _evaluated(name: str, stack: str, folder: Path, has_other_program: bool) -> 
     if finished.returncode == 0:
         shown = json.loads(finished.stdout)
         resources = tuple(Resource.from_json(item) for item in shown["resources"])
-        return Revision(name, shown["plan"], resources, None, has_other_program)
+        secrets = _encrypted(folder / f"Pulumi.{stack}.yaml")
+        return Revision(name, shown["plan"], resources, None, has_other_program, secrets)
     if errors.startswith("error: "):
         return Revision(name, {}, (), errors.removeprefix("error: "), has_other_program)
     raise EvaluationError(
         f"--diff {name}: the program of that revision does not run here: {_last_line(finished.stderr)}. It may need "
         "other packages than this one: compare with a later revision"
     )
+
+
+def _encrypted(path: Path) -> dict[str, str]:
+    try:
+        return encrypted(path)
+    except EvaluationError:
+        # The program of then took a file that this one refuses. Its plan is there all the same.
+        return {}
 
 
 def _git(directory: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:

@@ -200,11 +200,11 @@ def _warnings(revision: Revision, after: Advice) -> tuple[Section, ...]:
 
 def _steps(update: Update, said: Sequence[str]) -> Section:
     steps = update.steps()
+    noted = [Facts(tuple(("note" if index == 0 else "", text) for index, text in enumerate(said)))] if said else []
     if not steps:
-        return Section("Update", "nothing to do", (Note("Every resource is the same on both sides."),))
+        return Section("Update", "nothing to do", (Note("Every resource is the same on both sides."), *noted))
     rows = tuple((f"{number}. {step.time}", step.what) for number, step in enumerate(steps, 1))
     alerts = [Facts((("danger", text),)) for text in update.edit.dangers()]
-    noted = [Facts(tuple(("note" if index == 0 else "", text) for index, text in enumerate(said)))] if said else []
     return Section(
         "Update",
         f"{count(len(steps), 'step')}, in this order",

@@ -210,6 +210,17 @@ class TestTheCommand:
         assert "16 pods are replaced, one after the other" in shown
         assert "correct-horse" not in shown
 
+    def test_another_encrypted_value_is_noted_and_not_shown(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        key = "redis-image-cache:access.password"
+        monkeypatch.setattr("preview.stack_file.encrypted", lambda _: {key: "v1:ciphertext"})
+        assert command.main(["--diff", "main"]) == 0
+
+        shown = " ".join(capsys.readouterr().out.split())
+        assert f"{key}: another encrypted value. It cannot be read offline" in shown
+        assert "ciphertext" not in shown
+
     def test_nodes_that_are_too_many_are_noted(
         self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:

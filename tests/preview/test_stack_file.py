@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from components.config.load import NAMESPACE
 from preview.errors import EvaluationError
-from preview.stack_file import NAMESPACES, read_stack_config, read_yaml
+from preview.stack_file import NAMESPACES, encrypted, read_stack_config, read_yaml
 
 
 @pytest.fixture
@@ -88,6 +88,18 @@ def test_what_pulumi_writes_itself_is_read(stack_file: Path) -> None:
         "config:\n  aws:region: us-east-1\n  redis-image-cache:access:\n    password:\n      secure: v1:x\n"
     )
     assert set(read_stack_config(stack_file)) == {"aws:region", "redis-image-cache:access"}
+
+
+def test_encrypted_values_are_found_at_any_depth_and_no_others(stack_file: Path) -> None:
+    stack_file.write_text(
+        "config:\n  aws:secretKey: {secure: v1:a}\n  redis-image-cache:access:\n    password: {secure: v1:b}\n"
+        "    list: [{secure: v1:c}, x]\n    other: {secure: 1, more: 2}\n"
+    )
+    assert encrypted(stack_file) == {
+        "aws:secretKey": "v1:a",
+        "redis-image-cache:access.password": "v1:b",
+        "redis-image-cache:access.list.0": "v1:c",
+    }
 
 
 def test_an_anchor_that_is_used_again_stands_once(stack_file: Path) -> None:
