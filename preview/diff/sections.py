@@ -217,6 +217,11 @@ def _notes(update: Update) -> list[str]:
     """What else a reviewer has to know of the time between."""
     notes = []
     if update.before:
+        if any(item.kind == "Secret" for item in update.edit.replaced):
+            notes.append(
+                "Passwords change. In one edit new pods could not follow old masters: docs/runbook.md, "
+                '"Change the password", has the three edits.'
+            )
         if any("replaced, one after the other" in step.what for step in update.steps()):
             notes.append(
                 "The cache serves meanwhile. While a pod is replaced, its shard is without that copy for up to "
