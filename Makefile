@@ -25,20 +25,20 @@ status: .venv/program ## pods, roles, slots and memory of what runs
 plan: .venv/program ## the derived plan and the resources of a stack (STACK=prod), offline
 	@$(PYTHON) -m preview --stack $(STACK)
 
-test: .venv/tests .venv/sandbox ## every test: real servers and pods, and what computes for minutes beside them
+test: .venv/tests .venv/sandbox .venv/actionlint ## every test: real servers and pods, and what computes for minutes beside them
 	@$(PYTHON) -m tests.sets
 
-test-fast: .venv/tests ## the tests that start nothing and take no minutes: about a minute
+test-fast: .venv/tests .venv/actionlint ## the tests that start nothing and take no minutes: about a minute
 	@$(PYTHON) -m tests.sets fast
 
 mutants: .venv/tests ## which one-line mutants the fast tests miss (PACKAGE=components/plan TESTS="tests/plan tests/advice" SAMPLE=150 SEED=1)
 	@$(PYTHON) -m tests.mutants $(PACKAGE) --tests $(TESTS) --sample $(SAMPLE) --seed $(SEED)
 
-check: .venv/tests .venv/sandbox ## format, lint, types, shell lint, tests: what CI runs
+check: .venv/tests .venv/sandbox .venv/actionlint ## format, lint, types, shell lint, tests: what CI runs
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy components preview reconciler sandbox __main__.py
-	shellcheck -s sh -x -P SCRIPTDIR components/scripts/*.sh .ci/run sandbox/setup.sh
+	shellcheck -s sh -x -P SCRIPTDIR components/scripts/*.sh .ci/run .ci/comment sandbox/setup.sh
 	$(MAKE) test
 
 e2e: .venv/tests $(if $(KUBECONFIG),,.venv/sandbox .venv/e2e) ## a real Pulumi engine on a real Kubernetes (ENGINE=DIR or PATH has the programs; LONG=1: all of it)
@@ -78,6 +78,10 @@ clean: ## remove what these commands made in this folder
 
 .venv/sandbox: sandbox/setup.sh .venv/program
 	@sh sandbox/setup.sh debian
+	@touch $@
+
+.venv/actionlint: sandbox/setup.sh .venv/program
+	@sh sandbox/setup.sh actionlint
 	@touch $@
 
 .venv/e2e: sandbox/setup.sh .venv/program

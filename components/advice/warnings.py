@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from components.advice.figures import Figures
 from components.advice.right_sizing import MEMORY_TARGET, Step
-from components.config.formats import count, memory, percent, usd
+from components.config.formats import count, memory, percent, short, usd
 from components.config.settings import CapacityType, Packing, Placement, Settings
 from components.config.units import MIB, format_size
 from components.plan.nodes.choice import Candidate
@@ -166,10 +166,10 @@ def _flows(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
 
 def _resync(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
     found, limit_mib = figures.resilience, figures.sizing.limit_memory_mib
-    written = f"Each master takes {found.writes_per_second_per_master:,.0f} writes/s."
+    written = f"Each master takes {short(found.writes_per_second_per_master)} writes/s."
     limit = f"The pod's limit is {memory(limit_mib * MIB)}."
     change = (
-        f"Up to {found.safe_writes_per_second_per_master:,.0f} writes/s for each master are safe. Make more masters, "
+        f"Up to {short(found.safe_writes_per_second_per_master)} writes/s for each master are safe. Make more masters, "
         "raise the hit rate, or set a smaller podMemory."
     )
     if found.resync_peak_mib > limit_mib:
