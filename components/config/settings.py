@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema, field_validator
 from pydantic.alias_generators import to_camel
 
 from components.config.units import GIB, MIB, SIZE_PATTERN, TIB, parse_size
@@ -22,6 +22,21 @@ _SUBNET_PREFIX = "subnet-"
 
 def _size(value: Any) -> int:
     return parse_size(value if isinstance(value, str) else json.dumps(value, default=str))
+
+
+def _can_be_carried(password: SecretStr) -> SecretStr:
+    """A container gets its password in an environment variable, and the kernel ends such a value at a NUL byte.
+
+    A newline at the end is nearly always `echo`'s: clients that are given the password without it would be refused.
+    """
+    text = password.get_secret_value()
+    if "\0" in text:
+        raise ValueError(
+            "a password cannot contain a NUL byte; an environment variable cannot hold one; choose another"
+        )
+    if text.endswith(("\n", "\r")):
+        raise ValueError("a password cannot end in a newline; set it with printf %s instead of echo")
+    return password
 
 
 def _every_zone_has_a_subnet(subnets: Any) -> Any:
@@ -239,6 +254,11 @@ class Access(_Section):
         description="how nodes are named to clients: hostname, or ip for clients without the cluster's DNS. With ip, "
         "some clients never connect again after all pods restarted (docs/adr/0015-nodes-are-named-to-clients.md)",
     )
+
+    @field_validator("password", "also_accepted")
+    @classmethod
+    def _a_container_can_be_given_it(cls, password: SecretStr | None) -> SecretStr | None:
+        return None if password is None else _can_be_carried(password)
 
 
 class Images(_Section):

@@ -135,6 +135,26 @@ def test_a_wrong_password_is_never_shown() -> None:
         assert not any("hunter2" in message for message in errors(access=access))
 
 
+@pytest.mark.parametrize("key", ["password", "alsoAccepted"])
+@pytest.mark.parametrize(
+    ("end", "reason"), [("\0more", "cannot contain a NUL byte"), ("\n", "end in a newline"), ("\r", "end in a newline")]
+)
+def test_a_password_that_no_container_can_be_given_is_refused_and_not_shown(key: str, end: str, reason: str) -> None:
+    (message,) = errors(access={key: "hunter2hunter2hunter2" + end})
+
+    assert f"access.{key}" in message
+    assert reason in message
+    assert "hunter2" not in message
+
+
+def test_a_password_may_have_a_newline_inside() -> None:
+    given = "sixteen bytes and\nmore"
+    password = load_settings(GOOD | {"access": json.dumps({"password": given})}).access.password
+
+    assert password is not None
+    assert password.get_secret_value() == given
+
+
 @pytest.mark.parametrize(
     "subnet", [EKS["subnets"] | {"us-east-1-bos-1a": "subnet-d"}, EKS["subnets"] | {"us-east-1": "subnet-d"}]
 )
