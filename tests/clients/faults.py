@@ -164,6 +164,7 @@ def other_pool(running: Running, key: str) -> None:
         time.sleep(WATCH_S)
 
 
+CALM = "calm"
 OTHER_POOL = (("podMemory", "128MB"), ("totalMemory", "384MB"))
 
 FAULTS = (
@@ -186,4 +187,4 @@ BACK = {
     "frozen-back": "the stopped process goes on, or is replaced; master again",
     "cut-back": "the cut is healed, master again",
 }
-TEXTS = {**{fault.key: fault.text for fault in FAULTS}, **BACK}
+TEXTS = {CALM: "nothing", **{fault.key: fault.text for fault in FAULTS}, **BACK}

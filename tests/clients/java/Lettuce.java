@@ -11,6 +11,7 @@ import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.Supplier;
 
 public class Lettuce {
   static final int IN_FLIGHT = 200;
@@ -53,7 +54,9 @@ public class Lettuce {
         continue;
       }
       running.incrementAndGet();
-      CompletionStage<?> sent = op.equals("set") ? commands.set(key, value, SetArgs.Builder.ex(300)) : commands.get(key);
+      Supplier<CompletionStage<Object>> send = () -> (op.equals("set")
+          ? commands.set(key, value, SetArgs.Builder.ex(300)) : commands.get(key)).thenApply(answer -> answer);
+      CompletionStage<?> sent = args[0].equals("recommended") ? Settings.twice(send) : send.get();
       sent.whenComplete((answer, error) -> {
         running.decrementAndGet();
         Throwable cause = error instanceof CompletionException ? error.getCause() : error;
