@@ -8,7 +8,7 @@ SAMPLE ?= 150
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 
-.PHONY: help up down status plan test test-fast mutants check e2e faults soak bench-plan bench-resize bench-cpu-limit format clean
+.PHONY: help up down status plan test test-fast mutants check e2e faults clients soak bench-plan bench-resize bench-cpu-limit format clean
 
 help: ## every command of this Makefile
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,7 +38,11 @@ check: .venv/tests .venv/sandbox .venv/actionlint ## format, lint, types, shell 
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy components preview reconciler sandbox __main__.py
+<<<<<<< HEAD
 	shellcheck -s sh -x -P SCRIPTDIR components/scripts/*.sh .ci/run .ci/comment sandbox/setup.sh
+=======
+	shellcheck -s sh -x -P SCRIPTDIR components/scripts/*.sh .ci/run sandbox/setup.sh tests/clients/setup.sh
+>>>>>>> wt-clients
 	$(MAKE) test
 
 e2e: .venv/tests $(if $(KUBECONFIG),,.venv/sandbox .venv/e2e) ## a real Pulumi engine on a real Kubernetes (ENGINE=DIR or PATH has the programs; LONG=1: all of it)
@@ -46,6 +50,9 @@ e2e: .venv/tests $(if $(KUBECONFIG),,.venv/sandbox .venv/e2e) ## a real Pulumi e
 
 faults: .venv/tests .venv/sandbox ## measure every fault beside the plain deployment, and write docs/faults.md (12 minutes)
 	@$(PYTHON) -m tests.faults.report --write docs/faults.md
+
+clients: .venv/tests .venv/sandbox .clients/built ## drive seven client libraries through every fault at once, and write docs/clients.md (12 minutes; installs Node.js, Go and Java)
+	@$(PYTHON) -m tests.clients --write
 
 soak: .venv/tests .venv/sandbox ## kill pods and Jobs at random moments, also during changes of size (SEED=1; about an hour)
 	@$(PYTHON) -m tests.faults.soak --seed $(SEED)
@@ -65,7 +72,7 @@ format: .venv/tests ## format the code and correct what the linter can
 	$(VENV)/bin/ruff check --fix .
 
 clean: ## remove what these commands made in this folder
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .clients tests/clients/node/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # Stamps inside the virtual environment: each is made once, and again when its list changes.
 .venv/program: requirements.txt
@@ -86,4 +93,10 @@ clean: ## remove what these commands made in this folder
 
 .venv/e2e: sandbox/setup.sh .venv/program
 	@sh sandbox/setup.sh node
+	@touch $@
+
+CLIENT_SOURCES := $(addprefix tests/clients/,requirements.txt setup.sh node/package.json go/go.mod go/main.go go/settings.go java/pom.xml java/Lettuce.java java/Settings.java)
+.clients/built: $(CLIENT_SOURCES) sandbox/setup.sh .venv/tests
+	@sh sandbox/setup.sh clients
+	@sh tests/clients/setup.sh
 	@touch $@

@@ -1,13 +1,14 @@
 #!/bin/sh
 # Installs what is missing, and only that: a virtual environment, Python packages, Debian packages.
-#   setup.sh venv REQUIREMENTS…   setup.sh debian   setup.sh node   setup.sh actionlint
+#   setup.sh venv REQUIREMENTS…   setup.sh debian   setup.sh node   setup.sh clients   setup.sh actionlint
 set -eu
 
 say() { printf '  %s\n' "$*" >&2; }
 
-# Debian's package -> a command that it brings: of the sandbox, and of a real node.
+# Debian's package -> a command that it brings: of the sandbox, of a real node, and of the clients that are tried.
 PACKAGES='redis-server:redis-server redis-tools:redis-cli bubblewrap:bwrap busybox:busybox iproute2:ip shellcheck:shellcheck util-linux:unshare'
 NODE_PACKAGES='containerd:containerd runc:runc containernetworking-plugins:/usr/lib/cni/bridge openssl:openssl'
+CLIENT_PACKAGES='nodejs:node npm:npm golang-go:go default-jdk-headless:javac maven:mvn'
 
 # The linter of .github/workflows is a Go program. It needs Go 1.25; Debian 12 has 1.19.
 ACTIONLINT=v1.7.12
@@ -89,9 +90,10 @@ venv)
     ;;
 debian) install_debian "$PACKAGES" ;;
 node) install_debian "$NODE_PACKAGES" ;;
+clients) install_debian "$CLIENT_PACKAGES" ;;
 actionlint) install_actionlint ;;
 *)
-    say 'usage: setup.sh venv REQUIREMENTS… | setup.sh debian | setup.sh node | setup.sh actionlint'
+    say 'usage: setup.sh venv REQUIREMENTS… | setup.sh debian | setup.sh node | setup.sh clients | setup.sh actionlint'
     exit 2
     ;;
 esac
