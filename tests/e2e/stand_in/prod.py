@@ -23,6 +23,12 @@ class ProdStack:
         self.kube, self.account = ground.kube, account
         self.engine = Stack(home, "prod", f"{write_scripts(home)}:{os.environ['PATH']}", ground.kubeconfig, {})
 
+    def pools(self) -> list[str]:
+        """Namespaces of the pools that the stack made."""
+        label = f"app.kubernetes.io%2Fpart-of%3D{names.CLIENT_NAMESPACE}"
+        found = self.kube.items(f"/api/v1/namespaces?labelSelector={label}")
+        return sorted(item["metadata"]["name"] for item in found if item["metadata"]["name"] != names.CLIENT_NAMESPACE)
+
     def places(self, pool: str) -> dict[str, tuple[str, str]]:
         """Pod -> (node, zone); a pod that is not placed has ("", "")."""
         nodes = {node["metadata"]["name"]: node for node in self.kube.items("/api/v1/nodes")}
