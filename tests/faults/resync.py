@@ -84,9 +84,8 @@ def out_of_memory(
     deployment.wait_whole()
 
     def sends() -> bool:
-        """Part of the data is on its way; the process that sends it is there."""
-        view = deployment.view(replica)
-        return view is not None and view.info.get("master_sync_in_progress") == "1"
+        """The process that writes the snapshot is there. Before, the master waits a while for other replicas."""
+        return "rdb_bgsave_in_progress:1" in _cli(deployment, master, "INFO", "persistence")
 
     def cause(running: RunningLoad) -> str:
         deployment.fault("slow-link", pod=replica, rate=_SMALL_RATE)
