@@ -12,8 +12,8 @@ more pod there, and the node's memory or network would not suffice.
 """
 
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 
+from components.config.did_you_mean import did_you_mean
 from components.config.formats import figure, memory_to_a_tenth, usd
 from components.config.settings import CapacityType, Nodes, Placement
 from components.config.zones import letter_of, region_of
@@ -228,8 +228,7 @@ class _Search:
         )
         kind = next((kind for kind in self.market.types if kind.name == name), None)
         if kind is None:
-            near = get_close_matches(name, [kind.name for kind in self.market.types], n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
+            hint = did_you_mean(name, [kind.name for kind in self.market.types])
             known = "not in the catalogue (components/plan/nodes/ec2_types.csv)"
             raise NodesRefused([f"nodes.instanceType = {name}: {known}; {hint}{cheapest}"])
         limits = pods_per_node(kind, self.demand, self.rules.packing)
