@@ -40,9 +40,6 @@ class Mistake:
     """Pods that are not as they were before."""
     needs_refresh: bool = False
     """A hand changed what the state does not know of."""
-    is_long: bool = True
-    fault: str = ""
-    """What of it the program cannot do yet."""
 
 
 @contextmanager
@@ -132,7 +129,6 @@ MISTAKES = (
         ("redis-replica-2 holds up the rollout", "Kubernetes refuses to make it", "maximum memory usage per Container"),
         broken=_small_containers_only,
         touched=(NEXT_REPLICA,),
-        is_long=False,
     ),
     Mistake(
         "an admission policy or webhook that refuses the pod",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.e2e.harness.local import POOL, LocalStack, eventually
 
 _MOVING_WITHIN_S = 400.0
@@ -27,6 +29,7 @@ def test_a_killed_update_is_cancelled_and_the_next_one_ends_it(local: LocalStack
     assert local.engine.preview().ok().changes == []
 
 
+@pytest.mark.e2e_long
 def test_a_form_that_refuses_says_why_in_the_output_and_nothing_is_lost(local: LocalStack) -> None:
     with local.load(4, _VALUE_BYTES) as load:
         run = local.edit(**_TOO_SMALL)

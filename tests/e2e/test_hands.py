@@ -35,7 +35,8 @@ def ours(local: LocalStack, path: str) -> list[Object]:
     return local.kube.items(f"{path}?{_PART_OF}")
 
 
-@pytest.mark.parametrize("hand", ["kubectl", pytest.param("an-autoscaler", marks=pytest.mark.e2e_long)])
+@pytest.mark.e2e_long
+@pytest.mark.parametrize("hand", ["kubectl", "an-autoscaler"])
 def test_a_number_of_pods_that_a_hand_or_an_autoscaler_has_set_is_taken_back(local: LocalStack, hand: str) -> None:
     scale(local, 2, hand)
     try:
@@ -76,6 +77,7 @@ def test_a_field_that_kubectl_has_edited_is_taken_back_and_what_it_added_goes(lo
     assert local.engine.up(refresh=True).ok().changes == []
 
 
+@pytest.mark.e2e_long
 def test_an_annotation_and_a_label_on_what_is_not_otherwise_changed_stay(local: LocalStack) -> None:
     added = {"annotations": {"team": "a note"}, "labels": {"cost-centre": "42"}}
     local.kube.patch(f"{_REPLICAS}?fieldManager=kubectl-annotate", {"metadata": added})
@@ -83,6 +85,7 @@ def test_an_annotation_and_a_label_on_what_is_not_otherwise_changed_stay(local: 
     assert_has(local.kube.get(_REPLICAS), added)
 
 
+@pytest.mark.e2e_long
 def test_a_field_that_another_manager_has_applied_by_force_is_taken_back_and_what_it_added_stays(
     local: LocalStack,
 ) -> None:

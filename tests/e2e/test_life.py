@@ -25,6 +25,7 @@ def test_a_refresh_shows_no_change(local: LocalStack) -> None:
     assert local.engine.refresh().ok().changes == []
 
 
+@pytest.mark.e2e_long
 def test_jobs_deleted_by_hand_are_made_anew_and_end_well(local: LocalStack) -> None:
     phases = ("check", "release", "rollout-redis-replica", "rollout-redis-master", "form")
     old = {phase: local.jobs(phase) for phase in phases}

@@ -23,7 +23,7 @@ CONTROL_PLANE = {
 DEBIAN = {
     "containerd": "containerd",
     "ctr": "containerd",
-    "runc": "runc",
+    "crun": "crun",
     "redis-server": "redis-server",
     "busybox": "busybox",
     "openssl": "openssl",
