@@ -4,9 +4,10 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from components.advice.figures import Figures, derive_figures
+from components.advice.plan_warning import PlanWarning
 from components.advice.pod_sizes import PodSize, compare_pod_sizes
 from components.advice.right_sizing import Step, cheaper_with_more, copy_in_every_zone, scale_out
-from components.advice.warnings import PlanWarning, derive_warnings
+from components.advice.warnings import derive_warnings
 from components.config.settings import Settings
 from components.plan.plan import derive_plan
 from components.plan.refusal import Refused

@@ -52,7 +52,7 @@ def test_a_named_type_is_taken_when_it_passes(name: str, nodes_total: int, per_n
 
 
 def test_a_zone_that_gets_no_pods_gets_no_node_group() -> None:
-    nodes = nodes_of("64GB", "192GB", zones=tuple(f"us-east-1{letter}" for letter in "abcdef"))
+    nodes = nodes_of("64GB", "192GB", zones=tuple(f"us-east-1{letter}" for letter in "abcdef"), requestsPerSecond=2000)
     assert [zone.zone[-1] for zone in nodes.zones] == ["a", "b", "c", "d"]
     assert all(zone.nodes for zone in nodes.zones)
 

@@ -97,8 +97,8 @@ def test_the_json_form_holds_plan_outputs_warnings_and_resources_without_secrets
         (("--stack", "local", "--measured-memory", "5"), "--measured-memory 5: must be a whole number"),
         (("--stack", "local", "--measured-memory", "9000TB"), "and a Redis Cluster carries at most 500"),
         (
-            ("--stack", "local", "--set", "workload.requestsPerSecond=9000000", "--measured-hit-rate", "0.1"),
-            "--measured-hit-rate 0.1: ",
+            ("--stack", "local", "--set", "workload.objectBytes=10000000", "--measured-hit-rate", "1e9"),
+            "--measured-hit-rate 1e+09: ",
         ),
         (("--stack", "local", "--measured-hit-rate", "2"), "--measured-hit-rate 2: measured hit rate is 2.0"),
         (("--stack", "local", "--compression", "0"), "--compression 0: compression ratio is 0.0"),
