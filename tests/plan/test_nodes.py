@@ -9,7 +9,7 @@ from components.advice.figures import derive_figures
 from components.plan.nodes.catalogue import load_catalogue
 from components.plan.nodes.choice import NodePlan, NodesRefused
 from components.plan.plan import pod_demand
-from components.plan.refusal import PlanRefused
+from components.plan.refusal import PlanRefused, Refused
 from components.plan.sizing import derive_sizing
 from components.plan.traffic import derive_traffic
 from tests.plan.stacks import ZONES, option_1, stack
@@ -192,3 +192,9 @@ def test_the_exporter_is_part_of_the_pod() -> None:
     assert having.cpu_millicores > without.cpu_millicores
     # 2 x 185 GiB leave 1.2 GiB on an r6g.12xlarge, enough for two exporters.
     assert nodes_of("128GB", monitoring={"exporter": True}).instance_type == "r6g.12xlarge"
+
+
+def test_a_region_that_nobody_knows_is_refused_with_the_nearest_that_is_known() -> None:
+    with pytest.raises(Refused, match=r"eu-centrl-1 is no region of the catalogue; did you mean eu-central-1\?"):
+        nodes_of(zones=("eu-centrl-1a", "eu-centrl-1b", "eu-centrl-1c"))
+    assert nodes_of(zones=("eu-central-1a", "eu-central-1b", "eu-central-1c")).region == "eu-central-1"

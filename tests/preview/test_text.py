@@ -56,6 +56,7 @@ def test_the_decision_comes_first_then_the_warnings_then_the_reasons() -> None:
     assert titles == [
         "PLAN",
         "WARNINGS",
+        "ALTERNATIVES",
         "POD SIZES",
         "NODES",
         "COST",

@@ -141,6 +141,15 @@ def choose_nodes(demand: PodDemand, zones: tuple[str, ...], rules: Nodes, catalo
         raise NodesRefused([f"eks.subnets: {error}"]) from None
     if len(regions) != 1:
         raise NodesRefused([f"eks.subnets = {list(zones)}: the zones must be of one region, not of {len(regions)}"])
+    if catalogue.regions and regions[0] not in catalogue.regions:
+        near = get_close_matches(regions[0], catalogue.regions, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise NodesRefused(
+            [
+                f"eks.subnets = {list(zones)}: {regions[0]} is no region of the catalogue; {hint}It knows "
+                f"{', '.join(sorted(catalogue.regions))} (components/plan/nodes/ec2_zones.csv)"
+            ]
+        )
     counts = pods_per_zone(demand.copies_per_shard, demand.masters, zones)
     # With more zones than pods some stay empty, and an EKS node group of no nodes does not exist.
     groups = tuple(ZoneNodes(zone, 0, count[0], count.total() - count[0]) for zone, count in counts.items() if count)
