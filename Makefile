@@ -8,7 +8,7 @@ SAMPLE ?= 150
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 
-.PHONY: help up down status plan calibrate test test-fast mutants check e2e faults soak bench-plan bench-resize bench-cpu-limit format clean
+.PHONY: help up down status plan calibrate test test-fast mutants check e2e faults clients soak bench-plan bench-resize bench-cpu-limit format clean
 
 help: ## every command of this Makefile
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,20 +28,20 @@ plan: .venv/program ## the derived plan and the resources of a stack (STACK=prod
 calibrate: .venv/tests ## measure what GET, SET and replication take of Redis's core, by size (under a minute); WRITE=components/plan/core_costs.csv gives it to the planner
 	@nice $(PYTHON) -m tests.plan.calibrate $(if $(WRITE),--write '$(WRITE)')
 
-test: .venv/tests .venv/sandbox ## every test: real servers and pods, and what computes for minutes beside them
+test: .venv/tests .venv/sandbox .venv/actionlint ## every test: real servers and pods, and what computes for minutes beside them
 	@$(PYTHON) -m tests.sets
 
-test-fast: .venv/tests ## the tests that start nothing and take no minutes: about a minute
+test-fast: .venv/tests .venv/actionlint ## the tests that start nothing and take no minutes: about a minute
 	@$(PYTHON) -m tests.sets fast
 
 mutants: .venv/tests ## which one-line mutants the fast tests miss (PACKAGE=components/plan TESTS="tests/plan tests/advice" SAMPLE=150 SEED=1)
 	@$(PYTHON) -m tests.mutants $(PACKAGE) --tests $(TESTS) --sample $(SAMPLE) --seed $(SEED)
 
-check: .venv/tests .venv/sandbox ## format, lint, types, shell lint, tests: what CI runs
+check: .venv/tests .venv/sandbox .venv/actionlint ## format, lint, types, shell lint, tests: what CI runs
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy components preview reconciler sandbox __main__.py
-	shellcheck -s sh -x -P SCRIPTDIR components/scripts/*.sh .ci/run sandbox/setup.sh
+	shellcheck -s sh -x -P SCRIPTDIR components/scripts/*.sh .ci/run .ci/comment sandbox/setup.sh tests/clients/setup.sh
 	$(MAKE) test
 
 e2e: .venv/tests $(if $(KUBECONFIG),,.venv/sandbox .venv/e2e) ## a real Pulumi engine on a real Kubernetes (ENGINE=DIR or PATH has the programs; LONG=1: all of it)
@@ -49,6 +49,9 @@ e2e: .venv/tests $(if $(KUBECONFIG),,.venv/sandbox .venv/e2e) ## a real Pulumi e
 
 faults: .venv/tests .venv/sandbox ## measure every fault beside the plain deployment, and write docs/faults.md (12 minutes)
 	@$(PYTHON) -m tests.faults.report --write docs/faults.md
+
+clients: .venv/tests .venv/sandbox .clients/built ## drive seven client libraries through every fault at once, and write docs/clients.md (12 minutes; installs Node.js, Go and Java)
+	@$(PYTHON) -m tests.clients --write
 
 soak: .venv/tests .venv/sandbox ## kill pods and Jobs at random moments, also during changes of size (SEED=1; about an hour)
 	@$(PYTHON) -m tests.faults.soak --seed $(SEED)
@@ -68,7 +71,7 @@ format: .venv/tests ## format the code and correct what the linter can
 	$(VENV)/bin/ruff check --fix .
 
 clean: ## remove what these commands made in this folder
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .clients tests/clients/node/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # Stamps inside the virtual environment: each is made once, and again when its list changes.
 .venv/program: requirements.txt
@@ -83,6 +86,16 @@ clean: ## remove what these commands made in this folder
 	@sh sandbox/setup.sh debian
 	@touch $@
 
+.venv/actionlint: sandbox/setup.sh .venv/program
+	@sh sandbox/setup.sh actionlint
+	@touch $@
+
 .venv/e2e: sandbox/setup.sh .venv/program
 	@sh sandbox/setup.sh node
+	@touch $@
+
+CLIENT_SOURCES := $(addprefix tests/clients/,requirements.txt setup.sh node/package.json go/go.mod go/main.go go/settings.go java/pom.xml java/Lettuce.java java/Settings.java)
+.clients/built: $(CLIENT_SOURCES) sandbox/setup.sh .venv/tests
+	@sh sandbox/setup.sh clients
+	@sh tests/clients/setup.sh
 	@touch $@

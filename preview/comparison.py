@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from components.advice.advice import Advice
-from components.config.formats import NONE, gbps, memory, milliseconds, percent, rate, seconds, usd
+from components.config.formats import NONE, gbps, memory, milliseconds, percent, plain, rate, seconds, usd
 from components.config.units import MIB, format_size
 from preview.document import Facts, Section, Table
 
@@ -15,7 +15,7 @@ _FIGURES: tuple[tuple[str, Callable[[Advice], str]], ...] = (
     ("volume of a pod", lambda plan: memory(plan.sizing.volume_mib * MIB)),
     ("requested by all pods", lambda plan: memory(plan.sizing.total_request_memory_mib * MIB)),
     ("limit of all pods", lambda plan: memory(plan.sizing.total_limit_memory_mib * MIB)),
-    ("CPU cores", lambda plan: f"{plan.sizing.total_cpu_millicores / 1000:g}"),
+    ("CPU cores", lambda plan: plain(plan.sizing.total_cpu_millicores / 1000)),
     ("usable memory", lambda plan: format_size(plan.sizing.usable_memory_bytes)),
     ("working set", lambda plan: memory(plan.working_set.own.size_bytes)),
     ("memory in use", lambda plan: percent(plan.working_set.own.memory_percent)),

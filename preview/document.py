@@ -43,3 +43,5 @@ class Section:
     blocks: tuple[Block, ...]
     is_alert: bool = False
     """Whether it must catch the eye."""
+    is_detail: bool = False
+    """Whether only some readers want it: a pull request's comment shows it folded."""

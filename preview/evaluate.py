@@ -17,6 +17,7 @@ from components.plan.refusal import PlanRefused
 from preview.engine import record
 from preview.errors import EvaluationError
 from preview.resources import Resource
+from preview.stack_file import read_stack_config, read_yaml
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 
@@ -80,7 +81,7 @@ def stack_config(stack: str, overrides: Mapping[str, str], directory: Path = PRO
 
     Encrypted values cannot be read without the stack's key; each is replaced by a placeholder.
     """
-    project = _yaml(directory / "Pulumi.yaml")
+    project = read_yaml(directory / "Pulumi.yaml")
     stack_file = directory / f"Pulumi.{stack}.yaml"
     if not stack_file.exists():
         there = sorted(path.name.split(".")[1] for path in directory.glob("Pulumi.*.yaml"))
@@ -90,25 +91,10 @@ def stack_config(stack: str, overrides: Mapping[str, str], directory: Path = PRO
         for key, declared in project["config"].items()
         if "default" in declared
     }
-    config = _yaml(stack_file).get("config") or {}
-    if not isinstance(config, dict):
-        raise EvaluationError(f"{stack_file.name}: config must be a map of keys and values")
-    values |= config
+    values |= read_stack_config(stack_file)
     for path, text in overrides.items():
         _override(values, path, text)
     return {str(key): _text(_decrypted(value)) for key, value in values.items()}
-
-
-def _yaml(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise EvaluationError(f"{path.name} cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise EvaluationError(f"{path.name} is no valid YAML: {error}") from None
-    if not isinstance(content, dict):
-        raise EvaluationError(f"{path.name} must be a map with the key config")
-    return content
 
 
 def _override(values: dict[str, Any], path: str, text: str) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from components.advice.advice import Advice
 from components.advice.cost import EVERY_ZONE, Cost
-from components.config.formats import count, percent
+from components.config.formats import count, percent, plain, thousand
 from components.config.settings import Settings
 from components.config.units import GIB, format_size
 from components.plan.core import get_seconds
@@ -72,8 +72,8 @@ def _memory(plan: Advice, settings: Settings) -> Figure:
         title,
         lines,
         x_marks=[until * share / 4 for share in range(5)],
-        show_x=lambda second: f"{second / 60:.3g} min",
-        show_y=lambda size: f"{size:,.4g} GiB",
+        show_x=lambda second: f"{plain(second / 60)} min",
+        show_y=lambda size: f"{plain(size)} GiB",
     )
     return Figure(title, chart, tuple(legend), tuple(notes))
 
@@ -82,7 +82,7 @@ def _capacity(plan: Advice, settings: Settings) -> Figure:
     shown = [size for size in plan.pod_sizes if size.is_chosen or size.pod_memory_bytes in DOCUMENT_POD_MEMORY]
     others = iter((TEAL, VIOLET, GREY))
     colors = [BLUE if size.is_chosen else next(others) for size in shown]
-    groups = [f"{row.gbps_per_master:g} Gbps" for row in plan.capacity_by_interface]
+    groups = [f"{plain(row.gbps_per_master)} Gbps" for row in plan.capacity_by_interface]
     if plan.nodes:
         groups.append("planned")
     planned = [plan.capacity.ops_total] if plan.nodes else []
@@ -104,7 +104,7 @@ def _capacity(plan: Advice, settings: Settings) -> Figure:
 
 
 def _thousands(value: float) -> str:
-    return f"{value / 1000:,.3g}K" if value >= 1000 else f"{value:,.3g}"
+    return thousand(value) if value >= 1000 else plain(value)
 
 
 def _pod_sizes(plan: Advice) -> Figure:

@@ -15,10 +15,12 @@ from preview.writer import Style, Writer
 
 def render_plan(plan: Advice, settings: Settings, *, stack: str, style: Style | None = None) -> str:
     """The whole plan: summary, warnings, and the reasons."""
-    writer = Writer(style or Style())
-    writer.sections([summary(plan, settings, stack)])
-    writer.sections([*warnings(plan), *reasons(plan, settings)])
-    return writer.text()
+    return render_sections(plan_sections(plan, settings, stack), style)
+
+
+def plan_sections(plan: Advice, settings: Settings, stack: str) -> tuple[Section, ...]:
+    """What `render_plan` writes."""
+    return (summary(plan, settings, stack), *warnings(plan), *reasons(plan, settings))
 
 
 def render_summary(plan: Advice, settings: Settings, *, stack: str, style: Style | None = None) -> str:

@@ -33,15 +33,15 @@ class Style:
     color: bool = False
 
 
-def style_of(stream: TextIO) -> Style:
-    """What suits a stream: `COLUMNS` before the terminal's own width, and no colour where NO_COLOR is set, where the
-    terminal is dumb, or where there is none."""
+def style_of(stream: TextIO, plain: bool = False) -> Style:
+    """What suits a stream: `COLUMNS` before the terminal's own width, and no colour where it shall be `plain`, where
+    NO_COLOR is set, where the terminal is dumb, or where there is none."""
     is_terminal = stream.isatty()
     columns = shutil.get_terminal_size((COLUMNS_PIPED, 0)).columns
     if not is_terminal and "COLUMNS" not in os.environ:
         # Standard output may still be a terminal when another stream is asked for.
         columns = COLUMNS_PIPED
-    color = is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    color = is_terminal and not plain and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     return Style(min(max(columns, COLUMNS_MIN), COLUMNS_MAX), color)
 
 

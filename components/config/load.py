@@ -15,10 +15,14 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from components.config.rules import contradictions
-from components.config.settings import Settings
+from components.config.settings import MEANT, Settings
 
 NAMESPACE = "redis-image-cache"
 """Of the config keys, as in `redis-image-cache:podMemory`: the project's name."""
+
+
+_VALUE_SHOWN = 200
+"""Characters of a wrong value that a message repeats."""
 
 
 class ConfigErrors(Exception):
@@ -111,9 +115,18 @@ def _parsed(text: str, field: FieldInfo) -> Any:
 
 def _near(given: str, allowed: Iterable[str]) -> str:
     """`did you mean hitRate? ` for a near miss of what is allowed; nothing where nothing is near."""
-    folded = {name.lower(): name for name in allowed}
-    near = difflib.get_close_matches(given.lower(), folded, n=1, cutoff=0.6)
+    names = tuple(allowed)
+    folded = {_folded(name): name for name in names}
+    meant = MEANT.get(_folded(given))
+    if meant in names:
+        return f"did you mean {meant}? "
+    near = difflib.get_close_matches(_folded(given), folded, n=1, cutoff=0.6)
     return f"did you mean {folded[near[0]]}? " if near else ""
+
+
+def _folded(name: str) -> str:
+    """Without what people write in many ways: on-demand, ON_DEMAND and onDemand are one."""
+    return re.sub(r"[\s_-]", "", name).lower()
 
 
 def _unknown(path: tuple[str, ...], key: str, model: type[BaseModel]) -> str:
@@ -129,11 +142,17 @@ def _message(loc: tuple[str | int, ...], detail: ErrorDetails) -> str:
     key = ".".join(path)
     if detail["type"] == "missing":
         return f"{key} is missing{purpose}"
-    value = "[secret]" if secret else json.dumps(detail["input"], default=str)
+    value = "[secret]" if secret else _shown(detail["input"])
     examples = field.examples if field is not None else None
     if detail["type"] == "string_pattern_mismatch" and examples:
         return f"{key} = {value}: must be written as {examples[0]}{purpose}"
     return f"{key} = {value}: {_rule(detail)}{purpose}"
+
+
+def _shown(value: Any) -> str:
+    """The value as a stack file has it, and no more of it than tells which one it is."""
+    text = json.dumps(value, default=str, skipkeys=True)
+    return text if len(text) <= _VALUE_SHOWN else f"{text[:_VALUE_SHOWN]}…"
 
 
 def _walk(loc: tuple[str | int, ...]) -> tuple[tuple[str, ...], type[BaseModel], FieldInfo | None, bool]:
@@ -193,6 +212,8 @@ def _rule(detail: ErrorDetails) -> str:
             return "must be a number"
         case "bool_parsing" | "bool_type":
             return "must be true or false"
+        case "invalid_key":
+            return "every key must be a text"
         case _:
-            message = detail["msg"]
-            return message[0].lower() + message[1:]
+            # The library's own words speak of Python's types, which mean nothing in a stack file.
+            return "is not what belongs here"

@@ -70,8 +70,9 @@ def a_lost_zone_is_survived(eks: Eks | None, nodes: Nodes) -> Iterator[str]:
     zones = sorted(eks.subnets)
     if len(zones) < ZONES_MIN:
         yield (
-            f"eks.subnets = {zones}: {len(zones)} of at least {ZONES_MIN} zones, so one zone would hold half of the "
-            "masters and its loss would end all failovers; add zones, or accept that with nodes.allowFewerZones: true"
+            f"eks.subnets in {', '.join(zones)}: {len(zones)} of at least {ZONES_MIN} zones, so one zone would hold "
+            "half of the masters and its loss would end all failovers; add zones, or accept that with "
+            "nodes.allowFewerZones: true"
         )
 
 

@@ -7,14 +7,15 @@ Settings are made by `components.config.load`, which also asks the rules between
 """
 
 import json
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema, field_validator
 from pydantic.alias_generators import to_camel
 
 from components.config.units import GIB, MIB, SIZE_PATTERN, TIB, parse_size
-from components.config.zones import ZONE_PATTERN, region_of
+from components.config.zones import ZONE_PATTERN, check_region, region_of
 
 _SUBNET_PREFIX = "subnet-"
 
@@ -23,18 +24,37 @@ def _size(value: Any) -> int:
     return parse_size(value if isinstance(value, str) else json.dumps(value, default=str))
 
 
+def _can_be_carried(password: SecretStr) -> SecretStr:
+    """A container gets its password in an environment variable, and the kernel ends such a value at a NUL byte.
+
+    A newline at the end is nearly always `echo`'s: clients that are given the password without it would be refused.
+    """
+    text = password.get_secret_value()
+    if "\0" in text:
+        raise ValueError(
+            "a password cannot contain a NUL byte; an environment variable cannot hold one; choose another"
+        )
+    if text.endswith(("\n", "\r")):
+        raise ValueError("a password cannot end in a newline; set it with printf %s instead of echo")
+    return password
+
+
 def _every_zone_has_a_subnet(subnets: Any) -> Any:
     if not isinstance(subnets, dict):
         return subnets
     wrong = []
     for zone in subnets:
+        if not isinstance(zone, str):
+            wrong.append("every zone must be a text, such as us-east-1a")
+            continue
         try:
-            region_of(str(zone))
+            check_region(region_of(zone), zone)
         except ValueError as error:
             wrong.append(str(error))
     without = [zone for zone, subnet in subnets.items() if not str(subnet).startswith(_SUBNET_PREFIX)]
     if without:
-        wrong.append(f"every zone needs the id of its subnet, such as {_SUBNET_PREFIX}0a1b2c; none for {without}")
+        named = ", ".join(str(zone) or "an empty name" for zone in without)
+        wrong.append(f"every zone needs the id of its subnet, such as {_SUBNET_PREFIX}0a1b2c; none for {named}")
     if wrong:
         raise ValueError("; ".join(wrong))
     return subnets
@@ -52,6 +72,21 @@ class Architecture(StrEnum):
     ANY = "any"
     ARM64 = "arm64"
     X86_64 = "x86_64"
+
+
+MEANT: Mapping[str, str] = {
+    "amd64": Architecture.X86_64,
+    "x64": Architecture.X86_64,
+    "x86": Architecture.X86_64,
+    "i386": Architecture.X86_64,
+    "intel": Architecture.X86_64,
+    "amd": Architecture.X86_64,
+    "aarch64": Architecture.ARM64,
+    "graviton": Architecture.ARM64,
+    "both": Architecture.ANY,
+    "auto": Architecture.ANY,
+}
+"""What people write for a value, in place of its name here. By spelling alone, amd64 would be nearest to arm64."""
 
 
 class Packing(StrEnum):
@@ -225,6 +260,11 @@ class Access(_Section):
         description="how nodes are named to clients: hostname, or ip for clients without the cluster's DNS. With ip, "
         "some clients never connect again after all pods restarted (docs/adr/0015-nodes-are-named-to-clients.md)",
     )
+
+    @field_validator("password", "also_accepted")
+    @classmethod
+    def _a_container_can_be_given_it(cls, password: SecretStr | None) -> SecretStr | None:
+        return None if password is None else _can_be_carried(password)
 
 
 class Images(_Section):

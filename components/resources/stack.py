@@ -11,6 +11,7 @@ from components.advice.advice import Advice
 from components.config.load import NAMESPACE, ConfigErrors
 from components.config.settings import Eks, Settings
 from components.config.units import format_size
+from components.config.zones import region_fault
 from components.decision import decide
 from components.manifests import names
 from components.plan.plan import Plan
@@ -31,6 +32,9 @@ def read_stack() -> tuple[Settings, Advice]:
         decision = decide(own)
     except (ConfigErrors, PlanRefused) as refusal:
         raise pulumi.RunError(_refusal(refusal.messages)) from None
+    wrong = region_fault(config.get("aws:region"), decision.settings.zones)
+    if wrong is not None:
+        raise pulumi.RunError(_refusal([wrong]))
     for warning in decision.advice.warnings:
         pulumi.log.warn(str(warning))
     return decision.settings, decision.advice

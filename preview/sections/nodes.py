@@ -1,7 +1,7 @@
 """Why the nodes are what they are: the rule that binds, and the types that would do as well."""
 
 from components.advice.advice import Advice
-from components.config.formats import count, gbps, memory, percent, usd
+from components.config.formats import count, gbps, memory, percent, plain, usd
 from components.config.units import MIB
 from components.plan.nodes.choice import NodePlan, Rejection
 from preview.document import Facts, Note, Section, Table
@@ -70,7 +70,7 @@ def _limits(plan: Advice, chosen: NodePlan) -> Table:
             (
                 "network, all pods being masters",
                 gbps(chosen.worst_egress_gbps),
-                f"{chosen.sustained_gbps:g} Gbps",
+                f"{plain(chosen.sustained_gbps)} Gbps",
                 count(limits.by_network, "pod"),
             ),
             ("a sixth of all pods", per_node, count(plan.sizing.pods, "pod"), count(limits.by_share, "pod")),

@@ -7,7 +7,7 @@ from components.advice.capacity import DOCUMENT_INTERFACES_GBPS
 from components.advice.pod_sizes import COMFORTABLE_USE_PERCENT, PodSize
 from components.advice.resilience import DOCUMENT_FAILOVER_GBPS
 from components.advice.right_sizing import Step
-from components.config.formats import NONE, count, gbps, percent, rate, seconds, thousands, usd
+from components.config.formats import NONE, count, gbps, percent, plain, rate, seconds, thousands, usd
 from components.config.units import format_size
 from components.plan.traffic import SINGLE_FLOW_BYTES_PER_SECOND
 from preview.document import Facts, Note, Section, Table
@@ -18,7 +18,7 @@ _CAPACITY = f"req/s at {_MIDDLE_GBPS}-{_FAST_GBPS} Gbps"
 _ROWS: tuple[tuple[str, Callable[[PodSize], str]], ...] = (
     ("masters", lambda size: f"{size.masters}"),
     ("pods", lambda size: f"{size.pods}"),
-    ("CPU cores", lambda size: f"{size.total_cpu_cores:g}"),
+    ("CPU cores", lambda size: plain(size.total_cpu_cores)),
     ("requests per master", lambda size: rate(size.requests_per_second_per_master)),
     ("sent per master", lambda size: gbps(size.egress_gbps_per_master)),
     ("network per pod", lambda size: f"{size.interface_gbps or f'> {_FAST_GBPS}'} Gbps"),

@@ -3,7 +3,7 @@
 from components.advice.advice import Advice
 from components.advice.resilience import Resilience
 from components.advice.warnings import BOUNDS
-from components.config.formats import count, memory, milliseconds, percent, rate, seconds, times, usd
+from components.config.formats import count, memory, milliseconds, percent, plain, rate, seconds, times, usd
 from components.config.settings import Settings
 from components.config.units import MIB, format_size
 from preview.document import Facts, Section
@@ -40,7 +40,7 @@ def _pods(plan: Advice) -> Rows:
         return f"{memory(request_mib * MIB)} requested, limit {memory(limit_mib * MIB)}"
 
     return (
-        ("pods", f"{sizing.pods}, which request {sizing.total_cpu_millicores / 1000:g} CPU cores together"),
+        ("pods", f"{sizing.pods:,}, which request {plain(sizing.total_cpu_millicores / 1000)} CPU cores together"),
         ("memory of a pod", requested_and_limit(sizing.request_memory_mib, sizing.limit_memory_mib)),
         ("memory of all pods", requested_and_limit(sizing.total_request_memory_mib, sizing.total_limit_memory_mib)),
         ("volume of a pod", memory(sizing.volume_mib * MIB)),
@@ -66,7 +66,7 @@ def _load(plan: Advice, settings: Settings) -> Rows:
     assumed = (
         "This holds even when all pods of a node are masters."
         if plan.nodes
-        else f"This assumes a network of {capacity.gbps_per_master:g} Gbps for each pod."
+        else f"This assumes a network of {plain(capacity.gbps_per_master)} Gbps for each pod."
     )
     evicted = f"They do not fit: from {seconds(found.seconds_to_eviction or 0)} after a start on, images are evicted."
     return (
@@ -76,10 +76,7 @@ def _load(plan: Advice, settings: Settings) -> Rows:
             f"{memory(found.own.size_bytes)} of {memory(found.memory_bytes)} ({percent(found.own.memory_percent)})",
         ),
         *([] if found.own.fits else [("", evicted)]),
-        (
-            "lowest hit rate",
-            f"{percent(100 * found.break_even_hit_rate_beside_backlog, 1)}; below it the images do not fit",
-        ),
+        ("lowest hit rate", _lowest_hit_rate(100 * found.break_even_hit_rate_beside_backlog)),
         (
             "capacity",
             f"{rate(capacity.ops_total)}, {times(capacity.headroom)} the {rate(workload.requests_per_second)} wanted",
@@ -91,6 +88,12 @@ def _load(plan: Advice, settings: Settings) -> Rows:
             f"{milliseconds(answer.p95_ms)} predicted, {milliseconds(answer.wanted_p95_ms)} wanted",
         ),
     )
+
+
+def _lowest_hit_rate(break_even_percent: float) -> str:
+    if not break_even_percent:
+        return "none; the images fit even if no request is a hit"
+    return f"{percent(break_even_percent, 1)}; below it the images do not fit"
 
 
 def _losses(plan: Advice) -> Rows:

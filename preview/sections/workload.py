@@ -1,7 +1,7 @@
 """What the workload asks of the stack: memory for the images, bandwidth, time for an answer."""
 
 from components.advice.advice import Advice
-from components.config.formats import gbps, memory, milliseconds, percent, rate, seconds, times
+from components.config.formats import gbps, memory, milliseconds, percent, plain, rate, seconds, times
 from components.config.settings import Settings
 from components.config.units import format_size
 from preview.document import Facts, Note, Section, Table
@@ -43,9 +43,9 @@ def working_set(plan: Advice, settings: Settings) -> Section:
 def network(plan: Advice) -> Section:
     """Bandwidth, and the sizing document's table of requests a second."""
     traffic = plan.traffic
-    rows = [(f"{row.gbps_per_master:g} Gbps", row) for row in plan.capacity_by_interface]
+    rows = [(f"{plain(row.gbps_per_master)} Gbps", row) for row in plan.capacity_by_interface]
     if plan.nodes:
-        rows.append((f"{plan.capacity.gbps_per_master:.3g} Gbps *", plan.capacity))
+        rows.append((f"{plain(round(plan.capacity.gbps_per_master, 2))} Gbps *", plan.capacity))
     table = Table(
         ("network per pod", "per master", "all masters", "of wanted", "used", "limited by"),
         tuple(

@@ -17,9 +17,16 @@ from reconciler.act.slot_move import MAX_KEYS_AT_ONCE, MoveContext, SlotMove
 from reconciler.connection import Argument, ReplyError
 
 MAX_MIGRATES_PER_BATCH = 32
-MIGRATE_BASE_TIMEOUT_S = 5.0
+MIGRATE_BASE_TIMEOUT_S = 1.0
+"""MIGRATE blocks its master until the target answers, and tries a second time by itself. A target whose machine is lost
+says nothing, so its source stands still for twice this. It must stay well below the node timeout (5 s at least), or the
+others take the source for lost, too. A target that was only busy is asked again (`ATTEMPTS`)."""
 MIGRATE_SLOWEST_BYTES_PER_S = 10_000_000
 """A key of any size gets so long to travel before the source gives up: about a minute for a value of 512 MB."""
+
+TARGET_ALIVE_S = 3.0
+"""How long a target may take to show that it lives, before the source is blocked for it once more. A fork stalls a node
+for a second or so."""
 
 LARGE_KEY_BYTES = 16 << 20
 """From this size on a single key may block its master for longer than is wanted. People are told of such keys."""
@@ -175,8 +182,9 @@ class MoveWithKeys(SlotMove):
                 )
             if attempt == ATTEMPTS or not all("IOERR" in str(error) for error in errors):
                 raise errors[0]
-            # The target did not answer in time, perhaps because it is busy. Keys that arrived stay there, and REPLACE
-            # makes a repetition safe.
+            # The target did not answer in time. If it is lost, this raises UnreachableError, and the source is not
+            # blocked again. If it was only busy: keys that arrived stay, and REPLACE makes a repetition safe.
+            self._target.connection.call("PING", timeout_s=TARGET_ALIVE_S)
             self._context.network.sleep(RETRY_PAUSE_S * attempt)
         keys = sum(map(len, batch))
         self._learn(carried_bytes, keys, seconds)

@@ -8,7 +8,7 @@ from reconciler.decide.actions import Action, Failover, Forget, Move, RuleResult
 from reconciler.decide.agreement import reasons_not_to_move
 from reconciler.decide.state import ClusterState
 from reconciler.observe.observation import NodeReport
-from reconciler.slots import SLOT_COUNT, count, describe, take
+from reconciler.slots import ALL_SLOTS, SLOT_COUNT, count, describe, take
 from reconciler.topology import MIN_MASTERS
 
 BALANCE_TOLERANCE = 0.02
@@ -32,10 +32,38 @@ def finish_unless_nodes_leave(state: ClusterState) -> RuleResult:
         return RuleResult(notes=("no node of this topology owns a slot: nothing to release",), finished=True)
     if not state.desired_reports:
         return RuleResult(notes=("no pod of this topology runs yet: nothing to release",), finished=True)
-    # A node that leaves is known only from those that stay: while some of them are missing, one may be unknown.
-    if not leaving(state) and not state.observation.missing:
+    if not leaving(state) and (not state.observation.missing or _only_wanted_nodes_are_known(state)):
         return RuleResult(notes=("every node of the cluster stays: nothing to release",), finished=True)
     return RuleResult()
+
+
+def _only_wanted_nodes_are_known(state: ClusterState) -> bool:
+    """Whether no node leaves although some do not answer: those that do own every slot, and know of no node but this
+    topology's.
+
+    A node that leaves is known only from those that stay. But one that owns a slot is known to all that answer, since
+    they would lack its slots. So a pod that cannot answer, as after an edit with a wrong password, does not hold up
+    the edit that takes it back.
+    """
+    known = {entry.hostname for report in state.desired_reports for entry in report.known_nodes.values()}
+    return state.owned_slots == ALL_SLOTS and known <= {node.host for node in state.desired.nodes}
+
+
+def await_second_copies(state: ClusterState) -> RuleResult:
+    """Until no pod that restarts first is alone with its keys.
+
+    A roll begins with the pods whose initial role is replica. Where one of them was promoted and its shard has no
+    other copy in sync, it would restart empty.
+    """
+    alone = [
+        f"{master.name} has the only copy of {describe(master.myself.slots)} and would restart first"
+        for master in state.desired_reports
+        if master.is_master
+        and master.myself.slots
+        and state.desired.node(master.pod or "").role == "replica"
+        and not any(replica.master_link_up for replica in state.replicas_of(master.node_id))
+    ]
+    return RuleResult(waiting=tuple(alone))
 
 
 def even_shares(masters: Sequence[NodeReport]) -> dict[str, int]:

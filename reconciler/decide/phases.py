@@ -69,6 +69,7 @@ REPAIR: tuple[Rule, ...] = (
 RELEASE: tuple[Rule, ...] = (
     other_runs.await_other_runs,
     membership.refuse_two_clusters,
+    balance.await_second_copies,
     balance.finish_unless_nodes_leave,
     membership.await_every_member,
     failed_owners.replace_failed_owners,

@@ -20,6 +20,11 @@ def add_verbs(parser: argparse.ArgumentParser) -> None:
     process.add_argument(
         "--signal", default="KILL", dest="signal_name", help="KILL (default), TERM, STOP (hangs it), CONT, …"
     )
+    memory = verb("out-of-memory", "the kernel ends the process of a container that it scores highest", "pod")
+    memory.add_argument("-c", "--container", help="default: the pod's first")
+    memory.add_argument(
+        "--together", action="store_true", help="all its processes, as a kubelet without singleProcessOOMKill"
+    )
     verb("kill-pod", "delete a pod; its controller makes a new one with a new IP", "pod").add_argument(
         "--now", action="store_true", help="without preStop and grace period"
     )

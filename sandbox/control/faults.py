@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from sandbox.errors import InvalidError, NotFoundError, UnsupportedError
+from sandbox.host.memory import oom_score
 from sandbox.host.network import PodNetwork
 from sandbox.host.partitions import Partitions
+from sandbox.host.process import descendants, process_tree
 from sandbox.host.shaping import Links
 from sandbox.host.volumes import used_bytes
 from sandbox.kubernetes.cluster import Cluster
@@ -63,6 +66,27 @@ class Faults:
             raise InvalidError(f"{signal_name!r} is no signal; use KILL, TERM, STOP, CONT, SEGV, …") from None
         status.runtime.signal(number)
         return f"sent {number.name} to process 1 of container {status.spec.name} in {found.name}"
+
+    async def out_of_memory(self, pod: str, container: str | None = None, together: bool = False) -> str:
+        """The kernel ends the process of the container that it scores highest, as with the kubelet's
+        `singleProcessOOMKill`; `together`, all of them, as a kubelet on cgroup v2 wants it otherwise."""
+        found = self._pod(pod)
+        status = found.container(container)
+        if status.runtime is None:
+            raise NotFoundError(f"container {status.spec.name} of {found.subject} is not running")
+        first = status.runtime.pid
+        scores = {pid: oom_score(pid) for pid in (first, *descendants(first, process_tree()))}
+        victim = first if together else max(scores, key=lambda pid: scores[pid])
+        if victim == first:
+            status.kill_reason = "OOMKilled"
+            status.runtime.signal(signal.SIGKILL)
+        else:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(victim, signal.SIGKILL)
+        what = "all processes" if victim == first else f"one process of {len(scores)}"
+        message = f"{what} of container {status.spec.name} killed for memory"
+        self._cluster.event(found.subject, "OOMKilling", message)
+        return f"{found.name}: {message}"
 
     async def kill_pod(self, pod: str, now: bool = False) -> str:
         found = self._pod(pod)

@@ -42,3 +42,10 @@ def _proportional(pid: int) -> int:
             if line.startswith("Pss:"):
                 return int(line.split()[1]) * 1024
     return 0
+
+
+def oom_score(pid: int) -> int:
+    """What the kernel goes by when it chooses whom to end for memory; the highest goes first. 0 for one that ended."""
+    with contextlib.suppress(OSError):
+        return int(Path(f"/proc/{pid}/oom_score").read_text())
+    return 0

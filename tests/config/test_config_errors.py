@@ -3,21 +3,27 @@
 import contextlib
 import json
 import re
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
-from components.config.load import ConfigErrors, fields_of, load_settings, settings_of
+from components.config.load import ConfigErrors, fields_of, load_settings, section_of, settings_of
 from components.config.settings import Settings
 from components.config.units import parse_size
 
 EKS = {"clusterName": "c", "subnets": {f"us-east-1{letter}": f"subnet-{letter}" for letter in "abc"}}
 GOOD = {"eks": json.dumps(EKS)}
 PYDANTIC = re.compile(
-    r"tuple|dictionary|valid (string|integer|list|number)|should |Input|instance of|\[type=", re.IGNORECASE
+    r"\b(tuple|dict|dictionary|str|string|int|integer|float|bool|boolean|NoneType|None|True|False|should|Input|iterable|"
+    r"mapping|instance of|valid (string|integer|list|number|\w+))\b|\[type=|\['"
 )
-"""Words of the library that reads the config; they mean nothing to whoever writes a stack file."""
+"""Words of Python and of the library that reads the config; they mean nothing to whoever writes a stack file."""
+LIBRARY = re.compile(r"tuple|dictionary|valid (string|integer|list|number)|should |Input|instance of|\[type=")
+"""The same where a value that is repeated may hold any other word."""
 
 
 def errors(**changes: object) -> list[str]:
@@ -82,6 +88,14 @@ def test_fewer_than_three_masters_are_refused_with_the_largest_pod_that_works() 
         ({"nodes": {"instanceType": ""}}, ["nodes.instanceType", "must not be empty"]),
         ({"nodes": {"architecture": "arm"}}, ["nodes.architecture", "did you mean arm64?", "'x86_64'"]),
         ({"nodes": {"capacityType": "on-demand"}}, ["nodes.capacityType", "did you mean onDemand?"]),
+        ({"nodes": {"architecture": "amd64"}}, ["did you mean x86_64?"]),
+        ({"nodes": {"architecture": "aarch64"}}, ["did you mean arm64?"]),
+        ({"nodes": {"architecture": "X86-64"}}, ["did you mean x86_64?"]),
+        ({"nodes": {"capacityType": "ON_DEMAND"}}, ["did you mean onDemand?"]),
+        ({"nodes": {"capacityType": "spots"}}, ["did you mean spot?"]),
+        ({"nodes": {"packing": "limit"}}, ["did you mean limits?"]),
+        ({"nodes": {"placement": "require"}}, ["did you mean required?"]),
+        ({"access": {"nodeEndpoint": "host-name"}}, ["did you mean hostname?"]),
         ({"nodes": {"packing": "none"}}, ["nodes.packing", ": must be one of"]),
         ({"resize": {"mode": "expires"}}, ["resize.mode", "did you mean expire?"]),
         ({"access": {"allowFromNamespaces": "web"}}, ["access.allowFromNamespaces", "must be a list"]),
@@ -93,6 +107,7 @@ def test_fewer_than_three_masters_are_refused_with_the_largest_pod_that_works() 
         ({"eks": EKS | {"clusterName": "c" * 101}}, ["eks.clusterName", "at most 100 characters"]),
         ({"eks": EKS | {"subnets": EKS["subnets"] | {"us-east1-d": "subnet-d"}}}, ["did you mean us-east-1d?"]),
         ({"eks": EKS | {"subnets": EKS["subnets"] | {"use1-az1": "subnet-d"}}}, ["use1-az1 is no availability zone"]),
+        ({"eks": EKS | {"subnets": EKS["subnets"] | {"us-esat-1d": "subnet-d"}}}, ["did you mean us-east-1d?"]),
         ({"workload": {"requestsPerSecond": 1.5}}, ["workload.requestsPerSecond = 1.5", "must be a whole number"]),
         ({"workload": {"requestsPerSecond": float("inf")}}, ["must be a whole number"]),
         ({"workload": {"requestsPerSecond": 0}}, ["must be more than 0"]),
@@ -118,6 +133,26 @@ def test_all_errors_come_at_once_those_between_keys_too() -> None:
 def test_a_wrong_password_is_never_shown() -> None:
     for access in ({"password": "hunter2"}, ["hunter2"], "hunter2"):
         assert not any("hunter2" in message for message in errors(access=access))
+
+
+@pytest.mark.parametrize("key", ["password", "alsoAccepted"])
+@pytest.mark.parametrize(
+    ("end", "reason"), [("\0more", "cannot contain a NUL byte"), ("\n", "end in a newline"), ("\r", "end in a newline")]
+)
+def test_a_password_that_no_container_can_be_given_is_refused_and_not_shown(key: str, end: str, reason: str) -> None:
+    (message,) = errors(access={key: "hunter2hunter2hunter2" + end})
+
+    assert f"access.{key}" in message
+    assert reason in message
+    assert "hunter2" not in message
+
+
+def test_a_password_may_have_a_newline_inside() -> None:
+    given = "sixteen bytes and\nmore"
+    password = load_settings(GOOD | {"access": json.dumps({"password": given})}).access.password
+
+    assert password is not None
+    assert password.get_secret_value() == given
 
 
 @pytest.mark.parametrize(
@@ -160,4 +195,37 @@ def test_whatever_a_key_holds_it_is_read_or_refused_in_lines_that_name_a_key(cha
             raise
 
     assert all(message.startswith("redis-image-cache:") for message in messages)
-    assert not [message for message in messages if PYDANTIC.search(message.partition(": ")[2])]
+    assert not [message for message in messages if LIBRARY.search(message.partition(": ")[2])]
+
+
+def paths(model: type[BaseModel], *before: str) -> Iterator[tuple[str, ...]]:
+    """Every key of the settings, sections too."""
+    for key, field in fields_of(model).items():
+        yield (*before, key)
+        section = section_of(field)
+        if section is not None:
+            yield from paths(section, *before, key)
+
+
+ODD: tuple[Any, ...] = (
+    None, True, False, 3, -1, 1.5, 10**30, 1e400, "x", "", "1", "1e5", "é", [], ["x"], [1], [None], [[]], {}, {"a": 1},
+    {"a": None}, {"a": []}, {"": ""}, {"us-east-1a": 7}, "9" * 5000,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("path", [*paths(Settings)], ids=".".join)
+def test_no_error_of_any_key_speaks_of_pythons_types_or_repeats_a_long_value(path: tuple[str, ...]) -> None:
+    refused = 0
+    for value in ODD:
+        for key in reversed(path[1:]):
+            value = {key: value}
+        given = {**EKS, **value} if path[0] == "eks" and len(path) > 1 else value
+        try:
+            settings_of(**({"eks": EKS} | {path[0]: given}))
+        except ConfigErrors as refusal:
+            refused += 1
+            for message in refusal.messages:
+                # A value is repeated as it stands in the file, and the purpose is the settings' own.
+                assert not PYDANTIC.search(re.sub(r"\([^()]*(\([^()]*\)[^()]*)*\)$", "", message)), message
+                assert len(message) < 1000 or "only one of the two can be meant" in message
+    assert refused > 5

@@ -1,8 +1,9 @@
-"""Names of availability zones."""
+"""Names of availability zones and regions."""
 
+import botocore.session
 import pytest
 
-from components.config.zones import letter_of, region_of
+from components.config.zones import REGIONS, check_region, letter_of, region_fault, region_of
 
 
 @pytest.mark.parametrize(
@@ -46,3 +47,41 @@ def test_a_zone_that_is_nearly_right_is_answered_with_the_right_spelling(zone: s
 def test_what_is_far_from_any_zone_is_answered_with_an_example() -> None:
     with pytest.raises(ValueError, match=r"such as us-east-1a$"):
         region_of("Frankfurt")
+
+
+def test_the_regions_are_those_of_aws() -> None:
+    session = botocore.session.get_session()
+    partitions = session.get_available_partitions()
+    assert {*REGIONS} == {name for part in partitions for name in session.get_available_regions("eks", part)}
+
+
+@pytest.mark.parametrize(
+    ("region", "meant"), [("us-esat-1", "us-east-1"), ("US_EAST_2", "us-east-2"), ("eu-wset-1", "eu-west-1")]
+)
+def test_a_region_that_is_nearly_right_is_answered_with_the_right_spelling(region: str, meant: str) -> None:
+    with pytest.raises(ValueError, match=rf"no region of AWS; did you mean {meant}\?$"):
+        check_region(region, region)
+
+
+def test_what_is_far_from_any_region_is_answered_with_all_of_them() -> None:
+    with pytest.raises(ValueError, match=r"the regions are af-south-1, .*us-west-2$"):
+        check_region("Frankfurt", "Frankfurt")
+
+
+@pytest.mark.parametrize(
+    ("region", "fragment"),
+    [
+        ("us-east-1", None),
+        (None, None),
+        ("us-esat-1", "aws:region = us-esat-1: no region of AWS; did you mean us-east-1?"),
+        ("eu-west-1", "aws:region = eu-west-1 with eks.subnets in us-east-1a, us-east-1b: "),
+    ],
+)
+def test_a_region_beside_the_zones_of_its_subnets(region: str | None, fragment: str | None) -> None:
+    found = region_fault(region, ("us-east-1a", "us-east-1b"))
+    assert (found is None) == (fragment is None)
+    assert fragment is None or (found or "").startswith(fragment)
+
+
+def test_a_stack_without_subnets_may_have_any_region() -> None:
+    assert region_fault("nowhere", ()) is None

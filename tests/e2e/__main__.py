@@ -26,6 +26,8 @@ _TOGETHER = (
     ("test_prod.py",),
     ("test_mistakes.py", "test_edits.py"),
     ("test_isolation.py",),
+    ("test_prod_edits.py",),
+    ("test_kills.py",),
 )
 """Files that share a cluster and a stack, in this order; a cluster and its first `up` take more than a minute. Longest
 first, so that the last to end is not alone for long."""

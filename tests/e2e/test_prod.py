@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import time
-from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import Future
 
 import pytest
 
 from tests.e2e.harness import given
-from tests.e2e.harness.engine import Run
+from tests.e2e.prod_checks import (
+    assert_goes_last,
+    assert_nothing_was_deleted_under_pods,
+    assert_pairs_are_apart,
+    eventually_placed,
+    masters_per_zone,
+)
 from tests.e2e.stand_in.account import SUBNETS
 from tests.e2e.stand_in.prod import ProdStack, prod_stack
 
-_PLACED_WITHIN_S = 30.0
 pytestmark = pytest.mark.skipif(
     not given.is_own(), reason="stack prod needs nodes without a kubelet, so a cluster of its own; not this KUBECONFIG"
 )
@@ -27,37 +29,6 @@ def prod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProdStack]:
         prod_stack(ground, tmp_path_factory.mktemp("prod")) as stack,
     ):
         yield stack
-
-
-def assert_pairs_are_apart(prod: ProdStack, pool: str, masters: int) -> None:
-    """Every pod is placed, and no master shares node or zone with its replica."""
-    places = prod.places(pool)
-    assert len(places) == 2 * masters
-    assert [pod for pod, (node, _) in places.items() if not node] == []
-    for shard in range(masters):
-        master, replica = (places[f"redis-{role}-{shard}"] for role in ("master", "replica"))
-        assert master[0] != replica[0], f"shard {shard} has both copies on {master[0]}"
-        assert master[1] != replica[1], f"shard {shard} has both copies in {master[1]}"
-
-
-def masters_per_zone(prod: ProdStack, pool: str) -> list[int]:
-    zones = Counter(zone for pod, (_, zone) in prod.places(pool).items() if pod.startswith("redis-master"))
-    return sorted(zones.values(), reverse=True)
-
-
-def assert_nothing_was_deleted_under_pods(prod: ProdStack) -> None:
-    """AWS ends the nodes of a group that is deleted, whatever runs there."""
-    assert [entry for entry in prod.account.log() if entry.verb == "delete" and entry.pods] == []
-
-
-def assert_goes_last(run: Run, old: str, formed: str) -> None:
-    """No delete of what is named `old` began before the new pool was formed and clients were pointed to it."""
-    after = [run.of("create", f"Job::{formed}"), run.of("update", "Service::images-client")]
-    gone = [step for step in run.steps if step.operation.startswith("delete") and old in step.name]
-    assert len(gone) > 10
-    for step in after:
-        assert step.ended is not None
-        assert min(step.began for step in gone) > step.ended, f"deletes began before {step} had ended"
 
 
 def test_up_places_pairs_apart_and_masters_six_five_five(prod: ProdStack) -> None:
@@ -81,24 +52,13 @@ def test_another_architecture_moves_the_pods_to_new_groups_before_the_old_ones_g
     prod.engine.set(nodes={"architecture": "x86_64"})
     update = prod.engine.start_up()
     try:
-        eventually_placed(prod, update)
+        eventually_placed(prod, "redis-64gb", update)
         update.result().ok()
         assert_pairs_are_apart(prod, "redis-64gb", 16)
         assert len(prod.account.all("groups")) == 3
     finally:
         prod.engine.interrupt(update)
         assert_nothing_was_deleted_under_pods(prod)
-
-
-def eventually_placed(prod: ProdStack, update: Future[Run]) -> None:
-    """Waits until the update has ended; fails as soon as a pod finds no place for too long."""
-    homeless: dict[str, float] = {}
-    while not update.done():
-        waiting = {pod for pod, (node, _) in prod.places("redis-64gb").items() if not node}
-        homeless = {pod: homeless.get(pod, time.monotonic()) for pod in waiting}
-        stuck = [pod for pod, since in homeless.items() if time.monotonic() - since > _PLACED_WITHIN_S]
-        assert stuck == [], f"no node takes {stuck}"
-        time.sleep(1)
 
 
 @pytest.mark.e2e_long

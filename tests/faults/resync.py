@@ -1,4 +1,4 @@
-"""A replica copies its master's whole data set over a limited link, alone and under the full write load."""
+"""A replica copies its master's whole data set over a limited link: alone, under the full write load, out of memory."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sandbox.errors import SandboxError
-from tests.faults.deployment import SHARDS, Deployment, Load
+from tests.faults.deployment import SHARDS, Deployment, Load, RunningLoad
 from tests.faults.load import shard_keys
+from tests.faults.scenarios import PATIENT, Limits, Outcome, under_load
 
 
 @dataclass(frozen=True)
@@ -41,35 +42,84 @@ _RESYNC_WITHIN_S = 45.0
 _RESTARTED_WITHIN_S = 60.0
 
 
+_SMALL_MB = 30
+_SMALL_RATE = "40mbit"
+"""Six seconds of a resync, to be met in its middle."""
+_MET_WITHIN_S = 30.0
+
+
+def _fill(deployment: Deployment, shard: int, megabytes: int) -> None:
+    """Values of 1 MB for a shard's master and its replica."""
+    fill = "for i = 1, tonumber(ARGV[1]) do redis.call('SET', KEYS[1] .. i, string.rep('x', 1000000)) end"
+    # In one go it would not fit the replica's output buffer, and cause the very resync that is to be measured.
+    _in_parts(deployment, shard, megabytes, fill)
+
+
+def _drop(deployment: Deployment, shard: int, megabytes: int) -> None:
+    """Takes what `_fill` gave."""
+    _in_parts(deployment, shard, megabytes, "for i = 1, tonumber(ARGV[1]) do redis.call('UNLINK', KEYS[1] .. i) end")
+
+
+def _in_parts(deployment: Deployment, shard: int, megabytes: int, script: str) -> None:
+    master, _ = deployment.copies(shard)
+    tag = shard_keys(shard, SHARDS, "resync", 1)[0]
+    for part in range(0, megabytes, _AT_ONCE_MB):
+        _cli(deployment, master, "EVAL", script, "1", f"{{{tag}}}:{part}:", str(_AT_ONCE_MB))
+        _cli(deployment, master, "WAIT", "1", "5000")
+
+
+def _cli(deployment: Deployment, pod: str, *words: str) -> str:
+    return deployment.sandbox.exec(pod, ["redis-cli", *words], namespace=deployment.namespace).check().stdout
+
+
+def out_of_memory(
+    deployment: Deployment, limits: Limits = PATIENT, *, together: bool = False, shard: int = 1
+) -> Outcome:
+    """A master's memory runs out while it sends a full resync, when its replica has no copy of the data.
+
+    `together`: all processes of its container are killed, not the one that the kernel scores highest.
+    """
+    master, (replica, *_) = deployment.copies(shard)
+    _fill(deployment, shard, _SMALL_MB)
+    deployment.wait_whole()
+
+    def sends() -> bool:
+        """The process that writes the snapshot is there. Before, the master waits a while for other replicas."""
+        return "rdb_bgsave_in_progress:1" in _cli(deployment, master, "INFO", "persistence")
+
+    def cause(running: RunningLoad) -> str:
+        deployment.fault("slow-link", pod=replica, rate=_SMALL_RATE)
+        try:
+            deployment.fault("kill-process", pod=replica)
+            if deployment.until(sends, _MET_WITHIN_S) is None:
+                raise SandboxError(f"{replica} did not begin a full resync within {_MET_WITHIN_S:.0f} s")
+            running.mark()
+            return deployment.fault("out-of-memory", pod=master, together=together)
+        finally:
+            deployment.fault("slow-link", pod=replica)
+
+    outcome = under_load(deployment, cause, limits=limits, hit_shards=(shard,), until=deployment.is_whole)
+    _drop(deployment, shard, _SMALL_MB)
+    return outcome
+
+
 def full_resync(deployment: Deployment, *, shard: int = 2, scaled_default_limit: bool = False) -> Resync:
     """Makes a replica copy its master's whole data set over a limited link, twice: alone, and under writes.
 
     `scaled_default_limit` sets the plain deployment's output limit (a default nobody set) to the scale of its pods.
     """
-    master, replicas = deployment.copies(shard)
-    replica = replicas[0]
-
-    def cli(pod: str, *words: str) -> str:
-        return deployment.sandbox.exec(pod, ["redis-cli", *words], namespace=deployment.namespace).check().stdout
-
-    tag = shard_keys(shard, SHARDS, "resync", 1)[0]
-    fill = "for i = 1, tonumber(ARGV[1]) do redis.call('SET', KEYS[1] .. i, string.rep('x', 1000000)) end"
-    for part in range(0, RESYNC_DATA_MB, _AT_ONCE_MB):
-        # In one go it would not fit the replica's output buffer, and cause the very resync that is to be measured.
-        cli(master, "EVAL", fill, "1", f"{{{tag}}}:{part}:", str(_AT_ONCE_MB))
-        cli(master, "WAIT", "1", "5000")
+    master, (replica, *_) = deployment.copies(shard)
+    _fill(deployment, shard, RESYNC_DATA_MB)
     deployment.wait_whole()
     if scaled_default_limit:
-        cli(master, "CONFIG", "SET", "client-output-buffer-limit", PLAIN_OUTPUT_LIMIT)
+        _cli(deployment, master, "CONFIG", "SET", "client-output-buffer-limit", PLAIN_OUTPUT_LIMIT)
     quiet_s, _, _ = _resync(deployment, master, replica)
     with deployment.load(RESYNC_WRITES) as running:
         loaded_s, syncs, peak = _resync(deployment, master, replica)
         running.end()
     limit = deployment.pods()[master]["memoryLimitBytes"]
-    drop = "for i = 1, tonumber(ARGV[1]) do redis.call('UNLINK', KEYS[1] .. i) end"
     deployment.until(deployment.is_whole, _RESYNC_WITHIN_S)
-    for part in range(0, RESYNC_DATA_MB, _AT_ONCE_MB):
-        cli(master, "EVAL", drop, "1", f"{{{tag}}}:{part}:", str(_AT_ONCE_MB))
+    _drop(deployment, shard, RESYNC_DATA_MB)
     return Resync(quiet_s, loaded_s, syncs, peak, limit)
 
 
@@ -77,8 +127,8 @@ def _resync(deployment: Deployment, master: str, replica: str) -> tuple[float | 
     """Seconds from the first full sync after a crash of the replica to its end; full syncs begun; master's peak."""
 
     def full_syncs() -> int:
-        done = deployment.sandbox.exec(master, ["redis-cli", "INFO", "stats"], namespace=deployment.namespace).check()
-        return next(int(line.split(":")[1]) for line in done.stdout.splitlines() if line.startswith("sync_full:"))
+        lines = _cli(deployment, master, "INFO", "stats").splitlines()
+        return next(int(line.split(":")[1]) for line in lines if line.startswith("sync_full:"))
 
     before = full_syncs()
     deployment.fault("slow-link", pod=replica, rate=RESYNC_RATE)

@@ -255,6 +255,16 @@ ROWS: tuple[Row, ...] = (
         _resync,
         _plain_resync,
     ),
+    _row(
+        "resync-memory",
+        "master's memory runs out while it sends a full resync",
+        "no key lost",
+        resync.out_of_memory,
+        _lost_and_gap,
+        lambda outcome: _keeps(outcome) and outcome.whole_after_s is not None,
+        # On nodes that nobody has set up, the kubelet has all processes of a container killed.
+        plain=lambda deployment, limits: resync.out_of_memory(deployment, limits, together=True),
+    ),
     Row("job", "repair Job killed, and run again", "same end state", _killed_repair, None),
     _row(
         "kill-pod",

@@ -67,7 +67,7 @@ def serves(deployment: Deployment) -> bool:
     return len(owned) == 16384
 
 
-def _under_load(
+def under_load(
     deployment: Deployment,
     cause: Callable[[RunningLoad], str],
     mend: Callable[[], object] | None = None,
@@ -99,7 +99,7 @@ def crash(
     deployment: Deployment, limits: Limits = PATIENT, *, shard: int = 0, moment: random.Random | None = None
 ) -> Outcome:
     """A master's process is killed; the kubelet restarts it in place at once."""
-    return _under_load(
+    return under_load(
         deployment,
         lambda running: deployment.fault("kill-process", pod=deployment.copies(shard)[0]),
         limits=limits,
@@ -133,7 +133,7 @@ def memory_limit(deployment: Deployment, limits: Limits = PATIENT, *, shard: int
             raise SandboxError(f"{master} was not killed for its memory")
         return f"{master} was killed for its memory: {deployment.pods()[master]['lastTermination']}"
 
-    return _under_load(deployment, cause, limits=limits, hit_shards=(shard,))
+    return under_load(deployment, cause, limits=limits, hit_shards=(shard,))
 
 
 def _try_exec(deployment: Deployment, pod: str, command: list[str]) -> None:
@@ -153,7 +153,7 @@ def master_lost(
         running.mark()
         return deployment.fault("lose-pod", pod=lost[0])
 
-    return _under_load(
+    return under_load(
         deployment,
         cause,
         lambda: deployment.fault("restore", pod=lost[0]),
@@ -173,13 +173,13 @@ def both_copies_lost(deployment: Deployment, limits: Limits = PATIENT, *, shard:
             said = pool.map(lambda pod: deployment.fault("lose-volume", pod=pod), (master, *replicas))
         return "; ".join(said)
 
-    return _under_load(deployment, cause, limits=limits, hit_shards=(shard,))
+    return under_load(deployment, cause, limits=limits, hit_shards=(shard,))
 
 
 def restart_all(deployment: Deployment, limits: Limits = PATIENT, *, ips: str = "new") -> Outcome:
     """Every pod dies at once and comes back with another address (`new`, or `rotated` among the pods)."""
     # Nodes that know nobody take writes for a while, until they notice that they are alone.
-    return _under_load(
+    return under_load(
         deployment,
         lambda running: deployment.fault("restart-all", ips=ips),
         limits=limits,
@@ -192,7 +192,7 @@ def zone_lost(deployment: Deployment, limits: Limits = PATIENT) -> Outcome:
     pods = deployment.pods()
     zones = [pods[deployment.copies(shard)[0]]["zone"] for shard in range(SHARDS)]
     zone = max(sorted(set(zones)), key=zones.count)
-    return _under_load(
+    return under_load(
         deployment,
         lambda running: deployment.fault("lose-zone", zone=zone),
         lambda: deployment.fault("restore-zone", zone=zone),
@@ -215,7 +215,7 @@ def partition(deployment: Deployment, limits: Limits = PATIENT, *, shard: int = 
         views = deployment.views()
         return any(middle in view.slots and view.is_master for name, view in views.items() if name not in cut)
 
-    return _under_load(
+    return under_load(
         deployment,
         cause,
         lambda: deployment.fault("heal"),
@@ -234,7 +234,7 @@ def slow_link(deployment: Deployment, limits: Limits = PATIENT, *, shard: int = 
         time.sleep(10)
         return done
 
-    return _under_load(
+    return under_load(
         deployment, cause, lambda: deployment.fault("slow-link", pod=master), limits=limits, hit_shards=(shard,)
     )
 
@@ -257,14 +257,14 @@ def kill_pod(
             name in pods and pods[name]["ready"] and pods[name]["ip"] not in (ip, None) for name, ip in before.items()
         )
 
-    return _under_load(deployment, cause, limits=limits, hit_shards=(shard,), until=back, moment=moment)
+    return under_load(deployment, cause, limits=limits, hit_shards=(shard,), until=back, moment=moment)
 
 
 def drain(deployment: Deployment, limits: Limits = PATIENT) -> Outcome:
     """The node with the most pods is drained, as for an upgrade of it, and takes pods again."""
     nodes = [pod["node"] for pod in deployment.pods().values()]
     node = max(sorted(set(nodes)), key=nodes.count)
-    return _under_load(
+    return under_load(
         deployment,
         lambda running: deployment.fault("drain", node=node, timeout_s=200),
         lambda: deployment.fault("uncordon", node=node),
@@ -284,4 +284,4 @@ def rolling_update(deployment: Deployment, change: Callable[[], object], limits:
         now = deployment.pods()
         return len(now) == len(before) and all(pod["ip"] != before[name] for name, pod in now.items())
 
-    return _under_load(deployment, cause, limits=limits, until=replaced)
+    return under_load(deployment, cause, limits=limits, until=replaced)

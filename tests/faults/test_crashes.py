@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from tests.faults import rows, scenarios
+from tests.faults import resync, rows, scenarios
 from tests.faults.deployment import Deployment
 from tests.faults.scenarios import PATIENT, Outcome
 
@@ -43,6 +43,25 @@ def test_a_master_over_its_memory_limit_loses_no_key(whole: Deployment) -> None:
     assert no_key_is_lost(outcome)
     assert writable_within(outcome, rows.CRASH_S)
     assert others_serve(outcome)
+
+
+def test_a_master_out_of_memory_amid_a_full_resync_lives_on_and_sends_it_again(whole: Deployment) -> None:
+    master, _ = whole.copies(1)
+    restarts = whole.pods()[master]["restarts"]
+    outcome = resync.out_of_memory(whole)
+    assert no_key_is_lost(outcome)
+    assert outcome.load.failed == 0
+    assert whole.pods()[master]["restarts"] == restarts
+    assert outcome.whole_after_s is not None
+
+
+def test_where_the_kubelet_kills_a_container_whole_the_same_loses_the_shards_keys_and_the_cluster_mends_itself(
+    whole: Deployment,
+) -> None:
+    outcome = resync.out_of_memory(whole, together=True, shard=2)
+    assert outcome.load.lost_keys > 0
+    assert others_serve(outcome)
+    assert outcome.whole_after_s is not None
 
 
 @pytest.mark.parametrize("seed", [21])

@@ -114,7 +114,7 @@ def test_four_masters_in_three_zones_have_no_majority_when_a_zone_is_lost() -> N
 
 def test_a_pod_no_type_can_carry_is_refused_with_the_roomiest_and_the_fastest() -> None:
     text = refusal("1TB", "8TB", requestsPerSecond=100)
-    assert "needs 1475.0 GiB (limit)" in text
+    assert "needs 1,475.0 GiB (limit)" in text
     assert "the roomiest, x2i" in text
     assert "podMemory smaller" in text
 

@@ -34,3 +34,23 @@ def stacks(draw: st.DrawFn) -> Settings:
         ttlSeconds=draw(st.integers(1, 90_000)),
         hitRate=draw(st.sampled_from([0.0, 0.3, 0.8, 1.0])),
     )
+
+
+@st.composite
+def extreme_stacks(draw: st.DrawFn) -> Settings:
+    """From one request a second to millions, from 3 masters to 500, from a byte to 512 MiB: the ends of what a config
+    could say, where a figure is far too large or too small for its usual form."""
+    pod = draw(st.sampled_from(["64MB", "1GB", "64GB", "128GB", "700GB"]))
+    masters = draw(st.sampled_from([3, 4, 60, 299, 480, 500]))
+    number = int(re.sub(r"\D", "", pod))
+    return stack(
+        pod,
+        f"{masters * number}{pod[-2:]}",
+        replicas=draw(st.sampled_from([1, 2])),
+        zones=draw(st.sampled_from([None, ZONES])),
+        storage=draw(st.sampled_from([{}, {"size": "1GB"}])),
+        requestsPerSecond=draw(st.sampled_from([1, 10, 8_000, 400_000, 50_000_000])),
+        objectBytes=draw(st.sampled_from([1, 100, 10_000, 1_000_000, 512 * 2**20])),
+        ttlSeconds=draw(st.sampled_from([1, 300, 86_400, 31_536_000])),
+        hitRate=draw(st.sampled_from([0.0, 0.5, 0.9999, 1.0])),
+    )

@@ -3,6 +3,7 @@
 import argparse
 import gc
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -92,7 +93,8 @@ def test_the_json_form_holds_plan_outputs_warnings_and_resources_without_secrets
         (("--set", "nodes.instanceType=r7g.12large"), "did you mean r7g.12xlarge?"),
         (("--compare", "64GB"), "--compare takes two pod sizes or more"),
         (("--compare", "64GB, 64GB"), "--compare takes two pod sizes or more"),
-        (("--compare", "256GB,1TB"), "no majority"),
+        (("--compare", "256GB,1TB"), "256GB: 4 masters over 3 zones"),
+        (("--compare", "256GB,1TB"), "1TB: redis-image-cache:podMemory = 1TB"),
         (("--stack", "local", "--html", "/nowhere/plan.html"), "name a file in a folder that is there"),
         (("--stack", "local", "--measured-memory", "5"), "--measured-memory 5: must be a whole number"),
         (("--stack", "local", "--measured-memory", "9000TB"), "and a Redis Cluster carries at most 500"),
@@ -121,6 +123,16 @@ def test_a_compared_size_that_is_refused_keeps_its_column_and_says_why(capsys: p
     shown = capsys.readouterr().out
     assert "DIFFERENT: between 128GB and 256GB" in shown
     assert "no majority" in " ".join(shown.split("NO PLAN")[1].split())
+
+
+def test_two_compared_sizes_that_are_refused_leave_the_third_its_column(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["--compare", "64GB,banana,256GB"]) == 0
+
+    shown = capsys.readouterr().out
+    assert re.search(r"capacity +10,000/s +– +–", shown)
+    reasons = shown.split("NO PLAN")[1]
+    assert re.search(r"^  banana  .*must be a whole number", reasons, re.MULTILINE)
+    assert re.search(r"^  256GB   .*one zone holds 2 of them", reasons, re.MULTILINE)
 
 
 def test_the_page_is_written_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

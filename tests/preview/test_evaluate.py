@@ -51,12 +51,14 @@ def test_a_folder_in_the_place_of_a_stack_file_is_named(project: Path) -> None:
 
 
 def test_what_yaml_takes_for_a_date_or_a_number_reaches_the_program_as_text(project: Path) -> None:
-    (project / "Pulumi.odd.yaml").write_text("config:\n  redis-image-cache:podMemory: 2024-01-01\n  7: 8\n")
+    (project / "Pulumi.odd.yaml").write_text(
+        "config:\n  redis-image-cache:podMemory: 2024-01-01\n  aws:maxRetries: 8\n"
+    )
 
     config = stack_config("odd", {}, project)
 
     assert config["redis-image-cache:podMemory"] == '"2024-01-01"'
-    assert config["7"] == "8"
+    assert config["aws:maxRetries"] == "8"
 
 
 def test_an_override_sets_one_value_deep_in_a_map_and_leaves_the_rest() -> None:

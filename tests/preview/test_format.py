@@ -13,7 +13,27 @@ from components.config import formats as written
         (written.memory(480_000 * 2**20), "469 GiB"),
         (written.memory(2000 * 2**20), "2,000 MiB"),
         (written.memory(10 * 2**30), "10 GiB"),
+        (written.memory(1), "under 1 MiB"),
+        (written.memory(0), "0 MiB"),
         (written.usd(16199.6), "16,200"),
+        (written.usd(0.2), "under 1"),
+        (written.usd(-0.2), "0"),
+        (written.percent(0.02, 1), "under 0.1 %"),
+        (written.percent(0, 1), "0 %"),
+        (written.seconds(0.00002), "under 0.01 s"),
+        (written.seconds(0), "0 s"),
+        (written.rate(0.0000167), "under 0.01/s"),
+        (written.rate(0.0167), "0.017/s"),
+        (written.rate(9.97), "10/s"),
+        (written.thousands(1_500_000, 2_400_000), "1,500K-2,400K"),
+        (written.thousands(20, 512), "under 0.1K-0.5K"),
+        (written.gbps(0.000001), "under 0.01 Gbps"),
+        (written.times(0.001), "under 0.01x"),
+        (written.milliseconds(0.01), "under 0.1 ms"),
+        (written.plain(4000), "4,000"),
+        (written.plain(12.5), "12.5"),
+        (written.plain(1_200_000.0), "1,200,000"),
+        (written.plain(0.0001), "under 0.001"),
         (written.usd(None), "–"),
         (written.percent(6.25, 2), "6.25 %"),
         (written.percent(1802.4), "1,802 %"),
@@ -49,7 +69,7 @@ def test_a_figure_is_written_with_its_unit(shown: str, expected: str) -> None:
 
 @given(st.floats(0, 1e7))
 def test_a_time_never_shows_sixty_of_a_smaller_unit(value: float) -> None:
-    number, _, rest = written.seconds(value).partition(" ")
+    number, _, rest = written.seconds(value).removeprefix("under ").partition(" ")
     assert float(number.replace(",", "")) >= 0
     assert "60 " not in rest
     assert " 0 " not in f" {rest} "

@@ -7,6 +7,7 @@ from hypothesis import assume, given, settings
 from components.advice.advice import derive_advice
 from components.config.settings import Settings
 from components.plan.refusal import PlanRefused
+from preview.document import Table
 from preview.page import render_page
 from preview.sections import reasons
 from tests.plan.stacks import option_1
@@ -86,6 +87,20 @@ def test_the_page_shows_every_section_and_warning_of_the_text() -> None:
         assert f"<h2>{section.topic}: {section.detail}</h2>" in shown
     for warning in plan.warnings:
         assert warning.code in shown
+
+
+def test_on_a_telephone_every_figure_has_the_name_of_its_column() -> None:
+    plan, shown = option_1_advice(), option_1_page()
+    tables = [block for section in reasons(plan, option_1()) for block in section.blocks if isinstance(block, Table)]
+    assert len(tables) > 8
+    for table in tables:
+        for row in table.rows:
+            for column, cell in zip(table.header[1:], row[1:], strict=True):
+                assert f' data-column="{column}">{cell}</td>' in shown
+    # Where rows are blocks, nothing scrolls sideways out of sight.
+    narrow = shown.partition("@media (max-width: 560px)")[2].partition("</style>")[0]
+    assert "content: attr(data-column)" in narrow
+    assert "thead { display: none; }" in narrow
 
 
 def test_names_are_escaped() -> None:

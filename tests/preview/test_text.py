@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from components.advice.advice import derive_advice
 from components.config.settings import Settings
 from components.plan.refusal import PlanRefused
+from preview.comparison import comparison
+from preview.page import render_page
 from preview.resources import Resource
-from preview.text import render_plan, render_resources, render_summary
+from preview.text import render_plan, render_resources, render_sections, render_summary
 from preview.writer import Style
 from tests.plan.stacks import option_1, stack
-from tests.preview.stacks import option_1_advice, stacks
+from tests.preview.stacks import extreme_stacks, option_1_advice, stacks
 
 
 @cache
@@ -47,6 +49,39 @@ def test_any_plan_fits_the_terminal_and_is_said_in_whole_and_right_words(generat
     line = " ".join(shown.split())
     assert not re.search(r"(?<![\d.,])1 (pods|masters|replicas|nodes|types|vCPUs)\b", line)
     assert not re.search(r"(?<![\d.,])(?!1 )\d[\d,]* (pod|master|replica|node|type)\b(?! memory)", line)
+
+
+UNREADABLE = re.compile(
+    r"\d[eE][+-]?\d"  # 1.5e+03
+    r"|(?<![\d.,])-?0\.0+(?![\d])"  # 0.0, which may be anything up to 0.05
+    r"|(?<![\d.,\w-])-0(?![\d.:])|\bnan\b|\binf\b"
+    r"|\d\.0*[1-9]\d{4,}"  # 0.1234567
+)
+"""Figures that nobody reads, or that say nothing."""
+
+
+def test_what_counts_as_unreadable_is_found_and_what_is_readable_is_not() -> None:
+    for text in ("1.5e+03K", "below 0.0 %", "0.00x", "-0 USD", "inf/s", "0.1234567 Gbps"):
+        assert UNREADABLE.search(text), text
+    for text in ("10.0 GiB", "0.01x", "us-east-1a", "1,500K", "under 0.1 %", "redis-0", "0 %", "12.50 %", "1.05x"):
+        assert not UNREADABLE.search(text), text
+
+
+@settings(max_examples=25, deadline=None)
+@given(extreme_stacks(), st.sampled_from([80, 200]))
+def test_no_figure_of_any_plan_is_scientific_or_a_meaningless_zero(generated: Settings, columns: int) -> None:
+    try:
+        plan = derive_advice(generated)
+    except PlanRefused as refusal:
+        shown = "\n".join(refusal.messages)
+    else:
+        shown = render_plan(plan, generated, stack="prod", style=Style(columns))
+        shown += render_sections(comparison({"a": plan, "b": plan}))
+        assert max(map(len, shown.splitlines())) <= columns
+        shown += re.sub(
+            r"<svg.*?</svg>|<style>.*?</style>", "", render_page(plan, generated, stack="p"), flags=re.DOTALL
+        )
+    assert [shown[max(0, hit.start() - 60) : hit.end() + 30] for hit in UNREADABLE.finditer(shown)] == []
 
 
 def test_the_decision_comes_first_then_the_warnings_then_the_reasons() -> None:

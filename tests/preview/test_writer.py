@@ -106,6 +106,11 @@ def test_a_terminal_has_colour_unless_it_is_asked_for_none(
     assert style_of(Terminal()).color is color
 
 
+def test_a_terminal_has_no_colour_where_the_command_is_told_so() -> None:
+    assert style_of(Terminal()).color
+    assert not style_of(Terminal(), plain=True).color
+
+
 def test_an_alert_stands_out_in_colour_alone() -> None:
     writers = [Writer(Style(color=color)) for color in (True, False)]
     for writer in writers:

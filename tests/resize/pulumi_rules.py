@@ -7,9 +7,10 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from preview.changes import force_new
 from preview.evaluate import Evaluation
 from preview.resources import Resource
-from sandbox.kubernetes.engine.changes import Applied, Step, Verb, force_new, plan_changes
+from sandbox.kubernetes.engine.changes import Applied, Step, Verb, plan_changes
 
 STATEFUL_SET_MUTABLE = {
     "replicas",

@@ -12,6 +12,7 @@ from sandbox.control.faults import VERBS
 
 FAULTS = {
     "kill-process",
+    "out-of-memory",
     "kill-pod",
     "lose-pod",
     "restore",

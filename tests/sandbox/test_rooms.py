@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 MAY_USE = {
     "sandbox.host": {"sandbox.errors"},
-    "sandbox.kubernetes": {"sandbox.errors", "sandbox.host", "preview.resources"},
+    "sandbox.kubernetes": {"sandbox.errors", "sandbox.host", "preview.resources", "preview.changes"},
     "sandbox.control": {"sandbox.errors", "sandbox.host", "sandbox.kubernetes", "preview"},
 }
 """Room -> what of this project it may use beside itself: processes know nothing of Kubernetes, and Kubernetes nothing

@@ -14,7 +14,7 @@ more pod there, and the node's memory or network would not suffice.
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
-from components.config.formats import memory_to_a_tenth, usd
+from components.config.formats import figure, memory_to_a_tenth, usd
 from components.config.settings import CapacityType, Nodes, Placement
 from components.config.zones import letter_of, region_of
 from components.plan.nodes.catalogue import (
@@ -140,13 +140,15 @@ def choose_nodes(demand: PodDemand, zones: tuple[str, ...], rules: Nodes, catalo
     except ValueError as error:
         raise NodesRefused([f"eks.subnets: {error}"]) from None
     if len(regions) != 1:
-        raise NodesRefused([f"eks.subnets = {list(zones)}: the zones must be of one region, not of {len(regions)}"])
+        raise NodesRefused(
+            [f"eks.subnets in {', '.join(zones)}: the zones must be of one region, not of {len(regions)}"]
+        )
     if catalogue.regions and regions[0] not in catalogue.regions:
         near = get_close_matches(regions[0], catalogue.regions, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise NodesRefused(
             [
-                f"eks.subnets = {list(zones)}: {regions[0]} is no region of the catalogue; {hint}It knows "
+                f"eks.subnets in {', '.join(zones)}: {regions[0]} is no region of the catalogue; {hint}It knows "
                 f"{', '.join(sorted(catalogue.regions))} (components/plan/nodes/ec2_zones.csv)"
             ]
         )
@@ -270,7 +272,7 @@ class _Search:
         return (
             "no EC2 type of the catalogue carries one pod: it needs "
             f"{memory_to_a_tenth(self.demand.limit_memory_mib)} (limit) and "
-            f"{self.demand.egress_gbps_per_master:.2f} Gbps; the roomiest, {roomiest.name}, has "
+            f"{figure(self.demand.egress_gbps_per_master, 2)} Gbps; the roomiest, {roomiest.name}, has "
             f"{memory_to_a_tenth(roomiest.allocatable_memory_mib)}, the fastest, {fastest.name}, "
             f"{fastest.network_baseline_gbps:g} Gbps; make podMemory smaller, so that more masters share the load"
         )

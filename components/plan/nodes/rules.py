@@ -6,7 +6,7 @@ a node. After failovers any pod may be a master, so every rule takes each pod fo
 
 from dataclasses import dataclass, replace
 
-from components.config.formats import memory_to_a_tenth
+from components.config.formats import figure, memory_to_a_tenth
 from components.config.settings import Architecture, Nodes, Packing
 from components.plan.load import Load, first_failure
 from components.plan.nodes.catalogue import (
@@ -130,8 +130,9 @@ def capacity_shortage(kind: InstanceType, demand: PodDemand, rules: Nodes, limit
         )
     if limits.by_network == 0:
         return (
-            f"one master sends {demand.egress_gbps_per_master:.2f} Gbps, and {kind.network_baseline_gbps:g} Gbps are "
-            f"sustained (its {kind.network_burst_gbps:g} Gbps burst lasts minutes)"
+            f"one master sends {figure(demand.egress_gbps_per_master, 2)} Gbps, and "
+            f"{kind.network_baseline_gbps:g} Gbps are sustained (its {kind.network_burst_gbps:g} Gbps burst "
+            "lasts minutes)"
         )
     if limits.by_load == 0 and demand.load:
         return _overload(kind, demand.load)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from preview.changes import identity
 from preview.resources import Resource
 from sandbox.errors import ApplyError, InvalidError, SandboxError
 from sandbox.host.images import check_known
@@ -14,7 +15,7 @@ from sandbox.kubernetes.cluster import Cluster
 from sandbox.kubernetes.controllers import statefulset
 from sandbox.kubernetes.controllers.workloads import Workloads
 from sandbox.kubernetes.engine.awaiting import ready, wait_conditions
-from sandbox.kubernetes.engine.changes import Applied, Changes, Step, Verb, identity, plan_changes
+from sandbox.kubernetes.engine.changes import Applied, Changes, Step, Verb, plan_changes
 from sandbox.kubernetes.manifests.base import not_enforced
 from sandbox.kubernetes.manifests.objects import (
     NOTED,

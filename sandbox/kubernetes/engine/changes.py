@@ -6,30 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
+from preview.changes import changed_paths, force_new, identity, prune
 from preview.resources import Resource
 from sandbox.errors import InvalidError
-from sandbox.kubernetes.manifests.base import prune
-
-_METADATA = (("metadata", "name"), ("metadata", "namespace"))
-_FORCE_NEW: Mapping[str, tuple[tuple[str, ...], ...]] = {
-    "ConfigMap": (("data",), ("binaryData",)),
-    "Secret": (("type",), ("stringData",), ("data",)),
-    "Service": (("spec", "clusterIP"),),
-    "PersistentVolumeClaim": (("spec",),),
-    "StorageClass": (("parameters",), ("provisioner",)),
-    "RoleBinding": (("roleRef",),),
-    "Job": (("spec", "completions"), ("spec", "parallelism"), ("spec", "selector"), ("spec", "template")),
-    "StatefulSet": (
-        ("spec", "podManagementPolicy"),
-        ("spec", "revisionHistoryLimit"),
-        ("spec", "selector"),
-        ("spec", "serviceName"),
-        ("spec", "volumeClaimTemplates"),
-    ),
-}
-"""Fields whose change replaces the object (pulumi-kubernetes 4, provider/pkg/provider/diff.go)."""
 
 REPLACE_UNREADY = "pulumi.com/replaceUnready"
 
@@ -75,40 +55,9 @@ class Changes:
     """In the order they must go, after all steps."""
 
 
-def identity(resource: Resource) -> tuple[str, str, str]:
-    """Type, namespace and name: what two objects cannot share."""
-    metadata = resource.inputs.get("metadata") or {}
-    return resource.type, metadata.get("namespace", "default"), metadata.get("name", "")
-
-
 def is_component(resource: Resource) -> bool:
     """Components only group and order: a token of the program itself or of no provider."""
     return resource.provider is None and not resource.inputs and not resource.is_kubernetes
-
-
-def force_new(old: Resource, new: Resource) -> tuple[str, ...]:
-    """The changed fields that make the provider replace rather than update."""
-    if old.type != new.type:
-        return ("type",)
-    paths = (*_METADATA, *_FORCE_NEW.get(new.kind, ()))
-    before, after = prune(old.inputs), prune(new.inputs)
-    return tuple(".".join(path) for path in paths if _at(before, path) != _at(after, path))
-
-
-def _at(value: Any, path: Sequence[str]) -> Any:
-    for part in path:
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value
-
-
-def changed_paths(before: Any, after: Any, prefix: str = "") -> tuple[str, ...]:
-    """Paths of the leaves that differ, for people."""
-    if isinstance(before, Mapping) and isinstance(after, Mapping):
-        found: list[str] = []
-        for key in sorted({*before, *after}):
-            found += changed_paths(before.get(key), after.get(key), f"{prefix}.{key}" if prefix else str(key))
-        return tuple(found)
-    return () if before == after else (prefix,)
 
 
 def plan_changes(applied: Mapping[str, Applied], resources: Sequence[Resource]) -> Changes:

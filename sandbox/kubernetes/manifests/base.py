@@ -14,6 +14,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
+from preview.changes import prune
 from sandbox.errors import InvalidError, UnsupportedError
 
 
@@ -31,15 +32,6 @@ class Manifest(BaseModel):
 
 
 M = TypeVar("M", bound=Manifest)
-
-
-def prune(value: Any) -> Any:
-    """The value without nulls: to the API server a null field and an absent one are the same."""
-    if isinstance(value, Mapping):
-        return {key: prune(item) for key, item in value.items() if item is not None}
-    if isinstance(value, list | tuple):
-        return [prune(item) for item in value]
-    return value
 
 
 def decode(model: type[M], inputs: Mapping[str, Any], subject: str) -> M:

@@ -162,10 +162,14 @@ class Stack:
         """Ctrl-C to the CLI unless the update has ended by itself; waits until it has ended."""
         if not update.done():
             say("Ctrl-C")
-            for pid in _processes():
-                if _is_pulumi(pid) and Path(f"/proc/{pid}/comm").read_text().strip() == "pulumi":
-                    os.kill(pid, signal.SIGINT)
+            self.signal_cli()
         wait([update], within_s)
+
+    def signal_cli(self) -> None:
+        """Ctrl-C: the CLI lets steps under way end, or ends them, and begins no other."""
+        for pid in _processes():
+            if _is_pulumi(pid) and _name(pid) == "pulumi":
+                os.kill(pid, signal.SIGINT)
 
     def settle(self) -> None:
         """Ends an update that a failed test left behind, so that the next test can begin."""
@@ -184,6 +188,14 @@ class Stack:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         say(f"killed {len(killed)} processes of pulumi")
+
+    def kill_provider(self, package: str) -> int:
+        """SIGKILL to a provider's processes. Returns how many there were."""
+        killed = [pid for pid in _processes() if _is_pulumi(pid) and package in _command(pid)]
+        for pid in killed:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return len(killed)
 
     def resources(self) -> list[str]:
         """Types of what the state holds, without the stack itself and its providers."""
@@ -284,10 +296,19 @@ def _processes() -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 
+def _name(pid: int) -> str:
+    return Path(f"/proc/{pid}/comm").read_text().strip()
+
+
+def _command(pid: int) -> str:
+    """The program's path or name, as it was started."""
+    return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode()
+
+
 def _is_pulumi(pid: int) -> bool:
     """Whether it is a CLI or a provider that this process started, directly or not."""
     try:
-        name = Path(f"/proc/{pid}/comm").read_text().strip()
+        name = _name(pid)
         while name.startswith("pulumi") and pid > 1:
             pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
             if pid == os.getpid():

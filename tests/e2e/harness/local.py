@@ -13,6 +13,7 @@ from tests.e2e.harness.engine import Run, Stack
 from tests.e2e.harness.given import Ground
 from tests.e2e.harness.kube import Object
 from tests.e2e.harness.load import Load
+from tests.e2e.stand_in.scripts import make_account, write_scripts
 
 PASSWORD = "the-first-password-of-e2e"  # noqa: S105 (of a cluster that lives for minutes)
 OTHER_PASSWORD = "the-second-password-of-e2e"  # noqa: S105
@@ -26,7 +27,12 @@ class LocalStack:
     def __init__(self, ground: Ground, home: Path) -> None:
         self.ground, self.kube = ground, ground.kube
         settings = {"access": {"password": PASSWORD}, "kubeContext": ground.kube.context}
-        self.engine = Stack(home, "local", os.environ["PATH"], ground.kubeconfig, settings)
+        path = os.environ["PATH"]
+        if ground.is_own:
+            # The password that nobody gave is made by the random provider, and kept even while one is given.
+            make_account(home)
+            path = f"{write_scripts(home)}:{path}"
+        self.engine = Stack(home, "local", path, ground.kubeconfig, settings)
         self._committed = dict(settings)
         self._is_up = False
 

@@ -20,6 +20,24 @@ SUBNETS = {
     "subnet-0a1b2c3d4e5f60003": "us-east-1c",
 }
 """Subnet -> zone, of stack prod's config."""
+OTHER_SUBNETS = {
+    "subnet-0a1b2c3d4e5f60004": "us-east-1a",
+    "subnet-0a1b2c3d4e5f60005": "us-east-1b",
+    "subnet-0a1b2c3d4e5f60006": "us-east-1c",
+    "subnet-0a1b2c3d4e5f60007": "us-east-1d",
+}
+"""What else the account has: others in the same zones, and one in another zone."""
+ZONES = SUBNETS | OTHER_SUBNETS
+
+
+def node_name(group: str, number: int, version: str) -> str:
+    """Name of a node of a group, started from that version of its template."""
+    return f"{group}-v{version}n{number}"
+
+
+def group_of(node: str) -> str:
+    """The group that a node of that name is of."""
+    return node.rpartition("-")[0]
 
 
 @dataclass(frozen=True)
@@ -33,7 +51,7 @@ class Entry:
 
 
 class Account:
-    """Node groups by name, launch templates by id."""
+    """Node groups by name; of launch templates, by id, the instance type of each version."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -53,14 +71,16 @@ class Account:
         return {path.stem: json.loads(path.read_text()) for path in sorted((self._directory / kind).glob("*.json"))}
 
     def nodes(self) -> dict[str, dict[str, Any]]:
-        """Node -> its group's inputs with the instance type of its template (`instanceType`) and its `zone`."""
+        """Node -> its group's inputs with the instance type of its version of the template (`instanceType`) and its
+        `zone`. A group's `nodes` are pairs of a number and that version."""
         templates = self.all("templates")
         found = {}
         for name, group in self.all("groups").items():
-            template = templates.get(group["launchTemplate"]["id"], {})
-            for number in range(int(group["scalingConfig"]["desiredSize"])):
-                zone = SUBNETS[group["subnetIds"][0]]
-                found[f"{name}-{number}"] = {**group, "instanceType": template.get("instanceType"), "zone": zone}
+            types = templates.get(group["launchTemplate"]["id"], {})
+            zone = ZONES[group["subnetIds"][0]]
+            for number, version in group["nodes"]:
+                node = {**group, "instanceType": types.get(version), "zone": zone}
+                found[node_name(name, number, version)] = node
         return found
 
     def note(self, verb: str, group: str, pods: list[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -11,16 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from components.manifests import names
-from tests.e2e.harness.control_plane import TOKEN
 from tests.e2e.harness.engine import CHECKOUT, Stack
 from tests.e2e.harness.given import Ground
 from tests.e2e.stand_in.account import ENV, Account
-
-_CREDENTIAL = {
-    "apiVersion": "client.authentication.k8s.io/v1beta1",
-    "kind": "ExecCredential",
-    "status": {"token": TOKEN},
-}
+from tests.e2e.stand_in.scripts import make_account, write_scripts
 
 
 class ProdStack:
@@ -28,7 +21,13 @@ class ProdStack:
 
     def __init__(self, ground: Ground, home: Path, account: Account) -> None:
         self.kube, self.account = ground.kube, account
-        self.engine = Stack(home, "prod", f"{_scripts(home)}:{os.environ['PATH']}", ground.kubeconfig, {})
+        self.engine = Stack(home, "prod", f"{write_scripts(home)}:{os.environ['PATH']}", ground.kubeconfig, {})
+
+    def pools(self) -> list[str]:
+        """Namespaces of the pools that the stack made."""
+        label = f"app.kubernetes.io%2Fpart-of%3D{names.CLIENT_NAMESPACE}"
+        found = self.kube.items(f"/api/v1/namespaces?labelSelector={label}")
+        return sorted(item["metadata"]["name"] for item in found if item["metadata"]["name"] != names.CLIENT_NAMESPACE)
 
     def places(self, pool: str) -> dict[str, tuple[str, str]]:
         """Pod -> (node, zone); a pod that is not placed has ("", "")."""
@@ -41,8 +40,7 @@ class ProdStack:
 @contextmanager
 def prod_stack(ground: Ground, home: Path) -> Iterator[ProdStack]:
     """The stack, not up yet, while nodes follow its account."""
-    account = Account(home / "account")
-    os.environ[ENV] = str(home / "account")
+    account = make_account(home)
     nodes = [sys.executable, "-m", "tests.e2e.stand_in.nodes", str(ground.kubeconfig), os.environ[ENV]]
     with (home / "nodes.log").open("wb") as log:
         following = subprocess.Popen(nodes, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=CHECKOUT)
@@ -51,19 +49,3 @@ def prod_stack(ground: Ground, home: Path) -> Iterator[ProdStack]:
     finally:
         following.kill()
         following.wait()
-
-
-def _scripts(home: Path) -> Path:
-    """A directory for PATH with the providers and the `aws` that signs in to the cluster."""
-    directory = home / "bin"
-    directory.mkdir()
-    provider = f"export PYTHONPATH={CHECKOUT}\nexec {sys.executable} -m tests.e2e.stand_in.provider"
-    scripts = {
-        "pulumi-resource-aws": f"{provider} aws",
-        "pulumi-resource-random": f"{provider} random",
-        "aws": f"echo '{json.dumps(_CREDENTIAL)}'",
-    }
-    for name, text in scripts.items():
-        (directory / name).write_text(f"#!/bin/sh\n{text}\n")
-        (directory / name).chmod(0o755)
-    return directory

@@ -10,7 +10,6 @@ import base64
 import os
 import secrets
 import sys
-import time
 from concurrent import futures
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +21,8 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from tests.e2e.harness.kube import Kube
-from tests.e2e.stand_in.account import ENV, SUBNETS, Account
+from tests.e2e.stand_in.account import ENV, ZONES, Account
+from tests.e2e.stand_in.node_groups import redis_pods, update_group
 
 NODE_GROUP = "aws:eks/nodeGroup:NodeGroup"
 _TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
@@ -43,7 +43,6 @@ _REPLACED = {
 }
 """Type -> what the real provider replaces for (`forceNew` in its schema)."""
 _NAMED_BY = {NODE_GROUP: "nodeGroupName", _TEMPLATE: "name", _ROLE: "name"}
-_NODES_READY_WITHIN_S = 60.0
 _MESSAGE_BYTES = 400 << 20
 
 
@@ -133,7 +132,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc
             return provider_pb2.CreateResponse(properties=_struct(inputs))
         identity = str(inputs.get(_NAMED_BY.get(kind, ""), request.urn.split("::")[-1]))
         outputs = inputs | self._computed(kind, identity, {})
-        self._put(kind, "create", identity, _plain(inputs))
+        self._put(kind, "create", identity, _plain(inputs), outputs)
         return provider_pb2.CreateResponse(id=identity, properties=_struct(outputs))
 
     def Update(self, request: Any, context: Any) -> Any:
@@ -141,7 +140,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc
         if request.preview:
             return provider_pb2.UpdateResponse(properties=_struct(inputs))
         outputs = inputs | self._computed(kind, request.id, _read(request.olds))
-        self._put(kind, "update", request.id, _plain(inputs))
+        self._put(kind, "update", request.id, _plain(inputs), outputs)
         return provider_pb2.UpdateResponse(properties=_struct(outputs))
 
     def Read(self, request: Any, context: Any) -> Any:
@@ -150,7 +149,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc
     def Delete(self, request: Any, context: Any) -> Any:
         kind = _type(request.urn)
         if kind == NODE_GROUP:
-            self._account.note("delete", request.id, self._redis_pods(request.id))
+            self._account.note("delete", request.id, redis_pods(self._kube, request.id))
             self._account.drop("groups", request.id)
         elif kind == _TEMPLATE:
             self._account.drop("templates", request.id)
@@ -167,27 +166,15 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc
             return {"result": _SECRET | {"value": made}, "bcryptHash": _SECRET | {"value": "none"}}
         return {}
 
-    def _put(self, kind: str, verb: str, identity: str, inputs: dict[str, Any]) -> None:
+    def _put(self, kind: str, verb: str, identity: str, inputs: dict[str, Any], outputs: dict[str, Any]) -> None:
         if kind == _TEMPLATE:
-            self._account.put("templates", identity, inputs)
+            types = self._account.all("templates").get(identity, {})
+            self._account.put(
+                "templates", identity, types | {str(int(outputs["latestVersion"])): inputs.get("instanceType")}
+            )
         elif kind == NODE_GROUP:
-            self._account.put("groups", identity, inputs)
-            self._account.note(verb, identity, self._redis_pods(identity))
-            self._await_nodes(identity)
-
-    def _await_nodes(self, group: str) -> None:
-        """EKS calls a group active once its nodes are ready."""
-        wanted = {node for node in self._account.nodes() if node.rpartition("-")[0] == group}
-        deadline = time.monotonic() + _NODES_READY_WITHIN_S
-        while not wanted <= {node["metadata"]["name"] for node in self._kube.items("/api/v1/nodes")}:
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"the nodes of {group} did not join the cluster")
-            time.sleep(0.2)
-
-    def _redis_pods(self, group: str) -> list[str]:
-        pods = self._kube.items("/api/v1/pods?labelSelector=app%3Dredis")
-        on_group = [pod for pod in pods if pod["spec"].get("nodeName", "").rpartition("-")[0] == group]
-        return sorted(f"{pod['metadata']['namespace']}/{pod['metadata']['name']}" for pod in on_group)
+            self._account.note(verb, identity, redis_pods(self._kube, identity))
+            update_group(self._kube, self._account, identity, inputs)
 
     # Lookups
 
@@ -205,7 +192,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc
                     "status": "ACTIVE",
                 }
             case "aws:ec2/getSubnet:getSubnet":
-                answer = {"id": arguments["id"], "availabilityZone": SUBNETS[arguments["id"]]}
+                answer = {"id": arguments["id"], "availabilityZone": ZONES[arguments["id"]]}
             case "aws:eks/getNodeGroups:getNodeGroups":
                 answer = {"clusterName": arguments["clusterName"], "names": list(self._account.all("groups"))}
             case "aws:eks/getNodeGroup:getNodeGroup":

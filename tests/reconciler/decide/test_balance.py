@@ -8,6 +8,7 @@ import pytest
 
 from reconciler.decide.actions import Failover, Forget, Move
 from reconciler.decide.balance import (
+    await_second_copies,
     drain_leaving_nodes,
     even_out_slots,
     even_shares,
@@ -17,6 +18,7 @@ from reconciler.decide.balance import (
     leaving,
     reason_not_to_fit,
 )
+from reconciler.decide.phases import next_step
 from reconciler.slots import ALL_SLOTS, NO_SLOTS, SLOT_COUNT, count, even_split, slot_range
 from tests.reconciler.decide.cases import MIB, SLOTS, Node, healthy, state_of, strangers, wanted
 
@@ -180,11 +182,49 @@ def test_members_that_the_topology_does_not_have_leave() -> None:
 def test_a_release_has_nothing_to_do_unless_nodes_leave() -> None:
     assert not finish_unless_nodes_leave(state_of(shrinking())).finished
     assert finish_unless_nodes_leave(state_of(healthy())).finished
-    assert not finish_unless_nodes_leave(state_of(healthy(r1=AWAY))).finished, "one that is missing may know of more"
+    assert finish_unless_nodes_leave(state_of(healthy(r1=AWAY))).finished, "all who leave would be known"
     fresh = healthy(**{f"m{n}": EMPTY for n in range(3)})
     assert "owns a slot" in finish_unless_nodes_leave(state_of(fresh)).notes[0]
     old = [Node(f"old{n}", SLOTS[n]) for n in range(3)]
     assert "no pod of this topology runs yet" in finish_unless_nodes_leave(state_of(old)).notes[0]
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        pytest.param(healthy(r1={**AWAY, "hostname": ""}), id="a node without a name"),
+        pytest.param([*healthy(r1=AWAY), Node("m3", **AWAY)], id="a node of another name"),
+        pytest.param(healthy(m1=AWAY), id="an owner of slots"),
+        pytest.param(healthy(r1=AWAY, m0={"slots": SLOTS[0] & ~1}), id="a slot without an owner"),
+    ],
+)
+def test_while_a_pod_is_missing_a_release_ends_only_if_all_who_leave_would_be_known(nodes: list[Node]) -> None:
+    found = finish_unless_nodes_leave(state_of(nodes))
+    assert not found.finished
+    assert not found.notes
+
+
+PROMOTED: dict[str, Any] = {"master": None, "slots": SLOTS[1]}
+
+
+@pytest.mark.parametrize("the_other", [AWAY, {"master": "r1", "slots": NO_SLOTS, "link_up": False}])
+def test_a_promoted_replica_without_a_copy_in_sync_does_not_restart(the_other: dict[str, Any]) -> None:
+    nodes = healthy(r1=PROMOTED, m1={"slots": NO_SLOTS, **the_other})
+    (reason,) = await_second_copies(state_of(nodes)).waiting
+    assert reason == "r1 has the only copy of 5462 slots (5461-10922) and would restart first"
+    assert next_step("release", state_of(nodes).observation, wanted()).waiting == (reason,)
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        pytest.param(healthy(r1=PROMOTED, m1={"master": "r1", "slots": NO_SLOTS}), id="its old master is in sync"),
+        pytest.param(healthy(r1=AWAY), id="a master alone restarts after the replicas are in sync"),
+        pytest.param([*healthy(r1=PROMOTED, m1=AWAY), Node("s1", master="r1")], id="another replica is in sync"),
+    ],
+)
+def test_a_roll_begins_where_another_copy_is_left(nodes: list[Node]) -> None:
+    assert await_second_copies(state_of(nodes)).done
 
 
 def test_slots_of_nodes_that_leave_go_to_those_that_stay() -> None:

@@ -1,0 +1,134 @@
+"""The resources of a stack before and after an edit, and what of them changes. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from preview.changes import changed_paths, force_new, prune
+from preview.resources import Resource
+
+_HOLDS_SLOTS = ("StatefulSet", "PersistentVolumeClaim", "Namespace", "NodeGroup")
+"""What must never be replaced: under its own name it would go first, with the pods and the slots in it."""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Resources by URN, before and after."""
+
+    before: Mapping[str, Resource]
+    after: Mapping[str, Resource]
+
+    @classmethod
+    def between(cls, before: Iterable[Resource], after: Iterable[Resource]) -> Edit:
+        """The edit from one list of resources to another. Components, which only group others, are left out."""
+        return cls(*({item.urn: item for item in items if item.inputs} for items in (before, after)))
+
+    @cached_property
+    def created(self) -> tuple[Resource, ...]:
+        """In the order of the program, like the others here."""
+        return tuple(item for urn, item in self.after.items() if urn not in self.before)
+
+    @cached_property
+    def deleted(self) -> tuple[Resource, ...]:
+        return tuple(item for urn, item in self.before.items() if urn not in self.after)
+
+    @cached_property
+    def changed(self) -> tuple[Resource, ...]:
+        """What is updated in place or replaced, as it will be."""
+        kept = {urn: item for urn, item in self.after.items() if urn in self.before}
+        found = {urn for urn, item in kept.items() if changed_paths(prune(self.before[urn].inputs), prune(item.inputs))}
+        # A launch template's next version is AWS's to number, so that offline a group seems to keep the one it has.
+        templates = {urn for urn in found if self.after[urn].kind == "LaunchTemplate"}
+        found |= {
+            urn for urn, item in kept.items() if item.kind == "NodeGroup" and not templates.isdisjoint(item.depends_on)
+        }
+        return tuple(item for urn, item in kept.items() if urn in found)
+
+    @cached_property
+    def replaced(self) -> tuple[Resource, ...]:
+        """What of `changed` is made anew."""
+        return tuple(item for item in self.changed if force_new(self.before[item.urn], item))
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.created or self.deleted or self.changed)
+
+    def runs(self, phase: str) -> Resource | None:
+        """The Job of a phase (`form`, `release`, `rollout-redis-master`) if the update runs it."""
+        jobs = [item for item in (*self.created, *self.replaced) if item.kind == "Job"]
+        return next((job for job in jobs if job.name.endswith(f"-{phase}")), None)
+
+    def dangers(self) -> tuple[str, ...]:
+        """What the update must not do, or what Pulumi refuses; empty for an edit that is safe."""
+        if any(item.type == "pulumi:providers:kubernetes" for item in self.changed):
+            return (
+                "It names another Kubernetes cluster. No pod there can join this cache: that is a second cache, and "
+                "this one would be deleted.",
+            )
+        found = [
+            f"{item.kind} {item.name} would be replaced for {', '.join(force_new(self.before[item.urn], item))}, "
+            "and what it holds would go with it."
+            for item in self.replaced
+            if item.kind in _HOLDS_SLOTS
+        ]
+        for item in (*self.deleted, *(self.before[item.urn] for item in self.replaced)):
+            if item.options.get("protect"):
+                found.append(f"{item.kind} {item.name} is protected: Pulumi refuses to delete it.")
+        return tuple(found)
+
+
+@dataclass(frozen=True)
+class PodSet:
+    """A StatefulSet of a pool before and after; None where it is not there."""
+
+    name: str
+    before: Resource | None
+    after: Resource | None
+
+    @property
+    def pods_before(self) -> int:
+        return int(self.before.inputs["spec"]["replicas"]) if self.before else 0
+
+    @property
+    def pods_after(self) -> int:
+        return int(self.after.inputs["spec"]["replicas"]) if self.after else 0
+
+    @property
+    def rolls(self) -> bool:
+        """Whether pods that stay are replaced, one after the other."""
+        if self.before is None or self.after is None:
+            return False
+        return bool(self._template(self.before) != self._template(self.after))
+
+    @staticmethod
+    def _template(item: Resource) -> Any:
+        return prune(item.inputs["spec"]["template"])
+
+
+def pod_sets(edit: Edit) -> tuple[PodSet, ...]:
+    """In the order in which an update takes them: the last replicas first, the masters last."""
+    found: dict[str, PodSet] = {}
+    for item in (*edit.before.values(), *edit.after.values()):
+        if item.kind == "StatefulSet" and item.urn not in found:
+            name = item.inputs["metadata"]["name"]
+            found[item.urn] = PodSet(name, edit.before.get(item.urn), edit.after.get(item.urn))
+    # redis-master, redis-replica, redis-replica-2, …: the names sort in the opposite order.
+    return tuple(sorted(found.values(), key=lambda item: item.name, reverse=True))
+
+
+def wanted_nodes(resources: Iterable[Resource]) -> Any:
+    """The Redis nodes that *form* is to bring about; None without a topology."""
+    for item in resources:
+        text = (item.inputs.get("data") or {}).get("topology.json") if item.kind == "ConfigMap" else None
+        if text is not None:
+            return json.loads(text)["nodes"]
+    return None
+
+
+def nodes_of(groups: Iterable[Resource]) -> int:
+    """EC2 nodes that these node groups have."""
+    return sum(int(group.inputs["scalingConfig"]["desiredSize"]) for group in groups)

@@ -1,0 +1,257 @@
+"""What a reviewer reads of an edit: figures before and after, warnings that come and go, and what the update does."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from components.advice.advice import Advice
+from components.config.formats import NONE, count, memory, milliseconds, percent, rate, seconds, times, usd
+from components.config.units import MIB
+from preview.diff.edit import Edit
+from preview.diff.revision import Revision
+from preview.diff.update import Update, time_span
+from preview.document import Block, Facts, Note, Section, Table
+
+HOURS_PER_MONTH = 730
+"""AWS's month."""
+_LINES_OF_A_REASON = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure of a plan in its machine form, by its path there."""
+
+    label: str
+    path: str
+    show: Callable[[Any], str]
+    shows_difference: bool = False
+    """Whether the difference is worth a column: of money and capacity, not of a name."""
+
+
+def _text(value: Any) -> str:
+    return str(value)
+
+
+def _mib(value: Any) -> str:
+    return memory(float(value) * MIB)
+
+
+def _percent_2(value: Any) -> str:
+    return percent(value, 2)
+
+
+def _dollars(value: Any) -> str:
+    return f"{usd(value)} USD a month"
+
+
+CAPACITY = (
+    Figure("pool", "pool", _text),
+    Figure("masters", "masters", _text, True),
+    Figure("replicas", "replicas", _text, True),
+    Figure("memory of all pods", "total_request_memory_mib", _mib),
+    Figure("node type", "nodes.instance_type", _text),
+    Figure("nodes", "nodes.nodes_total", _text, True),
+    Figure("capacity", "capacity.ops_total", rate, True),
+    Figure("times the wanted rate", "capacity.headroom", times),
+    Figure("p95 latency", "latency.p95_ms", milliseconds),
+    Figure("memory in use", "working_set.own.memory_percent", percent),
+)
+MONEY = (
+    Figure("cost without traffic", "cost.infrastructure_usd", _dollars, True),
+    Figure("nodes reserved for 3 years", "cost.nodes_reserved_3y_usd", _dollars, True),
+    Figure("traffic between zones at most", "cost.cross_zone.0.total_usd", _dollars, True),
+)
+RISK = (
+    Figure("lost with one shard", "resilience.blast_radius_percent", _percent_2),
+    Figure("failover of a master", "resilience.promotion_seconds", seconds),
+    Figure("full resync", "resilience.reprotection_seconds", seconds),
+    Figure("pods on a lost node", "resilience.node_pods", _text),
+    Figure("second copy after a lost node", "resilience.node_unprotected_seconds", seconds),
+    Figure("masters left without a zone", "resilience.zone_masters_left", _text),
+)
+GROUPS: Mapping[str, tuple[Figure, ...]] = {"Capacity": CAPACITY, "Money": MONEY, "Risk": RISK}
+
+
+def value_at(plan: Mapping[str, Any], path: str) -> Any:
+    """What stands there; None where another version of the program has no such figure."""
+    value: Any = plan
+    for part in path.split("."):
+        if isinstance(value, Mapping):
+            value = value.get(part)
+        elif isinstance(value, list | tuple) and part.isdecimal() and int(part) < len(value):
+            value = value[int(part)]
+        else:
+            return None
+    return value
+
+
+def sections(
+    stack: str, revision: Revision, after: Advice, edit: Edit, said: Sequence[str] = ()
+) -> tuple[Section, ...]:
+    """The whole of the comparison. `said` is what the program warns of beside the plan's own warnings, such as nodes
+    that are too many."""
+    update = Update(edit, revision.plan, after)
+    return (
+        _headline(stack, revision, after, update),
+        *_figures(revision, after),
+        *_warnings(revision, after),
+        _steps(update, said),
+        *_resources(edit),
+    )
+
+
+def refused(stack: str, revision: Revision, reason: str) -> tuple[Section, ...]:
+    """The working tree has no plan: why, and nothing else."""
+    rows = (("stack", stack), ("compared with", revision.name), ("refused", "Nothing can be deployed as it is."))
+    return (Section("Refused", f"stack {stack}", (Facts(rows), Facts(_reason(reason))), is_alert=True),)
+
+
+def _headline(stack: str, revision: Revision, after: Advice, update: Update) -> Section:
+    rows = [("compared with", revision.name)]
+    if revision.reason is not None:
+        rows += [("before", "no plan"), *_reason(revision.reason)]
+    if revision.has_other_program:
+        rows.append(("program", "It differs too. Each side is computed by its own."))
+    steps = update.steps()
+    total = update.total()
+    takes = f", {time_span(*total)}" if total and total[1] >= 1 else ""
+    if any(step.least_seconds is None for step in steps):
+        takes += ", and what AWS takes for nodes"
+    rows.append(("update", f"{count(len(steps), 'step')}{takes}" if steps else "`pulumi up` changes nothing."))
+    headroom = f"{times(after.capacity.headroom)} of what is wanted"
+    rows.append(("capacity", headroom if after.capacity.headroom >= 1 else f"{headroom}: too little"))
+    if after.cost is not None:
+        cost = after.cost.infrastructure_usd
+        former = value_at(revision.plan, "cost.infrastructure_usd")
+        change = "" if former is None else f", {difference(former, cost)}"
+        rows.append(("cost", f"{_dollars(cost)} without traffic{change}"))
+    return Section("Change", f"stack {stack}", (Facts(tuple(rows)),))
+
+
+def _reason(text: str) -> tuple[tuple[str, str], ...]:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    shown = lines[:_LINES_OF_A_REASON]
+    if len(lines) > len(shown):
+        shown.append(f"and {count(len(lines) - len(shown), 'line')} more")
+    return tuple(("reason" if index == 0 else "", line) for index, line in enumerate(shown))
+
+
+def _figures(revision: Revision, after: Advice) -> tuple[Section, ...]:
+    """What differs, as tables by topic; and what does not, in a line."""
+    new = after.to_json()
+    blocks: list[Block] = []
+    same: list[str] = []
+    for topic, figures in GROUPS.items():
+        rows = []
+        for figure in figures:
+            values = value_at(revision.plan, figure.path), value_at(new, figure.path)
+            before, now = (
+                _shown(figure, plan, value) for plan, value in zip((revision.plan, new), values, strict=True)
+            )
+            if before != now:
+                rows.append((figure.label, before, now, difference(*values) if figure.shows_difference else ""))
+            elif now != NONE:
+                same.append(figure.label)
+        if rows:
+            blocks.append(Table((topic.lower(), "before", "after", "change"), tuple(rows)))
+    if same:
+        blocks.append(Note(f"The same before and after: {', '.join(same)}."))
+    return (Section("Figures", "before and after", tuple(blocks)),) if blocks else ()
+
+
+def _shown(figure: Figure, plan: Mapping[str, Any], value: Any) -> str:
+    if value is None and not (figure.show is milliseconds and "latency" in plan):
+        return NONE
+    return figure.show(value)
+
+
+def difference(before: Any, after: Any) -> str:
+    """`+1,200 (+8 %)`, `-300 (-2 %)`, `as before`; nothing where a side has no figure."""
+    if not isinstance(before, int | float) or not isinstance(after, int | float):
+        return ""
+    change = after - before
+    if round(change) == 0:
+        return "as before"
+    share = f" ({100 * change / before:+,.0f} %)" if before and abs(change / before) >= 0.005 else ""
+    return f"{change:+,.0f}{share}"
+
+
+def _warnings(revision: Revision, after: Advice) -> tuple[Section, ...]:
+    former = {str(item.get("code")) for item in revision.plan.get("warnings") or ()}
+    now = {warning.code: warning for warning in after.warnings}
+    new = [warning for code, warning in now.items() if code not in former]
+    gone, kept = sorted(former - now.keys()), sorted(former & now.keys())
+    blocks: list[Block] = [
+        Facts((("new", warning.code), ("problem", warning.what), ("change", warning.change))) for warning in new
+    ]
+    rows = []
+    if gone:
+        rows.append(("gone", ", ".join(gone)))
+    if kept:
+        rows.append(("as before", ", ".join(kept)))
+    if rows:
+        blocks.append(Facts(tuple(rows)))
+    detail = f"{len(new)} new, {len(gone)} gone"
+    return (Section("Warnings", detail, tuple(blocks), is_alert=bool(new)),) if blocks else ()
+
+
+def _steps(update: Update, said: Sequence[str]) -> Section:
+    steps = update.steps()
+    noted = [Facts(tuple(("note" if index == 0 else "", text) for index, text in enumerate(said)))] if said else []
+    if not steps:
+        return Section("Update", "nothing to do", (Note("Every resource is the same on both sides."), *noted))
+    rows = tuple((f"{number}. {step.time}", step.what) for number, step in enumerate(steps, 1))
+    alerts = [Facts((("danger", text),)) for text in update.edit.dangers()]
+    return Section(
+        "Update",
+        f"{count(len(steps), 'step')}, in this order",
+        (*alerts, Facts(rows), *noted, *map(Note, _notes(update))),
+        is_alert=bool(alerts),
+    )
+
+
+def _notes(update: Update) -> list[str]:
+    """What else a reviewer has to know of the time between."""
+    notes = []
+    if update.before:
+        if any(item.kind == "Secret" for item in update.edit.replaced):
+            notes.append(
+                "Passwords change. In one edit new pods could not follow old masters: docs/runbook.md, "
+                '"Change the password", has the three edits.'
+            )
+        if any("replaced, one after the other" in step.what for step in update.steps()):
+            notes.append(
+                "The cache serves meanwhile. While a pod is replaced, its shard is without that copy for up to "
+                f"{seconds(update.unprotected_seconds)}."
+            )
+        cost = value_at(update.before, "cost.infrastructure_usd")
+        if update.exchanges_the_pool and update.after.cost is not None and cost is not None:
+            hourly = (cost + update.after.cost.infrastructure_usd) / HOURS_PER_MONTH
+            notes.append(f"Until the old pool goes, both are paid: {hourly:,.2f} USD an hour together.")
+        notes.append("Taking it back is the same edit the other way round, from wherever it stopped.")
+    notes.append(
+        "Times are predicted: the lower with the data of this workload, the upper with full masters and slow volumes."
+    )
+    return notes
+
+
+def _resources(edit: Edit) -> tuple[Section, ...]:
+    if edit.is_empty:
+        return ()
+    replaced = {item.urn for item in edit.replaced}
+    columns = (
+        Counter(item.type for item in edit.created),
+        Counter(item.type for item in edit.changed if item.urn not in replaced),
+        Counter(item.type for item in edit.replaced),
+        Counter(item.type for item in edit.deleted),
+    )
+    kinds = sorted({kind for column in columns for kind in column})
+    rows = tuple((kind, *(f"{column[kind] or NONE}" for column in columns)) for kind in kinds)
+    words = ("created", "updated", "replaced", "deleted")
+    detail = ", ".join(
+        f"{column.total()} {word}" for column, word in zip(columns, words, strict=True) if column.total()
+    )
+    return (Section("Resources", detail, (Table(("type", *words), rows),), is_detail=True),)

@@ -1,0 +1,140 @@
+"""Reads Pulumi.yaml and Pulumi.<stack>.yaml. A reader of YAML takes without a word what nobody meant, which is refused
+here: a key that stands twice, of which the last one counts, and a key that is nobody's."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from components.config.load import NAMESPACE
+from preview.errors import EvaluationError
+
+STACK_KEYS = ("config", "encryptedkey", "encryptionsalt", "environment", "secretsprovider")
+"""What Pulumi itself reads of a stack file (its schema of project stacks)."""
+NAMESPACES = (NAMESPACE, "pulumi", "aws", "kubernetes", "random")
+"""Whose config a stack may have: this project's, Pulumi's own, and that of the providers in requirements.txt."""
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The file's map. Raises EvaluationError when it is none, or when a key stands twice, with the lines."""
+    return _read(path)[0]
+
+
+def read_stack_config(path: Path) -> dict[Any, Any]:
+    """What stands under `config` of a stack file; nothing where it has none.
+
+    Raises EvaluationError naming every key that stands twice or belongs to nobody, with its line.
+    """
+    content, root = _read(path)
+    faults = [
+        f"{path.name}, line {line}: {key}: no such key; {_near(key, STACK_KEYS)}allowed here: {', '.join(STACK_KEYS)}"
+        for key, line in _keys(root)
+        if key not in STACK_KEYS
+    ]
+    config = content.get("config") or {}
+    if not isinstance(config, dict):
+        raise EvaluationError(f"{path.name}: config must be a map of keys and values")
+    for node in _values(root, "config"):
+        faults += [fault for key, line in _keys(node) for fault in _foreign(path, key, line)]
+    if faults:
+        raise EvaluationError("\n".join(faults))
+    return config
+
+
+def encrypted(path: Path) -> dict[str, str]:
+    """Every encrypted value of a stack file by its path, as it stands there. Nobody can read it without the key of
+    the stack, but that it is another one can be seen."""
+    return dict(_encrypted(read_yaml(path).get("config"), ""))
+
+
+def _encrypted(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        if set(value) == {"secure"}:
+            yield path, str(value["secure"])
+            return
+        for key, item in value.items():
+            yield from _encrypted(item, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _encrypted(item, f"{path}.{index}")
+
+
+def _foreign(path: Path, key: str, line: int) -> Iterator[str]:
+    namespace, colon, name = key.partition(":")
+    if not colon:
+        yield f"{path.name}, line {line}: {key}: a key of a config has a namespace; write {NAMESPACE}:{key}"
+    elif namespace not in NAMESPACES:
+        near = difflib.get_close_matches(namespace, NAMESPACES, n=1)
+        meant = f"did you mean {near[0]}:{name}? " if near else ""
+        yield (
+            f"{path.name}, line {line}: {key}: nothing here reads the namespace {namespace}; {meant}"
+            f"allowed are {', '.join(NAMESPACES)}"
+        )
+
+
+def _near(key: str, allowed: Iterable[str]) -> str:
+    near = difflib.get_close_matches(key, allowed, n=1)
+    return f"did you mean {near[0]}? " if near else ""
+
+
+def _read(path: Path) -> tuple[dict[str, Any], yaml.MappingNode]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        root = yaml.compose(text, yaml.SafeLoader)
+        content = yaml.safe_load(text)
+    except OSError as error:
+        raise EvaluationError(f"{path.name} cannot be read: {error.strerror}") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise EvaluationError(f"{path.name} is no valid YAML: {error}") from None
+    if not isinstance(content, dict) or not isinstance(root, yaml.MappingNode):
+        raise EvaluationError(f"{path.name} must be a map with the key config")
+    twice = [f"{path.name}, {fault}" for fault in _twice(root, "", set())]
+    if twice:
+        raise EvaluationError("\n".join(twice))
+    return content, root
+
+
+def _keys(node: yaml.Node) -> Iterator[tuple[str, int]]:
+    """Each key of a map, with its line."""
+    if isinstance(node, yaml.MappingNode):
+        for key, _ in node.value:
+            yield str(key.value), key.start_mark.line + 1
+
+
+def _values(node: yaml.MappingNode, name: str) -> Iterator[yaml.Node]:
+    yield from (value for key, value in node.value if key.value == name)
+
+
+def _twice(node: yaml.Node, path: str, seen: set[int]) -> Iterator[str]:
+    """Every key that stands more than once in a map, at any depth."""
+    if id(node) in seen:  # an alias: its anchor was looked at, and may even hold itself
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _twice(item, path, seen)
+    elif isinstance(node, yaml.MappingNode):
+        first: dict[tuple[str, str], int] = {}
+        for key, value in node.value:
+            line, full = key.start_mark.line + 1, f"{path}{key.value}"
+            if isinstance(key, yaml.ScalarNode):
+                before = first.setdefault((key.tag, key.value), line)
+                if before != line or key.start_mark.index != _first_index(node, key):
+                    yield (
+                        f"line {line}: {full} stands twice, first in line {before}; only the last would count, so "
+                        "remove one"
+                    )
+            yield from _twice(value, f"{full}.", seen)
+
+
+def _first_index(node: yaml.MappingNode, wanted: yaml.ScalarNode) -> int:
+    """Where a key of this name stands first: two may share a line."""
+    return next(
+        int(key.start_mark.index)
+        for key, _ in node.value
+        if isinstance(key, yaml.ScalarNode) and (key.tag, key.value) == (wanted.tag, wanted.value)
+    )

@@ -1,0 +1,122 @@
+"""The clients that are tried: for each a small program in its own language, with the settings docs/clients.md shows."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+HERE = Path(__file__).parent
+BUILT = HERE.parents[1] / ".clients"
+"""Where `make clients` puts what it compiles."""
+_BEGIN, _END = "settings: begin", "settings: end"
+
+
+@dataclass(frozen=True)
+class Client:
+    """`settings` is the file that holds the recommended settings, between two marks; `bound_s` is how long a request
+    may take by them, with its retries and the start of the next attempt."""
+
+    name: str
+    language: str
+    settings: Path
+    version: Callable[[], str]
+    command: tuple[str, ...]
+    bound_s: float
+
+    @property
+    def code(self) -> str:
+        """The recommended settings, as docs/clients.md shows them. Raises ValueError when a mark is missing."""
+        return between_marks(self.settings.read_text(), self.settings.name)
+
+
+def between_marks(text: str, name: str) -> str:
+    lines = text.splitlines()
+    begin = [n for n, line in enumerate(lines) if line.endswith(_BEGIN)]
+    end = [n for n, line in enumerate(lines) if line.endswith(_END)]
+    if len(begin) != 1 or len(end) != 1 or begin[0] > end[0]:
+        raise ValueError(f"{name} needs one line that ends in '{_BEGIN}', and below it one that ends in '{_END}'")
+    return "\n".join(lines[begin[0] + 1 : end[0]]).strip("\n") + "\n"
+
+
+def _npm(package: str) -> str:
+    return str(json.loads((HERE / "node/package.json").read_text())["dependencies"][package])
+
+
+def _found(path: str, pattern: str) -> str:
+    match = re.search(pattern, (HERE / path).read_text())
+    if match is None:
+        raise ValueError(f"{path} names no version")
+    return match[1]
+
+
+def _python(file: str) -> tuple[str, ...]:
+    return (sys.executable, str(HERE / "python" / file))
+
+
+PYTHON = (
+    Client(
+        "redis-py",
+        "python",
+        HERE / "python/redis_py.py",
+        lambda: version("redis"),
+        _python("redis_py.py"),
+        5.0,
+    ),
+    Client(
+        "valkey-py",
+        "python",
+        HERE / "python/valkey_py.py",
+        lambda: version("valkey"),
+        _python("valkey_py.py"),
+        5.0,
+    ),
+)
+"""What the test environment has without Node.js, Go and Java."""
+OTHERS = (
+    Client(
+        "GLIDE",
+        "python",
+        HERE / "python/glide_py.py",
+        lambda: version("valkey-glide"),
+        _python("glide_py.py"),
+        2.5,
+    ),
+    Client(
+        "ioredis",
+        "js",
+        HERE / "node/ioredis.js",
+        lambda: _npm("ioredis"),
+        ("node", str(HERE / "node/ioredis.js")),
+        2.5,
+    ),
+    Client(
+        "node-redis",
+        "js",
+        HERE / "node/node_redis.js",
+        lambda: _npm("redis"),
+        ("node", str(HERE / "node/node_redis.js")),
+        2.5,
+    ),
+    Client(
+        "go-redis",
+        "go",
+        HERE / "go/settings.go",
+        lambda: _found("go/go.mod", r"go-redis/v9 v([0-9.]+)"),
+        (str(BUILT / "go/driver"),),
+        2.5,
+    ),
+    Client(
+        "Lettuce",
+        "java",
+        HERE / "java/Settings.java",
+        lambda: _found("java/pom.xml", r"lettuce-core</artifactId>\s*<version>([0-9.]+)"),
+        ("java", "-Xmx256m", "-cp", f"{BUILT}/java/classes:{BUILT}/java/lib/*", "Lettuce"),
+        2.5,
+    ),
+)
+ALL = (*PYTHON, *OTHERS)

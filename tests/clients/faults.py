@@ -1,0 +1,190 @@
+"""The faults that clients are driven through: those of docs/faults.md, with the mending as a phase of its own.
+
+Each is a function of what runs. It leaves the cluster whole, with every shard at home.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.clients.running import Running
+from tests.faults import planned
+from tests.faults.deployment import Deployment
+from tests.faults.scenarios import _EAT, _try_exec
+from tests.faults.stacks import local_stack
+
+WATCH_S = 10.0
+"""How long the clients are watched after a fault, beyond its failover."""
+FAILOVER_S = 12.0
+"""No failover takes longer (docs/faults.md)."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`quiet` faults are planned: no request may fail in them at all."""
+
+    key: str
+    text: str
+    cause: Callable[[Running, str], None]
+    quiet: bool = False
+
+
+def _settle(deployment: Deployment) -> None:
+    deployment.wait_whole(150)
+    planned.go_home(deployment)
+
+
+def _mended(running: Running, key: str, mend: Callable[[], object]) -> None:
+    with running.phase(f"{key}-back"):
+        mend()
+        _settle(running.deployment)
+        time.sleep(2)
+
+
+def crash(running: Running, key: str) -> None:
+    deployment = running.deployment
+    with running.phase(key):
+        deployment.fault("kill-process", pod=deployment.copies(0)[0])
+        time.sleep(WATCH_S)
+    _settle(deployment)
+
+
+def memory(running: Running, key: str) -> None:
+    deployment = running.deployment
+    master = deployment.copies(1)[0]
+    with running.phase(key):
+        _try_exec(deployment, master, ["sh", "-c", _EAT])
+        time.sleep(WATCH_S)
+    _settle(deployment)
+
+
+def lost(running: Running, key: str) -> None:
+    deployment = running.deployment
+    master = deployment.copies(0)[0]
+    with running.phase(key):
+        deployment.fault("lose-pod", pod=master)
+        time.sleep(FAILOVER_S + WATCH_S)
+    _mended(running, key, lambda: deployment.fault("restore", pod=master))
+
+
+def frozen(running: Running, key: str) -> None:
+    deployment = running.deployment
+    master = deployment.copies(1)[0]
+    with running.phase(key):
+        deployment.fault("kill-process", pod=master, signal_name="STOP")
+        time.sleep(FAILOVER_S + WATCH_S)
+    _mended(running, key, lambda: deployment.fault("kill-process", pod=master, signal_name="CONT"))
+
+
+def cut_off(running: Running, key: str) -> None:
+    deployment = running.deployment
+    master = deployment.copies(2)[0]
+    with running.phase(key):
+        deployment.fault("partition", members=[master])
+        time.sleep(FAILOVER_S + WATCH_S)
+    _mended(running, key, lambda: deployment.fault("heal"))
+
+
+def both_copies(running: Running, key: str) -> None:
+    deployment = running.deployment
+    master, replicas = deployment.copies(2)
+    with running.phase(key):
+        for pod in (master, *replicas):
+            deployment.fault("lose-volume", pod=pod)
+        _settle(deployment)
+        time.sleep(WATCH_S)
+
+
+def restart_all(running: Running, key: str) -> None:
+    with running.phase(key):
+        running.deployment.fault("restart-all", ips="new")
+        _settle(running.deployment)
+        time.sleep(WATCH_S)
+
+
+def slept(running: Running, key: str) -> None:
+    deployment = running.deployment
+    with running.asleep():
+        before = {pod["ip"] for pod in deployment.pods().values()}
+        deployment.fault("restart-all", ips="new")
+        deployment.until(lambda: not before & {pod["ip"] for pod in deployment.pods().values()}, 30)
+        _settle(deployment)
+    with running.phase(key):
+        time.sleep(5)
+
+
+def slow_link(running: Running, key: str) -> None:
+    deployment = running.deployment
+    master = deployment.copies(0)[0]
+    with running.phase(key):
+        deployment.fault("slow-link", pod=master, rate="10mbit")
+        time.sleep(WATCH_S)
+        deployment.fault("slow-link", pod=master)
+    _settle(deployment)
+
+
+def pod_deleted(running: Running, key: str) -> None:
+    deployment = running.deployment
+    with running.phase(key):
+        deployment.fault("kill-pod", pod=deployment.copies(0)[0])
+        time.sleep(WATCH_S)
+        _settle(deployment)
+
+
+def drained(running: Running, key: str) -> None:
+    deployment = running.deployment
+    nodes = [pod["node"] for pod in deployment.pods().values()]
+    node = max(sorted(set(nodes)), key=nodes.count)
+    with running.phase(key):
+        deployment.fault("drain", node=node, timeout_s=200)
+        deployment.fault("uncordon", node=node)
+        _settle(deployment)
+        time.sleep(2)
+
+
+def roll(running: Running, key: str) -> None:
+    deployment = running.deployment
+    evaluation = local_stack(("images.redis", "redis:7.0-alpine"))
+    with running.phase(key):
+        deployment.sandbox.apply(evaluation.resources)
+        _settle(deployment)
+        time.sleep(2)
+
+
+def other_pool(running: Running, key: str) -> None:
+    """The last one: the cluster has another pool's pods afterwards."""
+    deployment = running.deployment
+    evaluation = local_stack(*OTHER_POOL)
+    with running.phase(key):
+        deployment.sandbox.apply(evaluation.resources)
+        deployment.namespace = str(evaluation.outputs["plan"]["pool"])
+        deployment.wait_whole(150)
+        time.sleep(WATCH_S)
+
+
+CALM = "calm"
+OTHER_POOL = (("podMemory", "128MB"), ("totalMemory", "384MB"))
+
+FAULTS = (
+    Fault("crash", "master's process killed, container restarted", crash),
+    Fault("memory", "master over its memory limit, killed", memory),
+    Fault("lost", "master's machine lost silently", lost),
+    Fault("frozen", "master's process stopped (SIGSTOP)", frozen),
+    Fault("cut", "master cut off from all pods, not from clients", cut_off),
+    Fault("both", "both copies of a shard lost with their volumes", both_copies),
+    Fault("restart-all", "all pods restart at once with new IPs", restart_all),
+    Fault("slept", "the same while the clients sleep; from when they wake", slept, quiet=True),
+    Fault("slow", "master's link at 10 Mbit/s for 10 s", slow_link),
+    Fault("pod", "planned: master's pod deleted", pod_deleted, quiet=True),
+    Fault("drain", "planned: node drained", drained, quiet=True),
+    Fault("roll", "planned: rolling update of all pods", roll, quiet=True),
+    Fault("pool", "planned: podMemory changed", other_pool, quiet=True),
+)
+BACK = {
+    "lost-back": "the lost machine comes back, its pod becomes master again",
+    "frozen-back": "the stopped process goes on, or is replaced; master again",
+    "cut-back": "the cut is healed, master again",
+}
+TEXTS = {CALM: "nothing", **{fault.key: fault.text for fault in FAULTS}, **BACK}

@@ -1,0 +1,31 @@
+// ioredis under load (see paced.js).
+import { given, run } from './paced.js';
+// settings: begin
+import { Cluster } from 'ioredis';
+
+export function connect(host, port, password) {
+  const cluster = new Cluster([{ host, port }], {
+    redisOptions: {
+      password,
+      connectTimeout: 500, // the default is 10 s
+      socketTimeout: 1000, // closes a connection on which answers are due and none comes; the default is never
+      commandTimeout: 2000, // of a request with its retries; the default is none
+    },
+    slotsRefreshTimeout: 1000,
+    slotsRefreshInterval: 2000, // asks who owns which slot also while no node has said MOVED
+    retryDelayOnFailover: 200, // times maxRedirections (16), a request is tried as long as commandTimeout lets it
+    retryDelayOnClusterDown: 200,
+  });
+  cluster.on('error', () => {}); // the request's own promise is rejected too
+  return cluster;
+}
+// settings: end
+
+function byDefaults(host, port, password) {
+  const cluster = new Cluster([{ host, port }], { redisOptions: { password } });
+  cluster.on('error', () => {});
+  return cluster;
+}
+
+const client = (given.recommended ? connect : byDefaults)(given.host, given.port, given.password);
+run((op, key, value) => (op === 'set' ? client.set(key, value, 'EX', 300) : client.getBuffer(key)));

@@ -1,0 +1,108 @@
+"""docs/clients.md: the settings as the drivers have them, and what was measured with them. Pure but for files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from tests.clients.drivers import ALL, HERE, Client
+from tests.clients.faults import FAULTS, TEXTS
+from tests.clients.figures import Figures
+
+PAGE = HERE.parents[1] / "docs/clients.md"
+MEASURED = HERE / "measured.json"
+"""The figures of the run that the page shows, so that the text around them can be edited without measuring again."""
+_TEXT = HERE / "page.md"
+
+
+@dataclass(frozen=True)
+class Run:
+    """Phase -> seconds until every shard took writes again, and phase -> client -> figures."""
+
+    outages_s: Mapping[str, float]
+    figures: Mapping[str, Mapping[str, Figures]]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What `make clients` found."""
+
+    date: str
+    machine: str
+    versions: Mapping[str, str]
+    recommended: Run
+    defaults: Run
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=1, sort_keys=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Measured:
+        read = json.loads(text)
+
+        def run(data: dict[str, dict[str, dict[str, dict[str, object]]]]) -> Run:
+            figures = {
+                key: {name: Figures(**values) for name, values in by_client.items()}  # type: ignore[arg-type]
+                for key, by_client in data["figures"].items()
+            }
+            return Run(data["outages_s"], figures)  # type: ignore[arg-type]
+
+        return cls(read["date"], read["machine"], read["versions"], run(read["recommended"]), run(read["defaults"]))
+
+
+def is_met(key: str, client: Client, figures: Figures) -> bool:
+    """No request longer than the client's bound; none failed that was sent when every shard took writes again; and in
+    a planned change, none at all."""
+    quiet = any(fault.key == key and fault.quiet for fault in FAULTS)
+    return figures.longest_s <= client.bound_s and not (figures.failed if quiet else figures.failed_afterwards)
+
+
+def cell(figures: Figures) -> str:
+    """`52 of 440, 2.0 s, -1.5 s`."""
+    if figures.last_failed_s is None:
+        return f"0 of {figures.sent}, {figures.longest_s:.1f} s"
+    last = f"{figures.last_failed_s:+.1f} s".replace("-", "−")
+    return f"{figures.failed} of {figures.sent}, {figures.longest_s:.1f} s, {last}"
+
+
+def table(run: Run) -> str:
+    """A row for each phase, a column for each client. What missed its goal is bold."""
+    lines = ["| | out for | " + " | ".join(client.name for client in ALL) + " |", "|---" * (len(ALL) + 2) + "|"]
+    for key, by_client in run.figures.items():
+        cells = []
+        for client in ALL:
+            text = cell(by_client[client.name])
+            cells.append(text if is_met(key, client, by_client[client.name]) else f"**{text}**")
+        lines.append(f"| {TEXTS[key]} | {run.outages_s[key]:.1f} s | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def defaults_table(run: Run) -> str:
+    lines = ["| client | failed or unanswered | longest | what failed |", "|---|---|---|---|"]
+    for client in ALL:
+        figures = run.figures["lost"][client.name]
+        errors = sorted(figures.errors.items(), key=lambda item: -item[1])
+        what = "; ".join(f"{count} × {text[:60]}" for text, count in errors[:2]).replace("|", " ") or "–"
+        failed = f"{figures.failed} of {figures.sent}"
+        lines.append(f"| {client.name} | {failed} | {figures.longest_s:.1f} s | {what} |")
+    return "\n".join(lines)
+
+
+def render(measured: Measured) -> str:
+    """The whole page. `page.md` has a mark in braces for each part that is not text."""
+    text = _TEXT.read_text()
+    parts = {
+        "date": measured.date,
+        "machine": measured.machine,
+        "table": table(measured.recommended),
+        "defaults": defaults_table(measured.defaults),
+        "defaults_out": f"{measured.defaults.outages_s['lost']:.1f} s",
+    }
+    for client in ALL:
+        parts[f"version {client.name}"] = measured.versions[client.name]
+        parts[f"bound {client.name}"] = f"{client.bound_s:g} s"
+        parts[f"code {client.name}"] = f"```{client.language}\n{client.code}```"
+    for name, part in parts.items():
+        text = text.replace("{" + name + "}", part)
+    return text

@@ -1,0 +1,44 @@
+"""redis-py under load (see paced.py)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import paced
+
+# settings: begin
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.cluster import RedisCluster
+from redis.retry import Retry
+
+
+def connect(host: str, port: int, password: str) -> Any:
+    return RedisCluster(
+        host=host,
+        port=port,
+        password=password,
+        socket_connect_timeout=0.5,  # a lost node does not refuse: without this, connecting waits for the kernel
+        socket_timeout=1,  # for each attempt
+        retry=Retry(ExponentialWithJitterBackoff(base=0.1, cap=0.5), retries=1),  # each learns the nodes anew
+    )
+
+
+# settings: end
+
+
+def by_defaults(host: str, port: int, password: str) -> Any:
+    return RedisCluster(host=host, port=port, password=password)
+
+
+def main() -> None:
+    given = paced.Given.read()
+    client = (connect if given.recommended else by_defaults)(given.host, given.port, given.password)
+
+    def send(op: str, key: str, value: bytes) -> object:
+        return client.set(key, value, ex=300) if op == "set" else client.get(key)
+
+    paced.run(given, send)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""docs/clients.md shows what is tried, and nothing else."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.clients.__main__ import main
+from tests.clients.drivers import ALL, Client, between_marks
+from tests.clients.faults import FAULTS, TEXTS
+from tests.clients.figures import Figures
+from tests.clients.page import MEASURED, PAGE, Measured, is_met, render
+
+
+@pytest.fixture(scope="module")
+def measured() -> Measured:
+    return Measured.from_json(MEASURED.read_text())
+
+
+def test_the_page_is_what_the_drivers_and_the_last_run_say(measured: Measured) -> None:
+    assert PAGE.read_text() == render(measured)
+
+
+@pytest.mark.parametrize("client", ALL, ids=lambda client: client.name)
+def test_the_settings_on_the_page_are_those_of_the_driver(client: Client) -> None:
+    assert client.code in PAGE.read_text()
+    assert client.code.count("\n") > 5
+
+
+@pytest.mark.parametrize("client", ALL, ids=lambda client: client.name)
+def test_the_version_on_the_page_is_the_one_that_is_installed(client: Client, measured: Measured) -> None:
+    try:
+        installed = client.version()
+    except ModuleNotFoundError:
+        pytest.skip(f"{client.name} is installed by `make clients`")
+    assert measured.versions[client.name] == installed
+
+
+def test_every_client_has_figures_for_every_fault(measured: Measured) -> None:
+    assert {fault.key for fault in FAULTS} <= set(measured.recommended.figures) <= set(TEXTS)
+    for by_client in measured.recommended.figures.values():
+        assert set(by_client) == {client.name for client in ALL}
+
+
+def test_figures_survive_being_written(measured: Measured) -> None:
+    assert Measured.from_json(measured.to_json()) == measured
+
+
+def test_a_cell_is_met_when_requests_were_short_and_none_failed_afterwards() -> None:
+    client = ALL[0]
+    bound = client.bound_s
+    assert is_met("lost", client, Figures(9, 3, bound, -0.1, {}))
+    assert not is_met("lost", client, Figures(9, 3, bound + 0.1, -0.1, {}))
+    assert not is_met("lost", client, Figures(9, 3, bound, 0.1, {}))
+    assert is_met("roll", client, Figures(9, 0, bound, None, {}))
+    assert not is_met("roll", client, Figures(9, 1, bound, -0.1, {}))
+
+
+@pytest.mark.parametrize("text", ["", "# settings: begin\n", "# settings: end\n# settings: begin\n"])
+def test_a_driver_without_both_marks_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"driver\.py needs one line"):
+        between_marks(text, "driver.py")
+
+
+def test_a_fault_that_does_not_exist_is_refused_with_those_that_do(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--only", "crash,lsot"])
+    assert "there is no fault lsot; faults: crash, memory, lost" in capsys.readouterr().err
+
+
+def test_a_page_of_some_clients_or_faults_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--python", "--write"])
+    assert "--write needs all faults and all clients" in capsys.readouterr().err

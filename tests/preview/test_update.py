@@ -1,0 +1,230 @@
+"""What an update does for an edit, step by step: held to the resources that are rendered before and after."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+from preview.diff.edit import Edit, nodes_of, pod_sets
+from preview.diff.update import NOT_PREDICTED, Update, time_span
+from preview.evaluate import Evaluation
+from tests.resize.edits import EDITS, edited, evaluated, frozen
+
+PINNED = {"nodes.instanceType": "r7g.4xlarge", "workload.requestsPerSecond": "4000"}
+
+
+def update(second: Mapping[str, str], first: Mapping[str, str] | None = None) -> Update:
+    """From one config of stack prod to another, while its nodes are there."""
+    before = evaluated(frozen(first or {}))
+    return between(before, edited(before, frozen(first or {}, second)))
+
+
+def between(before: Evaluation, after: Evaluation) -> Update:
+    return Update(Edit.between(before.resources, after.resources), before.plan.to_json(), after.plan)
+
+
+def told(found: Update) -> list[str]:
+    return [step.what for step in found.steps()]
+
+
+def place(steps: list[str], fragment: str) -> int:
+    (found,) = [index for index, step in enumerate(steps) if fragment in step]
+    return found
+
+
+def test_the_same_config_has_no_steps() -> None:
+    assert update({}).steps() == ()
+    assert update({}).total() is None
+
+
+def test_another_pod_size_makes_a_second_pool_moves_the_slots_and_lets_the_first_one_go() -> None:
+    found = update({"podMemory": "128GB"})
+    steps = told(found)
+
+    order = [
+        "9 nodes (r6g.12xlarge) are made",
+        "redis-replica: 8 pods are made",
+        "redis-master: 8 pods are made",
+        "moves every slot with their keys",
+        "The client Service points to the new pool",
+        "Pool redis-64gb goes: 32 pods",
+        "9 nodes in 3 node groups go",
+    ]
+    assert [place(steps, fragment) for fragment in order] == list(range(len(order)))
+    assert found.exchanges_the_pool
+
+
+def test_the_steps_of_an_exchange_stand_in_the_order_of_their_dependencies() -> None:
+    before = evaluated(())
+    after = edited(before, frozen({"podMemory": "128GB"}))
+    resources = {item.urn: item for item in after.resources}
+
+    def waits_for(urn: str) -> set[str]:
+        """Every resource that must be ready before; depending on a component is depending on its children."""
+        seen: set[str] = set()
+        left = [urn]
+        while left:
+            for needed in resources[left.pop()].depends_on:
+                found = {needed, *(item.urn for item in after.resources if item.parent == needed)}
+                left += found - seen
+                seen |= found
+        return seen
+
+    def urn(kind: str, end: str) -> str:
+        (found,) = (item.urn for item in after.resources if item.kind == kind and item.name.endswith(end))
+        return found
+
+    chain = [
+        urn("NodeGroup", "us-east-1a"),
+        urn("Job", "-release"),
+        urn("StatefulSet", "-redis-replica"),
+        urn("Job", "-rollout-redis-replica"),
+        urn("StatefulSet", "-redis-master"),
+        urn("Job", "-form"),
+        urn("Service", "-client"),
+    ]
+    for earlier, later in pairwise(chain):
+        assert earlier in waits_for(later), (earlier, later)
+
+
+def test_fewer_masters_are_released_before_their_pods_go_and_form_moves_nothing_more() -> None:
+    steps = told(update({"totalMemory": "512GB"}, PINNED))
+
+    released = place(steps, "release moves the slots of 8 masters")
+    assert released < place(steps, "redis-replica: 8 pods go") < place(steps, "redis-master: 8 pods go")
+    assert place(steps, "form moves no slot") > place(steps, "redis-master: 8 pods go")
+
+
+def test_more_masters_get_nodes_first_and_their_slots_last() -> None:
+    before = evaluated(frozen(PINNED))
+    found = update({"totalMemory": "1536GB"}, PINNED)
+    steps = told(found)
+    groups = [item for item in before.resources if item.kind == "NodeGroup"]
+    more = sum(zone.nodes for zone in found.after.nodes.zones) - nodes_of(groups) if found.after.nodes else 0
+
+    assert more > 0
+    assert place(steps, f"{more} nodes more in the node groups") < place(steps, "redis-replica: 8 pods more")
+    assert place(steps, "redis-master: 8 pods more") < place(steps, "form moves slots to even shares")
+    form = found.steps()[place(steps, "form moves slots to even shares")]
+    whole = update({"podMemory": "32GB"}, PINNED).steps()
+    (every,) = [step for step in whole if "moves every slot" in step.what]
+    assert form.least_seconds is not None
+    assert every.least_seconds is not None
+    assert form.least_seconds < every.least_seconds
+
+
+def test_a_new_replica_of_each_shard_is_made_and_attached() -> None:
+    steps = told(update({"replicasPerMaster": "2"}))
+    assert place(steps, "redis-replica-2: 16 pods are made") < place(steps, "form moves no slot, and attaches")
+
+
+def test_one_replica_less_leaves_the_cluster_before_its_pods_go() -> None:
+    steps = told(update({"replicasPerMaster": "1"}, {"replicasPerMaster": "2"}))
+    assert place(steps, "form moves no slot") < place(steps, "redis-replica-2 goes")
+
+
+def test_another_image_rolls_the_replicas_then_the_masters_and_nothing_else() -> None:
+    found = update({"images.redis": "redis:7.2-alpine"})
+    steps = told(found)
+
+    assert [step.partition(":")[0] for step in steps] == ["redis-replica", "redis-master"]
+    assert all("16 pods are replaced, one after the other" in step for step in steps)
+    resync = found.after.resilience
+    least, most = found.total() or (0, 0)
+    assert least >= 32 * resync.reprotection_seconds
+    assert most >= 32 * resync.reprotection_full_seconds > least / 3
+
+
+def test_another_architecture_makes_nodes_rolls_the_pods_and_removes_the_empty_nodes() -> None:
+    steps = told(update({"nodes.architecture": "x86_64"}))
+    assert place(steps, "are made, one zone after the other: 3 node groups") == 0
+    assert place(steps, "redis-master: 16 pods are replaced") < place(steps, "in 3 node groups go, empty by then")
+
+
+def test_another_type_of_the_same_architecture_lets_eks_replace_the_nodes() -> None:
+    found = update({"nodes.instanceType": "r7g.16xlarge"})
+    steps = told(found)
+    assert place(steps, "EKS replaces 9 nodes one after the other") == 0
+    assert "pods are replaced" not in " ".join(steps)
+    groups = [item for item in found.edit.changed if item.kind == "NodeGroup"]
+    assert len(groups) == 3
+
+
+def test_mode_expire_says_how_many_misses_it_adds() -> None:
+    (form,) = [step for step in told(update({"podMemory": "32GB", "resize.mode": "expire"})) if "form" in step]
+    assert "without their keys: up to 480,000 more misses" in form
+
+
+def test_who_may_connect_changes_without_touching_a_pod() -> None:
+    assert told(update({"access.allowFromNamespaces": '["shop"]'})) == [
+        "Changed without touching a pod: 1 NetworkPolicy."
+    ]
+
+
+def test_a_new_stack_is_formed_and_nothing_goes() -> None:
+    after = evaluated(())
+    found = Update(Edit.between((), after.resources), {}, after.plan)
+    steps = told(found)
+
+    assert "form makes one cluster of the pods" in steps[place(steps, "form makes")]
+    assert not any(" go" in re.sub(r" go\w+", "", step) for step in steps)
+    assert not found.exchanges_the_pool
+    assert found.edit.dangers() == ()
+
+
+def test_another_kubernetes_cluster_is_a_danger() -> None:
+    (danger,) = update({"eks.clusterName": "images-two"}).edit.dangers()
+    assert "another Kubernetes cluster" in danger
+
+
+def test_a_replaced_statefulset_and_a_protected_object_that_goes_are_dangers() -> None:
+    before = evaluated(())
+    broken = [
+        replace(item, inputs={**item.inputs, "spec": {**item.inputs["spec"], "podManagementPolicy": "OrderedReady"}})
+        if item.kind == "StatefulSet"
+        else item
+        for item in before.resources
+        if not item.name.endswith("-client")
+    ]
+    dangers = Edit.between(before.resources, broken).dangers()
+    assert (
+        sum("StatefulSet" in text and "would be replaced for spec.podManagementPolicy" in text for text in dangers) == 2
+    )
+    assert any("images-client is protected" in text for text in dangers)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("key", EDITS)
+def test_every_edit_of_a_key_is_told_or_changes_nothing_and_is_no_danger(key: str) -> None:
+    for edit in EDITS[key]:
+        for found in (update(edit), update({}, edit)):
+            assert bool(found.steps()) == (not found.edit.is_empty)
+            assert found.edit.dangers() == ()
+            for step in found.steps():
+                assert step.what.endswith(".")
+                assert not re.search(r"\b1 (pods|nodes|masters|groups)\b|[Nn]one|nan", step.what)
+                if step.least_seconds is not None and step.most_seconds is not None:
+                    assert 0 <= step.least_seconds <= step.most_seconds
+            rolled = [item for item in pod_sets(found.edit) if item.rolls]
+            assert sum("are replaced, one after the other" in what for what in told(found)) == len(rolled)
+
+
+@pytest.mark.parametrize(
+    ("span", "shown"),
+    [
+        ((0, 0), "at once"),
+        ((0, 120), "up to 2 min"),
+        ((61, 61.2), "61 s"),
+        ((110, 725), "110 s to 12 min"),
+        ((3000, 9000), "50 min to 2 h 30 min"),
+        ((None, None), NOT_PREDICTED),
+    ],
+)
+def test_a_time_is_written_no_more_exactly_than_it_is_known(
+    span: tuple[float | None, float | None], shown: str
+) -> None:
+    assert time_span(*span) == shown
