@@ -194,7 +194,7 @@ def test_the_exporter_is_part_of_the_pod() -> None:
     assert nodes_of("128GB", monitoring={"exporter": True}).instance_type == "r6g.12xlarge"
 
 
-def test_a_region_that_nobody_knows_is_refused_with_the_nearest_that_is_known() -> None:
-    with pytest.raises(Refused, match=r"eu-centrl-1 is no region of the catalogue; did you mean eu-central-1\?"):
-        nodes_of(zones=("eu-centrl-1a", "eu-centrl-1b", "eu-centrl-1c"))
+def test_a_region_whose_types_nobody_has_listed_is_refused_with_those_that_are() -> None:
+    with pytest.raises(Refused, match=r"mx-central-1 is no region of the catalogue; .*It knows .*us-east-1"):
+        nodes_of(zones=("mx-central-1a", "mx-central-1b", "mx-central-1c"))
     assert nodes_of(zones=("eu-central-1a", "eu-central-1b", "eu-central-1c")).region == "eu-central-1"
