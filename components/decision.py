@@ -19,12 +19,13 @@ class Decision:
     """The plan, and what is said about it."""
 
 
-def decide(raw: Mapping[str, str]) -> Decision:
-    """Raises ConfigErrors or PlanRefused, with every reason at once."""
-    return _decide(frozenset(raw.items()))
+def decide(raw: Mapping[str, str], region: str | None) -> Decision:
+    """Of the program's own keys, and of the stack's `aws:region`. Raises ConfigErrors or PlanRefused, with every reason
+    at once."""
+    return _decide(frozenset(raw.items()), region)
 
 
 @lru_cache(maxsize=4)
-def _decide(items: frozenset[tuple[str, str]]) -> Decision:
-    settings = load_settings(dict(items))
+def _decide(items: frozenset[tuple[str, str]], region: str | None) -> Decision:
+    settings = load_settings(dict(items), region)
     return Decision(settings, derive_advice(settings))

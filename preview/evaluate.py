@@ -19,6 +19,7 @@ from preview.errors import EvaluationError
 from preview.resources import Resource
 from preview.stack_file import read_stack_config, read_yaml
 
+_REGION = "aws:region"
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 
 
@@ -51,7 +52,7 @@ def evaluate(
         recording = record(directory / "__main__.py", NAMESPACE, stack, config, node_groups)
     except pulumi.RunError as refusal:
         raise EvaluationError(str(refusal)) from refusal
-    decision = decide(own_config(config))
+    decision = decide(own_config(config), config.get(_REGION))
     return Evaluation(
         stack=stack,
         settings=decision.settings,
@@ -71,7 +72,8 @@ def own_config(config: Mapping[str, str]) -> dict[str, str]:
 def decide_stack(stack: str, overrides: Mapping[str, str], directory: Path = PROJECT_DIR) -> Decision:
     """Settings and plan of a stack alone, without its resources. Raises EvaluationError."""
     try:
-        return decide(own_config(stack_config(stack, overrides, directory)))
+        config = stack_config(stack, overrides, directory)
+        return decide(own_config(config), config.get(_REGION))
     except (ConfigErrors, PlanRefused) as refusal:
         raise EvaluationError("\n".join(refusal.messages)) from None
 

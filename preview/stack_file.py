@@ -3,13 +3,13 @@ here: a key that stands twice, of which the last one counts, and a key that is n
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from components.config.did_you_mean import did_you_mean
 from components.config.load import NAMESPACE
 from preview.errors import EvaluationError
 
@@ -31,7 +31,8 @@ def read_stack_config(path: Path) -> dict[Any, Any]:
     """
     content, root = _read(path)
     faults = [
-        f"{path.name}, line {line}: {key}: no such key; {_near(key, STACK_KEYS)}allowed here: {', '.join(STACK_KEYS)}"
+        f"{path.name}, line {line}: {key}: no such key; {did_you_mean(key, STACK_KEYS)}allowed here: "
+        f"{', '.join(STACK_KEYS)}"
         for key, line in _keys(root)
         if key not in STACK_KEYS
     ]
@@ -68,17 +69,11 @@ def _foreign(path: Path, key: str, line: int) -> Iterator[str]:
     if not colon:
         yield f"{path.name}, line {line}: {key}: a key of a config has a namespace; write {NAMESPACE}:{key}"
     elif namespace not in NAMESPACES:
-        near = difflib.get_close_matches(namespace, NAMESPACES, n=1)
-        meant = f"did you mean {near[0]}:{name}? " if near else ""
+        meant = did_you_mean(namespace, NAMESPACES, suffix=f":{name}")
         yield (
-            f"{path.name}, line {line}: {key}: nothing here reads the namespace {namespace}; {meant}"
-            f"allowed are {', '.join(NAMESPACES)}"
+            f"{path.name}, line {line}: {key}: nothing here reads the namespace {namespace}; "
+            f"{meant}allowed are {', '.join(NAMESPACES)}"
         )
-
-
-def _near(key: str, allowed: Iterable[str]) -> str:
-    near = difflib.get_close_matches(key, allowed, n=1)
-    return f"did you mean {near[0]}? " if near else ""
 
 
 def _read(path: Path) -> tuple[dict[str, Any], yaml.MappingNode]:
@@ -122,19 +117,11 @@ def _twice(node: yaml.Node, path: str, seen: set[int]) -> Iterator[str]:
         for key, value in node.value:
             line, full = key.start_mark.line + 1, f"{path}{key.value}"
             if isinstance(key, yaml.ScalarNode):
-                before = first.setdefault((key.tag, key.value), line)
-                if before != line or key.start_mark.index != _first_index(node, key):
+                name = (key.tag, key.value)
+                if name in first:
                     yield (
-                        f"line {line}: {full} stands twice, first in line {before}; only the last would count, so "
+                        f"line {line}: {full} stands twice, first in line {first[name]}; only the last would count, so "
                         "remove one"
                     )
+                first.setdefault(name, line)
             yield from _twice(value, f"{full}.", seen)
-
-
-def _first_index(node: yaml.MappingNode, wanted: yaml.ScalarNode) -> int:
-    """Where a key of this name stands first: two may share a line."""
-    return next(
-        int(key.start_mark.index)
-        for key, _ in node.value
-        if isinstance(key, yaml.ScalarNode) and (key.tag, key.value) == (wanted.tag, wanted.value)
-    )

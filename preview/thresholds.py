@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -12,6 +11,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from components.config.did_you_mean import did_you_mean
 from components.config.formats import times, usd
 
 if TYPE_CHECKING:
@@ -39,14 +39,13 @@ def threshold(text: str) -> Threshold:
     """What `--fail-on` is given, for argparse: ArgumentTypeError says what is allowed."""
     kind, _, value = text.partition("=")
     if kind not in _REASONS or not value:
-        near = difflib.get_close_matches(kind, _REASONS, n=1)
-        hint = f"did you mean {near[0]}=…? " if near and kind not in _REASONS else ""
+        hint = "" if kind in _REASONS else did_you_mean(kind, _REASONS, suffix="=…")
         raise argparse.ArgumentTypeError(f"{text}: {hint}must be one of {FORMS}")
     if kind == "warning":
         if value not in codes():
-            near = difflib.get_close_matches(value, codes(), n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise argparse.ArgumentTypeError(f"{text}: {hint}the codes are {', '.join(codes())}")
+            raise argparse.ArgumentTypeError(
+                f"{text}: {did_you_mean(value, codes())}the codes are {', '.join(codes())}"
+            )
         return Threshold(kind, code=value)
     try:
         figure = float(value)

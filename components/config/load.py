@@ -3,10 +3,9 @@
 Every message has the same shape: key = value: rule (what the key is for; nearest spelling).
 """
 
-import difflib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, get_args
 
@@ -14,8 +13,10 @@ from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from components.config.did_you_mean import did_you_mean
 from components.config.rules import contradictions
-from components.config.settings import MEANT, Settings
+from components.config.settings import MEANT, Eks, Settings
+from components.config.zones import region_fault
 
 NAMESPACE = "redis-image-cache"
 """Of the config keys, as in `redis-image-cache:podMemory`: the project's name."""
@@ -33,14 +34,16 @@ class ConfigErrors(Exception):
         super().__init__("\n".join(messages))
 
 
-def load_settings(raw: Mapping[str, str]) -> Settings:
+def load_settings(raw: Mapping[str, str], region: str | None = None) -> Settings:
     """Settings from config values as the CLI hands them over (maps as JSON text), keyed without namespace.
+
+    `region` is the stack's `aws:region`, which the zones of the subnets must be in. None: there is none to compare.
 
     Raises ConfigErrors with every error found: unknown, mistyped and out-of-range keys at any depth, and
     contradictions between keys that are valid by themselves.
     """
     fields = fields_of(Settings)
-    return _read({key: _parsed(text, fields[key]) if key in fields else text for key, text in raw.items()})
+    return _read({key: _parsed(text, fields[key]) if key in fields else text for key, text in raw.items()}, region)
 
 
 def settings_of(**values: Any) -> Settings:
@@ -52,7 +55,7 @@ def settings_of(**values: Any) -> Settings:
 
     The same rules hold, and ConfigErrors is raised as by `load_settings`.
     """
-    return _read(values)
+    return _read(values, None)
 
 
 def fields_of(model: type[BaseModel]) -> dict[str, FieldInfo]:
@@ -73,7 +76,7 @@ def is_secret(field: FieldInfo) -> bool:
     return SecretStr in (field.annotation, *get_args(field.annotation))
 
 
-def _read(values: Mapping[str, Any]) -> Settings:
+def _read(values: Mapping[str, Any], region: str | None) -> Settings:
     known = fields_of(Settings)
     messages = [_unknown((), key, Settings) for key in values if key not in known]
     given: dict[str, Any] = {}
@@ -91,8 +94,13 @@ def _read(values: Mapping[str, Any]) -> Settings:
         except ValidationError as error:
             messages += [_message((key, *detail["loc"]), detail) for detail in error.errors()]
     messages += contradictions(valid)
-    if messages:
-        raise ConfigErrors([f"{NAMESPACE}:{message}" for message in messages])
+    faults = [f"{NAMESPACE}:{message}" for message in messages]
+    eks: Eks | None = valid.get("eks")
+    wrong = region_fault(region, eks.subnets if eks else ())
+    if wrong is not None:
+        faults.append(wrong)
+    if faults:
+        raise ConfigErrors(faults)
     return Settings.model_validate(given)
 
 
@@ -113,25 +121,11 @@ def _parsed(text: str, field: FieldInfo) -> Any:
         return text
 
 
-def _near(given: str, allowed: Iterable[str]) -> str:
-    """`did you mean hitRate? ` for a near miss of what is allowed; nothing where nothing is near."""
-    names = tuple(allowed)
-    folded = {_folded(name): name for name in names}
-    meant = MEANT.get(_folded(given))
-    if meant in names:
-        return f"did you mean {meant}? "
-    near = difflib.get_close_matches(_folded(given), folded, n=1, cutoff=0.6)
-    return f"did you mean {folded[near[0]]}? " if near else ""
-
-
-def _folded(name: str) -> str:
-    """Without what people write in many ways: on-demand, ON_DEMAND and onDemand are one."""
-    return re.sub(r"[\s_-]", "", name).lower()
-
-
 def _unknown(path: tuple[str, ...], key: str, model: type[BaseModel]) -> str:
     allowed = sorted(fields_of(model))
-    return f"{'.'.join((*path, key))}: no such key; {_near(key, allowed)}Allowed here: {', '.join(allowed)}"
+    return (
+        f"{'.'.join((*path, key))}: no such key; {did_you_mean(key, allowed, MEANT)}Allowed here: {', '.join(allowed)}"
+    )
 
 
 def _message(loc: tuple[str | int, ...], detail: ErrorDetails) -> str:
@@ -202,7 +196,7 @@ def _rule(detail: ErrorDetails) -> str:
             return f"must be at most {context['le']}"
         case "enum":
             allowed = context["expected"]
-            near = _near(str(detail["input"]), re.findall(r"'([^']+)'", allowed))
+            near = did_you_mean(str(detail["input"]), re.findall(r"'([^']+)'", allowed), MEANT)
             return f"{near}must be one of {allowed}"
         case "string_type" | "secret_type":
             return "must be a text"

@@ -11,7 +11,6 @@ from components.advice.advice import Advice
 from components.config.load import NAMESPACE, ConfigErrors
 from components.config.settings import Eks, Settings
 from components.config.units import format_size
-from components.config.zones import region_fault
 from components.decision import decide
 from components.manifests import names
 from components.plan.plan import Plan
@@ -29,12 +28,9 @@ def read_stack() -> tuple[Settings, Advice]:
     config = pulumi.runtime.config.get_config_env() | pulumi.runtime.config.CONFIG.get()
     own = {key.removeprefix(prefix): str(value) for key, value in config.items() if key.startswith(prefix)}
     try:
-        decision = decide(own)
+        decision = decide(own, config.get("aws:region"))
     except (ConfigErrors, PlanRefused) as refusal:
         raise pulumi.RunError(_refusal(refusal.messages)) from None
-    wrong = region_fault(config.get("aws:region"), decision.settings.zones)
-    if wrong is not None:
-        raise pulumi.RunError(_refusal([wrong]))
     for warning in decision.advice.warnings:
         pulumi.log.warn(str(warning))
     return decision.settings, decision.advice

@@ -9,8 +9,8 @@ import json
 import os
 import subprocess
 import sys
-import tarfile
 import tempfile
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -84,11 +84,12 @@ def _commit(name: str, directory: Path) -> str:
 
 
 def _unpack(commit: str, directory: Path, folder: Path) -> None:
-    archive = _git(directory, "archive", "--format=tar", commit)
+    archive = _git(directory, "archive", "--format=zip", commit)
     if archive.returncode != 0:
         raise EvaluationError(f"--diff: commit {commit} cannot be unpacked: {_last_line(archive.stderr)}")
-    with tarfile.open(fileobj=BytesIO(archive.stdout)) as content:
-        content.extractall(folder, filter="data")
+    # zipfile keeps every member inside the folder. tarfile does so only from Python 3.11.4 on; Debian 12 has 3.11.2.
+    with zipfile.ZipFile(BytesIO(archive.stdout)) as content:
+        content.extractall(folder)
 
 
 def _evaluated(name: str, stack: str, folder: Path, has_other_program: bool) -> Revision:

@@ -10,13 +10,12 @@ from typing import Any
 from components.advice.advice import Advice
 from components.config.formats import NONE, count, memory, milliseconds, percent, rate, seconds, times, usd
 from components.config.units import MIB
+from components.plan.nodes.catalogue import HOURS_PER_MONTH
 from preview.diff.edit import Edit
 from preview.diff.revision import Revision
 from preview.diff.update import Update, time_span
 from preview.document import Block, Facts, Note, Section, Table
 
-HOURS_PER_MONTH = 730
-"""AWS's month."""
 _LINES_OF_A_REASON = 12
 
 
@@ -222,7 +221,7 @@ def _notes(update: Update) -> list[str]:
                 "Passwords change. In one edit new pods could not follow old masters: docs/runbook.md, "
                 '"Change the password", has the three edits.'
             )
-        if any("replaced, one after the other" in step.what for step in update.steps()):
+        if any(step.replaces_pods for step in update.steps()):
             notes.append(
                 "The cache serves meanwhile. While a pod is replaced, its shard is without that copy for up to "
                 f"{seconds(update.unprotected_seconds)}."

@@ -36,6 +36,8 @@ class Step:
     """With what this workload keeps in memory, and volumes and images that are there at once. None: AWS decides."""
     most_seconds: float | None
     """With full masters, and two minutes until a pod's volume and image are there."""
+    replaces_pods: bool = False
+    """Whether pods that serve are replaced, so that shards are without one of their copies meanwhile."""
 
     @property
     def time(self) -> str:
@@ -125,6 +127,7 @@ class Update:
                 "their pod is evicted.",
                 number * nodes.pods_per_node * least,
                 number * nodes.pods_per_node * most,
+                replaces_pods=True,
             )
 
     def _release(self) -> Iterator[Step]:
@@ -159,6 +162,7 @@ class Update:
                 "and the next pod waits until this one is in sync.",
                 rolled * least,
                 rolled * most,
+                replaces_pods=True,
             )
 
     def _form(self) -> Iterator[Step]:

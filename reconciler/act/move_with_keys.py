@@ -20,7 +20,10 @@ MAX_MIGRATES_PER_BATCH = 32
 MIGRATE_BASE_TIMEOUT_S = 1.0
 """MIGRATE blocks its master until the target answers, and tries a second time by itself. A target whose machine is lost
 says nothing, so its source stands still for twice this. It must stay well below the node timeout (5 s at least), or the
-others take the source for lost, too. A target that was only busy is asked again (`ATTEMPTS`)."""
+others take the source for lost, too. A target that was only busy is asked again (`ATTEMPTS`).
+
+That holds for one MIGRATE. A batch goes out as one pipeline, which Redis carries out to its end whatever becomes of the
+target: a batch of 32 small slots may still stand still for a minute, and its replica is promoted meanwhile."""
 MIGRATE_SLOWEST_BYTES_PER_S = 10_000_000
 """A key of any size gets so long to travel before the source gives up: about a minute for a value of 512 MB."""
 

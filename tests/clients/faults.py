@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from tests.clients.running import Running
 from tests.faults import planned
 from tests.faults.deployment import Deployment
-from tests.faults.scenarios import _EAT, _try_exec
+from tests.faults.scenarios import exceed_memory, fullest_node
 from tests.faults.stacks import local_stack
 
 WATCH_S = 10.0
@@ -36,13 +36,6 @@ def _settle(deployment: Deployment) -> None:
     planned.go_home(deployment)
 
 
-def _mended(running: Running, key: str, mend: Callable[[], object]) -> None:
-    with running.phase(f"{key}-back"):
-        mend()
-        _settle(running.deployment)
-        time.sleep(2)
-
-
 def crash(running: Running, key: str) -> None:
     deployment = running.deployment
     with running.phase(key):
@@ -55,36 +48,45 @@ def memory(running: Running, key: str) -> None:
     deployment = running.deployment
     master = deployment.copies(1)[0]
     with running.phase(key):
-        _try_exec(deployment, master, ["sh", "-c", _EAT])
+        exceed_memory(deployment, master)
         time.sleep(WATCH_S)
     _settle(deployment)
 
 
-def lost(running: Running, key: str) -> None:
-    deployment = running.deployment
-    master = deployment.copies(0)[0]
-    with running.phase(key):
-        deployment.fault("lose-pod", pod=master)
-        time.sleep(FAILOVER_S + WATCH_S)
-    _mended(running, key, lambda: deployment.fault("restore", pod=master))
+def _away(
+    shard: int, fault: Callable[[Deployment, str], object], mend: Callable[[Deployment, str], object]
+) -> Callable[[Running, str], None]:
+    """A shard's master is away until after the failover; that it comes back is a phase of its own."""
+
+    def cause(running: Running, key: str) -> None:
+        deployment = running.deployment
+        master = deployment.copies(shard)[0]
+        with running.phase(key):
+            fault(deployment, master)
+            time.sleep(FAILOVER_S + WATCH_S)
+        with running.phase(f"{key}-back"):
+            mend(deployment, master)
+            _settle(deployment)
+            time.sleep(2)
+
+    return cause
 
 
-def frozen(running: Running, key: str) -> None:
-    deployment = running.deployment
-    master = deployment.copies(1)[0]
-    with running.phase(key):
-        deployment.fault("kill-process", pod=master, signal_name="STOP")
-        time.sleep(FAILOVER_S + WATCH_S)
-    _mended(running, key, lambda: deployment.fault("kill-process", pod=master, signal_name="CONT"))
-
-
-def cut_off(running: Running, key: str) -> None:
-    deployment = running.deployment
-    master = deployment.copies(2)[0]
-    with running.phase(key):
-        deployment.fault("partition", members=[master])
-        time.sleep(FAILOVER_S + WATCH_S)
-    _mended(running, key, lambda: deployment.fault("heal"))
+lost = _away(
+    0,
+    lambda deployment, master: deployment.fault("lose-pod", pod=master),
+    lambda deployment, master: deployment.fault("restore", pod=master),
+)
+frozen = _away(
+    1,
+    lambda deployment, master: deployment.fault("kill-process", pod=master, signal_name="STOP"),
+    lambda deployment, master: deployment.fault("kill-process", pod=master, signal_name="CONT"),
+)
+cut_off = _away(
+    2,
+    lambda deployment, master: deployment.fault("partition", members=[master]),
+    lambda deployment, _: deployment.fault("heal"),
+)
 
 
 def both_copies(running: Running, key: str) -> None:
@@ -135,8 +137,7 @@ def pod_deleted(running: Running, key: str) -> None:
 
 def drained(running: Running, key: str) -> None:
     deployment = running.deployment
-    nodes = [pod["node"] for pod in deployment.pods().values()]
-    node = max(sorted(set(nodes)), key=nodes.count)
+    node = fullest_node(deployment)
     with running.phase(key):
         deployment.fault("drain", node=node, timeout_s=200)
         deployment.fault("uncordon", node=node)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from tests.clients.drivers import ALL, HERE, Client
 from tests.clients.faults import FAULTS, TEXTS
@@ -41,12 +42,12 @@ class Measured:
     def from_json(cls, text: str) -> Measured:
         read = json.loads(text)
 
-        def run(data: dict[str, dict[str, dict[str, dict[str, object]]]]) -> Run:
+        def run(data: dict[str, Any]) -> Run:
             figures = {
-                key: {name: Figures(**values) for name, values in by_client.items()}  # type: ignore[arg-type]
+                key: {name: Figures(**values) for name, values in by_client.items()}
                 for key, by_client in data["figures"].items()
             }
-            return Run(data["outages_s"], figures)  # type: ignore[arg-type]
+            return Run(data["outages_s"], figures)
 
         return cls(read["date"], read["machine"], read["versions"], run(read["recommended"]), run(read["defaults"]))
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shlex
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +28,7 @@ _LONGEST_S = 3600.0
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of the measurement, in seconds of the wall clock. `outage` says whether shards may be out in it."""
+    """A stretch of the measurement, in seconds of the wall clock."""
 
     key: str
     begin: float
@@ -144,12 +143,6 @@ def drivers_on(deployment: Deployment, clients: Sequence[Client], mode: str) -> 
             yield running
         finally:
             if running._ended_at is None:
+                # The block failed already: that is what is told.
                 with contextlib.suppress(SandboxError):
                     running.end()
-            if keep := os.environ.get("KEEP_CLIENT_LINES"):
-                import shutil
-
-                shutil.copytree(folder, keep, dirs_exist_ok=True)
-
-
-Say = Callable[[str], None]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.clients import faults
-from tests.clients.drivers import PYTHON
+from tests.clients.drivers import PYTHON, Client
 from tests.clients.page import is_met
 from tests.clients.running import Running, drivers_on
 from tests.faults.stacks import ours
@@ -30,11 +30,10 @@ def run() -> Iterator[Running]:
 
 @pytest.mark.parametrize("client", PYTHON, ids=lambda client: client.name)
 @pytest.mark.parametrize("key", _TRIED)
-def test_requests_are_bounded_and_none_fails_once_the_failover_is_over(run: Running, key: str, client: object) -> None:
-    (of_client,) = [known for known in PYTHON if known is client]
-    figures = run.figures()[key][of_client.name]
+def test_requests_are_bounded_and_none_fails_once_the_failover_is_over(run: Running, key: str, client: Client) -> None:
+    figures = run.figures()[key][client.name]
     assert figures.sent > 50
-    assert is_met(key, of_client, figures), figures
+    assert is_met(key, client, figures), figures
 
 
 def test_a_lost_machine_is_noticed(run: Running) -> None:

@@ -229,3 +229,13 @@ def test_no_error_of_any_key_speaks_of_pythons_types_or_repeats_a_long_value(pat
                 assert not PYDANTIC.search(re.sub(r"\([^()]*(\([^()]*\)[^()]*)*\)$", "", message)), message
                 assert len(message) < 1000 or "only one of the two can be meant" in message
     assert refused > 5
+
+
+def test_the_region_of_the_stack_is_judged_with_all_other_keys() -> None:
+    texts = GOOD | {"eks": json.dumps(EKS), "workload": json.dumps({"hitRate": 2})}
+    with pytest.raises(ConfigErrors) as raised:
+        load_settings(texts, "eu-west-1")
+    hit_rate, region = raised.value.messages
+    assert hit_rate.startswith("redis-image-cache:workload.hitRate = 2")
+    assert region.startswith("aws:region = eu-west-1 with eks.subnets in ")
+    assert load_settings(GOOD | {"eks": json.dumps(EKS)}, "us-east-1")

@@ -125,15 +125,19 @@ def memory_limit(deployment: Deployment, limits: Limits = PATIENT, *, shard: int
 
     def cause(running: RunningLoad) -> str:
         master, _ = deployment.copies(shard)
-        before = deployment.pods()[master]["restarts"]
         running.mark()
-        threading.Thread(target=_try_exec, args=(deployment, master, ["sh", "-c", _EAT])).start()
-        killed = deployment.until(lambda: bool(deployment.pods()[master]["restarts"] > before), 20)
-        if killed is None:
-            raise SandboxError(f"{master} was not killed for its memory")
-        return f"{master} was killed for its memory: {deployment.pods()[master]['lastTermination']}"
+        return exceed_memory(deployment, master)
 
     return under_load(deployment, cause, limits=limits, hit_shards=(shard,))
+
+
+def exceed_memory(deployment: Deployment, pod: str) -> str:
+    """Fills a pod's memory until it is killed. Raises SandboxError when it is not."""
+    before = deployment.pods()[pod]["restarts"]
+    threading.Thread(target=_try_exec, args=(deployment, pod, ["sh", "-c", _EAT])).start()
+    if deployment.until(lambda: bool(deployment.pods()[pod]["restarts"] > before), 20) is None:
+        raise SandboxError(f"{pod} was not killed for its memory")
+    return f"{pod} was killed for its memory: {deployment.pods()[pod]['lastTermination']}"
 
 
 def _try_exec(deployment: Deployment, pod: str, command: list[str]) -> None:
@@ -260,10 +264,15 @@ def kill_pod(
     return under_load(deployment, cause, limits=limits, hit_shards=(shard,), until=back, moment=moment)
 
 
+def fullest_node(deployment: Deployment) -> str:
+    """The node with the most pods."""
+    nodes = [pod["node"] for pod in deployment.pods().values()]
+    return str(max(sorted(set(nodes)), key=nodes.count))
+
+
 def drain(deployment: Deployment, limits: Limits = PATIENT) -> Outcome:
     """The node with the most pods is drained, as for an upgrade of it, and takes pods again."""
-    nodes = [pod["node"] for pod in deployment.pods().values()]
-    node = max(sorted(set(nodes)), key=nodes.count)
+    node = fullest_node(deployment)
     return under_load(
         deployment,
         lambda running: deployment.fault("drain", node=node, timeout_s=200),

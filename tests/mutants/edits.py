@@ -2,6 +2,8 @@
 
 What can change no behaviour is left out by construction: annotations, docstrings, decorators, texts (f-strings, the
 arguments of exceptions and of logging and printing calls), assertions, `__all__` and `__slots__`.
+
+It is long because it is one visitor, with a method for each kind of syntax.
 """
 
 from __future__ import annotations

@@ -150,6 +150,7 @@ def test_another_type_of_the_same_architecture_lets_eks_replace_the_nodes() -> N
     steps = told(found)
     assert place(steps, "EKS replaces 9 nodes one after the other") == 0
     assert "pods are replaced" not in " ".join(steps)
+    assert [step.replaces_pods for step in found.steps()] == [True, *[False] * (len(steps) - 1)]
     groups = [item for item in found.edit.changed if item.kind == "NodeGroup"]
     assert len(groups) == 3
 

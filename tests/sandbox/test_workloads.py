@@ -55,8 +55,8 @@ def test_an_edit_is_awaited_only_where_the_object_says_so(sandbox: Sandbox) -> N
     """As the real provider: it reads the status before the controller has seen the edit, and finds ready pods."""
     sandbox.apply([versioned("1", annotations={})])
     sandbox.apply([versioned("2", annotations={})])
-    versions = [sandbox.exec(f"web-{n}", ["sh", "-c", "echo $VERSION"]).stdout.strip() for n in range(2)]
-    assert versions == ["1", "1"]
+    # web-1 is replaced first, and may be on its way already.
+    assert sandbox.exec("web-0", ["sh", "-c", "echo $VERSION"]).stdout.strip() == "1"
 
 
 def test_a_condition_the_sandbox_cannot_wait_for_is_refused_before_anything_is_changed(sandbox: Sandbox) -> None:

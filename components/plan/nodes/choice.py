@@ -12,8 +12,8 @@ more pod there, and the node's memory or network would not suffice.
 """
 
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 
+from components.config.did_you_mean import did_you_mean
 from components.config.formats import figure, memory_to_a_tenth, usd
 from components.config.settings import CapacityType, Nodes, Placement
 from components.config.zones import letter_of, region_of
@@ -144,11 +144,9 @@ def choose_nodes(demand: PodDemand, zones: tuple[str, ...], rules: Nodes, catalo
             [f"eks.subnets in {', '.join(zones)}: the zones must be of one region, not of {len(regions)}"]
         )
     if catalogue.regions and regions[0] not in catalogue.regions:
-        near = get_close_matches(regions[0], catalogue.regions, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
         raise NodesRefused(
             [
-                f"eks.subnets in {', '.join(zones)}: {regions[0]} is no region of the catalogue; {hint}It knows "
+                f"eks.subnets in {', '.join(zones)}: {regions[0]} is no region of the catalogue; it knows "
                 f"{', '.join(sorted(catalogue.regions))} (components/plan/nodes/ec2_zones.csv)"
             ]
         )
@@ -240,8 +238,7 @@ class _Search:
         )
         kind = next((kind for kind in self.market.types if kind.name == name), None)
         if kind is None:
-            near = get_close_matches(name, [kind.name for kind in self.market.types], n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
+            hint = did_you_mean(name, [kind.name for kind in self.market.types])
             known = "not in the catalogue (components/plan/nodes/ec2_types.csv)"
             raise NodesRefused([f"nodes.instanceType = {name}: {known}; {hint}{cheapest}"])
         limits = pods_per_node(kind, self.demand, self.rules.packing)

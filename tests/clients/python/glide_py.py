@@ -18,6 +18,7 @@ from glide import (
     BackoffStrategy,
     GlideClusterClient,
     GlideClusterClientConfiguration,
+    GlideError,
     NodeAddress,
     PeriodicChecksManualInterval,
     ServerCredentials,
@@ -52,7 +53,7 @@ class Cache:
             self._client = await connect(*self._given)
         try:
             return await asyncio.wait_for(send(self._client), ATTEMPT_S)
-        except Exception:
+        except (TimeoutError, GlideError):  # no answer, or an error of the cluster; other errors are your program's
             if self._replacing is None:
                 self._replacing = asyncio.create_task(self._replace())
             with suppress(TimeoutError):

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 IN_FLIGHT = 200
 KEYS = 300
@@ -104,3 +105,14 @@ def run(given: Given, send: Callable[[str, str, bytes], object]) -> None:
         # What hangs is told by the lines that are missing; it must not keep this process.
         threads.shutdown(wait=False, cancel_futures=True)
         os._exit(0)
+
+
+def drive(connect: Callable[[str, int, str], Any], by_defaults: Callable[[str, int, str], Any]) -> None:
+    """A driver of a client with redis-py's interface, made by the one or the other as the command line asks."""
+    given = Given.read()
+    client = (connect if given.recommended else by_defaults)(given.host, given.port, given.password)
+
+    def send(op: str, key: str, value: bytes) -> object:
+        return client.set(key, value, ex=300) if op == "set" else client.get(key)
+
+    run(given, send)

@@ -30,15 +30,5 @@ def by_defaults(host: str, port: int, password: str) -> Any:
     return RedisCluster(host=host, port=port, password=password)
 
 
-def main() -> None:
-    given = paced.Given.read()
-    client = (connect if given.recommended else by_defaults)(given.host, given.port, given.password)
-
-    def send(op: str, key: str, value: bytes) -> object:
-        return client.set(key, value, ex=300) if op == "set" else client.get(key)
-
-    paced.run(given, send)
-
-
 if __name__ == "__main__":
-    main()
+    paced.drive(connect, by_defaults)

@@ -112,6 +112,11 @@ class Kube:
             if error.code != 404:
                 raise
 
+    def evict(self, namespace: str, pod: str) -> None:
+        """Evicts a pod as a drain does. Raises ApiError: 429 when a disruption budget does not allow it now."""
+        body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": namespace}}
+        self.create(f"/api/v1/namespaces/{namespace}/pods/{pod}/eviction", body)
+
     def watch(self, path: str, version: str) -> Iterator[tuple[str, Object]]:
         """Changes after `version` as (ADDED, MODIFIED or DELETED, object), until the server ends the stream."""
         query = f"?watch=1&resourceVersion={version}&timeoutSeconds={_WATCH_S}"

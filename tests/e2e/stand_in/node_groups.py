@@ -59,9 +59,8 @@ def _drain(kube: Kube, node: str) -> None:
             raise TimeoutError(f"PodEvictionFailure: {node} still has {pods}")
         for pod in pods:
             namespace, name = pod.split("/")
-            body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name, "namespace": namespace}}
             try:
-                kube.create(f"/api/v1/namespaces/{namespace}/pods/{name}/eviction", body)
+                kube.evict(namespace, name)
             except ApiError as error:
                 # It is gone, or its budget says: not now.
                 if error.code not in (404, _TOO_MANY_REQUESTS):

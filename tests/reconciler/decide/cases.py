@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from reconciler.decide.actions import Move, RuleResult
 from reconciler.decide.state import ClusterState
 from reconciler.observe.cluster_nodes import NodeEntry
 from reconciler.observe.observation import Library, MissingPod, NodeReport, Observation, SeedAnswer
@@ -21,6 +22,10 @@ SLOTS = even_split(3)
 """Of each shard of three."""
 
 MIB = 1 << 20
+
+EMPTY: dict[str, Any] = {"slots": NO_SLOTS}
+AWAY: dict[str, Any] = {"answers": False, "flags": frozenset({"fail"})}
+"""Changes of a `Node`: a master without slots, and a node that does not answer and that others call failed."""
 
 
 def wanted(shards: int = 3, replicas: int = 1, **more: Any) -> Topology:
@@ -164,3 +169,20 @@ def mutual(one: str, other: str, change: dict[str, Any] | None) -> dict[tuple[st
 def strangers(names: list[str], to: list[str]) -> dict[tuple[str, str], dict[str, Any] | None]:
     """`seen`, for two groups of nodes that have not met."""
     return {pair: None for a in names for b in to for pair in ((a, b), (b, a))}
+
+
+def moves_of(found: RuleResult) -> list[Move]:
+    """Of a rule that does nothing but move slots."""
+    assert all(isinstance(action, Move) for action in found.actions)
+    return [action for action in found.actions if isinstance(action, Move)]
+
+
+def after(slots: dict[str, int], moves: list[Move]) -> dict[str, int]:
+    """Slots by owner once the moves are done. Fails for a move of slots that its source does not own."""
+    result = dict(slots)
+    for move in moves:
+        assert move.slots
+        assert move.slots & result[move.source] == move.slots
+        result[move.source] &= ~move.slots
+        result[move.target] = result.get(move.target, NO_SLOTS) | move.slots
+    return result

@@ -16,9 +16,8 @@ from reconciler.decide.agreement import (
 from reconciler.decide.other_runs import await_other_runs, leave_to_other_runs
 from reconciler.decide.state import first_few
 from reconciler.slots import ALL_SLOTS, NO_SLOTS, slot_range
-from tests.reconciler.decide.cases import SLOTS, Node, healthy, state_of, strangers, wanted
+from tests.reconciler.decide.cases import AWAY, SLOTS, Node, healthy, state_of, strangers, wanted
 
-AWAY: dict[str, Any] = {"answers": False, "flags": frozenset({"fail"})}
 ALL = ["m0", "m1", "m2", "r0", "r1", "r2"]
 
 

@@ -10,11 +10,10 @@ from reconciler.decide.actions import Move, SetSlotStable, TakeSlots
 from reconciler.decide.half_moved_slots import finish_half_moved_slots
 from reconciler.decide.state import ClusterState
 from reconciler.slots import slot_range
-from tests.reconciler.decide.cases import SLOTS, Node, healthy, state_of
+from tests.reconciler.decide.cases import AWAY, SLOTS, Node, healthy, state_of
 
 SLOT = 5
 """Owned by m0."""
-AWAY: dict[str, Any] = {"answers": False, "flags": frozenset({"fail"})}
 
 
 def only(state: ClusterState) -> Any:

@@ -21,10 +21,9 @@ from reconciler.decide.membership import (
 )
 from reconciler.observe.observation import SeedAnswer
 from reconciler.slots import NO_SLOTS, slot_range
-from tests.reconciler.decide.cases import PORT, SLOTS, Node, healthy, state_of, strangers, wanted
+from tests.reconciler.decide.cases import AWAY, PORT, SLOTS, Node, healthy, state_of, strangers, wanted
 
 FAIL = frozenset({"fail"})
-AWAY: dict[str, Any] = {"answers": False, "flags": FAIL}
 ALL = ["m0", "m1", "m2", "r0", "r1", "r2"]
 
 

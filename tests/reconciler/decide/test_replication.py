@@ -13,12 +13,8 @@ from reconciler.decide.replication import (
     give_every_shard_a_master,
     restore_initial_masters,
 )
-from reconciler.slots import NO_SLOTS, slot_range
-from tests.reconciler.decide.cases import SLOTS, Node, healthy, state_of, wanted
-
-AWAY: dict[str, Any] = {"answers": False, "flags": frozenset({"fail"})}
-EMPTY: dict[str, Any] = {"slots": NO_SLOTS}
-
+from reconciler.slots import slot_range
+from tests.reconciler.decide.cases import AWAY, EMPTY, SLOTS, Node, healthy, state_of, wanted
 
 # A master for every shard.
 

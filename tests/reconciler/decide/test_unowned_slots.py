@@ -9,10 +9,9 @@ import pytest
 from reconciler.decide.actions import AssignSlots, TakeSlots
 from reconciler.decide.unowned_slots import assign_unowned_slots, reclaim_disowned_slots
 from reconciler.slots import NO_SLOTS, slot_range
-from tests.reconciler.decide.cases import SLOTS, Node, healthy, state_of, wanted
+from tests.reconciler.decide.cases import AWAY, SLOTS, Node, healthy, state_of, wanted
 
 GAP = slot_range(0, 9)
-AWAY: dict[str, Any] = {"answers": False, "flags": frozenset({"fail"})}
 
 
 def assigned(found: tuple[object, ...]) -> dict[str, tuple[int, bool]]:

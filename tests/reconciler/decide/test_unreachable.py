@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from reconciler.decide.unreachable import (
@@ -13,9 +11,7 @@ from reconciler.decide.unreachable import (
     may_come_back,
     silent_ms,
 )
-from tests.reconciler.decide.cases import Node, healthy, state_of
-
-AWAY: dict[str, Any] = {"answers": False, "flags": frozenset({"fail"})}
+from tests.reconciler.decide.cases import AWAY, Node, healthy, state_of
 
 
 def test_a_node_is_replaced_when_its_pod_answers_with_another_id() -> None:
