@@ -180,7 +180,7 @@ def test_the_figures_of_the_chosen_nodes_are_those_of_its_type() -> None:
 
 
 def test_a_region_of_which_nothing_is_known_is_refused() -> None:
-    with pytest.raises(NodesRefused, match=r"us-east-1 is no region of the catalogue; It knows eu-west-1"):
+    with pytest.raises(NodesRefused, match=r"us-east-1 is no region of the catalogue; it knows eu-west-1"):
         chosen(kind(zone_letters={"eu-west-1": "abc"}))
 
 
