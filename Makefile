@@ -8,7 +8,7 @@ SAMPLE ?= 150
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 
-.PHONY: help up down status plan test test-fast mutants check e2e faults clients soak bench-plan bench-resize bench-cpu-limit format clean
+.PHONY: help up down status plan calibrate test test-fast mutants check e2e faults clients soak bench-plan bench-resize bench-cpu-limit format clean
 
 help: ## every command of this Makefile
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ status: .venv/program ## pods, roles, slots and memory of what runs
 
 plan: .venv/program ## the derived plan and the resources of a stack (STACK=prod), offline
 	@$(PYTHON) -m preview --stack $(STACK)
+
+calibrate: .venv/tests ## measure what GET, SET and replication take of Redis's core, by size (under a minute); WRITE=components/plan/core_costs.csv gives it to the planner
+	@nice $(PYTHON) -m tests.plan.calibrate $(if $(WRITE),--write '$(WRITE)')
 
 test: .venv/tests .venv/sandbox .venv/actionlint ## every test: real servers and pods, and what computes for minutes beside them
 	@$(PYTHON) -m tests.sets

@@ -3,10 +3,12 @@
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from components.advice.alternatives import Alternative, BreakEven, break_evens, derive_alternatives
 from components.advice.figures import Figures, derive_figures
+from components.advice.plan_warning import PlanWarning
 from components.advice.pod_sizes import PodSize, compare_pod_sizes
 from components.advice.right_sizing import Step, cheaper_with_more, copy_in_every_zone, scale_out
-from components.advice.warnings import PlanWarning, derive_warnings
+from components.advice.warnings import derive_warnings
 from components.config.settings import Settings
 from components.plan.plan import derive_plan
 from components.plan.refusal import Refused
@@ -21,6 +23,9 @@ class Advice(Figures):
     copy_in_every_zone: Step | None
     """What reading from the own zone alone takes; None where the stack has it."""
     warnings: tuple[PlanWarning, ...]
+    alternatives: tuple[Alternative, ...]
+    """The stack itself first; empty without `eks`."""
+    break_evens: tuple[BreakEven, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Every derived figure, snake_case with units in the names; the sizing's own at the top."""
@@ -42,4 +47,6 @@ def derive_advice(settings: Settings) -> Advice:
         scale_out=scale_out(settings),
         copy_in_every_zone=everywhere,
         warnings=derive_warnings(settings, figures, cheaper_with_more(settings, figures), everywhere),
+        alternatives=derive_alternatives(settings, figures),
+        break_evens=break_evens(figures, settings.workload.duty_cycle),
     )

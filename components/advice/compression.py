@@ -34,7 +34,7 @@ def compressed(settings: Settings, ratio: float) -> Compression:
     try:
         figures = derive_figures(smaller)
     except Refused:
-        figures = derive_figures(smaller.model_copy(update={"eks": None}))
+        figures = derive_figures(smaller.model_copy(update={"eks": None}), judge=False)
     return Compression(
         ratio=ratio,
         object_bytes=workload.object_bytes,

@@ -23,15 +23,25 @@ from components.plan.traffic import misses_per_second
 RESERVED_1Y_FACTOR = 0.63
 """Of the on-demand price: one-year standard reservation, nothing upfront (clozon.com, 2021-07-22: 37 % off; the
 sizing document: 30-40 % off)."""
-RESERVED_3Y_FACTOR = 0.395
-"""Three years: 8,889.67 USD a node and year of r7g.12xlarge on demand at 2.5704 an hour (Netflix service-capacity-
-modeling, 2026-06)."""
+RESERVED_3Y_FACTORS = {
+    **dict.fromkeys(("r6g", "r6gd", "r7gd"), 0.376),
+    **dict.fromkeys(("r7g", "r7i", "r6i", "r6a", "m6i", "r8i", "r8g"), 0.395),
+    **dict.fromkeys(("r5n", "r6in", "r8gn", "r8in"), 0.352),
+    "r7iz": 0.359,
+    **dict.fromkeys(("x2gd", "x8g"), 0.297),
+    **dict.fromkeys(("x2idn", "x2iedn", "x2iezn", "x8i"), 0.279),
+}
+"""Three years over on demand, by family (Netflix service-capacity-modeling, 3yr-reserved_ec2.json, 2026-06; the payment
+option is not stated there)."""
 SPOT_FACTOR = 0.35
 """Spot: "60-70 % off" (sizing document); it changes by the hour."""
 GP3_USD_PER_IOPS = 0.005
 GP3_USD_PER_MIB_PER_SECOND = 0.04
+CONTROL_PLANE_EXTENDED_USD_PER_HOUR = 0.60
+"""EKS, Kubernetes versions in extended support (cloudburn.io, 2026-03): 1.33 since 2026-07-29, 1.34 from 2026-12-02."""
 CONTROL_PLANE_USD_PER_HOUR = 0.10
 """EKS, standard support (cloudburn.io, 2026-03). The whole fee is counted, though others may share the cluster."""
+SECONDS_PER_MONTH = HOURS_PER_MONTH * 3600
 EVERY_ZONE = "copy in every zone"
 CROSS_ZONE_USD_PER_GB = 0.02
 """0.01 out and 0.01 in, per 10**9 bytes, every region (duckbillgroup.com, a measured bill)."""
@@ -39,7 +49,7 @@ CROSS_ZONE_USD_PER_GB = 0.02
 
 @dataclass(frozen=True, slots=True)
 class CrossZoneCost:
-    """Traffic between zones in a month at the workload's rate all the time; a tenth of the rate is a tenth of it."""
+    """Traffic between zones in a month at the workload's mean rate, which is `dutyCycle` of its peak."""
 
     clients: str
     """`spread`: in every zone, reading from masters. `zone-local reads`: reading from a copy in the own zone where
@@ -88,7 +98,7 @@ def derive_cost(sizing: Sizing, workload: Workload, storage: Storage, nodes: Nod
     return Cost(
         nodes_on_demand_usd=on_demand,
         nodes_reserved_1y_usd=on_demand * RESERVED_1Y_FACTOR,
-        nodes_reserved_3y_usd=on_demand * RESERVED_3Y_FACTOR,
+        nodes_reserved_3y_usd=on_demand * RESERVED_3Y_FACTORS[nodes.instance_type.split(".")[0]],
         nodes_usd=bought,
         volumes_usd=volumes,
         root_volumes_usd=roots,
@@ -106,7 +116,7 @@ def derive_cost(sizing: Sizing, workload: Workload, storage: Storage, nodes: Nod
 
 def gb_per_month(bytes_per_second: float) -> float:
     """GB of 10**9 bytes, as AWS bills traffic, that a rate comes to when it lasts all month."""
-    return bytes_per_second / 10**9 * HOURS_PER_MONTH * 3600
+    return bytes_per_second / 10**9 * SECONDS_PER_MONTH
 
 
 def volume_usd(size_gib: int, storage: Storage) -> float:
@@ -118,7 +128,7 @@ def volume_usd(size_gib: int, storage: Storage) -> float:
 
 def cross_zone_costs(workload: Workload, replicas: int, zones: int) -> tuple[CrossZoneCost, ...]:
     """Traffic by where clients stand. A hit moves an image out of a master, a miss moves one in, and on to replicas."""
-    usd_per_rate = gb_per_month(workload.object_bytes) * CROSS_ZONE_USD_PER_GB
+    usd_per_rate = gb_per_month(workload.object_bytes) * workload.duty_cycle * CROSS_ZONE_USD_PER_GB
     misses = misses_per_second(workload)
     hits_usd = (workload.requests_per_second - misses) * usd_per_rate
     misses_usd = misses * usd_per_rate

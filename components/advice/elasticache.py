@@ -46,7 +46,7 @@ def derive_elasticache(
     sizing: Sizing, workload: Workload, traffic: Traffic, region: str, zones: int
 ) -> tuple[ElastiCache, ...]:
     """The cheapest ElastiCache that holds `totalMemory` and carries the traffic, for each engine."""
-    client_gb = gb_per_month(workload.requests_per_second * workload.object_bytes)
+    client_gb = gb_per_month(workload.requests_per_second * workload.duty_cycle * workload.object_bytes)
     cross_zone = client_gb * (zones - 1) / zones * CROSS_ZONE_USD_PER_GB / 2
     egress_gbps = traffic.egress_gbps_per_master * sizing.masters
     regional = EU_WEST_1_FACTOR if region == "eu-west-1" else 1.0

@@ -5,9 +5,9 @@ from dataclasses import dataclass, fields
 from components.advice.capacity import Capacity, derive_capacity, document_capacities
 from components.advice.cost import Cost, derive_cost
 from components.advice.elasticache import ElastiCache, derive_elasticache
-from components.advice.latency import Latency, derive_latency
 from components.advice.resilience import Resilience, derive_resilience
 from components.config.settings import Settings
+from components.plan.latency import Latency
 from components.plan.plan import Plan, decide_plan
 
 
@@ -25,17 +25,17 @@ class Figures(Plan):
     elasticache: tuple[ElastiCache, ...]
 
 
-def derive_figures(settings: Settings) -> Figures:
+def derive_figures(settings: Settings, *, judge: bool = True) -> Figures:
     """The figures of a stack. Raises Refused when the pod is too small or no nodes carry the pods."""
-    plan = decide_plan(settings)
+    plan = decide_plan(settings, judge=judge)
     workload, sizing, traffic, nodes = settings.workload, plan.sizing, plan.traffic, plan.nodes
     link_gbps, masters_on_link = plan.link_gbps, plan.masters_on_link
     return Figures(
         **{field.name: getattr(plan, field.name) for field in fields(plan)},
         capacity_by_interface=document_capacities(workload, traffic, sizing.masters),
-        capacity=derive_capacity(workload, traffic, sizing.masters, link_gbps / masters_on_link),
-        latency=derive_latency(workload, sizing.masters, traffic.egress_gbps_per_master, link_gbps, masters_on_link),
-        resilience=derive_resilience(sizing, plan.tuning, plan.working_set, traffic.writes_per_second, nodes),
+        capacity=derive_capacity(settings, plan),
+        latency=plan.load.latency(link_gbps, masters_on_link),
+        resilience=derive_resilience(plan),
         cost=derive_cost(sizing, workload, settings.storage, nodes) if nodes else None,
         elasticache=(derive_elasticache(sizing, workload, traffic, nodes.region, len(nodes.zones)) if nodes else ()),
     )

@@ -7,7 +7,7 @@ from components.advice.figures import Figures, derive_figures
 from components.config.rules import MASTERS_MAX, MASTERS_MIN
 from components.config.settings import Settings
 from components.config.units import GIB
-from components.plan.nodes.choice import NodesRefused
+from components.plan.refusal import Refused
 
 COMPARED_BYTES = (16 * GIB, 32 * GIB, 64 * GIB, 128 * GIB, 256 * GIB)
 COMFORTABLE_USE_PERCENT = 85.0
@@ -40,6 +40,7 @@ class PodSize:
     nodes_total: int | None
     nodes_usd: float | None
     infrastructure_usd: float | None
+    resync_full_fits: bool
     refusal: str | None
     """Why no nodes carry the pods; None where some do."""
 
@@ -62,9 +63,9 @@ def pod_size(settings: Settings, pod_memory_bytes: int, known: Figures | None = 
         other = settings.model_copy(update={"pod_memory": pod_memory_bytes, "nodes": nodes})
         try:
             figures = derive_figures(other)
-        except NodesRefused as error:
+        except Refused as error:
             refusal = error.messages[0]
-            figures = derive_figures(other.model_copy(update={"eks": None}))
+            figures = derive_figures(other.model_copy(update={"eks": None}), judge=False)
     else:
         figures = known
     sizing, traffic, placed, cost = figures.sizing, figures.traffic, figures.nodes, figures.cost
@@ -96,5 +97,6 @@ def pod_size(settings: Settings, pod_memory_bytes: int, known: Figures | None = 
         nodes_total=placed.nodes_total if placed else None,
         nodes_usd=cost.nodes_usd if cost else None,
         infrastructure_usd=cost.infrastructure_usd if cost else None,
+        resync_full_fits=figures.resilience.resync_full_fits,
         refusal=refusal,
     )

@@ -7,10 +7,8 @@ from math import ceil
 from components.config.units import MIB
 from components.plan.node_loss import node_replaced_seconds
 from components.plan.nodes.choice import NodePlan
-from components.plan.sizing import Sizing
-from components.plan.traffic import SINGLE_FLOW_BYTES_PER_SECOND, bytes_per_second
-from components.plan.tuning import Tuning
-from components.plan.working_set import WorkingSet
+from components.plan.plan import Plan
+from components.plan.traffic import BITS_PER_GBIT, SINGLE_FLOW_BYTES_PER_SECOND, bytes_per_second
 
 MEASURED_PROMOTIONS = ((2.0, 3.6), (5.0, 8.5), (15.0, 19.1))
 """Node timeout -> seconds from the kill of a master that stays away until its slot takes a write (measured:
@@ -31,6 +29,14 @@ class Resilience:
     """Full resync of the data the workload fills a master with, over one TCP flow."""
     reprotection_full_seconds: int
     """The same with a full master."""
+    reprotection_worst_seconds: int | None
+    """Until a lost replica is in sync again where all pods of a node are masters, which leaves a flow the least
+    network; None: it never is."""
+    resync_fits: bool
+    resync_full_fits: bool
+    """The same with all memory of the master full."""
+    resync_worst_peak_mib: int
+    resync_worst_gbps: float
     document_failover_seconds: float
     """A full master at 10 Gbps, the document's figure; no TCP flow between nodes is that fast."""
     repl_backlog_seconds: float | None
@@ -53,10 +59,12 @@ class Resilience:
     zone_masters_left: int | None
 
 
-def derive_resilience(
-    sizing: Sizing, tuning: Tuning, working_set: WorkingSet, writes_per_second: float, nodes: NodePlan | None
-) -> Resilience:
-    """Resilience figures of a stack that writes `writes_per_second` images in all."""
+def derive_resilience(plan: Plan) -> Resilience:
+    """Resilience figures of a plan."""
+    sizing, tuning, working_set, nodes = plan.sizing, plan.tuning, plan.working_set, plan.nodes
+    writes_per_second = plan.traffic.writes_per_second
+    resync = plan.load.resync(plan.link_gbps, plan.masters_on_link)
+    full = plan.load.resync(plan.link_gbps, plan.masters_on_link, is_full=True)
     class_bytes = working_set.size_class_bytes
     writes_per_master = writes_per_second / sizing.masters
     data_bytes = min(working_set.own.size_bytes, working_set.room_bytes) / sizing.masters
@@ -68,6 +76,11 @@ def derive_resilience(
         promotion_seconds=promotion_seconds(tuning.node_timeout_ms / 1000),
         reprotection_seconds=ceil(data_bytes / SINGLE_FLOW_BYTES_PER_SECOND),
         reprotection_full_seconds=tuning.resync_seconds,
+        reprotection_worst_seconds=_ceil(resync.in_sync_seconds),
+        resync_fits=resync.fits,
+        resync_full_fits=full.fits,
+        resync_worst_peak_mib=int(resync.peak_bytes) // MIB,
+        resync_worst_gbps=resync.bytes_per_second * 8 / BITS_PER_GBIT,
         document_failover_seconds=sizing.pod_memory_bytes / bytes_per_second(DOCUMENT_FAILOVER_GBPS),
         repl_backlog_seconds=(
             tuning.repl_backlog_bytes / (writes_per_master * class_bytes) if writes_per_master else None
@@ -94,6 +107,10 @@ def promotion_seconds(node_timeout_seconds: float) -> float:
     upper = min(max(bisect_left(timeouts, node_timeout_seconds), 1), len(timeouts) - 1)
     (low, low_seconds), (high, high_seconds) = MEASURED_PROMOTIONS[upper - 1 : upper + 1]
     return low_seconds + (node_timeout_seconds - low) * (high_seconds - low_seconds) / (high - low)
+
+
+def _ceil(seconds: float | None) -> int | None:
+    return None if seconds is None else ceil(seconds)
 
 
 def _node_reprotection_seconds(data_bytes: float, nodes: NodePlan) -> int:

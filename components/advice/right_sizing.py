@@ -12,7 +12,7 @@ from components.advice.figures import Figures, derive_figures
 from components.config.rules import MASTERS_MAX, MASTERS_MIN
 from components.config.settings import Settings
 from components.config.units import format_size
-from components.plan.nodes.choice import NodesRefused
+from components.plan.refusal import Refused
 from components.plan.sizing import derive_sizing
 from components.plan.working_set import images_bytes
 
@@ -129,8 +129,8 @@ def _step(settings: Settings, masters: int) -> Step:
     other = settings.model_copy(update={"total_memory": masters * settings.pod_memory})
     try:
         figures = derive_figures(other)
-    except NodesRefused:
-        figures = derive_figures(other.model_copy(update={"eks": None}))
+    except Refused:
+        figures = derive_figures(other.model_copy(update={"eks": None}), judge=False)
     return Step(
         masters=masters,
         pods=figures.sizing.pods,

@@ -4,34 +4,37 @@ The texts are sentences of one fact each, since they are read in a terminal and 
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from components.advice.figures import Figures
+from components.advice.plan_warning import PlanWarning
+from components.advice.remedies import Helps, first_change
 from components.advice.right_sizing import MEMORY_TARGET, Step
-from components.config.formats import count, memory, percent, short, usd
-from components.config.settings import CapacityType, Packing, Placement, Settings
-from components.config.units import MIB, format_size
-from components.plan.nodes.choice import Candidate
+from components.advice.savings import cross_zone, more_memory, too_large
+from components.config.formats import count, memory, percent
+from components.config.settings import (
+    CapacityType,
+    Packing,
+    Placement,
+    Settings,
+)
+from components.config.units import MIB
 from components.plan.traffic import ASSUMED_INTERFACE_GBPS, SINGLE_FLOW_GBPS
 
+BOUNDS = {
+    "core": "Redis's one core is not enough",
+    "flow": "the one connection to a replica is not enough",
+    "network": "the network is not enough",
+    "resync": "a lost replica's full resync does not fit",
+    "p95": "the p95 is missed",
+    "none": "no rule fails",
+}
+"""What happens beyond the capacity, by the rule that fails first."""
 MEMORY_ALERT_PERCENT = 90.0
 """The alert on memory usage in docs/reference/sizing-document.md."""
 NETWORK_FULL_PERCENT = 90.0
 """Above this use of a network, requests wait for each other noticeably (components/advice/latency.py)."""
 SIZE_CLASS_WASTE = 0.15
 """Memory of an image beyond its size from which a smaller image is worth a thought."""
-
-
-@dataclass(frozen=True, slots=True)
-class PlanWarning:
-    """One thing to know before `pulumi up`. `code` is stable; the texts are sentences for people."""
-
-    code: str
-    what: str
-    change: str
-
-    def __str__(self) -> str:
-        return f"{self.what} {self.change} [{self.code}]"
 
 
 def derive_warnings(
@@ -43,8 +46,8 @@ def derive_warnings(
     """
     return (
         *(warning for rule in _RULES for warning in rule(settings, figures)),
-        *_cross_zone(figures, everywhere),
-        *_more_memory(figures, cheaper),
+        *cross_zone(figures, everywhere),
+        *more_memory(figures, cheaper),
     )
 
 
@@ -54,24 +57,36 @@ Rule = Callable[[Settings, Figures], Iterator[PlanWarning]]
 def _working_set(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
     found = figures.working_set
     if not found.own.fits:
+        larger = first_change(settings, figures, ("totalMemory",), lambda _, other: other.working_set.own.fits)
+        ttl = [f"Or use --set workload.ttlSeconds={found.needed_ttl_seconds}."] if found.needed_ttl_seconds > 0 else []
         yield PlanWarning(
             "working-set-exceeds-memory",
             f"At a hit rate of {settings.workload.hit_rate:.0%}, {found.own.images:,} images are alive and take "
             f"{memory(found.own.size_bytes)}. There is room for {memory(found.room_bytes)}. Images are evicted after "
             f"{found.seconds_to_eviction} s instead of {settings.workload.ttl_seconds} s. They fit from a hit rate of "
             f"{found.break_even_hit_rate_beside_backlog:.1%} on.",
-            f"Set totalMemory: {format_size(found.needed_total_memory_bytes)}, or workload.ttlSeconds: "
-            f"{found.needed_ttl_seconds}, or make images smaller.",
+            " ".join([*([larger.sentence(figures)] if larger else []), *ttl, "Or make images smaller."]),
         )
-    elif found.own.size_bytes > found.room_bytes * MEMORY_ALERT_PERCENT / 100:
+    elif _is_above_alert(settings, figures):
+        larger = first_change(
+            settings,
+            figures,
+            ("totalMemory",),
+            lambda other, then: not _is_above_alert(other, then),
+            found.own.size_bytes / MEMORY_TARGET,
+        )
         yield PlanWarning(
             "memory-above-alert",
             f"The images take {memory(found.own.size_bytes)} of {memory(found.room_bytes)}, which is "
             f"{percent(100 * found.own.size_bytes / found.room_bytes)}. The alert is at "
             f"{percent(MEMORY_ALERT_PERCENT)}.",
-            f"Set totalMemory: {format_size(_whole_pods(settings, found.own.size_bytes / MEMORY_TARGET))} for "
-            f"{percent(100 * MEMORY_TARGET)}.",
+            larger.sentence(figures) if larger else "Make images smaller, or shorten workload.ttlSeconds.",
         )
+
+
+def _is_above_alert(settings: Settings, figures: Figures) -> bool:
+    found = figures.working_set
+    return found.own.size_bytes > found.room_bytes * MEMORY_ALERT_PERCENT / 100
 
 
 def _size_class(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
@@ -88,13 +103,17 @@ def _size_class(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
 def _capacity(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
     found = figures.capacity
     if found.headroom < 1:
-        bound = {"network": "Their network", "core": "Redis's one thread"}[found.bound_by]
         yield PlanWarning(
             "capacity-short",
             f"{figures.sizing.masters} masters serve {found.ops_total:,.0f} requests/s, and "
-            f"{settings.workload.requests_per_second:,} are wanted. {bound} is the limit.",
-            "Set a smaller podMemory or a larger totalMemory: both make more masters.",
+            f"{settings.workload.requests_per_second:,} are wanted. Beyond it, {BOUNDS[found.bound_by]}.",
+            _more_masters(settings, figures, lambda _, other: other.capacity.headroom >= 1),
         )
+
+
+def _more_masters(settings: Settings, figures: Figures, helps: Helps) -> str:
+    change = first_change(settings, figures, ("podMemory", "totalMemory"), helps)
+    return change.sentence(figures) if change else "No podMemory and no totalMemory that was tried helps. Ask for less."
 
 
 def _latency(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
@@ -108,10 +127,10 @@ def _latency(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
     )
     yield PlanWarning(
         "p95-missed",
-        f"{predicted} {found.wanted_p95_ms} ms are wanted. A node whose pods are all masters uses "
+        f"{predicted} {found.wanted_p95_ms} ms are wanted. All pods of a node being masters, they use "
         f"{percent(found.link_use_percent)} of its network. A master uses {percent(found.core_use_percent)} of its "
         "core.",
-        "Set a smaller podMemory, which makes more masters, or a nodes.instanceType with more sustained network.",
+        _more_masters(settings, figures, lambda _, other: other.latency.holds),
     )
 
 
@@ -124,37 +143,29 @@ def _network(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
             "network-at-capacity",
             f"A master sends {figures.traffic.egress_gbps_per_master:.1f} Gbps. That is {percent(use)} of the "
             f"{ASSUMED_INTERFACE_GBPS:.0f} Gbps that are assumed for a pod.",
-            "Give each pod 25 Gbps, or set a smaller podMemory.",
+            "Give each pod 25 Gbps. "
+            + _more_masters(settings, figures, lambda _, other: other.latency.link_use_percent <= NETWORK_FULL_PERCENT),
         )
         return
-    roomier = next((kind for kind in nodes.passing if kind.worst_use_percent <= NETWORK_FULL_PERCENT), None)
+    roomier = first_change(
+        settings,
+        figures,
+        ("nodes.instanceType", "totalMemory"),
+        lambda _, other: other.latency.link_use_percent <= NETWORK_FULL_PERCENT,
+    )
     yield PlanWarning(
         "network-at-capacity",
         f"A {nodes.instance_type} carries {count(nodes.pods_per_node, 'pod')}. After failovers each may be a master. "
         f"A full node then sends {nodes.worst_egress_gbps:.1f} of {nodes.sustained_gbps:g} Gbps, which is "
         f"{percent(use)}.",
-        _roomier(roomier, nodes.usd_per_month),
-    )
-
-
-def _roomier(kind: Candidate | None, usd_now: float) -> str:
-    if kind is None:
-        return "Set a smaller podMemory, which spreads the load over more masters."
-    return (
-        f"Set nodes.instanceType: {kind.instance_type} for {percent(kind.worst_use_percent)}. It costs "
-        f"{usd(kind.usd_per_month - usd_now)} USD a month more."
+        f"{roomier.sentence(figures)} It then uses {percent(roomier.figures.latency.link_use_percent)}."
+        if roomier
+        else "Ask for less of each node: no type and no totalMemory that was tried leaves more room.",
     )
 
 
 def _flows(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
     traffic = figures.traffic
-    if traffic.write_gbps_per_master > SINGLE_FLOW_GBPS:
-        yield PlanWarning(
-            "replication-exceeds-flow",
-            f"A master is written {traffic.write_gbps_per_master:.1f} Gbps. The one TCP connection to its replica "
-            f"carries {SINGLE_FLOW_GBPS:g} Gbps. The replica falls behind for ever.",
-            "Set a smaller podMemory or a larger totalMemory: both make more masters.",
-        )
     if traffic.read_gbps_per_master > SINGLE_FLOW_GBPS:
         yield PlanWarning(
             "several-connections",
@@ -165,28 +176,36 @@ def _flows(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
 
 
 def _resync(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
-    found, limit_mib = figures.resilience, figures.sizing.limit_memory_mib
-    written = f"Each master takes {short(found.writes_per_second_per_master)} writes/s."
-    limit = f"The pod's limit is {memory(limit_mib * MIB)}."
-    change = (
-        f"Up to {short(found.safe_writes_per_second_per_master)} writes/s for each master are safe. Make more masters, "
-        "raise the hit rate, or set a smaller podMemory."
-    )
-    if found.resync_peak_mib > limit_mib:
+    found = figures.resilience
+    if not found.resync_fits:
+        # Nodes that are chosen here always have room for it.
         yield PlanWarning(
             "resync-does-not-fit",
-            f"{written} A full resync then needs up to {memory(found.resync_peak_mib * MIB)} of memory. {limit} "
-            "A lost replica never comes back.",
-            change,
+            f"A master sends {figures.traffic.egress_gbps_per_master:.1f} of the {ASSUMED_INTERFACE_GBPS:.0f} Gbps "
+            "that are assumed for a pod. What is left is too little for a full resync, so a lost replica does not "
+            "come back.",
+            "Give each pod 25 Gbps. " + _more_masters(settings, figures, lambda _, other: other.resilience.resync_fits),
         )
-    elif found.resync_peak_full_mib > limit_mib:
+    elif not found.resync_full_fits:
         yield PlanWarning(
             "resync-of-full-master-does-not-fit",
-            f"{written} A full resync of a master whose memory is full then needs up to "
-            f"{memory(found.resync_peak_full_mib * MIB)}. {limit} With the images of this hit rate it needs "
-            f"{memory(found.resync_peak_mib * MIB)}.",
-            change,
+            f"Each master takes {found.writes_per_second_per_master:,.0f} writes/s. Beside them, and with all pods of "
+            f"a node being masters, {found.resync_worst_gbps:.2g} Gbps are left for a full resync. That of a master "
+            "whose memory is full is cut off, and its lost replica comes back only when there is less load. With the "
+            f"images of this hit rate a full resync needs {memory(found.resync_worst_peak_mib * MIB)} of the pod's "
+            f"{memory(figures.sizing.limit_memory_mib * MIB)}.",
+            _full_resync(settings, figures),
         )
+
+
+def _full_resync(settings: Settings, figures: Figures) -> str:
+    change = first_change(
+        settings,
+        figures,
+        ("nodes.instanceType", "totalMemory", "podMemory"),
+        lambda _, other: other.resilience.resync_full_fits,
+    )
+    return change.sentence(figures) if change else "Keep the memory from filling: raise the hit rate."
 
 
 def _zones(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
@@ -246,42 +265,6 @@ def _purchase(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
         )
 
 
-def _cross_zone(figures: Figures, everywhere: Step | None) -> Iterator[PlanWarning]:
-    cost = figures.cost
-    if cost is None or cost.cross_zone_to_nodes_ratio <= 1:
-        return
-    spread, local, *_ = cost.cross_zone
-    change = f"Clients that read from a copy in their own zone bring it to {usd(local.total_usd)} USD."
-    if everywhere is not None and everywhere.infrastructure_usd is not None:
-        change += (
-            f" With replicasPerMaster: {everywhere.pods // everywhere.masters - 1} they bring it to "
-            f"{usd(cost.cross_zone[-1].total_usd)} USD, and nodes and volumes cost "
-            f"{usd(everywhere.infrastructure_usd - cost.infrastructure_usd)} USD more."
-        )
-    yield PlanWarning(
-        "cross-zone-traffic-dominates",
-        f"Traffic between zones costs {usd(spread.total_usd)} USD a month if the peak lasts all day. That is "
-        f"{cost.cross_zone_to_nodes_ratio:.0f} times the nodes.",
-        change,
-    )
-
-
-def _more_memory(figures: Figures, cheaper: Step | None) -> Iterator[PlanWarning]:
-    if cheaper is None or figures.cost is None:
-        return
-    yield PlanWarning(
-        "more-memory-costs-less",
-        f"{figures.sizing.masters} masters cost {usd(figures.cost.infrastructure_usd)} USD a month, and "
-        f"{cheaper.masters} masters cost {usd(cheaper.infrastructure_usd)}. Each of them sends less, so that a node "
-        "carries more of them.",
-        f"Set totalMemory: {format_size(cheaper.total_memory_bytes)}.",
-    )
-
-
-def _whole_pods(settings: Settings, size_bytes: float) -> int:
-    return -(-int(size_bytes) // settings.pod_memory) * settings.pod_memory
-
-
 _RULES: tuple[Rule, ...] = (
     _capacity,
     _latency,
@@ -292,4 +275,5 @@ _RULES: tuple[Rule, ...] = (
     _network,
     _size_class,
     _purchase,
+    too_large,
 )

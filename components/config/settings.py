@@ -145,6 +145,12 @@ class Workload(_Section):
     )
     ttl_seconds: int = Field(300, gt=0, description="seconds an image stays valid")
     hit_rate: float = Field(0.8, ge=0, le=1, description="share of requests answered from the cache, 0 to 1")
+    duty_cycle: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="mean rate over the whole month, of requestsPerSecond: what traffic and requests are billed for",
+    )
     p95_latency_ms: int = Field(500, gt=0, description="milliseconds within which 95 % of requests must be answered")
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from components.config.load import NAMESPACE
 from components.config.settings import Settings
 from components.config.units import MIB, format_size
+from components.plan.load import Load, derive_load
 from components.plan.nodes.catalogue import DAEMONSETS_CPU_MILLICORES, load_catalogue
 from components.plan.nodes.choice import NodePlan, choose_nodes
 from components.plan.nodes.rules import PodDemand
@@ -16,10 +17,12 @@ from components.plan.pool_name import pool_name
 from components.plan.refusal import PlanRefused, Refused
 from components.plan.resize import Resize, derive_resize
 from components.plan.sizing import EXPORTER_CPU_MILLICORES, EXPORTER_MEMORY_MIB, Sizing, derive_sizing
-from components.plan.traffic import ASSUMED_INTERFACE_GBPS, Traffic, derive_traffic
+from components.plan.traffic import ASSUMED_INTERFACE_GBPS, SINGLE_FLOW_GBPS, Traffic, derive_traffic
 from components.plan.tuning import Tuning, derive_tuning
 from components.plan.working_set import WorkingSet, derive_working_set, size_class_bytes
 
+_ANY_GBPS = 10**6
+"""More network than any node has: then one TCP connection is the bound."""
 POD_START_SECONDS = 120
 """Until a pod's volume has moved to its node and its image is there. EBS attaches within a minute as a rule."""
 
@@ -34,6 +37,8 @@ class Plan:
     traffic: Traffic
     tuning: Tuning
     working_set: WorkingSet
+    load: Load
+    """Of one master at the stack's own rate."""
     nodes: NodePlan | None
     resize: Resize
     pod_ready_seconds: int
@@ -60,8 +65,11 @@ def derive_plan(settings: Settings) -> Plan:
         raise PlanRefused([_with_namespace(message) for message in refusal.messages]) from None
 
 
-def decide_plan(settings: Settings) -> Plan:
-    """The same for one of several stacks that are compared: Refused does not name keys as a stack file does."""
+def decide_plan(settings: Settings, *, judge: bool = True) -> Plan:
+    """The same for one of several stacks that are compared: Refused does not name keys as a stack file does.
+
+    Without `judge` a load that cannot be carried is planned all the same: a column of a comparison shows its figures.
+    """
     sizing = derive_sizing(settings)
     traffic = derive_traffic(settings, sizing)
     workload = settings.workload
@@ -79,13 +87,17 @@ def decide_plan(settings: Settings) -> Plan:
     except ValueError as error:
         raise Refused([f"podMemory = {format_size(settings.pod_memory)}: {error}"]) from None
     working_set = derive_working_set(workload, sizing, tuning.repl_backlog_bytes)
-    nodes = _nodes(settings, sizing, traffic)
+    load = derive_load(settings, sizing, tuning)
+    if judge:
+        _refuse_impossible(settings, sizing, load)
+    nodes = _nodes(settings, sizing, traffic, load)
     return Plan(
         pool=pool_name(settings, sizing),
         sizing=sizing,
         traffic=traffic,
         tuning=tuning,
         working_set=working_set,
+        load=load,
         nodes=nodes,
         resize=derive_resize(settings, sizing, traffic, working_set, _mean_gbps_per_master(sizing, nodes)),
         pod_ready_seconds=_pod_ready_seconds(tuning),
@@ -93,7 +105,7 @@ def decide_plan(settings: Settings) -> Plan:
     )
 
 
-def pod_demand(settings: Settings, sizing: Sizing, traffic: Traffic) -> PodDemand:
+def pod_demand(settings: Settings, sizing: Sizing, traffic: Traffic, load: Load | None = None) -> PodDemand:
     """What one pod, all of its containers together, asks of a node."""
     exporter = settings.monitoring.exporter
     return PodDemand(
@@ -103,10 +115,11 @@ def pod_demand(settings: Settings, sizing: Sizing, traffic: Traffic) -> PodDeman
         limit_memory_mib=sizing.limit_memory_mib + (EXPORTER_MEMORY_MIB if exporter else 0),
         cpu_millicores=sizing.cpu_millicores + (EXPORTER_CPU_MILLICORES if exporter else 0),
         egress_gbps_per_master=traffic.egress_gbps_per_master,
+        load=load,
     )
 
 
-def _nodes(settings: Settings, sizing: Sizing, traffic: Traffic) -> NodePlan | None:
+def _nodes(settings: Settings, sizing: Sizing, traffic: Traffic, load: Load) -> NodePlan | None:
     if settings.eks is None:
         return None
     if sizing.cpu_millicores <= DAEMONSETS_CPU_MILLICORES:
@@ -120,7 +133,36 @@ def _nodes(settings: Settings, sizing: Sizing, traffic: Traffic) -> NodePlan | N
                 "smaller request would save nothing"
             ]
         )
-    return choose_nodes(pod_demand(settings, sizing, traffic), settings.zones, settings.nodes, load_catalogue())
+    return choose_nodes(pod_demand(settings, sizing, traffic, load), settings.zones, settings.nodes, load_catalogue())
+
+
+def _refuse_impossible(settings: Settings, sizing: Sizing, load: Load) -> None:
+    """What no nodes help against."""
+    messages = []
+    workload, traffic, tuning = settings.workload, load.traffic, load.tuning
+    if size_class_bytes(workload.object_bytes) > tuning.client_memory_limit_bytes:
+        messages.append(
+            f"workload.objectBytes = {workload.object_bytes}: a pod of {format_size(settings.pod_memory)} cuts the "
+            f"connection of a client whose buffers exceed {tuning.client_memory_limit_bytes:,} bytes, so no larger "
+            "image can be written or read; make images smaller or podMemory larger"
+        )
+    if traffic.write_gbps_per_master > SINGLE_FLOW_GBPS:
+        messages.append(
+            f"workload.requestsPerSecond = {workload.requests_per_second}: at a hit rate of {workload.hit_rate:.0%} a "
+            f"master is written {traffic.write_gbps_per_master:.1f} Gbps, and the one TCP connection to its replica "
+            f"carries {SINGLE_FLOW_GBPS:g} Gbps; the replica would fall behind for ever: use a smaller podMemory or a "
+            "larger totalMemory, which make more masters"
+        )
+    elif not load.resync(_ANY_GBPS, 1).fits:
+        messages.append(
+            f"podMemory = {format_size(settings.pod_memory)}: a master takes "
+            f"{traffic.writes_per_second / sizing.masters:,.0f} writes/s, and so many wait while its memory is copied "
+            f"over one TCP connection of {SINGLE_FLOW_GBPS:g} Gbps that a full resync does not fit into the pod's "
+            "limit; a lost replica would never come back: use a smaller podMemory, a larger totalMemory or a shorter "
+            "workload.ttlSeconds"
+        )
+    if messages:
+        raise Refused(messages)
 
 
 def _mean_gbps_per_master(sizing: Sizing, nodes: NodePlan | None) -> float:

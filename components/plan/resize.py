@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from components.config.settings import MoveMode, Settings
 from components.config.units import MIB
+from components.plan.core import core_use
 from components.plan.sizing import Sizing
-from components.plan.traffic import ONE_CORE_OPS_PER_SECOND, SINGLE_FLOW_BYTES_PER_SECOND, Traffic, bytes_per_second
+from components.plan.traffic import SINGLE_FLOW_BYTES_PER_SECOND, Traffic, bytes_per_second
 from components.plan.working_set import WorkingSet
 
 CORE_COPY_BYTES_PER_SECOND = 400_000_000
@@ -61,7 +62,8 @@ def derive_resize(
     objects_full = sizing.usable_memory_bytes / workload.object_bytes
 
     free_gbps = max(0.0, gbps_per_master - traffic.egress_gbps_per_master)
-    core_share = max(0.0, 1 - workload.requests_per_second / sizing.masters / ONE_CORE_OPS_PER_SECOND)
+    core = core_use(workload, settings.replicas_per_master)
+    core_share = max(0.0, 1 - workload.requests_per_second / sizing.masters * core.mean_seconds)
     bounds = {
         "network": min(bytes_per_second(free_gbps), SINGLE_FLOW_BYTES_PER_SECOND),
         "core": core_share * CORE_COPY_BYTES_PER_SECOND,

@@ -15,9 +15,6 @@ SINGLE_FLOW_GBPS = 5
 bandwidth"). Replication is one flow, so no full resync is faster, and a client needs several connections to get more
 from a master."""
 SINGLE_FLOW_BYTES_PER_SECOND = SINGLE_FLOW_GBPS * BITS_PER_GBIT // 8
-ONE_CORE_OPS_PER_SECOND = 5000
-"""Values of 1 MB that one Redis thread serves: 5,000 GET/s were measured on a pinned core (docs/reference/redis.md,
-"Throughput of one core"). The sizing document says 3,000-5,000."""
 ASSUMED_INTERFACE_GBPS = 10.0
 """Network of a pod where the nodes are not chosen here (no `eks`): what the sizing document reckons with."""
 

@@ -129,7 +129,7 @@ def derive_tuning(
     if write_bytes_per_second_per_master < 0:
         raise ValueError(f"write_bytes_per_second_per_master is {write_bytes_per_second_per_master}; not below 0")
 
-    overhead_bytes = max(_OVERHEAD_BYTES_MIN, int(maxmemory_bytes * _OVERHEAD_SHARE))
+    overhead_bytes = _overhead_bytes(maxmemory_bytes)
     free_bytes = limit_bytes - maxmemory_bytes - overhead_bytes
     if free_bytes <= 0:
         raise ValueError(
@@ -145,9 +145,8 @@ def derive_tuning(
 
     resync_seconds = ceil(maxmemory_bytes / SINGLE_FLOW_BYTES_PER_SECOND)
     data_bytes = min(maxmemory_bytes, write_rate * ttl_seconds)
-    grown_per_second = write_rate * _RESYNC_BYTES_PER_WRITTEN_BYTE
-    peak_bytes = data_bytes + overhead_bytes + grown_per_second * data_bytes / SINGLE_FLOW_BYTES_PER_SECOND
-    peak_full_bytes = maxmemory_bytes + overhead_bytes + grown_per_second * resync_seconds
+    peak_bytes = resync_peak_bytes(data_bytes, maxmemory_bytes, write_rate, data_bytes / SINGLE_FLOW_BYTES_PER_SECOND)
+    peak_full_bytes = resync_peak_bytes(maxmemory_bytes, maxmemory_bytes, write_rate, resync_seconds)
 
     stall_ms = FORK_STALL_MS_PER_GIB * maxmemory_bytes / GIB
     node_timeout_ms = max(NODE_TIMEOUT_MS_MIN, ceil(stall_ms * _STALL_MARGIN / 1000) * 1000)
@@ -183,3 +182,13 @@ def derive_tuning(
         readiness=Probe(period_seconds=1, timeout_seconds=6, failure_threshold=3),
         liveness=Probe(period_seconds=10, timeout_seconds=alive_timeout_seconds + 2, failure_threshold=6),
     )
+
+
+def resync_peak_bytes(data_bytes: float, maxmemory_bytes: int, write_rate: float, seconds: float) -> float:
+    """Memory of a master at the end of a full resync of `data_bytes` that takes so long, at so many written bytes/s."""
+    written = write_rate * seconds
+    return data_bytes + _overhead_bytes(maxmemory_bytes) + _RESYNC_BYTES_PER_WRITTEN_BYTE * written
+
+
+def _overhead_bytes(maxmemory_bytes: int) -> int:
+    return max(_OVERHEAD_BYTES_MIN, int(maxmemory_bytes * _OVERHEAD_SHARE))

@@ -1,7 +1,13 @@
 """What the stack costs in a month, and what its traffic and ElastiCache would cost beside it."""
 
 from components.advice.advice import Advice
-from components.advice.cost import CROSS_ZONE_USD_PER_GB, Cost, volume_usd
+from components.advice.cost import (
+    CONTROL_PLANE_EXTENDED_USD_PER_HOUR,
+    CONTROL_PLANE_USD_PER_HOUR,
+    CROSS_ZONE_USD_PER_GB,
+    Cost,
+    volume_usd,
+)
 from components.config.formats import count, usd
 from components.config.settings import CapacityType, Settings
 from components.plan.nodes.catalogue import PRICE_DATE
@@ -22,6 +28,11 @@ def cost(plan: Advice, settings: Settings) -> tuple[Section, ...]:
             (
                 _infrastructure(found, nodes),
                 Note(f"EC2 prices are those of {nodes.price_region} on {PRICE_DATE}."),
+                Note(
+                    f"EKS costs {CONTROL_PLANE_EXTENDED_USD_PER_HOUR:.2f} USD an hour instead of "
+                    f"{CONTROL_PLANE_USD_PER_HOUR:.2f} for versions of Kubernetes in extended "
+                    "support, as 1.33 and older are."
+                ),
                 Note(
                     f"The volumes hold only nodes.conf. With storage.size: 1GB they cost {usd(smallest)} USD a month."
                 ),
@@ -83,7 +94,7 @@ def _cross_zone(found: Cost) -> Table:
 def _cross_zone_notes(plan: Advice, found: Cost) -> list[str]:
     notes = [
         f"Traffic between zones costs {CROSS_ZONE_USD_PER_GB} USD for each GB.",
-        "The configured rate is taken to last all day. A fifth of it costs a fifth.",
+        "It counts with the mean rate, which is workload.dutyCycle of the peak.",
         "spread: clients in every zone read from the masters.",
     ]
     if len(found.cross_zone) > 1:

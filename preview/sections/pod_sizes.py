@@ -26,7 +26,7 @@ _ROWS: tuple[tuple[str, Callable[[PodSize], str]], ...] = (
     ("failover", lambda size: seconds(size.promotion_seconds)),
     (f"full resync, {_FLOW_GBPS:g} Gbps", lambda size: seconds(size.reprotection_full_seconds)),
     (f"full resync, {DOCUMENT_FAILOVER_GBPS} Gbps", lambda size: seconds(size.document_failover_seconds)),
-    ("full resync fits", lambda size: "yes" if size.resync_peak_full_mib <= size.limit_memory_mib else "no"),
+    ("full resync fits", lambda size: "yes" if size.resync_full_fits else "no"),
     ("blast radius", lambda size: percent(size.blast_radius_percent, 2)),
 )
 _NODE_ROWS: tuple[tuple[str, Callable[[PodSize], str]], ...] = (

@@ -1,6 +1,8 @@
 """What is decided for a stack: its pods and nodes, what they hold and serve, what they survive and cost."""
 
 from components.advice.advice import Advice
+from components.advice.resilience import Resilience
+from components.advice.warnings import BOUNDS
 from components.config.formats import count, memory, milliseconds, percent, plain, rate, seconds, times, usd
 from components.config.settings import Settings
 from components.config.units import MIB, format_size
@@ -79,8 +81,12 @@ def _load(plan: Advice, settings: Settings) -> Rows:
             "capacity",
             f"{rate(capacity.ops_total)}, {times(capacity.headroom)} the {rate(workload.requests_per_second)} wanted",
         ),
+        ("", f"Beyond it {BOUNDS[capacity.bound_by]}."),
         ("", assumed),
-        ("p95 latency", f"{milliseconds(answer.p95_ms)} predicted, {milliseconds(answer.wanted_p95_ms)} wanted"),
+        (
+            "p95 latency of a hit",
+            f"{milliseconds(answer.p95_ms)} predicted, {milliseconds(answer.wanted_p95_ms)} wanted",
+        ),
     )
 
 
@@ -94,7 +100,7 @@ def _losses(plan: Advice) -> Rows:
     sizing, found = plan.sizing, plan.resilience
     rows: Rows = (
         ("when a master is lost", f"A replica has taken over after {seconds(found.promotion_seconds)}."),
-        ("", f"Copying its data to a new replica takes {seconds(found.reprotection_seconds)}."),
+        ("", _copied(found)),
     )
     if found.node_pods is None or found.zone_masters_left is None:
         return rows
@@ -104,6 +110,13 @@ def _losses(plan: Advice) -> Rows:
         ("", f"Their shards are without a second copy for up to {seconds(found.node_unprotected_seconds or 0)}."),
         ("when a zone is lost", f"It leaves at least {found.zone_masters_left} of {count(sizing.masters, 'master')}."),
     )
+
+
+def _copied(found: Resilience) -> str:
+    if found.reprotection_worst_seconds is None:
+        return "Its data cannot be copied to a new replica beside this load."
+    alone, worst = seconds(found.reprotection_seconds), seconds(found.reprotection_worst_seconds)
+    return f"A new replica has its data after {alone}, on a node full of busy masters after {worst}."
 
 
 def _cost(plan: Advice) -> Rows:

@@ -110,7 +110,7 @@ def test_elasticache_for_one_tib_is_26_nodes() -> None:
 
 
 def test_elasticache_does_the_same_work() -> None:
-    for settings in (option_1(), stack("64GB", "1TB", requestsPerSecond=40_000)):
+    for settings in (option_1(), stack("64GB", "1TB", requestsPerSecond=40_000, hitRate=0.97)):
         figures = derive_figures(settings)
         for option in figures.elasticache:
             assert option.usable_bytes >= figures.sizing.total_memory_bytes

@@ -8,12 +8,12 @@ from collections.abc import Callable
 import pytest
 
 from components.advice.advice import derive_advice
-from components.advice.capacity import derive_capacity
+from components.advice.capacity import interface_capacity
 from components.advice.cost import RESERVED_1Y_FACTOR
 from components.advice.figures import Figures, derive_figures
-from components.advice.latency import transfer_ms
 from components.config.settings import Settings, Workload
 from components.config.units import GIB, TIB
+from components.plan.latency import transfer_ms
 from components.plan.nodes.choice import NodesRefused
 from tests.plan.stacks import option_1, option_2, stack
 
@@ -84,7 +84,7 @@ def test_qps_table_is_the_documents_but_for_its_rounding(
 
 def test_the_core_bounds_from_40_gbps_on() -> None:
     workload, traffic = Workload.model_validate({}), OPTION_1.traffic
-    assert derive_capacity(workload, traffic, 16, 400).ops_per_master == 5000
+    assert interface_capacity(workload, traffic, 16, 400).ops_per_master == 5000
 
 
 def test_total_bandwidth_is_64_gbps_and_with_replication_at_75_percent_hits_80() -> None:
@@ -121,7 +121,7 @@ def test_the_three_scenarios(hit_rate: float, writes: int, images: int, document
 
 
 def test_1_tb_is_not_sufficient_at_the_documents_50_percent_hit_rate() -> None:
-    working_set = derive_figures(option_1(hitRate=0.5)).working_set
+    working_set = derive_figures(option_1(zones=None, hitRate=0.5), judge=False).working_set
     assert working_set.own.images * 1_000_000 == 1.2 * 10**12
     assert not working_set.own.fits
     assert round(working_set.break_even_hit_rate, 3) == 0.563
@@ -130,7 +130,7 @@ def test_1_tb_is_not_sufficient_at_the_documents_50_percent_hit_rate() -> None:
 
 
 def test_the_documents_remedies_for_no_hits_hold() -> None:
-    found = derive_figures(option_1(hitRate=0)).working_set
+    found = derive_figures(option_1(zones=None, hitRate=0), judge=False).working_set
     # "increase total memory to 2.5-3 TB", "reduce TTL to 2 minutes".
     assert 2.5e12 <= found.needed_total_memory_bytes <= 3e12
     assert found.needed_ttl_seconds >= 120

@@ -179,11 +179,9 @@ def test_the_figures_of_the_chosen_nodes_are_those_of_its_type() -> None:
     assert plan.zones_unsure == ("us-east-1e",)
 
 
-def test_a_region_of_which_nothing_is_known_makes_no_zone_unsure() -> None:
-    node = kind(zone_letters={"eu-west-1": "abc"})
-    plan = chosen(node)
-    assert plan.zones_unsure == ()
-    assert (plan.zones_offering, plan.zones_in_region) == (0, 0)
+def test_a_region_of_which_nothing_is_known_is_refused() -> None:
+    with pytest.raises(NodesRefused, match=r"us-east-1 is no region of the catalogue; it knows eu-west-1"):
+        chosen(kind(zone_letters={"eu-west-1": "abc"}))
 
 
 def test_auto_passes_over_a_type_that_a_zone_lacks_and_says_so() -> None:

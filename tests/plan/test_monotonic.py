@@ -89,10 +89,11 @@ def test_more_memory_costs_less_only_where_more_masters_relax_a_rule(
         limit_memory_mib=small.sizing.limit_memory_mib,
         cpu_millicores=1000,
         egress_gbps_per_master=small.traffic.egress_gbps_per_master,
+        load=small.load,
     )
     allowed = pods_per_node(kind, demand, Packing.LIMITS)
     assert allowed.most < large.nodes.pods_per_node
-    assert allowed.most in (allowed.by_share, allowed.by_majority, allowed.by_network)
+    assert allowed.most in (allowed.by_share, allowed.by_majority, allowed.by_network, allowed.by_load)
 
 
 def choose(demand: PodDemand, zone_count: int, name: str = "auto") -> NodePlan | None:

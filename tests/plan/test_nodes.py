@@ -9,7 +9,7 @@ from components.advice.figures import derive_figures
 from components.plan.nodes.catalogue import load_catalogue
 from components.plan.nodes.choice import NodePlan, NodesRefused
 from components.plan.plan import pod_demand
-from components.plan.refusal import PlanRefused
+from components.plan.refusal import PlanRefused, Refused
 from components.plan.sizing import derive_sizing
 from components.plan.traffic import derive_traffic
 from tests.plan.stacks import ZONES, option_1, stack
@@ -52,7 +52,7 @@ def test_a_named_type_is_taken_when_it_passes(name: str, nodes_total: int, per_n
 
 
 def test_a_zone_that_gets_no_pods_gets_no_node_group() -> None:
-    nodes = nodes_of("64GB", "192GB", zones=tuple(f"us-east-1{letter}" for letter in "abcdef"))
+    nodes = nodes_of("64GB", "192GB", zones=tuple(f"us-east-1{letter}" for letter in "abcdef"), requestsPerSecond=2000)
     assert [zone.zone[-1] for zone in nodes.zones] == ["a", "b", "c", "d"]
     assert all(zone.nodes for zone in nodes.zones)
 
@@ -192,3 +192,9 @@ def test_the_exporter_is_part_of_the_pod() -> None:
     assert having.cpu_millicores > without.cpu_millicores
     # 2 x 185 GiB leave 1.2 GiB on an r6g.12xlarge, enough for two exporters.
     assert nodes_of("128GB", monitoring={"exporter": True}).instance_type == "r6g.12xlarge"
+
+
+def test_a_region_whose_types_nobody_has_listed_is_refused_with_those_that_are() -> None:
+    with pytest.raises(Refused, match=r"mx-central-1 is no region of the catalogue; it knows .*us-east-1"):
+        nodes_of(zones=("mx-central-1a", "mx-central-1b", "mx-central-1c"))
+    assert nodes_of(zones=("eu-central-1a", "eu-central-1b", "eu-central-1c")).region == "eu-central-1"

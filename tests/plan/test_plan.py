@@ -78,7 +78,7 @@ def test_the_pods_of_a_node_share_its_network_and_without_nodes_each_has_its_own
 def test_a_move_has_the_mean_network_of_a_master(changes: dict[str, Any], gbps_per_master: float) -> None:
     plan = derive_plan(stack(**{"pod": "128GB", "resize": {"maxMibPerSecond": 10**6}, **changes}))
     free = gbps_per_master - plan.traffic.egress_gbps_per_master
-    by_core = (1 - plan.traffic.read_gbps_per_master / 0.008 / 5000) * 400_000_000
+    by_core = (1 - plan.load.core_share) * 400_000_000
     expected = int(min(free * 10**9 / 8, 625_000_000, by_core))
     assert plan.resize.copy_bytes_per_second_per_master == pytest.approx(expected, abs=1)
 
@@ -114,7 +114,7 @@ def test_a_refusal_that_begins_with_no_key_stays_as_it_is() -> None:
 
 @pytest.mark.parametrize("zones", [ZONES, None])
 def test_whole_numbers_are_whole(zones: tuple[str, ...] | None) -> None:
-    plan = derive_plan(option_1(zones=zones, storage={"size": "20GB"}, hitRate=0.5))
+    plan = derive_plan(option_1(zones=zones, storage={"size": "20GB"}, hitRate=0.65))
     for figures in (plan, plan.sizing, plan.tuning, plan.working_set, plan.working_set.own, plan.resize):
         assert of_another_type(figures) == []
     assert isinstance(plan.sizing.copies_per_shard, int)

@@ -60,7 +60,7 @@ WORKLOADS = st.fixed_dictionaries(
 @given(WORKLOADS)
 def test_break_even_parts_the_hit_rates_that_fit_from_those_that_do_not(workload: dict[str, Any]) -> None:
     settings = stack(zones=None, **workload)
-    found = derive_figures(settings).working_set
+    found = derive_figures(settings, judge=False).working_set
     just_above = min(1.0, found.break_even_hit_rate + 1e-6)
     one_image = found.size_class_bytes
     assert images_bytes(settings.workload, just_above) <= found.memory_bytes + one_image
@@ -72,7 +72,7 @@ def test_break_even_parts_the_hit_rates_that_fit_from_those_that_do_not(workload
 @given(WORKLOADS)
 def test_each_remedy_makes_the_images_fit(workload: dict[str, Any]) -> None:
     settings = stack(zones=None, **workload)
-    found = derive_figures(settings).working_set
+    found = derive_figures(settings, judge=False).working_set
     if found.own.fits:
         assert found.seconds_to_eviction is None
         return
@@ -80,7 +80,7 @@ def test_each_remedy_makes_the_images_fit(workload: dict[str, Any]) -> None:
     assert found.seconds_to_eviction < settings.workload.ttl_seconds
     per_second = images_bytes(settings.workload, settings.workload.hit_rate) / settings.workload.ttl_seconds
     assert per_second * found.needed_ttl_seconds <= found.room_bytes + found.size_class_bytes
-    room_of_a_master = found.room_bytes / derive_figures(settings).sizing.masters
+    room_of_a_master = found.room_bytes / derive_figures(settings, judge=False).sizing.masters
     needed_masters = found.needed_total_memory_bytes // settings.pod_memory
     assert found.own.size_bytes <= needed_masters * room_of_a_master
     assert found.own.size_bytes > (needed_masters - 1) * room_of_a_master
@@ -93,7 +93,7 @@ def test_memory_rises_for_one_ttl_and_stays_there() -> None:
 
 
 def test_memory_stops_rising_where_it_is_full() -> None:
-    found = derive_figures(option_1(hitRate=0)).working_set
+    found = derive_figures(option_1(zones=None, hitRate=0), judge=False).working_set
     line = list(memory_over_time(found, 300, 600))
     assert found.seconds_to_eviction is not None
     assert line[1][0] == pytest.approx(found.seconds_to_eviction, abs=1)

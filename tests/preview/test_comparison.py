@@ -26,7 +26,7 @@ def test_what_differs_is_a_table_and_what_is_the_same_is_told_once() -> None:
 
 
 def test_each_plan_is_followed_by_its_own_warnings() -> None:
-    plan = derive_advice(option_1(hitRate=0.5))
+    plan = derive_advice(option_1(ttlSeconds=700))
     (facts,) = comparison({"a": plan, "b": PLANS["64GB"]})[-1].blocks
 
     assert isinstance(facts, Facts)

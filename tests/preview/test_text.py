@@ -91,6 +91,7 @@ def test_the_decision_comes_first_then_the_warnings_then_the_reasons() -> None:
     assert titles == [
         "PLAN",
         "WARNINGS",
+        "ALTERNATIVES",
         "POD SIZES",
         "NODES",
         "COST",
@@ -133,14 +134,14 @@ def test_a_stack_without_nodes_says_nothing_of_nodes_and_cost() -> None:
 
 
 def test_a_working_set_that_does_not_fit_says_what_would_help() -> None:
-    shown = words(option_1(hitRate=0.3))
+    shown = words(option_1(ttlSeconds=700))
     assert re.search(r"to make it fit totalMemory: \d+(GB|TB) or workload.ttlSeconds: \d+", shown)
     assert re.search(r"otherwise From \d+ min( \d+ s)? after a start on, images are evicted\.", shown)
 
 
 def test_a_queue_that_only_grows_is_called_unbounded_and_explained() -> None:
-    shown = words(option_1(zones=None, requestsPerSecond=60_000))
-    assert "p95 latency unbounded predicted, 500 ms wanted" in shown
+    shown = words(option_1(zones=None, requestsPerSecond=60_000, hitRate=0.98))
+    assert "p95 latency of a hit unbounded predicted, 500 ms wanted" in shown
     assert "unbounded: more is asked for than can be answered" in shown
 
 
@@ -150,7 +151,7 @@ def test_spot_nodes_have_a_column_of_their_own() -> None:
 
 
 def test_without_a_warning_there_is_no_section_for_them() -> None:
-    assert "WARNINGS" not in text(stack("4GB", "64GB", zones=None, requestsPerSecond=50, ttlSeconds=60))
+    assert "WARNINGS" not in text(stack("4GB", "64GB", zones=None, requestsPerSecond=500, ttlSeconds=300))
 
 
 def test_a_terminal_gets_colour() -> None:

@@ -126,7 +126,7 @@ def test_a_plan_alone_is_judged_too_and_still_shown(capsys: pytest.CaptureFixtur
     assert command.main(["--stack", "prod", "--fail-on", "capacity=2"]) == 3
     shown = capsys.readouterr()
     assert shown.out.startswith("PLAN: stack prod")
-    assert shown.err == "--fail-on: capacity: 1.25x of what is wanted is below the 2.00x that must be kept\n"
+    assert shown.err == "--fail-on: capacity: 1.02x of what is wanted is below the 2.00x that must be kept\n"
 
 
 def test_a_plan_that_keeps_to_everything_ends_well(capsys: pytest.CaptureFixture[str]) -> None:

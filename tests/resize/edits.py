@@ -24,6 +24,7 @@ EDITS: Mapping[str, tuple[Mapping[str, str], ...]] = {
     "workload.objectBytes": ({"workload.objectBytes": "500000"},),
     "workload.ttlSeconds": ({"workload.ttlSeconds": "200"},),
     "workload.hitRate": ({"workload.hitRate": "0.9"},),
+    "workload.dutyCycle": ({"workload.dutyCycle": "0.3"},),
     "workload.p95LatencyMs": ({"workload.p95LatencyMs": "300"},),
     "eks.subnets": (
         {"eks.subnets": json.dumps(SUBNETS | D)},

@@ -125,6 +125,11 @@ class Catalogue:
 
     types: tuple[InstanceType, ...]
 
+    @property
+    def regions(self) -> frozenset[str]:
+        """Regions of which it is known what they offer."""
+        return frozenset(region for kind in self.types for region in kind.zone_letters)
+
     def find(self, name: str) -> InstanceType | None:
         """The type of that name, if known."""
         return next((kind for kind in self.types if kind.name == name), None)

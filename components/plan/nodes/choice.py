@@ -30,6 +30,7 @@ from components.plan.nodes.rules import (
     PodsPerNode,
     architecture_mismatch,
     capacity_shortage,
+    cores_for_pods,
     evened_out,
     nodes_in_zone,
     pods_per_node,
@@ -117,6 +118,8 @@ class NodePlan:
     zones_in_region: int
     zones_unsure: tuple[str, ...]
     """Chosen zones that did not offer the type in the account the data was read from."""
+    cores_for_pods: float
+    """Of one node."""
     per_node_limits: PodsPerNode
     passing: tuple[Candidate, ...]
     """Every type that passes, cheapest first."""
@@ -139,6 +142,13 @@ def choose_nodes(demand: PodDemand, zones: tuple[str, ...], rules: Nodes, catalo
     if len(regions) != 1:
         raise NodesRefused(
             [f"eks.subnets in {', '.join(zones)}: the zones must be of one region, not of {len(regions)}"]
+        )
+    if catalogue.regions and regions[0] not in catalogue.regions:
+        raise NodesRefused(
+            [
+                f"eks.subnets in {', '.join(zones)}: {regions[0]} is no region of the catalogue; it knows "
+                f"{', '.join(sorted(catalogue.regions))} (components/plan/nodes/ec2_zones.csv)"
+            ]
         )
     counts = pods_per_zone(demand.copies_per_shard, demand.masters, zones)
     # With more zones than pods some stay empty, and an EKS node group of no nodes does not exist.
@@ -308,6 +318,7 @@ class _Search:
             zones_offering=kind.zones_offering(region),
             zones_in_region=self.market.most_zones,
             zones_unsure=tuple(group.zone for group in groups if letters and letter_of(group.zone) not in letters),
+            cores_for_pods=cores_for_pods(kind),
             per_node_limits=limits,
             passing=passing,
             rejected=rejected,

@@ -4,16 +4,18 @@ A pod's zone is decided (`placement.py`). Its node is the scheduler's choice, ex
 a node. After failovers any pod may be a master, so every rule takes each pod for one.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from components.config.formats import figure, memory_to_a_tenth
 from components.config.settings import Architecture, Nodes, Packing
+from components.plan.load import Load, first_failure
 from components.plan.nodes.catalogue import (
     DAEMONSETS_CPU_MILLICORES,
     DAEMONSETS_MEMORY_MIB,
     DAEMONSETS_PODS,
     InstanceType,
 )
+from components.plan.traffic import SINGLE_FLOW_GBPS
 
 NODE_SHARE_DIVISOR = 6
 """No node carries more than a sixth of the pods. Two nodes that are lost together then take a third of the masters at
@@ -35,6 +37,8 @@ class PodDemand:
     limit_memory_mib: int
     cpu_millicores: int
     egress_gbps_per_master: float
+    load: Load | None = None
+    """What a master is asked besides sending so much; None judges network, memory and cores alone."""
 
     @property
     def pods(self) -> int:
@@ -54,6 +58,8 @@ class PodsPerNode:
     by_network: int
     by_share: int
     by_majority: int
+    by_load: int = _NO_LIMIT
+    """By the time of answers, the cores that answers take, and a full resync beside them."""
 
     @property
     def most(self) -> int:
@@ -66,13 +72,14 @@ class PodsPerNode:
             self.by_network,
             self.by_share,
             self.by_majority,
+            self.by_load,
         )
 
 
 def pods_per_node(kind: InstanceType, demand: PodDemand, packing: Packing) -> PodsPerNode:
     """How many of the pods one node of the type may carry, by each rule."""
     pod_mib = demand.limit_memory_mib if packing is Packing.LIMITS else demand.request_memory_mib
-    return PodsPerNode(
+    limits = PodsPerNode(
         by_memory=max(0, kind.allocatable_memory_mib - DAEMONSETS_MEMORY_MIB) // pod_mib,
         by_cpu=max(0, kind.allocatable_cpu_millicores - DAEMONSETS_CPU_MILLICORES) // demand.cpu_millicores,
         by_pod_count=max(0, kind.max_pods - DAEMONSETS_PODS),
@@ -81,6 +88,22 @@ def pods_per_node(kind: InstanceType, demand: PodDemand, packing: Packing) -> Po
         by_share=demand.pods // NODE_SHARE_DIVISOR,
         by_majority=(demand.masters - 1) // 2,
     )
+    return replace(limits, by_load=_by_load(kind, demand.load, limits.most)) if demand.load else limits
+
+
+def load_failure(kind: InstanceType, load: Load, masters: int) -> str | None:
+    """The first rule that fails on a node of the type whose pods are all masters, so many of them."""
+    return first_failure(load, kind.network_baseline_gbps, masters, cores_for_pods(kind))
+
+
+def cores_for_pods(kind: InstanceType) -> float:
+    """What EKS and the DaemonSets leave."""
+    return max(0, kind.allocatable_cpu_millicores - DAEMONSETS_CPU_MILLICORES) / 1000
+
+
+def _by_load(kind: InstanceType, load: Load, most: int) -> int:
+    """The most masters, up to what the other rules allow, of which the load breaks no rule."""
+    return next((masters for masters in range(most, 0, -1) if load_failure(kind, load, masters) is None), 0)
 
 
 def nodes_in_zone(pods: int, per_node: int, copies_apart: int) -> int:
@@ -111,10 +134,33 @@ def capacity_shortage(kind: InstanceType, demand: PodDemand, rules: Nodes, limit
             f"{kind.network_baseline_gbps:g} Gbps are sustained (its {kind.network_burst_gbps:g} Gbps burst "
             "lasts minutes)"
         )
+    if limits.by_load == 0 and demand.load:
+        return _overload(kind, demand.load)
     return (
         f"0 pods fit: by CPU {limits.by_cpu}, by pods {limits.by_pod_count}, by volumes {limits.by_volumes}, by a "
         f"sixth of all {demand.pods} pods {limits.by_share}, by the majority of masters {limits.by_majority}"
     )
+
+
+def _overload(kind: InstanceType, load: Load) -> str:
+    match load_failure(kind, load, 1):
+        case "core":
+            return f"one master takes {load.core_share:.2f} cores, and Redis has one"
+        case "flow":
+            return (
+                f"a master is written {load.traffic.write_gbps_per_master:.1f} Gbps, and the one TCP connection to its "
+                f"replica carries {SINGLE_FLOW_GBPS:g} Gbps"
+            )
+        case "resync":
+            sent, sustained = load.traffic.egress_gbps_per_master, kind.network_baseline_gbps
+            return (
+                f"a full resync of one master does not fit beside its load of {sent:.2f} of {sustained:g} Gbps; a lost "
+                "replica would never come back"
+            )
+        case _:
+            found = load.latency(kind.network_baseline_gbps, 1).p95_ms
+            predicted = "unbounded" if found is None else f"{found:,.1f} ms"
+            return f"the p95 of one master alone would be {predicted}, and {load.wanted_p95_ms} ms are wanted"
 
 
 def _whole(capacity: float, unit: float) -> int:

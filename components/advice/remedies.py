@@ -1,0 +1,104 @@
+"""What to change against a warning. Nothing is advised that the rules refuse or that does not help: every change is
+planned before it is said, and said as an option of `python -m preview`."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from components.advice.figures import Figures, derive_figures
+from components.config.formats import usd
+from components.config.rules import contradictions
+from components.config.settings import Settings
+from components.config.units import format_size
+from components.plan.refusal import Refused
+
+_SMALLER_PODS = (2, 4, 8)
+_MORE_MEMORY = (1.125, 1.25, 1.5, 2, 3, 4, 8)
+_TYPES_TRIED = 8
+
+Helps = Callable[[Settings, Figures], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One edit of a stack's config that was planned."""
+
+    key: str
+    value: str
+    figures: Figures
+
+    @property
+    def option(self) -> str:
+        """To paste behind `python -m preview`."""
+        return f"--set {self.key}={self.value}"
+
+    def sentence(self, before: Figures) -> str:
+        """What to do and what it costs."""
+        return f"Use {self.option}.{cost_of(before, self.figures)}"
+
+
+def cost_of(before: Figures, after: Figures) -> str:
+    """` It costs 993 USD a month more.`, or less; nothing without nodes or where both cost the same."""
+    if before.cost is None or after.cost is None:
+        return ""
+    more = after.cost.infrastructure_usd - before.cost.infrastructure_usd
+    return f" It costs {usd(abs(more))} USD a month {'more' if more > 0 else 'less'}." if abs(more) >= 1 else ""
+
+
+def plan_of(settings: Settings, **fields: object) -> tuple[Settings, Figures] | None:
+    """The stack with other values, if the rules allow them and a plan meets them."""
+    changed = settings.model_copy(update=fields)
+    if any(contradictions({name: getattr(changed, name) for name in Settings.model_fields})):
+        return None
+    try:
+        return changed, derive_figures(changed)
+    except Refused:
+        return None
+
+
+def first_change(
+    settings: Settings, figures: Figures, keys: tuple[str, ...], helps: Helps, least_memory: float = 0
+) -> Change | None:
+    """The first change of `keys` that helps, in their order; `totalMemory` is at least `least_memory` bytes."""
+    for key in keys:
+        for value, fields in _OPTIONS[key](settings, figures):
+            if key == "totalMemory" and fields["total_memory"] < least_memory:  # type: ignore[operator]
+                continue
+            found = plan_of(settings, **fields)
+            if found is not None and helps(*found):
+                return Change(key, value, found[1])
+    return None
+
+
+Options = Iterator[tuple[str, dict[str, object]]]
+
+
+def _pod_memory(settings: Settings, figures: Figures) -> Options:
+    for divisor in _SMALLER_PODS:
+        if settings.pod_memory % (divisor << 20) == 0:
+            size = settings.pod_memory // divisor
+            nodes = settings.nodes.model_copy(update={"instance_type": "auto"})
+            if settings.nodes.instance_type == "auto":
+                yield format_size(size), {"pod_memory": size, "nodes": nodes}
+
+
+def _total_memory(settings: Settings, figures: Figures) -> Options:
+    masters = figures.sizing.masters
+    for count in dict.fromkeys(
+        (masters + 1, masters + 2, masters + 3, *(-int(-masters * more) for more in _MORE_MEMORY))
+    ):
+        if count > masters:
+            size = count * settings.pod_memory
+            yield format_size(size), {"total_memory": size}
+
+
+def _instance_type(settings: Settings, figures: Figures) -> Options:
+    for kind in figures.nodes.passing[:_TYPES_TRIED] if figures.nodes else ():
+        nodes = settings.nodes.model_copy(update={"instance_type": kind.instance_type})
+        yield kind.instance_type, {"nodes": nodes}
+
+
+_OPTIONS: dict[str, Callable[[Settings, Figures], Options]] = {
+    "podMemory": _pod_memory,
+    "totalMemory": _total_memory,
+    "nodes.instanceType": _instance_type,
+}

@@ -1,0 +1,182 @@
+"""On generated stacks: what the plan says it serves, its nodes' rules, its warnings and the model agree."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.advice.advice import derive_advice
+from components.advice.figures import derive_figures
+from components.config.settings import Settings
+from components.config.units import parse_size
+from components.plan.load import derive_load, first_failure
+from components.plan.nodes.catalogue import load_catalogue
+from components.plan.nodes.rules import pods_per_node
+from components.plan.plan import decide_plan, derive_plan, pod_demand
+from components.plan.refusal import PlanRefused, Refused
+from tests.plan.stacks import ZONES, option_1, option_2, stack
+
+STACKS = 300
+
+
+@st.composite
+def stacks(draw: st.DrawFn) -> Settings:
+    pod, masters = draw(st.sampled_from((1, 4, 16, 64, 128))), draw(st.integers(6, 30))
+    return stack(
+        f"{pod}GB",
+        f"{pod * masters}GB",
+        zones=draw(st.sampled_from((ZONES, ZONES, None))),
+        replicas=draw(st.integers(1, 2)),
+        requestsPerSecond=draw(st.integers(1, 60_000)),
+        objectBytes=draw(st.sampled_from((10_000, 100_000, 1_000_000, 5_000_000, 20_000_000))),
+        ttlSeconds=draw(st.sampled_from((10, 300, 3600))),
+        hitRate=draw(st.floats(0.3, 1)),
+        p95LatencyMs=draw(st.sampled_from((5, 50, 500))),
+    )
+
+
+@settings(max_examples=STACKS, deadline=None)
+@given(stacks())
+def test_capacity_rules_and_warnings_never_contradict_each_other(stack: Settings) -> None:
+    try:
+        figures = derive_figures(stack)
+    except Refused:
+        return
+    nodes, capacity = figures.nodes, figures.capacity
+    cores = nodes.cores_for_pods if nodes else None
+
+    def failure(rate: float) -> str | None:
+        load = derive_load(stack, figures.sizing, figures.tuning, rate)
+        return first_failure(load, figures.link_gbps, figures.masters_on_link, cores)
+
+    # Capacity is where the rules stop holding, by any way of finding that point.
+    assert capacity.ops_total <= 0 or failure(capacity.ops_total * 0.999) is None
+    assert capacity.bound_by == "none" or failure(capacity.ops_total * 1.001 + 1e-6) is not None
+    # Brute force: ten rates below it hold, ten beyond it fail.
+    for step in range(1, 11):
+        assert capacity.ops_total <= 0 or failure(capacity.ops_total * step / 10.01) is None
+        assert capacity.bound_by == "none" or failure(capacity.ops_total * (1 + step / 10) + 1) is not None
+    # The core and the network, counted here anew, are never asked for more than they have.
+    served = capacity.ops_total / figures.sizing.masters
+    assert served * figures.load.core.mean_seconds <= 1 + 1e-6
+    sent = served * stack.workload.object_bytes * 8e-9
+    sent *= 1 + (1 - stack.workload.hit_rate) * stack.replicas_per_master
+    assert sent * figures.masters_on_link <= figures.link_gbps * (1 + 1e-6)
+    holds = first_failure(figures.load, figures.link_gbps, figures.masters_on_link, cores) is None
+    assert holds == (capacity.headroom >= 1 - 1e-6)
+    if nodes is None:
+        return
+    # Nodes that are chosen carry what is wanted: nobody is warned of it.
+    assert holds
+    assert figures.latency.holds
+    assert figures.latency.p50_ms is not None
+    assert figures.latency.p50_ms <= (figures.latency.p95_ms or 0) <= stack.workload.p95_latency_ms
+    # One more pod on a node breaks a rule, or the zones do not need it: the chosen number is never beyond any limit.
+    kind = load_catalogue().find(nodes.instance_type)
+    assert kind is not None
+    demand = pod_demand(stack, figures.sizing, figures.traffic, figures.load)
+    assert nodes.pods_per_node <= pods_per_node(kind, demand, stack.nodes.packing).most
+
+
+def test_prod_serves_what_its_network_carries_replication_included() -> None:
+    figures = derive_figures(option_1())
+    assert 8000 < figures.capacity.ops_total < 8333.4
+    assert figures.latency.link_use_percent == pytest.approx(96)
+
+
+@pytest.mark.parametrize("rate", [12_000, 16_000])
+def test_what_is_served_and_what_is_used_agree_at_other_rates(rate: int) -> None:
+    figures = derive_figures(option_1(requestsPerSecond=rate))
+    assert figures.capacity.headroom >= 1
+    assert figures.latency.link_use_percent < 100
+    assert figures.latency.holds
+
+
+def test_auto_holds_the_latency_that_is_wanted() -> None:
+    strict = derive_figures(option_1(p95LatencyMs=10))
+    assert strict.latency.holds
+    assert strict.nodes is not None
+    assert strict.nodes.instance_type != derive_figures(option_1()).nodes.instance_type  # type: ignore[union-attr]
+    with pytest.raises(PlanRefused, match="no EC2 type"):
+        derive_plan(option_1(p95LatencyMs=1))
+
+
+def test_a_core_limits_how_many_masters_do() -> None:
+    busy = {"requestsPerSecond": 200_000, "objectBytes": 10_000, "hitRate": 0.9}
+    with pytest.raises(PlanRefused):
+        derive_plan(stack("64GB", "384GB", **busy))
+    assert derive_figures(stack("64GB", "640GB", **busy)).capacity.headroom >= 1
+
+
+def test_a_full_resync_at_the_worst_placement_takes_what_the_network_leaves() -> None:
+    resilience = derive_figures(option_1()).resilience
+    # 31.46 GB with 0.8 of 20 Gbps left once its writes have been sent, too.
+    assert resilience.reprotection_worst_seconds == 315
+    assert resilience.resync_fits
+    assert not resilience.resync_full_fits
+
+
+@pytest.mark.parametrize(
+    ("refused", "near", "reason"),
+    [
+        (option_1(hitRate=0.5), option_1(hitRate=0.7), "a lost replica would never come back"),
+        (
+            stack("128GB", "1TB", zones=None, requestsPerSecond=20_000, hitRate=0.7),
+            stack("64GB", "1TB", zones=None, requestsPerSecond=10_000, hitRate=0.9),
+            "carries 5 Gbps",
+        ),
+        (
+            stack("1GB", "6GB", requestsPerSecond=1, objectBytes=120_000_000),
+            stack("1GB", "6GB", requestsPerSecond=1, objectBytes=12_000_000),
+            "no larger image",
+        ),
+    ],
+)
+def test_what_cannot_work_is_refused(refused: Settings, near: Settings, reason: str) -> None:
+    with pytest.raises(PlanRefused, match=reason):
+        derive_plan(refused)
+    derive_plan(near)
+    # A comparison may still show its figures.
+    assert decide_plan(refused.model_copy(update={"eks": None}), judge=False).sizing.masters > 0
+
+
+ADVISED = [
+    option_1(),
+    option_1(ttlSeconds=700),
+    option_1(ttlSeconds=600),
+    option_2(zones=None, hitRate=0.76),
+    option_1(zones=None, requestsPerSecond=25_000, hitRate=0.95),
+    stack("64GB", "4TB", requestsPerSecond=100),
+    stack("64GB", "640GB"),
+]
+
+
+@pytest.mark.parametrize("stack", ADVISED)
+def test_every_change_that_is_advised_is_planned_and_ends_the_warning(stack: Settings) -> None:
+    for warning in derive_advice(stack).warnings:
+        for option in warning.change.split("--set ")[1:]:
+            key, _, rest = option.partition("=")
+            changed = derive_advice(edited(stack, key, rest.split(" ")[0].removesuffix(".")))
+            if warning.code != "cross-zone-traffic-dominates":
+                assert warning.code not in {other.code for other in changed.warnings}, (warning, option)
+
+
+def edited(stack: Settings, key: str, value: str) -> Settings:
+    match key:
+        case "totalMemory":
+            return stack.model_copy(update={"total_memory": parse_size(value)})
+        case "podMemory":
+            return stack.model_copy(update={"pod_memory": parse_size(value)})
+        case "replicasPerMaster":
+            return stack.model_copy(update={"replicas_per_master": int(value)})
+        case "nodes.instanceType":
+            return stack.model_copy(update={"nodes": stack.nodes.model_copy(update={"instance_type": value})})
+    assert key == "workload.ttlSeconds"
+    return stack.model_copy(update={"workload": stack.workload.model_copy(update={"ttl_seconds": int(value)})})
+
+
+def test_a_master_that_nobody_asks_breaks_no_rule() -> None:
+    figures = derive_figures(option_1())
+    idle = replace(figures.load, requests_per_second=0.0)
+    assert first_failure(idle, figures.link_gbps, figures.masters_on_link) is None

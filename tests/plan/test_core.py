@@ -1,0 +1,59 @@
+"""What requests take of the core: the measured points, and what must hold between and beyond them."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.config.settings import Workload
+from components.plan.core import core_use, get_seconds, set_seconds
+from components.plan.latency import derive_latency
+
+
+@pytest.mark.parametrize(
+    ("object_bytes", "low", "high"),
+    [(10_000, 37_000, 38_000), (100_000, 21_500, 22_500), (1_000_000, 4600, 6700), (5_000_000, 889, 890)],
+)
+def test_gets_a_second_are_those_measured(object_bytes: int, low: float, high: float) -> None:
+    assert low <= 1 / get_seconds(object_bytes) <= high
+
+
+def test_from_8_mb_on_a_core_sends_1_gb_a_second() -> None:
+    for size in (8_000_000, 20_000_000, 100_000_000):
+        assert size / get_seconds(size) == pytest.approx(1e9)
+
+
+@pytest.mark.parametrize(("replicas", "milliseconds"), [(0, 0.45), (1, 1.1), (2, 1.4), (3, 1.8)])
+def test_a_set_of_1_mb_takes_what_was_measured(replicas: int, milliseconds: float) -> None:
+    assert set_seconds(1_000_000, replicas) == pytest.approx(milliseconds / 1000)
+
+
+@given(st.integers(0, 600_000_000), st.integers(1, 50_000_000), st.integers(0, 2))
+def test_larger_images_and_more_replicas_never_take_less(size: int, more: int, replicas: int) -> None:
+    assert get_seconds(size) <= get_seconds(size + more)
+    assert set_seconds(size, replicas) <= set_seconds(size + more, replicas)
+    assert get_seconds(size) < set_seconds(size, replicas) < set_seconds(size, replicas + 1)
+
+
+def test_hits_and_misses_wait_at_the_core_as_in_a_simulated_queue() -> None:
+    """Random arrivals, four GETs to one SET with its replication: the p95 of the wait within a fifth of the model's."""
+    core, dice, use = core_use(Workload.model_validate({}), 1), random.Random(3), 0.8
+    miss = get_seconds(0) + core.set_seconds
+    now = free_at = 0.0
+    waits = []
+    for _ in range(200_000):
+        now += dice.expovariate(use / core.mean_seconds)
+        waits.append(max(0.0, free_at - now))
+        free_at = max(now, free_at) + (miss if dice.random() < 0.2 else core.get_seconds)
+    modelled = derive_latency(
+        object_bytes=1_000_000,
+        link_use=0,
+        link_gbps=10,
+        masters_on_link=1,
+        core_use=use,
+        get_ms=1000 * core.get_seconds,
+        core_service_ms=1000 * core.effective_seconds,
+        wanted_p95_ms=500,
+    ).core_wait_p95_ms
+    assert modelled == pytest.approx(1000 * sorted(waits)[int(0.95 * len(waits))], rel=0.2)
