@@ -8,7 +8,7 @@ SAMPLE ?= 150
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 
-.PHONY: help up down status plan calibrate test test-fast mutants check e2e faults clients soak bench-plan bench-resize bench-cpu-limit format clean
+.PHONY: help up down status plan calibrate test test-fast test-long mutants check e2e faults clients soak bench-plan bench-resize bench-cpu-limit format clean
 
 help: ## every command of this Makefile
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,11 +28,14 @@ plan: .venv/program ## the derived plan and the resources of a stack (STACK=prod
 calibrate: .venv/tests ## measure what GET, SET and replication take of Redis's core, by size (under a minute); WRITE=components/plan/core_costs.csv gives it to the planner
 	@nice $(PYTHON) -m tests.plan.calibrate $(if $(WRITE),--write '$(WRITE)')
 
-test: .venv/tests .venv/sandbox .venv/actionlint ## every test: real servers and pods, and what computes for minutes beside them
+test: .venv/tests .venv/sandbox .venv/actionlint ## the tests: real servers and pods, and what computes for minutes beside them
 	@$(PYTHON) -m tests.sets
 
 test-fast: .venv/tests .venv/actionlint ## the tests that start nothing and take no minutes: about a minute
 	@$(PYTHON) -m tests.sets fast
+
+test-long: .venv/tests .venv/sandbox ## a second look that `make test` leaves out: the plain deployment, random kills, more resizes (10 minutes)
+	@$(PYTHON) -m tests.sets slow
 
 mutants: .venv/tests ## which one-line mutants the fast tests miss (PACKAGE=components/plan TESTS="tests/plan tests/advice" SAMPLE=150 SEED=1)
 	@$(PYTHON) -m tests.mutants $(PACKAGE) --tests $(TESTS) --sample $(SAMPLE) --seed $(SEED)

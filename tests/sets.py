@@ -1,8 +1,9 @@
-"""The sets of tests, and how they run: `python -m tests.sets` runs all, `python -m tests.sets fast` the first.
+"""The sets of tests, and how they run: `python -m tests.sets` runs the first three, `python -m tests.sets NAME` one.
 
     fast        starts nothing and takes no minutes
     real        starts real servers or the sandbox's pods
     computing   starts nothing and takes minutes all the same
+    slow        real ones for a second look: the plain deployment, random kills, resizes that another test shows shorter
 
 `real` mostly waits, so `computing` runs beside it at the lowest priority and takes what it leaves of the processors.
 What ends this process ends all of them. The output closes with pytest's own line: what CI reads.
@@ -26,8 +27,9 @@ from xml.etree import ElementTree
 
 SETS = {
     "fast": ("not redis and not sandbox and not long and not e2e", "starts nothing"),
-    "real": ("(redis or sandbox) and not long and not e2e", "starts real servers or pods"),
-    "computing": ("long and not e2e", "starts nothing, and takes minutes all the same"),
+    "real": ("(redis or sandbox) and not real_long and not e2e", "starts real servers or pods"),
+    "computing": ("long", "starts nothing, and takes minutes all the same"),
+    "slow": ("real_long", "starts real servers or pods, for a second look"),
 }
 """Name -> (pytest's expression of markers, what is in it). Each test is in exactly one."""
 AT_ONCE = ("-n", "2", "--dist", "loadfile")
@@ -101,9 +103,9 @@ def _stop(number: int, _: FrameType | None) -> None:
     sys.exit(128 + number)
 
 
-def fast(folder: Path, *options: str) -> int:
-    """The fast set alone."""
-    run = Run("fast", folder, *AT_ONCE, *options)
+def one(name: str, folder: Path, *options: str) -> int:
+    """One set alone."""
+    run = Run(name, folder, *AT_ONCE, *options)
     try:
         return run.wait()
     finally:
@@ -111,7 +113,7 @@ def fast(folder: Path, *options: str) -> int:
 
 
 def everything(folder: Path, *options: str) -> int:
-    """All sets. Gives the first status that is not 0."""
+    """All sets but the slow one. Gives the first status that is not 0."""
     with (folder / "computing.txt").open("w+b") as log:
         beside = Run("computing", folder, "-p", "no:cacheprovider", *options, niceness=19, into=log)
         runs: list[Run] = []
@@ -136,8 +138,8 @@ def main(arguments: Sequence[str]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
     with tempfile.TemporaryDirectory(prefix="test-sets-") as name:
-        if arguments[:1] == ["fast"]:
-            return fast(Path(name), *arguments[1:])
+        if arguments and arguments[0] in SETS:
+            return one(arguments[0], Path(name), *arguments[1:])
         return everything(Path(name), *arguments)
 
 

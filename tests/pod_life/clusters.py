@@ -46,21 +46,29 @@ class Cluster:
             with master.client() as client:
                 client.execute_command("CLUSTER SET-CONFIG-EPOCH", i + 1)
                 client.execute_command("CLUSTER ADDSLOTSRANGE", first, last)
-        wait_until("every node knows all others", self._meet, step_seconds=0.5)
+        wait_until("every node knows all others", self._meet, step_seconds=0.3)
         for i, replica in enumerate(self.replicas):
             with replica.client() as client, self.masters[i % len(self.masters)].client() as master:
                 master_id = master.execute_command("CLUSTER MYID")
                 attach = partial(client.execute_command, "CLUSTER REPLICATE", master_id)
                 wait_until(f"{replica.name} knows its master", attach)
+        # A handshake tells all others at once that this node is a replica now. Gossip takes seconds.
+        for replica in self.replicas:
+            self._introduce(replica)
         self.wait_until_whole()
 
     def _meet(self) -> bool:
         """Makes nodes meet that do not know each other yet; a handshake that got lost is not repeated by Redis."""
         strangers = [pod for pod in self.pods if self._known_nodes(pod) < len(self.pods)]
-        with self.masters[0].client() as client:
-            for pod in strangers:
-                client.execute_command("CLUSTER MEET", pod.ip, PORT, BUS_PORT)
+        for pod in strangers:
+            self._introduce(pod)
         return not strangers
+
+    def _introduce(self, pod: Pod) -> None:
+        with pod.client() as client:
+            for other in self.pods:
+                if other is not pod:
+                    client.execute_command("CLUSTER MEET", other.ip, PORT, BUS_PORT)
 
     def _known_nodes(self, pod: Pod) -> int:
         with pod.client() as client:

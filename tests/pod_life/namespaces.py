@@ -35,15 +35,23 @@ def new_namespace() -> int:
     return made[0]
 
 
-def run(*command: str, pass_fds: tuple[int, ...] = (), namespace: int | None = None) -> None:
-    """Runs a program, in a namespace if one is given. Raises RuntimeError with what it said."""
+def run(*command: str, given: str = "", pass_fds: tuple[int, ...] = (), namespace: int | None = None) -> None:
+    """Runs a program with `given` as its standard input, in a namespace if there is one. Raises RuntimeError with what
+    it said."""
 
     def enter() -> None:
         if namespace is not None:
             call("setns", namespace, CLONE_NEWNET)
 
     done = subprocess.run(
-        command, pass_fds=pass_fds, preexec_fn=enter, capture_output=True, text=True, timeout=20, check=False
+        command,
+        input=given,
+        pass_fds=pass_fds,
+        preexec_fn=enter,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
     )
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(command)}: {done.stderr}")

@@ -82,12 +82,16 @@ class Network:
         self._links += 1
         name = f"pod{self._links}"
         run(
-            *f"ip link add {name} mtu 1500 type veth peer name eth0 mtu 1500 netns /proc/self/fd/{namespace}".split(),
+            *("ip", "-batch", "-"),
+            given=f"link add {name} mtu 1500 type veth peer name eth0 mtu 1500 netns /proc/self/fd/{namespace}\n"
+            f"link set {name} master bridge up\n",
             pass_fds=(namespace,),
         )
-        run(*f"ip link set {name} master bridge up".split())
-        for command in ("ip link set lo up", f"ip address add {ip}/16 dev eth0", "ip link set eth0 up"):
-            run(*command.split(), namespace=namespace)
+        run(
+            *("ip", "-batch", "-"),
+            given=f"link set lo up\naddress add {ip}/16 dev eth0\nlink set eth0 up\n",
+            namespace=namespace,
+        )
         return name
 
     def publish(self) -> None:
