@@ -2,12 +2,14 @@
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.pod_life.clusters import Cluster, writable
-from tests.pod_life.pods import wait_until
+from tests.pod_life.namespaces import run
+from tests.pod_life.network import Network
+from tests.pod_life.pods import Pod, wait_until
 
 pytestmark = [pytest.mark.redis, pytest.mark.sandbox]
 
@@ -30,6 +32,59 @@ def test_a_master_that_is_gone_is_replaced_and_comes_back_as_a_replica_on_anothe
     quick.wait_until_whole()
     assert quick.role(gone) == "slave"
     assert quick.lost(written) == 0
+
+
+def test_two_of_three_masters_that_are_lost_and_come_back_lose_no_key(quick: Cluster) -> None:
+    """Nobody can be elected meanwhile. The pods that come back find their data at their replicas."""
+    written = quick.fill(300)
+    for gone in quick.masters[:2]:
+        gone.destroy()
+    with quick.masters[2].client() as client:
+        wait_until("the majority is missed", lambda: client.execute_command("CLUSTER INFO")["cluster_state"] == "fail")
+    assert [quick.role(replica) for replica in quick.replicas[:2]] == ["slave", "slave"]
+    for gone in quick.masters[:2]:
+        gone.create()
+    quick.wait_until_whole()
+    assert quick.lost(written) == 0
+
+
+@pytest.fixture
+def full_volumes(make_cluster: Callable[..., Cluster], network: Network, conf: str) -> Iterator[Cluster]:
+    """A cluster whose volumes have no byte left: a sync through the volume, the only thing besides nodes.conf that
+    is written there, was cut off."""
+    mounted = []
+
+    class SmallVolume(Pod):
+        def create(self, ip: str | None = None) -> None:
+            if self.data not in mounted:
+                mounted.append(self.data)
+                run("mount", "-t", "tmpfs", "-o", "size=64k,mode=777", "volume", str(self.data))
+            super().create(ip)
+
+    try:
+        cluster = make_cluster(conf=conf, pod_class=SmallVolume)
+        for directory in mounted:
+            with pytest.raises(OSError, match="No space left"), (directory / "temp-1.rdb").open("wb", buffering=0) as file:
+                while True:
+                    file.write(bytes(1024))
+        yield cluster
+    finally:
+        for pod in network.pods:
+            pod.kill()
+        for directory in mounted:
+            run("umount", str(directory))
+
+
+def test_a_failover_with_full_volumes_loses_no_key_and_the_master_comes_back(full_volumes: Cluster) -> None:
+    cluster = full_volumes
+    written = cluster.fill(300)
+    crashed, successor = cluster.masters[0], cluster.replicas[0]
+    crashed.kill()
+    crashed.start()
+    wait_until("the replica serves", lambda: writable(successor, cluster.key_of(0)), 30)
+    cluster.wait_until_whole()
+    assert cluster.role(crashed) == "slave"
+    assert cluster.lost(written) == 0
 
 
 def test_a_replica_that_lost_its_memory_and_its_master_brings_the_shard_back_empty(quick: Cluster) -> None:
