@@ -33,6 +33,19 @@ NODES_AT_ONCE = 16
 BUSY = "BUSY "
 """How the reply begins that a node gives while it runs a script or a function."""
 
+LOADING = "the node is loading its data, and answers when it has it"
+
+NEXT_STEPS = {
+    "MASTERDOWN": "It is a replica that has lost its master, and answers when one is back",
+    "MISCONF": "It cannot write its volume. It should not have to: redis.conf says stop-writes-on-bgsave-error no, so "
+    "somebody has changed that. Restart the pod",
+    "NOPERM": "Somebody has taken rights from the user default. Restart the pod, or run "
+    "ACL SETUSER default on ~* &* +@all there",
+    "OOM": "It has no memory left for this. Give the pods more memory, or let keys go",
+    "READONLY": "It is a replica by now. Nothing is to be done: the next look takes it for one",
+}
+"""Class of an error reply -> what it means for who reads the log, and what to do."""
+
 Argument: TypeAlias = str | bytes | int
 Reply: TypeAlias = "bytes | int | list[Reply] | None"
 Address: TypeAlias = tuple[str, int]
@@ -134,7 +147,7 @@ class RedisConnection:
                 try:
                     replies.append(self._connection.read_response(timeout=timeout_s, disable_decoding=True))
                 except redis.exceptions.ResponseError as error:
-                    replies.append(ReplyError(str(error)))
+                    replies.append(ReplyError(reply_text(error)))
         return replies
 
     def close(self) -> None:
@@ -165,16 +178,19 @@ class _Translated:
             self._connection.disconnect()
             raise RefusedError(busy_reason(error)) from error
         if isinstance(error, redis.exceptions.BusyLoadingError):
-            raise RefusedError("the node is loading its data") from error
+            raise RefusedError(LOADING) from error
         if isinstance(error, redis.exceptions.MasterDownError):
-            raise RefusedError(f"it has lost its master and refuses commands until it is back: {error}") from error
+            raise RefusedError(reply_text(error)) from error
         if isinstance(error, redis.exceptions.ResponseError) and not isinstance(
             error, redis.exceptions.AuthenticationError
         ):
-            raise ReplyError(str(error)) from error
+            raise ReplyError(reply_text(error)) from error
         self._connection.disconnect()
         if isinstance(error, redis.exceptions.AuthenticationError):
-            raise RefusedError(f"the node refuses the password in REDISCLI_AUTH: {error}") from error
+            raise RefusedError(
+                f"the node refuses the password in REDISCLI_AUTH: {reply_text(error)} It was started with another one, "
+                "or has another one by CONFIG or ACL. A password is changed in three edits (docs/runbook.md)"
+            ) from error
         if isinstance(error, redis.exceptions.RedisError | OSError):
             raise UnreachableError(str(error)) from error
 
@@ -248,6 +264,14 @@ def busy_reason(reply: Exception) -> str:
         "it runs a script or a function and answers nobody else. Its pod ends one that does not end by itself "
         f"({reply})"
     )
+
+
+def reply_text(error: Exception) -> str:
+    """An error reply as the node gave it, with what to do. redis-py takes the word off that names its class."""
+    word = getattr(error, "status_code", None) or ""
+    text = str(error) if not word or str(error).startswith(word) else f"{word} {error}"
+    step = NEXT_STEPS.get(text.partition(" ")[0])
+    return f"{text.rstrip('.')}. {step}" if step else text
 
 
 def password() -> str | None:

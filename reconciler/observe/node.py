@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from reconciler.connection import (
     BUSY,
+    LOADING,
     Address,
     Connections,
     RefusedError,
@@ -64,7 +65,7 @@ def ask_node(connections: Connections, address: Address, pod: str | None) -> Nod
     entries = parse_cluster_nodes(text(nodes), _milliseconds(time))
     facts = parse_info(text(info))
     if facts.get("loading") == "1":
-        raise RefusedError("the node is loading its data")
+        raise RefusedError(LOADING)
     if not any("myself" in entry.flags for entry in entries):
         raise ReplyError("CLUSTER NODES has no line of the node itself")
     return NodeReport(

@@ -78,7 +78,9 @@ def test_a_crash_while_the_takeover_is_under_way_loses_no_key(cluster: Cluster) 
         crashed, successor = successor, crashed
 
 
-def test_a_master_that_comes_back_without_its_volume_or_with_an_empty_nodes_conf_at_its_old_address_loses_no_key(cluster: Cluster) -> None:
+def test_a_master_that_comes_back_without_its_volume_or_with_an_empty_nodes_conf_at_its_old_address_loses_no_key(
+    cluster: Cluster,
+) -> None:
     written = cluster.fill(300)
     crashed, successor = cluster.masters[0], cluster.replicas[0]
     crashed.kill()

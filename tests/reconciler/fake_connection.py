@@ -11,6 +11,7 @@ from tests.reconciler.fake_node import HARMLESS, READS, Killed
 
 if TYPE_CHECKING:
     from tests.reconciler.fake_cluster import FakeCluster
+    from tests.reconciler.refusals import Refusal
 
 
 class FakeConnection:
@@ -25,6 +26,8 @@ class FakeConnection:
         self._watched: list[bytes] = []
 
     def call(self, *arguments: Argument, timeout_s: float = REPLY_TIMEOUT_S) -> Reply:
+        if refusal := self._refusal():
+            return refusal.call()
         reply = self.pipeline([arguments])[0]
         if isinstance(reply, ReplyError):
             raise reply
@@ -38,6 +41,8 @@ class FakeConnection:
     def pipeline(
         self, commands: Sequence[Sequence[Argument]], timeout_s: float = REPLY_TIMEOUT_S
     ) -> list[Reply | ReplyError]:
+        if refusal := self._refusal():
+            return refusal.pipeline(len(commands))
         replies: list[Reply | ReplyError] = []
         before = len(self._world.writes)
         for command in commands:
@@ -48,6 +53,15 @@ class FakeConnection:
             self._world.gossip()
             self._world.check()
         return replies
+
+    def _refusal(self) -> Refusal | None:
+        after = self._world.refuses_after
+        if after is not None and len(self._world.writes) >= after[0]:
+            self._world.refusals[after[1]], self._world.refuses_after = after[2], None
+        refusal = self._world.refusals.get(self._ip)
+        if refusal is not None and refusal.takes_s:
+            self._world.sleep(refusal.takes_s)
+        return refusal
 
     def _one(self, words: list[str]) -> Reply | ReplyError:
         if words == ["MULTI"]:
