@@ -10,7 +10,7 @@ import pytest
 
 from preview import command
 from sandbox.control.cli import parser
-from tests.repository.written import ROOT, WRITTEN, beginning_with
+from tests.repository.written import INSIDE, ROOT, beginning_with
 
 
 def test_the_documents_have_commands() -> None:
@@ -62,13 +62,6 @@ def test_the_sandbox_has_every_command_that_is_written(line: str) -> None:
             parser().parse_args(words)
     else:
         parser().parse_args(words)
-
-
-INSIDE = [
-    line
-    for line in WRITTEN
-    if line.startswith(("kubectl ", "python -m sandbox exec")) and " -- " in line and "…" not in line
-]
 
 
 def test_the_documents_have_commands_that_run_in_a_container() -> None:

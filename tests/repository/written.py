@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 _DOCUMENTS = (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"))
 _FENCED = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-_OURS = ("make ", "python -m ", "kubectl ", "pulumi ")
+_OURS = ("make ", "python -m ", "kubectl ", "pulumi ", "redis-cli ")
 _INLINE = re.compile(rf"`((?:{'|'.join(_OURS)})[^`]+)`")
 
 
@@ -29,6 +29,14 @@ def _commands() -> Iterator[str]:
 
 WRITTEN = sorted(set(_commands()) - {""})
 """Lines of blocks of shell, lines of other blocks that begin as ours do, and what stands inline and begins so."""
+
+
+INSIDE = [
+    line
+    for line in WRITTEN
+    if line.startswith(("kubectl ", "python -m sandbox exec")) and " -- " in line and "…" not in line
+]
+"""Commands that run in a container of a pod, and are written whole."""
 
 
 def beginning_with(start: str) -> list[str]:
