@@ -65,11 +65,16 @@ def test_every_class_of_reply_is_told_from_a_node_that_is_lost(name: str) -> Non
         assert isinstance(error, RefusedError | ReplyError) == (name != "no reply"), repr(error)
 
 
-@pytest.mark.parametrize("pod", ["redis-master-1", "redis-replica-0-1"])
-@pytest.mark.parametrize("name", REPLIES)
+@pytest.mark.parametrize(
+    ("pod", "name"),
+    [
+        *(("redis-master-1", name) for name in REPLIES),
+        *(("redis-replica-0-1", name) for name in ("max clients", "MASTERDOWN", "NOPERM", "no reply")),
+    ],
+)
 @pytest.mark.parametrize("phase", PHASES)
 def test_a_node_that_refuses_is_named_with_the_reason_and_nothing_is_taken_from_it(
-    phase: str, name: str, pod: str
+    phase: str, pod: str, name: str
 ) -> None:
     world, desired = PHASES[phase]()
     node = node_of(world, pod)

@@ -300,4 +300,7 @@ def test_a_pod_that_two_namespaces_have_is_named_with_both_and_found_with_one(
     assert main([*call, "--", "true"]) == 1
 
     assert "pod redis-master-0 exists in namespaces redis-128mb, redis-64mb; use -n" in capsys.readouterr().err
+    # As kubectl has it: before the pod, or after it.
     assert main([*call, "-n", "redis-64mb", "--", "true"]) == 0
+    assert main([*call[:-1], "-n", "redis-64mb", call[-1], "--", "true"]) == 0
+    assert main([*call[:-1], "redis-64mb/redis-master-0", "sh", "-c", "exit $#", "--", "-n"]) == 1
