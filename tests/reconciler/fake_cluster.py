@@ -59,6 +59,8 @@ class FakeCluster:
         """Libraries that a master must have before it gets a slot from another."""
         self.refusals: dict[str, Refusal] = {}
         """How nodes answer that refuse every command, by IP. The others still hear them on the cluster bus."""
+        self.refuses_writes: dict[str, Refusal] = {}
+        """How nodes answer that refuse what adds to their data or removes from it, by IP."""
         self.refuses_after: tuple[int, str, Refusal] | None = None
         """After so many writes the node at an IP begins to refuse."""
         self._stale_names: dict[str, tuple[str, float]] = {}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.connection import REPLY_TIMEOUT_S, Argument, Reply, ReplyError, UnreachableError
 from tests.reconciler.fake_commands import answer
-from tests.reconciler.fake_node import HARMLESS, READS, Killed
+from tests.reconciler.fake_node import DATA, HARMLESS, READS, Killed
 
 if TYPE_CHECKING:
     from tests.reconciler.fake_cluster import FakeCluster
@@ -116,6 +116,8 @@ class FakeConnection:
         write = not (words[0] in HARMLESS or (words[0] == "CLUSTER" and words[1] in READS) or words[1:2] == ["LIST"])
         if write and world.kill_at is not None and len(world.writes) == world.kill_at and not world.kill_after:
             raise Killed
+        if write and words[0] in DATA and self._ip in world.refuses_writes:
+            return ReplyError(str(world.refuses_writes[self._ip].of_pipeline))
         try:
             reply = answer(world, node, words)
         except ReplyError as error:

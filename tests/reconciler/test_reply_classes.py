@@ -130,6 +130,41 @@ def test_a_node_that_begins_to_refuse_while_slots_move_stops_the_move_and_loses_
     world.check()
 
 
+@pytest.mark.parametrize(
+    ("name", "end", "with_functions"),
+    [
+        *((name, "source", False) for name in ("MISCONF", "READONLY", "NOPERM")),  # MIGRATE and UNLINK need no memory
+        *((name, "target", has) for name in ("OOM", "MISCONF", "READONLY", "NOPERM") for has in (False, True)),
+    ],
+)
+def test_a_node_that_refuses_writes_alone_stops_the_move_and_the_log_says_why(
+    name: str, end: str, with_functions: bool
+) -> None:
+    world, desired = growing()
+    if with_functions:
+        world.functions = {"images"}
+        for node in world.living():
+            if node.slots or node.master_id:
+                node.libraries = {"images": "#!lua name=images\n"}
+    node, newcomer = node_of(world, {"source": "redis-master-0", "target": "redis-master-3"}[end]), "redis-master-3"
+    world.refuses_writes[node.ip] = refusal(name)
+
+    status, lines = run(world, "form", desired, DEADLINE_S)
+
+    assert status is ExitStatus.NOT_IN_TIME
+    reason = "redis-master-3 has no memory left" if (name, end) == ("OOM", "target") and not with_functions else name
+    assert any(node.hostname.partition(".")[0] in line and reason in line for line in lines), lines[-6:]
+    assert not with_functions or not node_of(world, newcomer).slots, "its functions are missing there"
+    assert not any("Traceback" in line or "object at 0x" in line for line in lines)
+    world.check()
+
+    world.refuses_writes.clear()
+    status, lines = run(world, "form", desired, 10 * DEADLINE_S)
+    assert status is ExitStatus.DONE, lines[-6:]
+    assert_formed(world, desired)
+    world.check()
+
+
 @pytest.mark.parametrize("phase", PHASES)
 def test_a_stopped_process_is_waited_for_as_long_as_the_others_need_to_replace_it(phase: str) -> None:
     """It is silent on the cluster bus too, while its kernel accepts connections."""

@@ -1,4 +1,4 @@
-"""Commands of kubectl and pulumi in the documents: what they name is there, and the tools know what they are told."""
+"""kubectl, pulumi and aws in the documents: what they name is there, and they know what they are told."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 import pytest
 import yaml
+from botocore import xform_name
+from botocore.model import OperationModel
 
 from preview.evaluate import decide_stack
 from tests.repository.written import ROOT, commands_of
@@ -60,6 +63,8 @@ def taken_apart(words: list[str], known: dict[str, dict[str, bool]]) -> tuple[st
     while rest:
         word = rest.pop(0)
         if word == "--":
+            # What follows is a program for a container, or operands that may begin with a dash.
+            operands += rest if command != "exec" else []
             break
         if not word.startswith("-"):
             operands.append(word)
@@ -92,9 +97,10 @@ def resources_in(item: Any) -> list[dict[str, Any]]:
     return [found for value in item for found in resources_in(value)] if isinstance(item, list) else []
 
 
-def test_the_documents_have_commands_of_both() -> None:
+def test_the_documents_have_commands_of_each() -> None:
     assert len(commands_of("kubectl")) > 15
     assert len(commands_of("pulumi")) > 5
+    assert len(commands_of("aws")) > 5
 
 
 @pytest.mark.parametrize("line", commands_of("kubectl"))
@@ -133,6 +139,48 @@ def test_pulumi_knows_the_command_and_the_program_takes_its_values(line: str) ->
     if operands:
         key, value = operands
         assert ("." in key) == ("--path" in options), "without --path, a dot is part of the key's name"
-        # An ellipsis stands for what only the reader knows, and nobody else is to read.
-        assert value != "…" or "--secret" in options
-        decide_stack("prod", {key: "what only the reader knows" if value == "…" else value})
+        # An ellipsis or a variable stands for what only the reader knows, and nobody else is to read.
+        is_secret = value[0] in "…$"
+        assert is_secret == ("--secret" in options)
+        decide_stack("prod", {key: "what only the reader knows" if is_secret else value})
+
+
+def operation(service: str, words: list[str]) -> tuple[OperationModel, list[str]]:
+    """What a call of aws asks for, and its other words."""
+    client = botocore.session.get_session().create_client(
+        service, "us-east-1", aws_access_key_id="none", aws_secret_access_key="none"
+    )
+    model = client.meta.service_model
+    if words[0] == "wait":
+        name = words[1].replace("-", "_")
+        assert name in client.waiter_names, f"{service} has no waiter {words[1]}"
+        return model.operation_model(client.get_waiter(name).config.operation), words[2:]
+    operations = {xform_name(name, "-"): name for name in model.operation_names}
+    assert words[0] in operations, f"{service} has no operation {words[0]}"
+    return model.operation_model(operations[words[0]]), words[1:]
+
+
+@pytest.mark.parametrize("line", commands_of("aws"))
+def test_aws_has_the_operation_its_parameters_and_what_is_read_of_its_answer(line: str) -> None:
+    service, *words = shlex.split(line)[1:]
+    called, rest = operation(service, words)
+    assert called.input_shape is not None
+    members = {xform_name(name, "-"): (name, shape) for name, shape in called.input_shape.members.items()}
+    given = set()
+    while rest:
+        name = rest.pop(0).removeprefix("--")
+        if name == "query":
+            shape: Any = called.output_shape
+            for step in rest.pop(0).split("."):
+                shape = shape.members[step]
+        elif name == "output":
+            assert rest.pop(0) in ("json", "text", "table", "yaml")
+        else:
+            assert name in members, f"{called.name} has no parameter {name}"
+            given.add(members[name][0])
+            kind = members[name][1]
+            value = "" if kind.type_name == "boolean" else rest.pop(0)
+            assert not value.startswith("--"), f"{name} has no value"
+            if kind.type_name == "structure":
+                assert {part.partition("=")[0] for part in value.split(",")} <= kind.members.keys()
+    assert given >= set(called.input_shape.required_members)
