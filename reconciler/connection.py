@@ -23,28 +23,14 @@ from redis import connection as redis_connection
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from reconciler.error_replies import BUSY, LOADING, busy_reason, reply_text
+
 CONNECT_TIMEOUT_S = 3.0
 """For connecting, authenticating and naming the connection. A master that forks to copy a large dataset answers nobody
 for a second or so."""
 
 REPLY_TIMEOUT_S = 10.0
 NODES_AT_ONCE = 16
-
-BUSY = "BUSY "
-"""How the reply begins that a node gives while it runs a script or a function."""
-
-LOADING = "the node is loading its data, and answers when it has it"
-
-NEXT_STEPS = {
-    "MASTERDOWN": "It is a replica that has lost its master, and answers when one is back",
-    "MISCONF": "It cannot write its volume. It should not have to: redis.conf says stop-writes-on-bgsave-error no, so "
-    "somebody has changed that. Restart the pod",
-    "NOPERM": "Somebody has taken rights from the user default. Restart the pod, or run "
-    "ACL SETUSER default on ~* &* +@all there",
-    "OOM": "It has no memory left for this. Give the pods more memory, or let keys go",
-    "READONLY": "It is a replica by now. Nothing is to be done: the next look takes it for one",
-}
-"""Class of an error reply -> what it means for who reads the log, and what to do."""
 
 Argument: TypeAlias = str | bytes | int
 Reply: TypeAlias = "bytes | int | list[Reply] | None"
@@ -191,6 +177,10 @@ class _Translated:
                 f"the node refuses the password in REDISCLI_AUTH: {reply_text(error)} It was started with another one, "
                 "or has another one by CONFIG or ACL. A password is changed in three edits (docs/runbook.md)"
             ) from error
+        if isinstance(error, redis.exceptions.TimeoutError | TimeoutError):
+            raise UnreachableError(
+                f"no answer in time, as from a stopped process, a lost machine or a cut network ({error})"
+            ) from error
         if isinstance(error, redis.exceptions.RedisError | OSError):
             raise UnreachableError(str(error)) from error
 
@@ -256,22 +246,6 @@ class Connections:
             self._connections.clear()
         if self._threads is not None:
             self._threads.shutdown()
-
-
-def busy_reason(reply: Exception) -> str:
-    """What a reply that begins with BUSY means, for people."""
-    return (
-        "it runs a script or a function and answers nobody else. Its pod ends one that does not end by itself "
-        f"({reply})"
-    )
-
-
-def reply_text(error: Exception) -> str:
-    """An error reply as the node gave it, with what to do. redis-py takes the word off that names its class."""
-    word = getattr(error, "status_code", None) or ""
-    text = str(error) if not word or str(error).startswith(word) else f"{word} {error}"
-    step = NEXT_STEPS.get(text.partition(" ")[0])
-    return f"{text.rstrip('.')}. {step}" if step else text
 
 
 def password() -> str | None:

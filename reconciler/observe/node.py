@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from reconciler.connection import (
-    BUSY,
-    LOADING,
     Address,
     Connections,
     RefusedError,
     Reply,
     ReplyError,
-    busy_reason,
     integer,
     text,
 )
+from reconciler.error_replies import BUSY, LOADING, busy_reason
 from reconciler.observe.cluster_nodes import parse_cluster_nodes
 from reconciler.observe.observation import NodeReport
 

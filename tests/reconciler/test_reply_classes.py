@@ -30,7 +30,7 @@ SAYS = {
     "NOPERM": "NOPERM this user has no permissions to run the 'info' command. Somebody has taken rights from the user",
     "MISCONF": "currently unable to persist to disk. It cannot write its volume. It should not have to",
     "READONLY": "READONLY You can't write against a read only replica. It is a replica by now",
-    "no reply": "Timeout reading from socket",
+    "no reply": "no answer in time, as from a stopped process, a lost machine or a cut network (Timeout",
 }
 
 
