@@ -7,6 +7,7 @@ import pytest
 from reconciler.connection import RefusedError, ReplyError
 from reconciler.exit_status import ExitStatus
 from reconciler.topology import Topology
+from tests.reconciler.conftest import FEW_SLOTS
 from tests.reconciler.fake_cluster import FakeCluster
 from tests.reconciler.refusals import REPLIES, refusal
 from tests.reconciler.simulation import assert_formed, formed, node_of, run, start_all, topology
@@ -121,6 +122,11 @@ def test_a_node_that_begins_to_refuse_while_slots_move_stops_the_move_and_loses_
     assert world.time_s - began_s <= DEADLINE_S + BEYOND_S
     assert any(pod in line and SAYS[name] in line for line in lines), lines[-6:]
     assert not any("Traceback" in line or "object at 0x" in line for line in lines)
+    if end == "third":
+        # It gives no slot itself. What goes between two others goes on.
+        given = [node_of(world, other).slots.bit_count() for other in ("redis-master-0", "redis-master-2")]
+        assert given == [FEW_SLOTS // 4] * 2
+        assert not any("not done" in line and f"from {pod}" not in line for line in lines)
     world.check()
 
     world.refusals.clear()
