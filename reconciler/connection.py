@@ -23,15 +23,14 @@ from redis import connection as redis_connection
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from reconciler.error_replies import BUSY, LOADING, busy_reason, reply_text
+
 CONNECT_TIMEOUT_S = 3.0
 """For connecting, authenticating and naming the connection. A master that forks to copy a large dataset answers nobody
 for a second or so."""
 
 REPLY_TIMEOUT_S = 10.0
 NODES_AT_ONCE = 16
-
-BUSY = "BUSY "
-"""How the reply begins that a node gives while it runs a script or a function."""
 
 Argument: TypeAlias = str | bytes | int
 Reply: TypeAlias = "bytes | int | list[Reply] | None"
@@ -134,7 +133,7 @@ class RedisConnection:
                 try:
                     replies.append(self._connection.read_response(timeout=timeout_s, disable_decoding=True))
                 except redis.exceptions.ResponseError as error:
-                    replies.append(ReplyError(str(error)))
+                    replies.append(ReplyError(reply_text(error)))
         return replies
 
     def close(self) -> None:
@@ -165,16 +164,23 @@ class _Translated:
             self._connection.disconnect()
             raise RefusedError(busy_reason(error)) from error
         if isinstance(error, redis.exceptions.BusyLoadingError):
-            raise RefusedError("the node is loading its data") from error
+            raise RefusedError(LOADING) from error
         if isinstance(error, redis.exceptions.MasterDownError):
-            raise RefusedError(f"it has lost its master and refuses commands until it is back: {error}") from error
+            raise RefusedError(reply_text(error)) from error
         if isinstance(error, redis.exceptions.ResponseError) and not isinstance(
             error, redis.exceptions.AuthenticationError
         ):
-            raise ReplyError(str(error)) from error
+            raise ReplyError(reply_text(error)) from error
         self._connection.disconnect()
         if isinstance(error, redis.exceptions.AuthenticationError):
-            raise RefusedError(f"the node refuses the password in REDISCLI_AUTH: {error}") from error
+            raise RefusedError(
+                f"the node refuses the password in REDISCLI_AUTH: {reply_text(error)} It was started with another one, "
+                "or has another one by CONFIG or ACL. A password is changed in three edits (docs/runbook.md)"
+            ) from error
+        if isinstance(error, redis.exceptions.TimeoutError | TimeoutError):
+            raise UnreachableError(
+                f"no answer in time, as from a stopped process, a lost machine or a cut network ({error})"
+            ) from error
         if isinstance(error, redis.exceptions.RedisError | OSError):
             raise UnreachableError(str(error)) from error
 
@@ -240,14 +246,6 @@ class Connections:
             self._connections.clear()
         if self._threads is not None:
             self._threads.shutdown()
-
-
-def busy_reason(reply: Exception) -> str:
-    """What a reply that begins with BUSY means, for people."""
-    return (
-        "it runs a script or a function and answers nobody else. Its pod ends one that does not end by itself "
-        f"({reply})"
-    )
 
 
 def password() -> str | None:

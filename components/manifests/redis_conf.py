@@ -182,6 +182,11 @@ def _clients(tuning: Tuning) -> tuple[tuple[str, ...], ...]:
             "maxclients 10000",
         ),
         (
+            "A value that would go beyond that is refused with an error when its length has been read. Otherwise its\n"
+            "client is cut off without a word, after the value has pushed out images.",
+            f"proto-max-bulk-len {tuning.largest_value_bytes}",
+        ),
+        (
             "Idle connections are pooled on purpose; dead ones are found within a minute or two.",
             "timeout 0",
             "tcp-keepalive 60",

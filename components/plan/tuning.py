@@ -36,6 +36,12 @@ _SYNC_MARGIN = 1.5
 _CLIENT_SHARE = 0.05
 _CLIENT_BYTES_MIN = 64 * MIB
 """Buffers of all clients count into maxmemory: without a bound, slow readers would evict images."""
+_LARGEST_VALUE_SHARE = 0.75
+"""Of what all clients' buffers may take together. Redis reads a value into one buffer, for which the allocator takes up
+to a quarter more; a client that is over the bound is cut off without a word (docs/reference/redis.md, "Memory of a
+value")."""
+_LARGEST_VALUE_BYTES_MAX = 512 * MIB
+"""Redis's own limit of a string."""
 _HANDOVER_SECONDS = 15
 """Two attempts: Redis gives up a hand-over after 5 s (CLUSTER_MF_TIMEOUT in its source)."""
 _STOP_DEADLINE_SECONDS_MAX = 600
@@ -69,6 +75,9 @@ class Tuning:
     repl_backlog_bytes: int
     replica_output_buffer_limit_bytes: int
     client_memory_limit_bytes: int
+    largest_value_bytes: int
+    """A larger one is answered with an error as soon as its length is known. It would push out images, and then its
+    client would be cut off."""
     resync_seconds: int
     """Shortest full resync of a full master, over one TCP flow."""
     resync_peak_bytes: int
@@ -153,6 +162,7 @@ def derive_tuning(
     node_timeout_seconds = ceil(node_timeout_ms / 1000)
     start_takeover_seconds = 2 * node_timeout_seconds + 5
     stop_deadline_seconds = min(_STOP_DEADLINE_SECONDS_MAX, ceil(resync_seconds * _SYNC_MARGIN) + _HANDOVER_SECONDS)
+    client_memory_limit_bytes = max(_CLIENT_BYTES_MIN, int(maxmemory_bytes * _CLIENT_SHARE))
     alive_timeout_seconds = max(10, 2 * ceil(stall_ms / 1000))
     return Tuning(
         maxmemory_bytes=maxmemory_bytes,
@@ -161,7 +171,8 @@ def derive_tuning(
         fence_after_ms=int(node_timeout_ms * FENCE_AFTER_SHARE),
         repl_backlog_bytes=backlog_bytes,
         replica_output_buffer_limit_bytes=output_limit_bytes,
-        client_memory_limit_bytes=max(_CLIENT_BYTES_MIN, int(maxmemory_bytes * _CLIENT_SHARE)),
+        client_memory_limit_bytes=client_memory_limit_bytes,
+        largest_value_bytes=min(_LARGEST_VALUE_BYTES_MAX, int(client_memory_limit_bytes * _LARGEST_VALUE_SHARE)),
         resync_seconds=resync_seconds,
         resync_peak_bytes=int(peak_bytes),
         resync_peak_full_bytes=int(peak_full_bytes),

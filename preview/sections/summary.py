@@ -44,6 +44,7 @@ def _pods(plan: Advice) -> Rows:
         ("memory of a pod", requested_and_limit(sizing.request_memory_mib, sizing.limit_memory_mib)),
         ("memory of all pods", requested_and_limit(sizing.total_request_memory_mib, sizing.total_limit_memory_mib)),
         ("volume of a pod", memory(sizing.volume_mib * MIB)),
+        ("largest value", memory(plan.tuning.largest_value_bytes)),
     )
 
 

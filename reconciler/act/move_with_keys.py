@@ -184,7 +184,7 @@ class MoveWithKeys(SlotMove):
                     "served. Give the target more memory and run this again"
                 )
             if attempt == ATTEMPTS or not all("IOERR" in str(error) for error in errors):
-                raise errors[0]
+                raise self._explained(errors[0], batch, carried_bytes)
             # The target did not answer in time. If it is lost, this raises UnreachableError, and the source is not
             # blocked again. If it was only busy: keys that arrived stay, and REPLACE makes a repetition safe.
             self._target.connection.call("PING", timeout_s=TARGET_ALIVE_S)
@@ -192,6 +192,17 @@ class MoveWithKeys(SlotMove):
         keys = sum(map(len, batch))
         self._learn(carried_bytes, keys, seconds)
         self._context.progress.add(keys=keys, size_bytes=carried_bytes, block_s=seconds)
+
+    def _explained(self, error: ReplyError, batch: list[list[bytes]], carried_bytes: int) -> ReplyError:
+        """Of a large key that travels alone, Redis says no more than that the target did not take it."""
+        keys = [key for group in batch for key in group]
+        if len(keys) > 1 or carried_bytes < LARGE_KEY_BYTES:
+            return error
+        return ReplyError(
+            f"{self._target.name} did not take the key {keys[0]!r:.100} of {carried_bytes / 2**20:,.0f} MiB: {error}. "
+            "A key travels as one value, and none may be larger than the target's proto-max-bulk-len. Delete it, or "
+            "divide it, and run this again"
+        )
 
     def _learn(self, carried_bytes: int, keys: int, seconds: float) -> None:
         self._batch.adapt(carried_bytes, seconds)

@@ -289,8 +289,8 @@ class SlotMove(ABC):
                 entries = parse_cluster_nodes(text(master.call("CLUSTER", "NODES")))
                 heard = next((entry.slots for entry in entries if entry.node_id == self._target.node_id), NO_SLOTS)
                 master.pipeline(commands_to_tell(moved & ~heard, self._target.node_id))
-            except UnreachableError:
-                # It learns by gossip when it is back.
+            except (UnreachableError, ReplyError):
+                # It learns by gossip, when it is back if it is away.
                 continue
 
     def _unmark_whole(self, slots: list[int]) -> None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from reconciler.connection import (
-    BUSY,
     Address,
     Connections,
     RefusedError,
     Reply,
     ReplyError,
-    busy_reason,
     integer,
     text,
 )
+from reconciler.error_replies import BUSY, LOADING, busy_reason
 from reconciler.observe.cluster_nodes import parse_cluster_nodes
 from reconciler.observe.observation import NodeReport
 
@@ -64,7 +63,7 @@ def ask_node(connections: Connections, address: Address, pod: str | None) -> Nod
     entries = parse_cluster_nodes(text(nodes), _milliseconds(time))
     facts = parse_info(text(info))
     if facts.get("loading") == "1":
-        raise RefusedError("the node is loading its data")
+        raise RefusedError(LOADING)
     if not any("myself" in entry.flags for entry in entries):
         raise ReplyError("CLUSTER NODES has no line of the node itself")
     return NodeReport(

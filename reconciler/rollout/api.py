@@ -23,7 +23,7 @@ from reconciler.rollout.state import (
 )
 
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-_TIMEOUT_S = 10.0
+TIMEOUT_S = 10.0
 
 
 class ApiUnreachable(Exception):
@@ -73,7 +73,7 @@ class Api:
         )
         try:
             # S310 warns of schemes such as file:. The address above begins with https.
-            with urllib.request.urlopen(request, timeout=_TIMEOUT_S, context=trusted) as answer:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=TIMEOUT_S, context=trusted) as answer:  # noqa: S310
                 content: Mapping[str, Any] = json.load(answer)
                 return content
         except urllib.error.HTTPError as error:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str]) -> int:
     """Exit status: the command's own for `exec` and `run`, else 0, 1 for an error, 2 for a wrong call, 130 for ^C."""
-    parsed = _parser().parse_args(arguments)
+    parsed = parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = parsed.command
     try:
         return command(parsed)
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
         return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m sandbox",
         description="Runs the Kubernetes objects a stack renders as real processes on this machine, in a network "
@@ -65,9 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     logs.add_argument("-f", "--follow", action="store_true", help="go on until the container ends")
     logs.add_argument("--previous", action="store_true", help="the run before the last restart")
     execute = verb("exec", _exec, "run a command in a container, as `kubectl exec` does")
-    _add_target(execute)
-    execute.add_argument("-i", "--stdin", action="store_true", help="accepted: stdin is always passed on")
-    execute.add_argument("-t", "--tty", action="store_true", help="accepted: the terminal itself is passed on")
+    _add_pod(execute)
+    _add_exec_options(execute)
     execute.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- CMD", help="command and arguments")
     run = verb("run", _run, "run a command of this machine inside the sandbox's network, where pods can be reached")
     run.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- CMD", help="command and arguments")
@@ -80,8 +79,22 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_target(parser: argparse.ArgumentParser) -> None:
+def _add_pod(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("pod", help="pod name, or namespace/name")
+
+
+def _add_target(parser: argparse.ArgumentParser) -> None:
+    _add_pod(parser)
+    _add_place(parser)
+
+
+def _add_exec_options(parser: argparse.ArgumentParser) -> None:
+    _add_place(parser)
+    parser.add_argument("-i", "--stdin", action="store_true", help="accepted: stdin is always passed on")
+    parser.add_argument("-t", "--tty", action="store_true", help="accepted: the terminal itself is passed on")
+
+
+def _add_place(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-n", "--namespace", help="needed only when the name is used in several")
     parser.add_argument("-c", "--container", help="default: the pod's first")
 
@@ -153,6 +166,13 @@ def _write(text: str) -> None:
 
 
 def _exec(arguments: argparse.Namespace) -> int:
+    if arguments.argv[0:1] != ["--"] and "--" in arguments.argv and arguments.argv[0].startswith("-"):
+        # kubectl takes its options also between the pod and `--`. argparse would take them for the command.
+        at = arguments.argv.index("--")
+        options = argparse.ArgumentParser(prog="python -m sandbox exec POD", add_help=False)
+        _add_exec_options(options)
+        options.parse_args(arguments.argv[:at], arguments)
+        arguments.argv = arguments.argv[at:]
     return _sandbox(arguments).exec_here(
         arguments.pod, _command_of(arguments), container=arguments.container, namespace=arguments.namespace
     )

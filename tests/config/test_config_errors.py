@@ -63,6 +63,13 @@ def test_fewer_than_three_masters_are_refused_with_the_largest_pod_that_works() 
     assert load_settings(GOOD | {"totalMemory": "128GB", "podMemory": largest[1]})
 
 
+def test_more_masters_than_a_cluster_carries_are_refused_with_what_to_do() -> None:
+    (message,) = errors(podMemory="64GB", totalMemory="120TB")
+
+    assert "podMemory = 64GB with totalMemory = 120TB: the number of masters would be 1920" in message
+    assert "a Redis Cluster carries at most 500; make podMemory larger or totalMemory smaller" in message
+
+
 @pytest.mark.parametrize(
     ("changes", "fragments"),
     [

@@ -109,7 +109,7 @@ def crash(
 
 
 _EAT = """
-redis-cli CONFIG SET maxmemory 0 maxmemory-clients 0 >/dev/null
+redis-cli CONFIG SET maxmemory 0 maxmemory-clients 0 proto-max-bulk-len 1gb >/dev/null
 {
   [ -z "${REDISCLI_AUTH-}" ] || printf 'AUTH %s\\r\\n' "$REDISCLI_AUTH"
   printf '*2\\r\\n$3\\r\\nGET\\r\\n$500000000\\r\\n'

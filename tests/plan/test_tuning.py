@@ -133,6 +133,8 @@ def test_a_limit_without_room_beside_maxmemory_is_refused(pod_mib: int, factor: 
                 # (92 GiB - 64 GiB - 5 %) / 1.1.
                 "replica_output_buffer_limit_bytes": int((28 * GIB - int(3.2 * GIB)) / 1.1),
                 "client_memory_limit_bytes": int(3.2 * GIB),
+                # Redis's own limit, which is less than three quarters of that.
+                "largest_value_bytes": 512 * MIB,
                 "resync_seconds": 110,
                 # 300 s of writes, the overhead, and 1.1 times what is written while they are sent.
                 "resync_peak_bytes": int(
@@ -182,6 +184,7 @@ def test_a_limit_without_room_beside_maxmemory_is_refused(pod_mib: int, factor: 
                 # 5 % of the memory, less than 20 s of writes.
                 "repl_backlog_bytes": int(256 * MIB * 0.05),
                 "client_memory_limit_bytes": 64 * MIB,
+                "largest_value_bytes": 48 * MIB,
                 # An idle process takes 16 MiB, more than 5 %.
                 "replica_output_buffer_limit_bytes": int(96 * MIB / 1.1),
                 "resync_seconds": 1,

@@ -78,13 +78,22 @@ def test_a_crash_while_the_takeover_is_under_way_loses_no_key(cluster: Cluster) 
         crashed, successor = successor, crashed
 
 
-def test_a_master_that_comes_back_without_its_volume_at_its_old_address_loses_no_key(cluster: Cluster) -> None:
+def test_a_master_that_comes_back_without_its_volume_or_with_an_empty_nodes_conf_at_its_old_address_loses_no_key(
+    cluster: Cluster,
+) -> None:
     written = cluster.fill(300)
     crashed, successor = cluster.masters[0], cluster.replicas[0]
     crashed.kill()
     (crashed.data / "nodes.conf").unlink()
     crashed.start()
     wait_for_successor(cluster, successor)
+    crashed.wait_for_answer()
+    # The same with a file that a machine's crash left empty.
+    crashed, successor = cluster.masters[1], cluster.replicas[1]
+    crashed.kill()
+    (crashed.data / "nodes.conf").write_bytes(b"")
+    crashed.start()
+    wait_for_successor(cluster, successor, shard=1)
     crashed.wait_for_answer()
     assert cluster.lost(written) == 0
 

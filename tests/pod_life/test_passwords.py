@@ -10,7 +10,10 @@ from tests.pod_life.pods import PORT, Pod
 
 pytestmark = [pytest.mark.redis, pytest.mark.sandbox]
 
-OLD, NEW = 'old "quoted" \\ päss #1', "new $HOME `id` word"
+OLD = 'old "quoted" \\ päss #1\''
+NEW = "new $HOME `id` word\tafter a tab\nthe next line; $(id) 'ü' \\x41 %s\r\n* "
+NEW += "#" * (4096 - len(NEW.encode()))
+"""4,096 bytes, with everything that a shell, printf or redis.conf would take apart."""
 STEPS = ((OLD, None), (OLD, NEW), (NEW, OLD), (NEW, None))
 
 

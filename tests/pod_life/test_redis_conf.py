@@ -1,5 +1,7 @@
 """The derived redis.conf is one that Redis takes as it is meant."""
 
+import socket
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +12,7 @@ from components.manifests.redis_conf import redis_conf
 from components.plan.tuning import derive_tuning
 from tests.pod_life.conftest import small_tuning
 from tests.pod_life.network import Network
-from tests.pod_life.pods import Pod
+from tests.pod_life.pods import PORT, Pod, wait_until
 
 SIZES = [(256 * MIB, 368 * MIB), (64 * GIB, 92 * GIB), (128 * GIB, 185 * GIB), (512 * GIB, 737 * GIB)]
 
@@ -69,6 +71,20 @@ def test_redis_runs_with_exactly_what_is_written(network: Network, maxmemory_byt
                 assert int(got) == maxmemory_bytes
             else:
                 assert got == wanted, name
+    if maxmemory_bytes == SIZES[0][0]:
+        the_largest_value_is_taken_and_a_larger_one_is_answered_with_an_error(pod, small_tuning().largest_value_bytes)
+
+
+def the_largest_value_is_taken_and_a_larger_one_is_answered_with_an_error(pod: Pod, largest_bytes: int) -> None:
+    with pod.client(timeout_seconds=20) as client:
+        client.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
+        wait_until("it serves", lambda: client.set("image", bytes(largest_bytes)))
+        assert client.strlen("image") == largest_bytes
+        with socket.create_connection((pod.ip or "", PORT), timeout=10) as connection:
+            connection.sendall(b"*3\r\n$3\r\nSET\r\n$5\r\nimage\r\n$%d\r\n" % (largest_bytes + 1))
+            assert connection.recv(100) == b"-ERR Protocol error: invalid bulk length\r\n"
+            assert connection.recv(100) == b""
+        assert client.strlen("image") == largest_bytes
 
 
 def test_the_smallest_pods_backlog_holds_an_image() -> None:

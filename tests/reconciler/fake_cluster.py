@@ -16,6 +16,7 @@ from reconciler.connection import Address, Connection, NameNotResolvedError, NoS
 from reconciler.slots import NO_SLOTS, members, slot_set
 from tests.reconciler.fake_connection import FakeConnection
 from tests.reconciler.fake_node import ACK_S, FakeNode, KnownNode
+from tests.reconciler.refusals import Refusal
 
 OTHER_RUN = "reconciler-mover:form:00000000"
 
@@ -56,6 +57,12 @@ class FakeCluster:
         self.deleted: set[bytes] = set()
         self.functions: set[str] = set()
         """Libraries that a master must have before it gets a slot from another."""
+        self.refusals: dict[str, Refusal] = {}
+        """How nodes answer that refuse every command, by IP. The others still hear them on the cluster bus."""
+        self.refuses_writes: dict[str, Refusal] = {}
+        """How nodes answer that refuse what adds to their data or removes from it, by IP."""
+        self.refuses_after: tuple[int, str, Refusal] | None = None
+        """After so many writes the node at an IP begins to refuse."""
         self._stale_names: dict[str, tuple[str, float]] = {}
         self._ids = itertools.count(1)
 

@@ -242,6 +242,8 @@ def _migrate(world: FakeCluster, node: FakeNode, ip: str, keys: list[bytes], *, 
     target = world.nodes.get(ip)
     if target is None or not target.alive:
         raise ReplyError("IOERR error or timeout connecting to the client")
+    if refusal := world.refusals.get(ip) or world.refuses_writes.get(ip):
+        raise ReplyError(f"Target instance replied with error: {refusal.of_call}")
     moved = 0
     for slot, held in node.keys.items():
         going = held & set(keys)

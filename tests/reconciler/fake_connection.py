@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from reconciler.connection import REPLY_TIMEOUT_S, Argument, Reply, ReplyError, UnreachableError
 from tests.reconciler.fake_commands import answer
-from tests.reconciler.fake_node import HARMLESS, READS, Killed
+from tests.reconciler.fake_node import DATA, HARMLESS, READS, Killed
 
 if TYPE_CHECKING:
     from tests.reconciler.fake_cluster import FakeCluster
+    from tests.reconciler.refusals import Refusal
 
 
 class FakeConnection:
@@ -25,6 +26,8 @@ class FakeConnection:
         self._watched: list[bytes] = []
 
     def call(self, *arguments: Argument, timeout_s: float = REPLY_TIMEOUT_S) -> Reply:
+        if refusal := self._refusal():
+            return refusal.call()
         reply = self.pipeline([arguments])[0]
         if isinstance(reply, ReplyError):
             raise reply
@@ -38,6 +41,8 @@ class FakeConnection:
     def pipeline(
         self, commands: Sequence[Sequence[Argument]], timeout_s: float = REPLY_TIMEOUT_S
     ) -> list[Reply | ReplyError]:
+        if refusal := self._refusal():
+            return refusal.pipeline(len(commands))
         replies: list[Reply | ReplyError] = []
         before = len(self._world.writes)
         for command in commands:
@@ -48,6 +53,15 @@ class FakeConnection:
             self._world.gossip()
             self._world.check()
         return replies
+
+    def _refusal(self) -> Refusal | None:
+        after = self._world.refuses_after
+        if after is not None and len(self._world.writes) >= after[0]:
+            self._world.refusals[after[1]], self._world.refuses_after = after[2], None
+        refusal = self._world.refusals.get(self._ip)
+        if refusal is not None and refusal.takes_s:
+            self._world.sleep(refusal.takes_s)
+        return refusal
 
     def _one(self, words: list[str]) -> Reply | ReplyError:
         if words == ["MULTI"]:
@@ -102,6 +116,8 @@ class FakeConnection:
         write = not (words[0] in HARMLESS or (words[0] == "CLUSTER" and words[1] in READS) or words[1:2] == ["LIST"])
         if write and world.kill_at is not None and len(world.writes) == world.kill_at and not world.kill_after:
             raise Killed
+        if write and words[0] in DATA and self._ip in world.refuses_writes:
+            return ReplyError(str(world.refuses_writes[self._ip].of_pipeline))
         try:
             reply = answer(world, node, words)
         except ReplyError as error:

@@ -18,6 +18,8 @@ ELECTION_PATIENCE_S = 10.0
 """Two node timeouts: so long an election of Redis's own may take."""
 READS = {"NODES", "INFO", "COUNTKEYSINSLOT", "GETKEYSINSLOT"}
 HARMLESS = {"INFO", "DBSIZE", "MEMORY", "CLIENT", "TIME", "ASKING", "WATCH", "UNWATCH"}
+DATA = {"FUNCTION", "MIGRATE", "UNLINK"}
+"""Of those that are no harmless ones: they change keys or functions, and not who owns what."""
 
 
 class Killed(BaseException):

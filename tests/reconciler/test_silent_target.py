@@ -46,12 +46,12 @@ class Target(Source):
         return b"PONG"
 
 
-def send(source: Source, target: Target) -> None:
+def send(source: Source, target: Target, key_bytes: int = 1000) -> None:
     world = FakeCluster()
     context = MoveContext(world, (), Progress(world, print, 1), lambda: False, print)
     ends = [Endpoint(name, name, ("10.0.0.1", 6379), connection) for name, connection in (("a", source), ("b", target))]
     move = MoveWithKeys(*ends, context, None, RateLimit(world, 0))
-    move._send([[b"key"]], {b"key": 1000})
+    move._send([[b"key"]], {b"key": key_bytes})
 
 
 def test_a_source_is_not_blocked_again_for_a_target_that_is_lost() -> None:
@@ -66,6 +66,14 @@ def test_a_target_that_was_only_busy_is_tried_again() -> None:
     with pytest.raises(ReplyError, match="IOERR"):
         send(source, Target(lives=True))
     assert source.batches == ATTEMPTS
+
+
+def test_a_key_that_is_too_large_for_its_target_is_named_with_what_to_do() -> None:
+    with pytest.raises(
+        ReplyError, match=r"b did not take the key b'key' of 64 MiB: IOERR .* proto-max-bulk-len"
+    ) as raised:
+        send(Source(), Target(lives=True), key_bytes=64 << 20)
+    assert "Delete it, or divide it" in str(raised.value)
 
 
 def test_a_source_that_waits_for_a_lost_target_is_not_taken_for_lost_itself() -> None:

@@ -58,6 +58,7 @@ def stateful_set(
     given other annotations."""
     labels = {"app": name, **(labels or {})}
     annotations = more.pop("annotations", awaited(replicas))
+    place = {"namespace": more.pop("namespace")} if "namespace" in more else {}
     return resource(
         "StatefulSet",
         name,
@@ -69,7 +70,7 @@ def stateful_set(
             "template": {"metadata": {"labels": labels}, "spec": spec},
             **more,
         },
-        metadata={"annotations": annotations},
+        metadata={"annotations": annotations, **place},
     )
 
 

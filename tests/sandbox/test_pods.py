@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from sandbox.control.cli import main
 from sandbox.control.client import Sandbox
 from sandbox.errors import ApplyError, NotFoundError
 from tests.sandbox.conftest import eventually
@@ -286,3 +287,20 @@ def test_an_unknown_pod_is_an_error_that_lists_the_pods(sandbox: Sandbox) -> Non
     sandbox.apply([stateful_set("here", pod_spec(container(SLEEP)))])
     with pytest.raises(NotFoundError, match="there is no pod 'gone-0'; pods: here-0"):
         sandbox.exec("gone-0", ["true"])
+
+
+def test_a_pod_that_two_namespaces_have_is_named_with_both_and_found_with_one(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spaces = [resource("Namespace", name, metadata={"name": name}) for name in ("redis-64mb", "redis-128mb")]
+    pods = [stateful_set("redis-master", pod_spec(container(SLEEP)), namespace=space.name) for space in spaces]
+    sandbox.apply([*spaces, *pods])
+    call = ["--name", sandbox.name, "exec", "redis-master-0"]
+
+    assert main([*call, "--", "true"]) == 1
+
+    assert "pod redis-master-0 exists in namespaces redis-128mb, redis-64mb; use -n" in capsys.readouterr().err
+    # As kubectl has it: before the pod, or after it.
+    assert main([*call, "-n", "redis-64mb", "--", "true"]) == 0
+    assert main([*call[:-1], "-n", "redis-64mb", call[-1], "--", "true"]) == 0
+    assert main([*call[:-1], "redis-64mb/redis-master-0", "sh", "-c", "exit $#", "--", "-n"]) == 1

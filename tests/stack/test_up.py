@@ -1,6 +1,8 @@
 """`make up`: the rendered stack `local`, run for real, is a formed cluster that serves images."""
 
 import os
+import re
+import shlex
 from collections.abc import Iterator
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from sandbox.control.client import Sandbox
 from sandbox.control.redis_facts import redis_facts
 from sandbox.control.up import up
+from tests.repository.written import INSIDE, commands_of
 
 pytestmark = pytest.mark.sandbox
 
@@ -85,6 +88,34 @@ def test_the_sizing_document_s_monitoring_commands_work_as_written(
     running: tuple[Sandbox, list[str]], command: list[str], expected: str
 ) -> None:
     assert expected in running[0].exec("redis-master-0", command).check().stdout
+
+
+@pytest.mark.parametrize("line", INSIDE)
+def test_a_command_that_the_documents_run_in_a_pod_does_what_it_says(
+    running: tuple[Sandbox, list[str]], line: str
+) -> None:
+    pod = re.search(r" exec (\S+) ", line)
+    assert pod is not None
+    done = running[0].exec(pod[1], ["sh", "-c", line.partition(" -- ")[2]])
+
+    assert done.exit == 0, done.stderr
+    assert done.stdout.strip()
+    assert "ERR" not in done.stdout
+
+
+def test_redis_has_every_command_that_the_documents_give_to_redis_cli(running: tuple[Sandbox, list[str]]) -> None:
+    # `--cluster` is a tool of redis-cli's own.
+    lines = [line for line in commands_of("redis-cli") if "--cluster" not in line]
+    words = [[word for word in shlex.split(line)[1:] if not word.startswith("-")] for line in lines]
+    assert len(words) > 3
+    for command in words:
+        listed = running[0].exec(
+            "redis-master-0", ["redis-cli", "COMMAND", "LIST", "FILTERBY", "PATTERN", f"{command[0]}*"]
+        )
+        known = listed.check().stdout.lower().split()
+        assert command[0].lower() in known, command
+        has_subcommands = any("|" in name for name in known)
+        assert not has_subcommands or "|".join(command[:2]).lower() in known, command
 
 
 def test_the_form_job_ran_in_the_image_and_from_the_zips_it_was_rendered_with(
