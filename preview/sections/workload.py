@@ -90,12 +90,13 @@ def latency(plan: Advice) -> Section:
                     ("transfer, one TCP flow", milliseconds(found.transfer_ms)),
                     ("work of Redis", milliseconds(found.processing_ms)),
                     ("round trip", milliseconds(found.round_trip_ms)),
+                    ("wait for the core", _waits(found.core_wait_p50_ms, found.core_wait_p95_ms)),
+                    ("wait for the network", _waits(found.link_wait_p50_ms, found.link_wait_p95_ms)),
                     ("p50", milliseconds(found.p50_ms)),
-                    ("wait for the core", f"{milliseconds(found.core_wait_p95_ms)} (p95)"),
-                    ("wait for the network", f"{milliseconds(found.link_wait_p95_ms)} (p95)"),
                     ("p95", f"{milliseconds(found.p95_ms)}, {milliseconds(found.wanted_p95_ms)} wanted"),
                 )
             ),
+            Note("This is what a hit takes. A miss is told as quickly, and then waits for the origin of the images."),
             *(
                 [Note("unbounded: more is asked for than can be answered, so the queue only grows.")]
                 if found.p95_ms is None
@@ -103,3 +104,7 @@ def latency(plan: Advice) -> Section:
             ),
         ),
     )
+
+
+def _waits(p50_ms: float | None, p95_ms: float | None) -> str:
+    return f"{milliseconds(p50_ms)} (p50), {milliseconds(p95_ms)} (p95)"

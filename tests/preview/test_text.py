@@ -118,6 +118,7 @@ def test_the_decision_comes_first_then_the_warnings_then_the_reasons() -> None:
         "sent to clients 4.0 Gbps by each master",
         "sent to replicas 0.8 Gbps by each master",
         "sent in total 4.8 Gbps by each master",
+        "A miss is told as quickly, and then waits for the origin of the images.",
         "0 pods fit: 92.0 GiB memory limits of a pod, and 29.8 GiB",
     ],
 )
@@ -137,6 +138,17 @@ def test_a_working_set_that_does_not_fit_says_what_would_help() -> None:
     shown = words(option_1(ttlSeconds=700))
     assert re.search(r"to make it fit totalMemory: \d+(GB|TB) or workload.ttlSeconds: \d+", shown)
     assert re.search(r"otherwise From \d+ min( \d+ s)? after a start on, images are evicted\.", shown)
+
+
+def test_the_parts_of_a_latency_add_up_to_its_p50_and_its_p95() -> None:
+    shown = option_1_text().partition("LATENCY")[2].partition("RESILIENCE")[0]
+    parts = [float(found) for found in re.findall(r"(?:flow|Redis|round trip) +([\d.]+) ms", shown)]
+    waits = [tuple(map(float, found)) for found in re.findall(r"([\d.]+) ms \(p50\), ([\d.]+) ms \(p95\)", shown)]
+    totals = [float(found) for found in re.findall(r"p(?:50|95) +([\d.]+) ms", shown)]
+    assert len(parts) == 3
+    assert len(waits) == 2
+    # Each figure is rounded, those of 10 ms and more to whole ones.
+    assert totals == pytest.approx([sum(parts) + sum(wait[at] for wait in waits) for at in (0, 1)], abs=1)
 
 
 def test_a_queue_that_only_grows_is_called_unbounded_and_explained() -> None:
