@@ -181,7 +181,7 @@ def test_keys_that_have_expired_stay_behind_a_huge_slot_goes_in_parts_and_a_huge
             client.set(f"expired:{index}", "x", px=1)
     assert sum(int(server.call("DBSIZE")) for server in old) == 501
     fleet.shards(3, *room, prefix="big")
-    status, output = reconcile("form", fleet.topology(3, prefix="big", seeds=[old[0].ip]))
+    status, output = reconcile("form", fleet.topology(3, prefix="big", seeds=[old[0].ip], deadlineSeconds=110))
     assert status == 0, output
     assert "a key of 40 MiB blocked" in output
     assert output.count("MiB blocked") == 1
