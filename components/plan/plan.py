@@ -140,11 +140,11 @@ def _refuse_impossible(settings: Settings, sizing: Sizing, load: Load) -> None:
     """What no nodes help against."""
     messages = []
     workload, traffic, tuning = settings.workload, load.traffic, load.tuning
-    if size_class_bytes(workload.object_bytes) > tuning.client_memory_limit_bytes:
+    if workload.object_bytes > tuning.largest_value_bytes:
         messages.append(
-            f"workload.objectBytes = {workload.object_bytes}: a pod of {format_size(settings.pod_memory)} cuts the "
-            f"connection of a client whose buffers exceed {tuning.client_memory_limit_bytes:,} bytes, so no larger "
-            "image can be written or read; make images smaller or podMemory larger"
+            f"workload.objectBytes = {workload.object_bytes}: the largest value that a pod of "
+            f"{format_size(settings.pod_memory)} takes has {tuning.largest_value_bytes:,} bytes; make images "
+            "smaller or podMemory larger"
         )
     if traffic.write_gbps_per_master > SINGLE_FLOW_GBPS:
         messages.append(

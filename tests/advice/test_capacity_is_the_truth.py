@@ -127,9 +127,9 @@ def test_a_full_resync_at_the_worst_placement_takes_what_the_network_leaves() ->
             "carries 5 Gbps",
         ),
         (
-            stack("1GB", "6GB", requestsPerSecond=1, objectBytes=120_000_000),
-            stack("1GB", "6GB", requestsPerSecond=1, objectBytes=12_000_000),
-            "no larger image",
+            stack("1GB", "6GB", requestsPerSecond=1, objectBytes=48 * 2**20 + 1),
+            stack("1GB", "6GB", requestsPerSecond=1, objectBytes=48 * 2**20),
+            "the largest value that a pod of 1GB takes has 50,331,648 bytes",
         ),
     ],
 )
