@@ -11,7 +11,7 @@ from components.plan.latency import Latency, derive_latency
 from components.plan.sizing import Sizing
 from components.plan.traffic import SINGLE_FLOW_GBPS, Traffic, bytes_per_second, derive_traffic
 from components.plan.tuning import Tuning, resync_peak_bytes
-from components.plan.working_set import size_class_bytes
+from components.plan.working_set import EXPIRED_SHARE, size_class_bytes
 
 _PRECISION = 1e-9
 """19.2 Gbps of four masters of 4.8 Gbps must not be more than 19.2."""
@@ -74,7 +74,7 @@ class Load:
         written_on_wire = bytes_per_second(traffic.write_gbps_per_master)
         written = written_on_wire / self.object_bytes * size_class_bytes(self.object_bytes)
         maxmemory = self.tuning.maxmemory_bytes
-        data = maxmemory if is_full else min(maxmemory, written * self.ttl_seconds)
+        data = maxmemory if is_full else min(maxmemory, written * self.ttl_seconds * (1 + EXPIRED_SHARE))
         if not data:
             return Resync(max(0.0, rate), 0.0, 0.0, 0.0, 0.0, fits=True)
         if rate <= 0:

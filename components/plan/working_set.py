@@ -15,6 +15,9 @@ from components.plan.traffic import misses_per_second
 
 DOCUMENT_HIT_RATES = (0.0, 0.8, 0.95)
 """The sizing document's three scenarios: every request a write, the usual image cache, a good one."""
+EXPIRED_SHARE = 0.02
+"""Of the images that are alive: what has expired and is not collected yet, with `active-expire-effort 10` (measured:
+docs/reference/redis.md, "Expiry")."""
 _SMALL_QUANTUM = 16
 _SMALL_MAX = 128
 
@@ -66,9 +69,12 @@ def size_class_bytes(object_bytes: int) -> int:
 
 
 def images_bytes(workload: Workload, hit_rate: float) -> int:
-    """Memory of all images that are alive at a time."""
-    alive = ceil(round(misses_per_second(workload, hit_rate) * workload.ttl_seconds, 6))
-    return alive * size_class_bytes(workload.object_bytes)
+    """Memory of all images that are alive at a time, and of those that have expired and are not collected yet."""
+    return ceil(round(_alive(workload, hit_rate) * size_class_bytes(workload.object_bytes) * (1 + EXPIRED_SHARE), 3))
+
+
+def _alive(workload: Workload, hit_rate: float) -> int:
+    return ceil(round(misses_per_second(workload, hit_rate) * workload.ttl_seconds, 6))
 
 
 def derive_working_set(workload: Workload, sizing: Sizing, backlog_bytes: int) -> WorkingSet:
@@ -76,7 +82,7 @@ def derive_working_set(workload: Workload, sizing: Sizing, backlog_bytes: int) -
     room = sizing.masters * (sizing.pod_memory_bytes - backlog_bytes)
     room_per_master = sizing.pod_memory_bytes - backlog_bytes
     own = _scenario(workload, workload.hit_rate, sizing.usable_memory_bytes, room)
-    fill_bytes_per_second = own.writes_per_second * size_class_bytes(workload.object_bytes)
+    fill_bytes_per_second = own.writes_per_second * size_class_bytes(workload.object_bytes) * (1 + EXPIRED_SHARE)
     return WorkingSet(
         size_class_bytes=size_class_bytes(workload.object_bytes),
         memory_bytes=sizing.usable_memory_bytes,
@@ -107,7 +113,7 @@ def _scenario(workload: Workload, hit_rate: float, memory_bytes: int, room_bytes
     return Scenario(
         hit_rate=hit_rate,
         writes_per_second=misses_per_second(workload, hit_rate),
-        images=size // size_class_bytes(workload.object_bytes),
+        images=_alive(workload, hit_rate),
         size_bytes=size,
         memory_percent=100 * size / memory_bytes,
         fits=size <= room_bytes,
@@ -116,6 +122,7 @@ def _scenario(workload: Workload, hit_rate: float, memory_bytes: int, room_bytes
 
 def _break_even(workload: Workload, memory_bytes: int) -> float:
     all_written = workload.requests_per_second * workload.ttl_seconds * size_class_bytes(workload.object_bytes)
+    all_written = all_written * (1 + EXPIRED_SHARE)
     return max(0.0, 1 - memory_bytes / all_written)
 
 

@@ -4,6 +4,7 @@ The document counts GB where Kubernetes counts GiB: its "2.46 TB" are 2,464 Gi a
 """
 
 from collections.abc import Callable
+from math import ceil
 
 import pytest
 
@@ -117,16 +118,17 @@ def test_the_three_scenarios(hit_rate: float, writes: int, images: int, document
     assert (case.writes_per_second, case.images, case.fits) == (writes, images, fits)
     # The document multiplies by the object's size; the allocator takes 1 MiB for 1,000,000 bytes, 4.9 % more.
     assert case.images * 1_000_000 == document_gb * 10**9
-    assert case.size_bytes == images * 1_048_576
+    # Another 2 % have expired and are not collected yet.
+    assert case.size_bytes == ceil(images * 1_048_576 * 1.02)
 
 
 def test_1_tb_is_not_sufficient_at_the_documents_50_percent_hit_rate() -> None:
     working_set = derive_figures(option_1(zones=None, hitRate=0.5), judge=False).working_set
     assert working_set.own.images * 1_000_000 == 1.2 * 10**12
     assert not working_set.own.fits
-    assert round(working_set.break_even_hit_rate, 3) == 0.563
+    assert round(working_set.break_even_hit_rate, 3) == 0.572
     of_1_mib = derive_figures(option_1(objectBytes=1_048_576)).working_set
-    assert round(of_1_mib.break_even_hit_rate, 3) == 0.65
+    assert round(of_1_mib.break_even_hit_rate, 3) == 0.657
 
 
 def test_the_documents_remedies_for_no_hits_hold() -> None:

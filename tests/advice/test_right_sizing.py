@@ -49,7 +49,7 @@ def test_what_is_recommended_is_the_cheapest_that_holds_it() -> None:
 
 def test_a_measured_hit_rate_stands_for_the_memory_it_fills() -> None:
     found = right_size(option_1(), Measured(hit_rate=0.8))
-    assert found.in_use_bytes == 480_000 * 1_048_576
+    assert found.in_use_bytes == 513_382_809_600
     assert found.wanted.masters == 10
     worse = right_size(option_1(), Measured(hit_rate=0.5))
     assert worse.wanted.masters > worse.now.masters
