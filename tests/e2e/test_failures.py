@@ -7,6 +7,7 @@ import pytest
 from tests.e2e.harness.images import other_redis
 from tests.e2e.harness.local import POOL, LocalStack, assert_masters_roll_after_replicas, eventually
 
+pytestmark = pytest.mark.e2e_long
 _NO_SUCH_IMAGE = "redis:7.4-alpien"
 _MOVING_WITHIN_S = 400.0
 _VALUE_BYTES = 100_000
@@ -33,7 +34,6 @@ def test_an_image_that_does_not_exist_stops_at_the_first_replica_and_the_correct
     assert_masters_roll_after_replicas(run)
 
 
-@pytest.mark.e2e_long
 def test_a_killed_update_is_cancelled_and_the_next_one_ends_it(local: LocalStack) -> None:
     with local.load(value_bytes=_VALUE_BYTES) as load:
         # Slow enough to be met while slots move.
@@ -51,7 +51,6 @@ def test_a_killed_update_is_cancelled_and_the_next_one_ends_it(local: LocalStack
     assert local.engine.preview().ok().changes == []
 
 
-@pytest.mark.e2e_long
 def test_a_form_that_refuses_says_why_in_the_output_and_nothing_is_lost(local: LocalStack) -> None:
     with local.load(4, _VALUE_BYTES) as load:
         run = local.edit(**_TOO_SMALL)
