@@ -23,6 +23,8 @@ pytestmark = [
 _ROLE = "arn:aws:iam::111122223333:role/redis-nodes"
 _SAME_ZONES = {zone: subnet for subnet, zone in OTHER_SUBNETS.items() if zone in SUBNETS.values()}
 _ANOTHER_ZONE = dict(sorted(((zone, subnet) for subnet, zone in OTHER_SUBNETS.items()))[1:])
+_OWN_CLASS = "encrypted-gp3"
+"""A StorageClass that the cluster's owner made."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,10 @@ EDITS = (
     Edit("one-replica", {"replicasPerMaster": None}, masters=20),
     Edit("less-memory", {"totalMemory": None}),
     Edit("another-zone", {"eks": {"subnets": _ANOTHER_ZONE}}, exchanges_pool=True),
+    Edit("volume-size", {"storage": {"size": "100GB"}}, exchanges_pool=True),
+    Edit("storage-class", {"storage": {"className": _OWN_CLASS}}, exchanges_pool=True),
+    Edit("128gb", {"podMemory": "128GB"}, masters=8, exchanges_pool=True),
+    Edit("64gb", {"podMemory": "64GB"}, exchanges_pool=True),
 )
 
 
@@ -62,8 +68,19 @@ def prod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProdStack]:
         given.ground(with_node=False) as ground,
         prod_stack(ground, tmp_path_factory.mktemp("prod")) as stack,
     ):
+        ground.kube.ensure("/apis/storage.k8s.io/v1/storageclasses", _storage_class())
         stack.engine.up().ok()
         yield stack
+
+
+def _storage_class() -> dict[str, Any]:
+    return {
+        "metadata": {"name": _OWN_CLASS},
+        "provisioner": "ebs.csi.aws.com",
+        "parameters": {"type": "gp3", "encrypted": "true"},
+        "volumeBindingMode": "WaitForFirstConsumer",
+        "allowVolumeExpansion": True,
+    }
 
 
 @pytest.mark.parametrize("edit", EDITS, ids=[edit.name for edit in EDITS])

@@ -5,6 +5,7 @@ The provider's processes write it, the fake nodes and the tests read it.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
@@ -31,13 +32,17 @@ ZONES = SUBNETS | OTHER_SUBNETS
 
 
 def node_name(group: str, number: int, version: str) -> str:
-    """Name of a node of a group, started from that version of its template."""
-    return f"{group}-v{version}n{number}"
+    """Name of a node of a group, started from that version of its template. Like a real one's it does not have the
+    group's name in it: a group's may be so long that both together would not be a label (63 characters)."""
+    return f"{_prefix(group)}{version}n{number}"
 
 
-def group_of(node: str) -> str:
-    """The group that a node of that name is of."""
-    return node.rpartition("-")[0]
+def is_node_of(node: str, group: str) -> bool:
+    return node.startswith(_prefix(group))
+
+
+def _prefix(group: str) -> str:
+    return f"ec2-{hashlib.sha256(group.encode()).hexdigest()[:10]}-v"
 
 
 @dataclass(frozen=True)

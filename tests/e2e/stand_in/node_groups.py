@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from tests.e2e.harness.kube import ApiError, Kube
-from tests.e2e.stand_in.account import Account, group_of, node_name
+from tests.e2e.stand_in.account import Account, is_node_of, node_name
 
 _READY_WITHIN_S = 60.0
 _DRAINED_WITHIN_S = 15 * 60.0
@@ -35,14 +35,14 @@ def update_group(kube: Kube, account: Account, name: str, inputs: dict[str, Any]
         nodes.append((number, version))
         put()
         _await_nodes(kube, account, name)
-        _drain(kube, node_name(name, number, old))
+        _drain(kube, name, node_name(name, number, old))
         nodes.remove((number, old))
         put()
 
 
 def _await_nodes(kube: Kube, account: Account, group: str) -> None:
     """EKS calls a group active once its nodes are ready."""
-    wanted = {node for node in account.nodes() if group_of(node) == group}
+    wanted = {node for node in account.nodes() if is_node_of(node, group)}
     deadline = time.monotonic() + _READY_WITHIN_S
     while not wanted <= {node["metadata"]["name"] for node in kube.items("/api/v1/nodes")}:
         if time.monotonic() > deadline:
@@ -50,11 +50,11 @@ def _await_nodes(kube: Kube, account: Account, group: str) -> None:
         time.sleep(0.2)
 
 
-def _drain(kube: Kube, node: str) -> None:
+def _drain(kube: Kube, group: str, node: str) -> None:
     """Cordons a node and evicts its Redis pods, as the disruption budgets allow."""
     kube.patch(f"/api/v1/nodes/{node}", {"spec": {"unschedulable": True}})
     deadline = time.monotonic() + _DRAINED_WITHIN_S
-    while pods := redis_pods(kube, group_of(node), node):
+    while pods := redis_pods(kube, group, node):
         if time.monotonic() > deadline:
             raise TimeoutError(f"PodEvictionFailure: {node} still has {pods}")
         for pod in pods:
@@ -73,6 +73,6 @@ def redis_pods(kube: Kube, group: str, node: str | None = None) -> list[str]:
     found = []
     for pod in kube.items("/api/v1/pods?labelSelector=app%3Dredis"):
         place = pod["spec"].get("nodeName", "")
-        if group_of(place) == group and node in (None, place):
+        if is_node_of(place, group) and node in (None, place):
             found.append(f"{pod['metadata']['namespace']}/{pod['metadata']['name']}")
     return sorted(found)
