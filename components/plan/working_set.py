@@ -122,8 +122,7 @@ def _scenario(workload: Workload, hit_rate: float, memory_bytes: int, room_bytes
 
 def _break_even(workload: Workload, memory_bytes: int) -> float:
     all_written = workload.requests_per_second * workload.ttl_seconds * size_class_bytes(workload.object_bytes)
-    all_written = all_written * (1 + EXPIRED_SHARE)
-    return max(0.0, 1 - memory_bytes / all_written)
+    return max(0.0, 1 - memory_bytes / (all_written * (1 + EXPIRED_SHARE)))
 
 
 def _header_bytes(length: int) -> int:

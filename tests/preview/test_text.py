@@ -84,14 +84,18 @@ def test_no_figure_of_any_plan_is_scientific_or_a_meaningless_zero(generated: Se
     assert [shown[max(0, hit.start() - 60) : hit.end() + 30] for hit in UNREADABLE.finditer(shown)] == []
 
 
-def test_the_decision_comes_first_then_the_warnings_then_the_reasons() -> None:
+def titles(shown: str) -> list[str]:
+    """Of the sections of a plan as text."""
+    return re.findall(r"^([A-Z][A-Z ]+):", shown, re.MULTILINE)
+
+
+def test_the_decision_comes_first_then_what_would_change_it_then_the_warnings_and_the_reasons() -> None:
     shown = option_1_text()
     assert shown.startswith("PLAN: stack prod, 16 masters + 16 replicas of 64GB on 9 x r6g.12xlarge\n")
-    titles = re.findall(r"^([A-Z][A-Z ]+):", shown, re.MULTILINE)
-    assert titles == [
+    assert titles(shown) == [
         "PLAN",
-        "WARNINGS",
         "ALTERNATIVES",
+        "WARNINGS",
         "POD SIZES",
         "NODES",
         "COST",
@@ -102,6 +106,15 @@ def test_the_decision_comes_first_then_the_warnings_then_the_reasons() -> None:
         "SCALING OUT",
         "CHANGING SIZE",
     ]
+    assert re.search(
+        r"^ALTERNATIVES: no Redis, S3 alone: 29,445 instead of 3\d\d,\d{3} USD a month$", shown, re.MULTILINE
+    )
+
+
+def test_alternatives_that_would_change_nothing_stand_below_the_warnings() -> None:
+    idle = text(option_1(dutyCycle=0.01, p95LatencyMs=100))
+    assert titles(idle)[:3] == ["PLAN", "WARNINGS", "ALTERNATIVES"]
+    assert "ALTERNATIVES: USD a month, with all traffic" in idle
 
 
 @pytest.mark.parametrize(
