@@ -11,6 +11,7 @@ from components.manifests import names
 from tests.e2e.harness.kube import APPLY_PATCH, Object
 from tests.e2e.harness.local import POOL, LocalStack, eventually
 
+pytestmark = pytest.mark.e2e_long
 _REPLICAS = f"/apis/apps/v1/namespaces/{POOL}/statefulsets/redis-replica"
 _NAMESPACED = {
     "Service": f"/api/v1/namespaces/{POOL}/services",
@@ -35,7 +36,6 @@ def ours(local: LocalStack, path: str) -> list[Object]:
     return local.kube.items(f"{path}?{_PART_OF}")
 
 
-@pytest.mark.e2e_long
 @pytest.mark.parametrize("hand", ["kubectl", "an-autoscaler"])
 def test_a_number_of_pods_that_a_hand_or_an_autoscaler_has_set_is_taken_back(local: LocalStack, hand: str) -> None:
     scale(local, 2, hand)
@@ -77,7 +77,6 @@ def test_a_field_that_kubectl_has_edited_is_taken_back_and_what_it_added_goes(lo
     assert local.engine.up(refresh=True).ok().changes == []
 
 
-@pytest.mark.e2e_long
 def test_an_annotation_and_a_label_on_what_is_not_otherwise_changed_stay(local: LocalStack) -> None:
     added = {"annotations": {"team": "a note"}, "labels": {"cost-centre": "42"}}
     local.kube.patch(f"{_REPLICAS}?fieldManager=kubectl-annotate", {"metadata": added})
@@ -85,7 +84,6 @@ def test_an_annotation_and_a_label_on_what_is_not_otherwise_changed_stay(local: 
     assert_has(local.kube.get(_REPLICAS), added)
 
 
-@pytest.mark.e2e_long
 def test_a_field_that_another_manager_has_applied_by_force_is_taken_back_and_what_it_added_stays(
     local: LocalStack,
 ) -> None:
@@ -132,7 +130,6 @@ def test_objects_that_a_hand_has_deleted_are_made_anew_and_no_pod_is_touched(loc
     assert local.engine.up(refresh=True).ok().changes == []
 
 
-@pytest.mark.e2e_long
 def test_what_pods_mount_and_a_hand_has_deleted_is_made_anew_and_the_pods_roll(local: LocalStack) -> None:
     before = ids(local)
     with local.load() as load:
@@ -146,7 +143,6 @@ def test_what_pods_mount_and_a_hand_has_deleted_is_made_anew_and_the_pods_roll(l
     assert not set(before.values()) & set(ids(local).values())
 
 
-@pytest.mark.e2e_long
 @pytest.mark.parametrize("how", ["rollout restart", "an agent's sidecar"])
 def test_what_a_hand_has_added_to_the_pods_stays(local: LocalStack, how: str) -> None:
     template: dict[str, Any]

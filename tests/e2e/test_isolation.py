@@ -55,3 +55,14 @@ def test_a_run_that_is_killed_leaves_no_process_and_no_control_group(number: sig
 
     eventually("its processes are gone", lambda: not {"sleep 86398", "sleep 86399"} & set(commands()), 10)
     eventually("its control groups are gone", lambda: groups(run.pid) == [], 30)
+
+
+def test_a_run_that_follows_another_of_its_name_has_control_groups_of_its_own() -> None:
+    """The sweeper of the first removes the first one's groups a moment later."""
+    first = cgroups.make("twice")
+    assert cgroups.remove(first) == []
+    second = cgroups.make("twice")
+    assert cgroups.remove(second) == []
+
+    assert len(second) >= 8
+    assert not set(first) & set(second)

@@ -7,6 +7,7 @@ a process of its own session, outlives whoever started the run and removes the g
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import time
@@ -17,6 +18,7 @@ ROOT = Path("/sys/fs/cgroup")
 _PREFIX = "redis-image-cache-e2e-"
 _REMOVE_WITHIN_S = 30.0
 _AGAIN_AFTER_S = 0.1
+_numbers = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,11 @@ def hierarchies() -> list[Hierarchy]:
 
 
 def make(name: str) -> list[Path]:
-    """Makes a group in every hierarchy, named after this process and `name`; the paths, to enter and to remove."""
-    name = f"{_PREFIX}{os.getpid()}-{name}"
+    """Makes a group in every hierarchy, named after this process and `name`; the paths, to enter and to remove.
+
+    No name is used twice: the sweeper of the first would remove the groups of the second.
+    """
+    name = f"{_PREFIX}{os.getpid()}-{next(_numbers)}-{name}"
     made = []
     for hierarchy in hierarchies():
         group = hierarchy.own / name

@@ -19,7 +19,7 @@ PAUSE = "registry.k8s.io/pause:3.8"
 """What holds a pod's namespaces. Here it is a busybox that sleeps."""
 OTHER_REDIS_TAG = "7.4.1-alpine"
 """A second tag of the same image, so that editing the tag rolls the pods. The registry has this one too."""
-_LEFT_OUT = {"__pycache__", "test", "idlelib", "tkinter", "turtledemo", "lib2to3", "ensurepip", "pydoc_data"}
+_LEFT_OUT = {"test", "idlelib", "tkinter", "turtledemo", "lib2to3", "ensurepip", "pydoc_data"}
 """Of Python's standard library, what no Job uses and would make the image several times larger."""
 
 

@@ -86,3 +86,11 @@ def eventually(what: str, is_so: Callable[[], bool], within_s: float) -> None:
     while not is_so():
         assert time.monotonic() < deadline, f"not within {within_s:.0f} s: {what}"
         time.sleep(0.3)
+
+
+def assert_masters_roll_after_replicas(run: Run) -> None:
+    """The masters are not touched before the last replica runs the edit and is in sync."""
+    rolled = run.of_any(("create", "create-replacement"), f"Job::images-{POOL}-rollout-redis-replica")
+    masters = run.of("update", f"StatefulSet::images-{POOL}-redis-master")
+    assert rolled.ended is not None
+    assert masters.began > rolled.ended
