@@ -10,7 +10,7 @@ from components.config.formats import memory, milliseconds, percent, rate, secon
 from components.config.settings import Settings
 from preview.document import Facts, Note, Section, Table
 from preview.figures import Figure, figures
-from preview.sections import reasons
+from preview.sections import reasons, thought_over
 from preview.sections.summary import shape, summary
 from preview.sections.warnings import warnings
 
@@ -40,6 +40,7 @@ def render_page(plan: Advice, settings: Settings, *, stack: str) -> str:
         shape=shape(plan),
         style=Markup(source),  # noqa: S704 - our own file
         cards=_cards(plan, settings),
+        thought_over=[_blocks(section) for section in thought_over(plan, settings)],
         alerts=[_blocks(section) for section in warnings(plan)],
         figures=[_figure(figure) for figure in figures(plan, settings)],
         sections=[_blocks(section) for section in (summary(plan, settings, stack), *reasons(plan, settings))],

@@ -7,20 +7,19 @@ from components.advice.advice import Advice
 from components.config.settings import Settings
 from preview.document import Section, Table
 from preview.resources import Resource
-from preview.sections import reasons
+from preview.sections import decision, reasons
 from preview.sections.summary import summary
-from preview.sections.warnings import warnings
 from preview.writer import Style, Writer
 
 
 def render_plan(plan: Advice, settings: Settings, *, stack: str, style: Style | None = None) -> str:
-    """The whole plan: summary, warnings, and the reasons."""
+    """The whole plan: the decision, and the reasons."""
     return render_sections(plan_sections(plan, settings, stack), style)
 
 
 def plan_sections(plan: Advice, settings: Settings, stack: str) -> tuple[Section, ...]:
     """What `render_plan` writes."""
-    return (summary(plan, settings, stack), *warnings(plan), *reasons(plan, settings))
+    return (*decision(plan, settings, stack), *reasons(plan, settings))
 
 
 def render_summary(plan: Advice, settings: Settings, *, stack: str, style: Style | None = None) -> str:

@@ -20,6 +20,11 @@ S3_USD_PER_PUT = 0.005 / 1000
 S3_USD_PER_GB = 0.023
 """S3 Standard, us-east-1 (docs/reference/aws.md, "S3"). Traffic to EC2 in the same region is free."""
 _MORE_MASTERS_TRIED = 12
+DECIDES_BELOW = 0.9
+"""Of this stack's total: another way that costs less than that would change the decision. The rest is the uncertainty
+of the prices, which are of different dates."""
+S3_P95_MS = 200
+"""What S3 is taken to keep to: AWS names 100 to 200 ms to the first byte (docs/reference/aws.md, "S3")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,9 @@ class Alternative:
     traffic_usd: float
     takes: str
     """What it takes or gives up, in one sentence."""
+    may_decide: bool = True
+    """Whether it is another way to do the same work: neither the same stack paid otherwise, nor one whose answers take
+    longer than the workload allows."""
 
     @property
     def total_usd(self) -> float:
@@ -51,6 +59,7 @@ def derive_alternatives(settings: Settings, figures: Figures) -> tuple[Alternati
             three_years,
             spread.total_usd,
             "The same stack, paid for whether it is used or not.",
+            may_decide=False,
         )
     ]
     if ways and ways[0].total_usd < spread.total_usd:
@@ -78,6 +87,15 @@ def derive_alternatives(settings: Settings, figures: Figures) -> tuple[Alternati
         Alternative("this stack", cost.infrastructure_usd, spread.total_usd, "As planned."),
         *sorted(found, key=lambda option: option.total_usd),
     )
+
+
+def decisive(alternatives: tuple[Alternative, ...]) -> Alternative | None:
+    """The cheapest other way, where it costs so much less that the decision is to be thought over; None otherwise."""
+    if not alternatives:
+        return None
+    stack, *others = alternatives
+    cheapest = next((option for option in others if option.may_decide), None)
+    return cheapest if cheapest and cheapest.total_usd < DECIDES_BELOW * stack.total_usd else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,4 +171,5 @@ def _s3(settings: Settings) -> Alternative:
         gets * S3_USD_PER_GET + puts * S3_USD_PER_PUT + stored_gb * S3_USD_PER_GB,
         0.0,
         "Answers take tens of milliseconds and more. Lifecycle rules count in days, so readers check an image's age.",
+        may_decide=workload.p95_latency_ms >= S3_P95_MS,
     )

@@ -15,7 +15,7 @@ from components.config.settings import (
     Workload,
 )
 from components.config.units import TIB
-from components.plan.nodes.catalogue import GP3_USD_PER_GIB, HOURS_PER_MONTH, NODE_ROOT_VOLUME_GIB
+from components.plan.nodes.catalogue import GP3_USD_PER_GIB, HOURS_PER_MONTH, ROOT_VOLUME_USD
 from components.plan.nodes.choice import NodePlan
 from components.plan.sizing import Sizing
 from components.plan.traffic import misses_per_second
@@ -24,8 +24,11 @@ RESERVED_1Y_FACTOR = 0.63
 """Of the on-demand price: one-year standard reservation, nothing upfront (clozon.com, 2021-07-22: 37 % off; the
 sizing document: 30-40 % off)."""
 RESERVED_3Y_FACTORS = {
-    **dict.fromkeys(("r6g", "r6gd", "r7gd"), 0.376),
-    **dict.fromkeys(("r7g", "r7i", "r6i", "r6a", "m6i", "r8i", "r8g"), 0.395),
+    **dict.fromkeys(("r6g", "r6gd", "r7gd", "c6g"), 0.376),
+    "m6g": 0.378,
+    "c6gn": 0.374,
+    **dict.fromkeys(("r7g", "r7i", "r6i", "r6a", "m6i", "m6a", "r8i", "r8g"), 0.395),
+    "m6in": 0.335,
     **dict.fromkeys(("r5n", "r6in", "r8gn", "r8in"), 0.352),
     "r7iz": 0.359,
     **dict.fromkeys(("x2gd", "x8g"), 0.297),
@@ -61,12 +64,26 @@ class CrossZoneCost:
 
 
 @dataclass(frozen=True, slots=True)
+class Reserved:
+    """Nodes that are paid for three years, with their root volumes."""
+
+    instance_type: str
+    nodes_total: int
+    usd_per_month: float
+
+
+@dataclass(frozen=True, slots=True)
 class Cost:
     """USD a month."""
 
     nodes_on_demand_usd: float
     nodes_reserved_1y_usd: float
     nodes_reserved_3y_usd: float
+    reserved_3y: Reserved
+    """The chosen nodes."""
+    cheapest_reserved_3y: Reserved
+    """The nodes that would be the cheapest when paid for three years: the choice counts on demand, and families differ
+    in what three years save."""
     nodes_usd: float
     """As bought: on demand, or spot."""
     volumes_usd: float
@@ -89,16 +106,22 @@ def derive_cost(sizing: Sizing, workload: Workload, storage: Storage, nodes: Nod
     on_demand = nodes.usd_per_month
     bought = on_demand * SPOT_FACTOR if nodes.capacity_type is CapacityType.SPOT else on_demand
     volumes = sizing.pods * volume_usd(ceil(sizing.volume_mib / 1024), storage)
-    roots = nodes.nodes_total * NODE_ROOT_VOLUME_GIB * GP3_USD_PER_GIB
+    roots = nodes.nodes_total * ROOT_VOLUME_USD
     control_plane = CONTROL_PLANE_USD_PER_HOUR * HOURS_PER_MONTH
     infrastructure = bought + volumes + roots + control_plane
     cross_zone = cross_zone_costs(workload, sizing.replicas_per_master, len(nodes.zones))
     total = infrastructure + cross_zone[0].total_usd
+    chosen = _reserved(nodes.instance_type, nodes.nodes_total, on_demand + roots)
     usable_tib, thousands = sizing.usable_memory_bytes / TIB, workload.requests_per_second / 1000
     return Cost(
         nodes_on_demand_usd=on_demand,
         nodes_reserved_1y_usd=on_demand * RESERVED_1Y_FACTOR,
-        nodes_reserved_3y_usd=on_demand * RESERVED_3Y_FACTORS[nodes.instance_type.split(".")[0]],
+        nodes_reserved_3y_usd=on_demand * _three_years_factor(nodes.instance_type),
+        reserved_3y=chosen,
+        cheapest_reserved_3y=min(
+            (chosen, *(_reserved(kind.instance_type, kind.nodes_total, kind.usd_per_month) for kind in nodes.passing)),
+            key=lambda reserved: round(reserved.usd_per_month, 6),
+        ),
         nodes_usd=bought,
         volumes_usd=volumes,
         root_volumes_usd=roots,
@@ -112,6 +135,17 @@ def derive_cost(sizing: Sizing, workload: Workload, storage: Storage, nodes: Nod
         total_usd_per_1000_requests_per_second=total / thousands,
         cross_zone_to_nodes_ratio=cross_zone[0].total_usd / bought,
     )
+
+
+def _three_years_factor(instance_type: str) -> float:
+    return RESERVED_3Y_FACTORS[instance_type.split(".")[0]]
+
+
+def _reserved(instance_type: str, nodes_total: int, usd_per_month: float) -> Reserved:
+    """Nodes that cost so much on demand with their root volumes, which nobody reserves."""
+    roots = nodes_total * ROOT_VOLUME_USD
+    paid = (usd_per_month - roots) * _three_years_factor(instance_type)
+    return Reserved(instance_type, nodes_total, paid + roots)
 
 
 def gb_per_month(bytes_per_second: float) -> float:

@@ -41,7 +41,7 @@ def cross_zone(figures: Figures, everywhere: Step | None) -> Iterator[PlanWarnin
         "cross-zone-traffic-dominates",
         f"Traffic between zones costs {usd(spread.total_usd)} USD a month. That is "
         f"{cost.cross_zone_to_nodes_ratio:.0f} times the nodes.",
-        " ".join(sentences) or "Compare the alternatives that the plan begins with.",
+        " ".join(sentences) or "Compare the plan's alternatives.",
     )
 
 

@@ -13,6 +13,16 @@ CORE_COPY_BYTES_PER_SECOND = 400_000_000
 """What one core sends by MIGRATE: serialising, a checksum over it, the socket. Measured by processor time with 1 MB
 values: 450 MB for a second of the source's core, 770 MB for one of the target's (Redis 7.0.15, tests/resize/bench.py
 shows the whole)."""
+SLOT_COUNT = 16_384
+SLOTS_PER_SECOND = 3_700
+"""What the mover hands over beside the bytes: several round trips for each slot, from one process for all sources.
+Measured: 16,384 slots with 300 small keys from four masters to four others in 4.4 s
+(docs/reference/redis.md, "Moving slots")."""
+JOIN_SECONDS = 8
+"""Until all nodes agree on who is new and a new node takes slots. Measured for a fourth master and its replica
+(docs/reference/redis.md, "Moving slots"); a node that joined refuses every command for up to 5 s of it."""
+JOB_SECONDS = 2
+"""A Job's own time: its pod starts and looks at every node. A Job with nothing to do took 1.1 s in the sandbox."""
 _BYTES_PER_SECOND_MIN = MIB
 """Where the load leaves nothing of the network a move is still not endless: clients and move share it."""
 _MANY_TTLS = 10
@@ -37,12 +47,14 @@ class Resize:
     leave."""
     copy_bound_by: str
     """network, core or config."""
+    slots_seconds: float
+    """Of every way's time, what handing over the slots takes, however little they hold."""
     copy_seconds: float
     """Mode copy, for the working set, which is at most what the masters hold."""
     copy_full_seconds: float
     """Mode copy, for all of the masters' memory."""
     expire_seconds: float
-    """Mode expire, for the working set, within the budget of extra misses."""
+    """Mode expire, for the working set, within the budget of extra misses. The slots are handed over meanwhile."""
     expire_extra_misses: int
     deadline_seconds: int
     """What a Job allows for the move beside its other work."""
@@ -72,22 +84,29 @@ def derive_resize(
     bound_by = min(bounds, key=lambda name: bounds[name])
     per_master = max(_BYTES_PER_SECOND_MIN, int(bounds[bound_by]))
     rate = min(per_master * sizing.masters, resize.max_mib_per_second * MIB)
-    copy_seconds = objects * workload.object_bytes / rate
-    copy_full_seconds = sizing.usable_memory_bytes / rate
+    transfer_seconds = objects * workload.object_bytes / rate
+    slots_seconds = SLOT_COUNT / SLOTS_PER_SECOND
+    copy_full_seconds = slots_seconds + sizing.usable_memory_bytes / rate
 
     mode = resize.mode
     if mode is MoveMode.AUTO:
-        mode = MoveMode.EXPIRE if copy_seconds > _MANY_TTLS * workload.ttl_seconds else MoveMode.COPY
-    longest = copy_full_seconds if mode is MoveMode.COPY else objects_full / resize.extra_misses_per_second
+        # The slots take their time in both modes, so the keys decide.
+        mode = MoveMode.EXPIRE if transfer_seconds > _MANY_TTLS * workload.ttl_seconds else MoveMode.COPY
+    longest = (
+        copy_full_seconds
+        if mode is MoveMode.COPY
+        else max(slots_seconds, objects_full / resize.extra_misses_per_second)
+    )
     return Resize(
         mode=mode,
         max_bytes_per_second=resize.max_mib_per_second * MIB,
         extra_misses_per_second=resize.extra_misses_per_second,
         copy_bytes_per_second_per_master=per_master,
         copy_bound_by=bound_by,
-        copy_seconds=copy_seconds,
+        slots_seconds=slots_seconds,
+        copy_seconds=slots_seconds + transfer_seconds,
         copy_full_seconds=copy_full_seconds,
-        expire_seconds=objects / resize.extra_misses_per_second,
+        expire_seconds=max(slots_seconds, objects / resize.extra_misses_per_second),
         expire_extra_misses=int(objects),
         deadline_seconds=int(_DEADLINE_FACTOR * longest) + 1,
     )

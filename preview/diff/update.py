@@ -16,6 +16,7 @@ from components.advice.advice import Advice
 from components.config.formats import count, seconds
 from components.config.settings import MoveMode
 from components.plan.plan import POD_START_SECONDS
+from components.plan.resize import JOB_SECONDS, JOIN_SECONDS
 from preview.diff.edit import Edit, PodSet, nodes_of, pod_sets, wanted_nodes
 from preview.resources import Resource
 
@@ -137,31 +138,33 @@ class Update:
             least, most = self._seconds_of_a_move()
             yield Step(
                 f"release moves the slots of {count(number, 'master')} to the others, {self._with_or_without_keys()}.",
-                least * number / self._masters_before(),
-                most,
+                JOB_SECONDS + least * number / self._masters_before(),
+                JOB_SECONDS + most,
             )
 
     def _pods(self) -> Iterator[Step]:
         for item in pod_sets(self.edit):
             more = item.pods_after - item.pods_before
             if item.before is None:
-                yield Step(f"{item.name}: {count(more, 'pod')} are made, all at once.", 0, POD_START_SECONDS)
+                yield Step(f"{item.name}: {count(more, 'pod')} are made, all at once.", *self._seconds_of_new_pods())
             elif item.after is not None:
                 yield from self._pods_that_stay(item, more)
 
     def _pods_that_stay(self, item: PodSet, more: int) -> Iterator[Step]:
         if more < 0:
-            yield Step(f"{item.name}: {count(-more, 'pod')} go. They hold no slots any more.", 0, 0)
+            text = f"{item.name}: {count(-more, 'pod')} go. They hold no slots any more."
+            yield Step(text, JOB_SECONDS, JOB_SECONDS)
         if more > 0:
-            yield Step(f"{item.name}: {count(more, 'pod')} more are made, all at once.", 0, POD_START_SECONDS)
+            text = f"{item.name}: {count(more, 'pod')} more are made, all at once."
+            yield Step(text, *self._seconds_of_new_pods())
         if item.rolls:
             least, most = self._seconds_of_a_pod()
             rolled = min(item.pods_before, item.pods_after)
             yield Step(
                 f"{item.name}: {count(rolled, 'pod')} are replaced, one after the other. A master hands over first, "
                 "and the next pod waits until this one is in sync.",
-                rolled * least,
-                rolled * most,
+                JOB_SECONDS + rolled * least,
+                JOB_SECONDS + rolled * most,
                 replaces_pods=True,
             )
 
@@ -169,16 +172,16 @@ class Update:
         if not self.edit.runs("form"):
             return
         before, after = (wanted_nodes(side.values()) for side in (self.edit.before, self.edit.after))
-        copies = self.after.resilience
+        copies, joining = self.after.resilience, JOB_SECONDS + JOIN_SECONDS
         if not self.before:
-            yield Step("form makes one cluster of the pods and shares out the slots.", 0, POD_START_SECONDS)
+            yield Step("form makes one cluster of the pods and shares out the slots.", joining, POD_START_SECONDS)
         elif self.exchanges_the_pool:
             least, most = self._seconds_of_a_move()
             yield Step(
                 f"form joins the new pods to the living cluster, moves every slot {self._with_or_without_keys()}, and "
                 "attaches the replicas.",
-                least + copies.reprotection_seconds,
-                most + copies.reprotection_full_seconds,
+                joining + least + copies.reprotection_seconds,
+                joining + most + copies.reprotection_full_seconds,
             )
         elif before != after:
             moved = self._moved_share()
@@ -186,11 +189,11 @@ class Update:
             sentence = f"moves slots to even shares, {self._with_or_without_keys()}" if moved else "moves no slot"
             yield Step(
                 f"form {sentence}, and attaches the replicas.",
-                moved * least + copies.reprotection_seconds,
-                (most if moved else 0) + copies.reprotection_full_seconds,
+                joining + moved * least + copies.reprotection_seconds,
+                joining + (most if moved else 0) + copies.reprotection_full_seconds,
             )
         else:
-            yield Step("The Jobs run again and find nothing to move.", 0, POD_START_SECONDS)
+            yield Step("The Jobs run again and find nothing to move.", JOB_SECONDS, POD_START_SECONDS)
 
     def _clients(self) -> Iterator[Step]:
         if self.before and self.exchanges_the_pool:
@@ -235,6 +238,11 @@ class Update:
         """The share of all slots that change their master when masters come; those that go were released before."""
         before, after = self._masters_before(), self.after.sizing.masters
         return max(0.0, 1 - before / after)
+
+    def _seconds_of_new_pods(self) -> tuple[float, float]:
+        """Until they are ready and have stayed so for a while, which a Job waits for."""
+        ready = JOB_SECONDS + self.after.tuning.min_ready_seconds
+        return ready, POD_START_SECONDS + ready
 
     def _seconds_of_a_pod(self) -> tuple[float, float]:
         """Until a replaced pod is back in sync: at least with what the workload keeps, at most with a full master and

@@ -1,7 +1,7 @@
 """What would change the decision: the whole cost of this stack and of other ways to do the same work."""
 
 from components.advice.advice import Advice
-from components.advice.alternatives import BreakEven
+from components.advice.alternatives import BreakEven, decisive
 from components.config.formats import percent, usd
 from components.config.settings import Settings
 from preview.document import Facts, Note, Section, Table
@@ -12,7 +12,7 @@ def alternatives(plan: Advice, settings: Settings) -> tuple[Section, ...]:
     if not plan.alternatives:
         return ()
     table = Table(
-        ("", "runs", "traffic", "total"),
+        ("USD a month", "runs", "traffic", "total"),
         tuple(
             (option.name, usd(option.usd), usd(option.traffic_usd), usd(option.total_usd))
             for option in plan.alternatives
@@ -25,7 +25,15 @@ def alternatives(plan: Advice, settings: Settings) -> tuple[Section, ...]:
         *map(_against_managed, plan.break_evens),
     ]
     facts = Facts(tuple((option.name, option.takes) for option in plan.alternatives[1:]))
-    return (Section("Alternatives", "USD a month, with all traffic", (table, *map(Note, notes), facts)),)
+    return (Section("Alternatives", _detail(plan), (table, *map(Note, notes), facts)),)
+
+
+def _detail(plan: Advice) -> str:
+    """What the section comes to: the other way, and what it costs."""
+    cheaper = decisive(plan.alternatives)
+    if cheaper is None:
+        return "USD a month, with all traffic"
+    return f"{cheaper.name}: {usd(cheaper.total_usd)} instead of {usd(plan.alternatives[0].total_usd)} USD a month"
 
 
 def _against_managed(found: BreakEven) -> str:

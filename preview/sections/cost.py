@@ -10,7 +10,6 @@ from components.advice.cost import (
 )
 from components.config.formats import count, usd
 from components.config.settings import CapacityType, Settings
-from components.plan.nodes.catalogue import PRICE_DATE
 from components.plan.nodes.choice import NodePlan
 from preview.document import Note, Section, Table
 
@@ -27,7 +26,10 @@ def cost(plan: Advice, settings: Settings) -> tuple[Section, ...]:
             "USD a month",
             (
                 _infrastructure(found, nodes),
-                Note(f"EC2 prices are those of {nodes.price_region} on {PRICE_DATE}."),
+                Note(
+                    f"The price of {nodes.instance_type} is that of {nodes.price_region}"
+                    f"{f' on {nodes.price_date}' if nodes.price_date else '; its source has no date'}."
+                ),
                 Note(
                     f"EKS costs {CONTROL_PLANE_EXTENDED_USD_PER_HOUR:.2f} USD an hour instead of "
                     f"{CONTROL_PLANE_USD_PER_HOUR:.2f} for versions of Kubernetes in extended "

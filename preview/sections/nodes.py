@@ -31,7 +31,13 @@ def nodes(plan: Advice) -> tuple[Section, ...]:
         Section(
             "Nodes",
             f"why {chosen.instance_type}",
-            (_limits(plan, chosen), *map(Note, notes), *_others(chosen), *(_why_not(document) if document else ())),
+            (
+                _limits(plan, chosen),
+                *map(Note, notes),
+                *_others(chosen),
+                *map(Note, _for_three_years(plan)),
+                *(_why_not(document) if document else ()),
+            ),
         ),
     )
 
@@ -47,6 +53,20 @@ def _room_for_a_drain(chosen: NodePlan) -> str:
         "No spare nodes: to drain a node, its zone is given one more for the time, at "
         f"{chosen.drain_usd_per_hour:.2f} USD an hour (docs/runbook.md). nodes.sparePerZone: 1 would keep one ready."
     )
+
+
+def _for_three_years(plan: Advice) -> list[str]:
+    """Nodes that would be the cheaper ones if they were paid for three years."""
+    if plan.cost is None:
+        return []
+    own, cheapest = plan.cost.reserved_3y, plan.cost.cheapest_reserved_3y
+    if cheapest.instance_type == own.instance_type:
+        return [f"Paid for three years, {own.instance_type} is the cheapest too."]
+    return [
+        f"Paid for three years, {count(cheapest.nodes_total, 'node')} of {cheapest.instance_type} would be the "
+        f"cheapest: {usd(cheapest.usd_per_month)} USD a month instead of {usd(own.usd_per_month)} "
+        f"(--set nodes.instanceType={cheapest.instance_type})."
+    ]
 
 
 def _why_not(document: Rejection) -> tuple[Facts, ...]:
@@ -85,23 +105,27 @@ def _limits(plan: Advice, chosen: NodePlan) -> Table:
 
 
 def _others(chosen: NodePlan) -> tuple[Table | Note, ...]:
-    """The next cheapest types that pass."""
+    """The chosen type and the next cheapest ones that pass, on the same terms."""
     others = [kind for kind in chosen.passing if kind.instance_type != chosen.instance_type]
     if not others:
         return (Note("No other type of the catalogue passes."),)
+    own = tuple(kind for kind in chosen.passing if kind.instance_type == chosen.instance_type)
     table = Table(
-        ("other types", "processor", "nodes", "pods on a node", "network used", "USD a month"),
+        ("types that pass", "processor", "nodes", "pods on a node", "network used", "USD a month"),
         tuple(
             (
-                kind.instance_type,
+                f"{kind.instance_type} *" if kind in own else kind.instance_type,
                 kind.architecture,
                 f"{kind.nodes_total}",
                 f"{kind.pods_per_node}",
                 percent(kind.worst_use_percent),
                 usd(kind.usd_per_month),
             )
-            for kind in others[:OTHER_TYPES_SHOWN]
+            for kind in (*own, *others[:OTHER_TYPES_SHOWN])
         ),
     )
-    left = len(others) - len(table.rows)
-    return (table, Note(f"{count(left, 'more type')} {'passes' if left == 1 else 'pass'}.")) if left else (table,)
+    left = len(others) - len(others[:OTHER_TYPES_SHOWN])
+    notes = [Note("USD are those of nodes on demand with their root volumes. * is this stack.")]
+    if left:
+        notes.append(Note(f"{count(left, 'more type')} {'passes' if left == 1 else 'pass'}."))
+    return (table, *notes)

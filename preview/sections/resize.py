@@ -3,6 +3,7 @@
 from components.advice.advice import Advice
 from components.config.formats import NONE, rate, seconds
 from components.config.units import MIB
+from components.plan.resize import JOB_SECONDS, JOIN_SECONDS
 from preview.document import Facts, Section, Table
 
 
@@ -26,6 +27,7 @@ def resize(plan: Advice) -> Section:
             Facts(
                 (
                     ("chosen", f"{found.mode.value} (resize.mode)"),
+                    ("beside it", f"{seconds(JOB_SECONDS + JOIN_SECONDS)} until new nodes have joined"),
                     ("copy is limited by", _BOUNDS.get(found.copy_bound_by, found.copy_bound_by)),
                     ("deadline of the Job", seconds(found.deadline_seconds)),
                 )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from sandbox.errors import InvalidError, NotFoundError, UnsupportedError
-from sandbox.host.memory import oom_score
+from sandbox.host.memory import ended_for_memory
 from sandbox.host.network import PodNetwork
 from sandbox.host.partitions import Partitions
 from sandbox.host.process import descendants, process_tree
@@ -75,15 +75,15 @@ class Faults:
         if status.runtime is None:
             raise NotFoundError(f"container {status.spec.name} of {found.subject} is not running")
         first = status.runtime.pid
-        scores = {pid: oom_score(pid) for pid in (first, *descendants(first, process_tree()))}
-        victim = first if together else max(scores, key=lambda pid: scores[pid])
+        pids = [first, *descendants(first, process_tree())]
+        victim = first if together else ended_for_memory(pids)
         if victim == first:
             status.kill_reason = "OOMKilled"
             status.runtime.signal(signal.SIGKILL)
         else:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(victim, signal.SIGKILL)
-        what = "all processes" if victim == first else f"one process of {len(scores)}"
+        what = "all processes" if victim == first else f"one process of {len(pids)}"
         message = f"{what} of container {status.spec.name} killed for memory"
         self._cluster.event(found.subject, "OOMKilling", message)
         return f"{found.name}: {message}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from sandbox.host.container import RunningContainer
@@ -49,3 +49,9 @@ def oom_score(pid: int) -> int:
     with contextlib.suppress(OSError):
         return int(Path(f"/proc/{pid}/oom_score").read_text())
     return 0
+
+
+def ended_for_memory(pids: Sequence[int], score: Callable[[int], int] = oom_score) -> int:
+    """Which of a container's processes the kernel ends, given from the oldest to the youngest. Of equals it is the
+    youngest (mm/oom_kill.c, oom_evaluate_task): a child that was forked a moment ago is as large as its parent."""
+    return max(reversed(pids), key=score)

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.advice.advice import Advice, derive_advice
-from components.advice.alternatives import Alternative
+from components.advice.alternatives import DECIDES_BELOW, S3_P95_MS, Alternative, decisive
 from tests.plan.stacks import option_1
 
 
@@ -64,3 +64,25 @@ def test_zone_local_reads_are_no_alternative_where_they_cost_more() -> None:
 
 def test_without_nodes_of_its_own_a_stack_has_nothing_to_compare() -> None:
     assert derive_advice(option_1(zones=None)).alternatives == ()
+
+
+def test_another_way_decides_where_it_costs_clearly_less() -> None:
+    stack = Alternative("this stack", 60, 40, "")
+    barely = Alternative("other", 100 * DECIDES_BELOW, 0, "")
+    clearly = Alternative("other", 100 * DECIDES_BELOW - 1, 0, "")
+    assert decisive((stack, barely)) is None
+    assert decisive((stack, clearly)) == clearly
+    assert decisive((stack, Alternative("not the same work", 1, 0, "", may_decide=False), clearly)) == clearly
+    assert decisive(()) is None
+
+
+def test_the_same_stack_paid_for_three_years_is_no_other_way() -> None:
+    assert not by_name(derive_advice(option_1()))["nodes for three years"].may_decide
+
+
+def test_s3_does_not_the_same_work_where_answers_must_be_faster() -> None:
+    for wanted, may in ((S3_P95_MS, True), (S3_P95_MS - 1, False)):
+        assert by_name(derive_advice(option_1(p95LatencyMs=wanted)))["no Redis, S3 alone"].may_decide == may
+    found = decisive(derive_advice(option_1(p95LatencyMs=100)).alternatives)
+    assert found is not None
+    assert found.name == "a cache in every zone"

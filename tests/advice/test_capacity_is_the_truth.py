@@ -1,32 +1,38 @@
 """On generated stacks: what the plan says it serves, its nodes' rules, its warnings and the model agree."""
 
+import random
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, reject, settings
+from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
 from components.advice.advice import derive_advice
-from components.advice.figures import derive_figures
+from components.advice.figures import Figures, derive_figures
 from components.config.settings import Settings
 from components.config.units import parse_size
+from components.plan.core import get_seconds
+from components.plan.latency import transfer_ms
 from components.plan.load import derive_load, first_failure
-from components.plan.nodes.catalogue import load_catalogue
+from components.plan.nodes.catalogue import ROOT_VOLUME_USD, load_catalogue
 from components.plan.nodes.rules import pods_per_node
 from components.plan.plan import decide_plan, derive_plan, pod_demand
 from components.plan.refusal import PlanRefused, Refused
+from tests.plan.placement_simulation import DAEMONSET_MIB, DAEMONSET_MILLICORES, Pods, read_kinds
 from tests.plan.stacks import ZONES, option_1, option_2, stack
 
 STACKS = 300
+KINDS = read_kinds()
 
 
 @st.composite
-def stacks(draw: st.DrawFn) -> Settings:
+def stacks(draw: st.DrawFn, zones: tuple[str, ...] | None) -> Settings:
     pod, masters = draw(st.sampled_from((1, 4, 16, 64, 128))), draw(st.integers(6, 30))
     return stack(
         f"{pod}GB",
         f"{pod * masters}GB",
-        zones=draw(st.sampled_from((ZONES, ZONES, None))),
+        zones=zones,
         replicas=draw(st.integers(1, 2)),
         requestsPerSecond=draw(st.integers(1, 60_000)),
         objectBytes=draw(st.sampled_from((10_000, 100_000, 1_000_000, 5_000_000, 20_000_000))),
@@ -37,14 +43,27 @@ def stacks(draw: st.DrawFn) -> Settings:
 
 
 @pytest.mark.long
-@settings(max_examples=STACKS, deadline=None)
-@given(stacks())
-def test_capacity_rules_and_warnings_never_contradict_each_other(stack: Settings) -> None:
-    try:
-        figures = derive_figures(stack)
-    except Refused:
-        # Another is drawn in its place: so many are judged.
-        reject()
+@pytest.mark.parametrize("zones", [ZONES, None], ids=["nodes of its own", "nodes of others"])
+def test_capacity_nodes_waits_and_warnings_never_contradict_each_other(zones: tuple[str, ...] | None) -> None:
+    judged = 0
+
+    @settings(max_examples=STACKS, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+    @given(stacks(zones))
+    def judge(stack: Settings) -> None:
+        nonlocal judged
+        try:
+            figures = derive_figures(stack)
+        except Refused:
+            # Another is drawn in its place: so many are judged.
+            reject()
+        _judge(stack, figures)
+        judged += 1
+
+    judge()
+    assert judged >= STACKS
+
+
+def _judge(stack: Settings, figures: Figures) -> None:
     nodes, capacity = figures.nodes, figures.capacity
     cores = nodes.cores_for_pods if nodes else None
 
@@ -67,6 +86,7 @@ def test_capacity_rules_and_warnings_never_contradict_each_other(stack: Settings
     assert sent * figures.masters_on_link <= figures.link_gbps * (1 + 1e-6)
     holds = first_failure(figures.load, figures.link_gbps, figures.masters_on_link, cores) is None
     assert holds == (capacity.headroom >= 1 - 1e-6)
+    _judge_by_simulated_queues(stack, figures)
     if nodes is None:
         return
     # Nodes that are chosen carry what is wanted: nobody is warned of it.
@@ -79,6 +99,82 @@ def test_capacity_rules_and_warnings_never_contradict_each_other(stack: Settings
     assert kind is not None
     demand = pod_demand(stack, figures.sizing, figures.traffic, figures.load)
     assert nodes.pods_per_node <= pods_per_node(kind, demand, stack.nodes.packing).most
+    assert cheapest_by_brute_force(stack, figures) == pytest.approx(
+        nodes.usd_per_month + nodes.nodes_total * ROOT_VOLUME_USD
+    )
+
+
+def cheapest_by_brute_force(stack: Settings, figures: Figures) -> float:
+    """USD a month of the cheapest type x pods on a node, found by trying all of them. Figures of the types are read and
+    counted by the scheduler's simulation, which shares no code with the planner; the load by the core model."""
+    sizing, load = figures.sizing, figures.load
+    pods, masters = sizing.pods, sizing.masters
+    by_zone = [
+        len(zone)
+        for zone in Pods(
+            shards=masters,
+            copies=1 + sizing.replicas_per_master,
+            request_mib=sizing.request_memory_mib,
+            limit_mib=sizing.limit_memory_mib,
+            cpu_millicores=1000,
+            gbps_of_a_master=0,
+        ).by_zone(len(ZONES))
+    ]
+    busy = load.requests_per_second * load.core.mean_seconds
+    found = []
+    for kind in KINDS:
+        if kind.zones["us-east-1"] < max(other.zones["us-east-1"] for other in KINDS):
+            continue
+        for per_node in range(1, pods // 6 + 1):
+            if (
+                per_node * sizing.limit_memory_mib + DAEMONSET_MIB > kind.memory_mib
+                or per_node * 1000 + DAEMONSET_MILLICORES > kind.cpu_millicores
+                or per_node > kind.volumes
+                or 2 * (masters - per_node) <= masters
+                or per_node * load.traffic.egress_gbps_per_master > kind.gbps * (1 + 1e-9)
+                or per_node * busy > (kind.cpu_millicores - DAEMONSET_MILLICORES) / 1000 * (1 + 1e-9)
+            ):
+                break
+            if load.resync(kind.gbps, per_node).fits and load.latency(kind.gbps, per_node).holds:
+                nodes = sum(-(-count // per_node) for count in by_zone)
+                found.append(nodes * (kind.usd["us-east-1"] * 730 + 50 * 0.08))
+    return min(found)
+
+
+def _judge_by_simulated_queues(stack: Settings, figures: Figures) -> None:
+    """The waits that the plan names are those of queues that are played through."""
+    core, answer = figures.load.core, figures.latency
+    miss = core.set_seconds + get_seconds(0)
+    share = 1 - stack.workload.hit_rate
+    link = transfer_ms(stack.workload.object_bytes, figures.link_gbps)
+    for use, times, unit, waits in (
+        (
+            figures.load.core_share,
+            lambda dice: 1000 * (miss if dice.random() < share else core.get_seconds),
+            1000 * core.effective_seconds,
+            answer.core_wait_p95_ms,
+        ),
+        (answer.link_use_percent / 100, lambda _: link, link, answer.link_wait_p95_ms),
+    ):
+        # Beyond that a queue takes longer to fill than can be played through here.
+        if 0 < use <= 0.9:
+            simulated = simulated_p95_ms(use, times)
+            assert waits is not None
+            assert -0.2 <= (waits - simulated) / max(unit, simulated) <= 0.25
+
+
+def simulated_p95_ms(use: float, service_ms: Callable[[random.Random], float], requests: int = 30_000) -> float:
+    """The p95 of the wait at one server with random arrivals that keep it busy for `use` of the time."""
+    dice = random.Random(11)
+    services = [service_ms(dice) for _ in range(requests)]
+    pause = sum(services) / requests / use
+    now = free_at = 0.0
+    waits = []
+    for service in services:
+        now += dice.expovariate(1 / pause)
+        waits.append(max(0.0, free_at - now))
+        free_at = max(now, free_at) + service
+    return sorted(waits)[int(0.95 * requests)]
 
 
 def test_prod_serves_what_its_network_carries_replication_included() -> None:

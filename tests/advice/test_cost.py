@@ -4,10 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.advice.cost import Cost, cross_zone_costs
+from components.advice.cost import RESERVED_3Y_FACTORS, Cost, cross_zone_costs
 from components.advice.elasticache import NODE_TYPES, ElastiCache
 from components.advice.figures import derive_figures
 from components.config.settings import Settings, Workload
+from components.plan.nodes.catalogue import load_catalogue
+from components.plan.nodes.choice import Candidate
 from tests.plan.stacks import ZONES, option_1, option_2, stack
 
 
@@ -42,6 +44,44 @@ def test_a_three_year_reservation_of_r7g_costs_what_was_read() -> None:
     # 9 nodes at 8,889.67 USD a year.
     assert found.nodes_reserved_3y_usd == pytest.approx(9 * 8889.67 / 12, rel=0.01)
     assert found.nodes_reserved_3y_usd < found.nodes_reserved_1y_usd < found.nodes_on_demand_usd
+
+
+BUSY = stack("4GB", "128GB", requestsPerSecond=15_000, hitRate=0.96)
+"""On demand c6gn.2xlarge are the cheapest nodes for it, and for three years m6in.2xlarge."""
+
+
+@pytest.mark.parametrize("settings", [BUSY, option_1(), option_1(nodes={"instanceType": "r8i.12xlarge"})])
+def test_no_nodes_that_pass_cost_less_for_three_years_than_those_that_are_named(settings: Settings) -> None:
+    figures = derive_figures(settings)
+    cost, nodes = figures.cost, figures.nodes
+    assert cost is not None
+    assert nodes is not None
+
+    def for_three_years(kind: Candidate) -> float:
+        found = load_catalogue().find(kind.instance_type)
+        assert found is not None
+        factor = RESERVED_3Y_FACTORS[kind.instance_type.partition(".")[0]]
+        return kind.nodes_total * (found.price(nodes.region)[0] * 730 * factor + 50 * 0.08)
+
+    by_name = {kind.instance_type: for_three_years(kind) for kind in nodes.passing}
+    cheapest = cost.cheapest_reserved_3y
+    assert cheapest.usd_per_month == pytest.approx(min(by_name.values()))
+    assert by_name[cheapest.instance_type] == pytest.approx(cheapest.usd_per_month)
+    assert cost.reserved_3y.usd_per_month == pytest.approx(by_name[nodes.instance_type])
+    assert cost.reserved_3y.usd_per_month == pytest.approx(cost.nodes_reserved_3y_usd + cost.root_volumes_usd)
+
+
+def test_three_years_may_change_the_choice() -> None:
+    found = cost_of(BUSY)
+    assert (found.reserved_3y.instance_type, found.cheapest_reserved_3y.instance_type) == (
+        "c6gn.2xlarge",
+        "m6in.2xlarge",
+    )
+    # What is named can be asked for, and costs that.
+    asked = cost_of(
+        stack("4GB", "128GB", requestsPerSecond=15_000, hitRate=0.96, nodes={"instanceType": "m6in.2xlarge"})
+    )
+    assert asked.reserved_3y == found.cheapest_reserved_3y
 
 
 def test_one_gigabyte_a_second_across_zones_costs_52_560_dollars() -> None:

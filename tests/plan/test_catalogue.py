@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from components.advice.cost import RESERVED_3Y_FACTORS
 from components.advice.elasticache import NODE_TYPES
 from components.config.zones import letter_of, region_of
 from components.plan.nodes.catalogue import InstanceType, load_catalogue
@@ -85,6 +86,26 @@ def test_larger_types_of_a_family_never_cost_less() -> None:
             if same_family and kind.memory_mib < other.memory_mib:
                 for region, price in kind.usd_per_hour.items():
                     assert price < other.usd_per_hour[region], (kind.name, other.name, region)
+
+
+def test_every_family_has_its_price_for_three_years() -> None:
+    assert {kind.name.split(".")[0] for kind in CATALOGUE.types} == RESERVED_3Y_FACTORS.keys()
+
+
+def test_general_types_have_the_price_and_the_three_years_that_were_read() -> None:
+    """Of Karpenter's price file (an hour) and Netflix's list (a year for three)."""
+    for name, hour, year in [
+        ("c6g.4xlarge", 0.544, 1791.67),
+        ("c6gn.4xlarge", 0.6912, 2262.33),
+        ("m6a.4xlarge", 0.6912, 2390.33),
+        ("m6g.4xlarge", 0.616, 2041.67),
+        ("m6i.4xlarge", 0.768, 2656.0),
+        ("m6in.4xlarge", 1.11384, 3273.33),
+    ]:
+        kind = CATALOGUE.find(name)
+        assert kind is not None
+        assert kind.price("us-east-1")[0] == hour
+        assert hour * 8760 * RESERVED_3Y_FACTORS[name.split(".")[0]] == pytest.approx(year, rel=0.003), name
 
 
 def test_ireland_costs_more_than_virginia() -> None:

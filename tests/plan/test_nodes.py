@@ -51,6 +51,28 @@ def test_a_named_type_is_taken_when_it_passes(name: str, nodes_total: int, per_n
     assert nodes.usd_per_month == pytest.approx(usd, abs=1)
 
 
+@pytest.mark.parametrize(
+    ("changes", "instance_type", "memory_optimised"),
+    [
+        ({}, "c6gn.4xlarge", "r6in.4xlarge"),
+        ({"nodes": {"architecture": "x86_64"}}, "m6in.xlarge", "r6in.4xlarge"),
+    ],
+)
+def test_small_and_busy_pods_are_carried_by_types_with_less_memory(
+    changes: dict[str, Any], instance_type: str, memory_optimised: str
+) -> None:
+    nodes = nodes_of("2GB", "64GB", **changes)
+    assert nodes.instance_type == instance_type
+    usd = {kind.instance_type: kind.usd_per_month for kind in nodes.passing}
+    assert usd[instance_type] < 0.85 * usd[memory_optimised]
+
+
+def test_a_price_has_the_day_it_was_asked_where_the_source_tells_it() -> None:
+    assert nodes_of().price_date == "2026-07-20"
+    assert nodes_of("2GB", "64GB").price_date == "2026-02-09"
+    assert nodes_of(zones=tuple(f"eu-west-1{letter}" for letter in "abc")).price_date is None
+
+
 def test_a_zone_that_gets_no_pods_gets_no_node_group() -> None:
     nodes = nodes_of("64GB", "192GB", zones=tuple(f"us-east-1{letter}" for letter in "abcdef"), requestsPerSecond=2000)
     assert [zone.zone[-1] for zone in nodes.zones] == ["a", "b", "c", "d"]

@@ -11,6 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from components.config.settings import Settings
+from components.plan.nodes.catalogue import ROOT_VOLUME_USD
 from components.plan.plan import Plan, derive_plan
 from components.plan.refusal import PlanRefused
 from tests.plan.placement_simulation import Kind, Pods, place, read_kinds
@@ -120,5 +121,6 @@ def test_spare_nodes_stand_in_every_zone_and_their_price_in_the_plan(spare: int)
     more = Counter({zone.zone: zone.nodes for zone in nodes.zones})
     more.subtract({zone.zone: zone.nodes for zone in plain.zones})
     assert dict(more) == dict.fromkeys(ZONES, spare)
-    assert nodes.spare_usd_per_month == pytest.approx(nodes.usd_per_month - plain.usd_per_month)
+    roots = spare * len(ZONES) * ROOT_VOLUME_USD
+    assert nodes.spare_usd_per_month == pytest.approx(nodes.usd_per_month - plain.usd_per_month + roots)
     assert (nodes.drain_usd_per_hour == 0) == (spare > 0)

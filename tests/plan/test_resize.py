@@ -7,10 +7,13 @@ import pytest
 from components.config.load import settings_of
 from components.config.settings import MoveMode
 from components.config.units import GIB, MIB
-from components.plan.resize import Resize, derive_resize
+from components.plan.resize import SLOT_COUNT, SLOTS_PER_SECOND, Resize, derive_resize
 from components.plan.sizing import derive_sizing
 from components.plan.traffic import derive_traffic
 from components.plan.working_set import derive_working_set
+
+SLOTS = SLOT_COUNT / SLOTS_PER_SECOND
+"""Seconds of handing over slots, however little they hold."""
 
 
 def predicted(
@@ -55,15 +58,15 @@ def test_the_config_bounds_the_rate_of_all_masters_together() -> None:
     found = predicted(maxMibPerSecond=50)
     assert (found.copy_bound_by, found.copy_bytes_per_second_per_master) == ("config", 5 * MIB)
     assert found.max_bytes_per_second == 50 * MIB
-    assert found.copy_full_seconds == pytest.approx(640 * 1024 / 50)
+    assert found.copy_full_seconds == pytest.approx(SLOTS + 640 * 1024 / 50)
     # Less than one MiB/s for each master: the whole is still what the config allows.
-    assert predicted(maxMibPerSecond=5).copy_full_seconds == pytest.approx(640 * 1024 / 5)
+    assert predicted(maxMibPerSecond=5).copy_full_seconds == pytest.approx(SLOTS + 640 * 1024 / 5)
 
 
 def test_the_working_set_travels_and_at_most_what_the_masters_hold() -> None:
     # 200 writes/s for 300 s are 60,000 images of 1,000,000 bytes.
     found = predicted(maxMibPerSecond=50)
-    assert found.copy_seconds == pytest.approx(60_000 * 1_000_000 / (50 * MIB))
+    assert found.copy_seconds == pytest.approx(SLOTS + 60_000 * 1_000_000 / (50 * MIB))
     assert found.expire_extra_misses == 60_000
     overfull = predicted(maxMibPerSecond=50, workload={"ttlSeconds": 10_000})
     assert overfull.copy_seconds == pytest.approx(overfull.copy_full_seconds)
@@ -91,7 +94,41 @@ def test_auto_moves_keys_unless_that_takes_more_than_ten_ttls(mib_per_second: in
 
 @pytest.mark.parametrize(
     ("resize", "longest"),
-    [({"mode": "copy", "maxMibPerSecond": 50}, 640 * 1024 / 50), ({"mode": "expire"}, 640 * GIB / 1_000_000 / 400)],
+    [
+        ({"mode": "copy", "maxMibPerSecond": 50}, SLOTS + 640 * 1024 / 50),
+        ({"mode": "expire"}, 640 * GIB / 1_000_000 / 400),
+    ],
 )
 def test_the_deadline_is_three_times_the_move_of_full_masters(resize: dict[str, Any], longest: float) -> None:
     assert predicted(**resize).deadline_seconds == int(3 * longest) + 1
+
+
+MEASURED = {
+    # 2,000 images of 1 MB from four masters to four others.
+    "2 GB with their keys": ({"requestsPerSecond": 100, "ttlSeconds": 100}, {"mode": "copy"}, 7.0),
+    # 300 keys of 20 kB, which is next to nothing.
+    "slots with little in them": (
+        {"requestsPerSecond": 15, "ttlSeconds": 100, "objectBytes": 20_000},
+        {"mode": "copy"},
+        4.4,
+    ),
+    "ownership alone": (
+        {"requestsPerSecond": 15, "ttlSeconds": 100, "objectBytes": 20_000},
+        {"mode": "expire", "extraMissesPerSecond": 10**9},
+        3.7,
+    ),
+}
+"""Workload, way and seconds of moves of all slots from four masters (docs/reference/redis.md, "Moving slots")."""
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_a_prediction_is_within_twice_of_what_was_measured(name: str) -> None:
+    workload, resize, seconds = MEASURED[name]
+    found = predicted(total="256GB", workload=workload, **resize)
+    assert seconds / 2 <= found.seconds <= 2 * seconds
+
+
+def test_the_slots_take_their_time_even_of_an_empty_cache() -> None:
+    empty = predicted(workload={"hitRate": 1})
+    assert empty.copy_seconds == empty.slots_seconds == SLOTS
+    assert predicted(mode="expire", workload={"hitRate": 1}).seconds == SLOTS

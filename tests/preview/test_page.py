@@ -89,6 +89,17 @@ def test_the_page_shows_every_section_and_warning_of_the_text() -> None:
         assert warning.code in shown
 
 
+def test_another_way_that_costs_clearly_less_stands_above_warnings_and_charts_and_once() -> None:
+    shown = option_1_page()
+    at = shown.index("<h2>Alternatives: ")
+    assert shown.count("<h2>Alternatives") == 1
+    assert shown.index('class="cards"') < at < shown.index("<h2>Warnings") < shown.index('class="charts"')
+    idle = option_1(dutyCycle=0.01, p95LatencyMs=100)
+    below = render_page(derive_advice(idle), idle, stack="prod")
+    assert below.count("<h2>Alternatives") == 1
+    assert below.index('class="charts"') < below.index("<h2>Alternatives")
+
+
 def test_on_a_telephone_every_figure_has_the_name_of_its_column() -> None:
     plan, shown = option_1_advice(), option_1_page()
     tables = [block for section in reasons(plan, option_1()) for block in section.blocks if isinstance(block, Table)]

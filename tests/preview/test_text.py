@@ -84,14 +84,18 @@ def test_no_figure_of_any_plan_is_scientific_or_a_meaningless_zero(generated: Se
     assert [shown[max(0, hit.start() - 60) : hit.end() + 30] for hit in UNREADABLE.finditer(shown)] == []
 
 
-def test_the_decision_comes_first_then_the_warnings_then_the_reasons() -> None:
+def titles(shown: str) -> list[str]:
+    """Of the sections of a plan as text."""
+    return re.findall(r"^([A-Z][A-Z ]+):", shown, re.MULTILINE)
+
+
+def test_the_decision_comes_first_then_what_would_change_it_then_the_warnings_and_the_reasons() -> None:
     shown = option_1_text()
     assert shown.startswith("PLAN: stack prod, 16 masters + 16 replicas of 64GB on 9 x r6g.12xlarge\n")
-    titles = re.findall(r"^([A-Z][A-Z ]+):", shown, re.MULTILINE)
-    assert titles == [
+    assert titles(shown) == [
         "PLAN",
-        "WARNINGS",
         "ALTERNATIVES",
+        "WARNINGS",
         "POD SIZES",
         "NODES",
         "COST",
@@ -102,6 +106,15 @@ def test_the_decision_comes_first_then_the_warnings_then_the_reasons() -> None:
         "SCALING OUT",
         "CHANGING SIZE",
     ]
+    assert re.search(
+        r"^ALTERNATIVES: no Redis, S3 alone: 29,445 instead of 3\d\d,\d{3} USD a month$", shown, re.MULTILINE
+    )
+
+
+def test_alternatives_that_would_change_nothing_stand_below_the_warnings() -> None:
+    idle = text(option_1(dutyCycle=0.01, p95LatencyMs=100))
+    assert titles(idle)[:3] == ["PLAN", "WARNINGS", "ALTERNATIVES"]
+    assert "ALTERNATIVES: USD a month, with all traffic" in idle
 
 
 @pytest.mark.parametrize(
@@ -186,11 +199,36 @@ def test_resources_are_counted_by_type() -> None:
     assert re.search(r"kubernetes:core/v1:Service\s+3", shown)
 
 
+def test_the_plan_names_the_nodes_that_three_years_would_make_the_cheapest() -> None:
+    assert "Paid for three years, r6g.12xlarge is the cheapest too." in words(option_1())
+    busy = words(stack("4GB", "128GB", requestsPerSecond=15_000, hitRate=0.96))
+    assert "Paid for three years, 22 nodes of m6in.2xlarge would be the cheapest: 3,084 USD a month instead of" in busy
+    assert "(--set nodes.instanceType=m6in.2xlarge)" in busy
+
+
+def test_the_chosen_type_stands_among_the_others_with_its_root_volumes() -> None:
+    assert re.search(r"r6g\.12xlarge \* +arm64 +9 +4 +96 % +15,930$", option_1_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (option_1(), "The price of r6g.12xlarge is that of us-east-1 on 2026-07-20."),
+        (
+            option_1(zones=("eu-west-1a", "eu-west-1b", "eu-west-1c")),
+            "The price of r6g.12xlarge is that of eu-west-1; its source has no date.",
+        ),
+    ],
+)
+def test_the_price_of_the_nodes_stands_with_its_day(settings: Settings, said: str) -> None:
+    assert said in words(settings)
+
+
 def test_the_plan_says_what_a_drain_and_a_spare_node_cost_and_how_long_a_lost_node_is_missed() -> None:
     pinned = {"instanceType": "r6g.12xlarge"}
     texts = [words(option_1(nodes={**pinned, "sparePerZone": count})) for count in (0, 1)]
 
     assert "its zone is given one more for the time, at 2.42 USD an hour" in texts[0]
-    assert "1 spare node in each zone for the pods of one that is drained or lost: 5,298 USD a month" in texts[1]
+    assert "1 spare node in each zone for the pods of one that is drained or lost: 5,310 USD a month" in texts[1]
     assert all("Their shards are without a second copy for up to 36 min 52 s" in text for text in texts)
     assert all("EKS replaces a node that only stops answering after 30 min" in text for text in texts)

@@ -9,9 +9,10 @@ from itertools import pairwise
 
 import pytest
 
+from components.plan.resize import JOB_SECONDS, JOIN_SECONDS
 from preview.diff.edit import Edit, nodes_of, pod_sets
 from preview.diff.update import NOT_PREDICTED, Update, time_span
-from preview.evaluate import Evaluation
+from preview.evaluate import Evaluation, evaluate
 from tests.resize.edits import EDITS, edited, evaluated, frozen
 
 PINNED = {"nodes.instanceType": "r7g.4xlarge", "workload.requestsPerSecond": "4000"}
@@ -229,3 +230,20 @@ def test_a_time_is_written_no_more_exactly_than_it_is_known(
     span: tuple[float | None, float | None], shown: str
 ) -> None:
     assert time_span(*span) == shown
+
+
+def test_the_first_up_takes_about_as_long_as_was_measured() -> None:
+    """24.8 s for stack `local` in the sandbox (docs/reference/redis.md, "Moving slots")."""
+    made = evaluate("local", {})
+    total = Update(Edit.between([], made.resources), {}, made.plan).total()
+    assert total is not None
+    assert 24.8 / 2 <= total[0] <= 2 * 24.8
+    assert total[1] > 24.8
+
+
+def test_more_masters_take_their_joining_however_little_moves() -> None:
+    before, after = evaluate("local", {}), evaluate("local", {"totalMemory": "1GB"})
+    found = between(before, after)
+    (form,) = [step for step in found.steps() if step.what.startswith("form moves slots")]
+    assert form.least_seconds is not None
+    assert form.least_seconds >= JOB_SECONDS + JOIN_SECONDS + after.plan.resize.slots_seconds / 4

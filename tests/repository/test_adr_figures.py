@@ -1,4 +1,4 @@
-"""Figures of stack prod that decisions rest on are those of the plan."""
+"""Figures of stack prod that decisions and the comparison with the sizing document rest on are those of the plan."""
 
 import re
 from pathlib import Path
@@ -12,6 +12,7 @@ from tests.plan.stacks import option_1, option_2
 
 NODE_GROUPS = Path("docs/adr/0006-node-groups-only-grow.md").read_text()
 DRAIN = Path("docs/adr/0017-a-drain-borrows-a-node.md").read_text()
+SIZING_DOCUMENT = Path("docs/reference/sizing-document.md").read_text()
 VOLUMES = Path("docs/adr/0018-pods-keep-their-volumes.md").read_text()
 EKS_GIVES_UP_MINUTES = 15
 
@@ -65,3 +66,12 @@ def test_how_long_a_lost_node_leaves_shards_without_a_second_copy() -> None:
     assert f"| the shards serve again | {found.promotion_seconds:g} s |" in VOLUMES
     assert f"| full resync | {found.node_reprotection_seconds} s |" in VOLUMES
     assert f"**{round(found.node_unprotected_seconds / 60)} min at most**" in VOLUMES
+
+
+def test_what_stands_beside_the_figures_of_the_sizing_document() -> None:
+    figures = derive_figures(option_1())
+    assert figures.nodes is not None
+    assert f"capacity of Option 1 is {figures.capacity.ops_total:,.0f} requests/s" in SIZING_DOCUMENT
+    assert f"on its {figures.nodes.nodes_total} nodes" in SIZING_DOCUMENT
+    assert f"the cheapest nodes that pass cost {figures.nodes.usd_per_month:,.0f} USD" in SIZING_DOCUMENT
+    assert f"| p95 of 5 to 15 ms | {figures.latency.p95_ms:.0f} ms by the model" in SIZING_DOCUMENT

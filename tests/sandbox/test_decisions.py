@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from preview.resources import Resource
 from sandbox.errors import ImagePullError, InvalidError, UnsupportedError
 from sandbox.host.images import ImageStore, exists, repository
+from sandbox.host.memory import ended_for_memory
 from sandbox.host.network import POD_RANGE, AddressPool
 from sandbox.kubernetes import quantity
 from sandbox.kubernetes.controllers.disruption import disruptions_allowed
@@ -308,3 +309,11 @@ def test_the_tags_of_the_official_images_can_be_pulled(tag: str) -> None:
 def test_an_image_this_machine_has_no_programs_for_is_said_to_be_so(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match="the sandbox has: busybox, python, redis"):
         ImageStore(tmp_path).get("nginx:1")
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=6))
+def test_of_the_largest_processes_the_youngest_is_ended_for_memory(scores: list[int]) -> None:
+    pids = [100 + number for number in range(len(scores))]
+    ended = ended_for_memory(pids, dict(zip(pids, scores, strict=True)).__getitem__)
+    assert scores[pids.index(ended)] == max(scores)
+    assert all(score < max(scores) for score in scores[pids.index(ended) + 1 :])

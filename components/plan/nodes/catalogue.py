@@ -26,9 +26,10 @@ FURTHER_ENIS = 2
 NODE_ROOT_VOLUME_GIB = 50
 GP3_USD_PER_GIB = 0.08
 """us-east-1, a month (saisci.com, 2021-01-13), with 3,000 IOPS and 125 MiB/s included."""
+ROOT_VOLUME_USD = NODE_ROOT_VOLUME_GIB * GP3_USD_PER_GIB
+"""Of one node, a month."""
 HOURS_PER_MONTH = 730
 """AWS's own month."""
-PRICE_DATE = "2026-07-20"
 FALLBACK_PRICE_REGION = "us-east-1"
 
 AMI_TYPES = {"arm64": "AL2023_ARM_64_STANDARD", "x86_64": "AL2023_x86_64_STANDARD"}
@@ -61,6 +62,8 @@ class InstanceType:
     """By region; only regions whose price was read."""
     zone_letters: dict[str, str] = field(hash=False)
     """By region: `abc` = offered in the zones a, b and c as one account sees them."""
+    price_dates: dict[str, str] = field(hash=False, default_factory=dict)
+    """By region: the day on which AWS asked that price; only where the source tells it."""
 
     @property
     def max_pods(self) -> int:
@@ -89,7 +92,7 @@ class InstanceType:
 
     def usd_per_month(self, region: str) -> float:
         """On demand with the node's root volume: what choosing this type costs for each node."""
-        return self.price(region)[0] * HOURS_PER_MONTH + NODE_ROOT_VOLUME_GIB * GP3_USD_PER_GIB
+        return self.price(region)[0] * HOURS_PER_MONTH + ROOT_VOLUME_USD
 
     def zones_offering(self, region: str) -> int:
         """Number of zones of `region` that offer the type; 0 for an unknown region."""
@@ -165,7 +168,7 @@ def load_catalogue() -> Catalogue:
 
 
 def _instance_type(row: dict[str, str], zone_letters: dict[str, str]) -> InstanceType:
-    prices = {"us-east-1": row["usd_per_hour_us_east_1"], "eu-west-1": row["usd_per_hour_eu_west_1"]}
+    prices = {FALLBACK_PRICE_REGION: row["usd_per_hour_us_east_1"], "eu-west-1": row["usd_per_hour_eu_west_1"]}
     return InstanceType(
         name=row["instance_type"],
         architecture=row["architecture"],
@@ -182,6 +185,7 @@ def _instance_type(row: dict[str, str], zone_letters: dict[str, str]) -> Instanc
         numa_nodes=int(row["numa_nodes"]) if row["numa_nodes"] else None,
         usd_per_hour={region: float(price) for region, price in prices.items() if price},
         zone_letters=zone_letters,
+        price_dates={FALLBACK_PRICE_REGION: row["us_east_1_priced"]},
     )
 
 

@@ -59,7 +59,7 @@ class Candidate:
     pods_per_node: int
     nodes_total: int
     usd_per_month: float
-    """On demand, all nodes, without their root volumes. The order of candidates counts those too."""
+    """On demand, all nodes with their root volumes."""
     worst_use_percent: float
     """Of its sustained network, a full node's pods all being masters."""
 
@@ -107,13 +107,15 @@ class NodePlan:
     usd_per_hour: float
     """On demand, one node."""
     usd_per_month: float
-    """On demand, all nodes."""
+    """On demand, all nodes, without their root volumes."""
     spare_usd_per_month: float
-    """Of that, the spare nodes."""
+    """On demand, the spare nodes with their root volumes."""
     drain_usd_per_hour: float
     """What one more node in one zone costs while a node is drained; 0 where a spare one stands by."""
     price_region: str
     """Region the price was read for."""
+    price_date: str | None
+    """The day of that price; None where its source is undated."""
     zones_offering: int
     zones_in_region: int
     zones_unsure: tuple[str, ...]
@@ -176,8 +178,7 @@ class _Search:
                 rejected.append(Rejection(kind.name, reason))
                 continue
             candidate = self._candidate(kind, limits)
-            usd = candidate.nodes_total * kind.usd_per_month(self.market.region)
-            order = (round(usd, 6), kind.numa_nodes or 1, candidate.worst_use_percent, kind.name)
+            order = (round(candidate.usd_per_month, 6), kind.numa_nodes or 1, candidate.worst_use_percent, kind.name)
             passing.append((order, kind, candidate))
         passing.sort(key=lambda entry: entry[0])
         candidates = tuple(candidate for _, _, candidate in passing)
@@ -224,7 +225,7 @@ class _Search:
             architecture=kind.architecture,
             pods_per_node=per_node,
             nodes_total=nodes,
-            usd_per_month=nodes * kind.price(self.market.region)[0] * HOURS_PER_MONTH,
+            usd_per_month=nodes * kind.usd_per_month(self.market.region),
             worst_use_percent=100 * per_node * self.demand.egress_gbps_per_master / kind.network_baseline_gbps,
         )
 
@@ -312,9 +313,10 @@ class _Search:
             vcpus_total=nodes_total * kind.vcpu,
             usd_per_hour=usd_per_hour,
             usd_per_month=nodes_total * usd_per_hour * HOURS_PER_MONTH,
-            spare_usd_per_month=self.rules.spare_per_zone * len(groups) * usd_per_hour * HOURS_PER_MONTH,
+            spare_usd_per_month=self.rules.spare_per_zone * len(groups) * kind.usd_per_month(region),
             drain_usd_per_hour=0.0 if self.rules.spare_per_zone else usd_per_hour,
             price_region=price_region,
+            price_date=kind.price_dates.get(price_region),
             zones_offering=kind.zones_offering(region),
             zones_in_region=self.market.most_zones,
             zones_unsure=tuple(group.zone for group in groups if letters and letter_of(group.zone) not in letters),
