@@ -34,7 +34,7 @@ test: .venv/tests .venv/sandbox .venv/actionlint ## the tests: real servers and 
 test-fast: .venv/tests .venv/actionlint ## the tests that start nothing and take no minutes: about a minute
 	@$(PYTHON) -m tests.sets fast
 
-test-long: .venv/tests .venv/sandbox ## a second look that `make test` leaves out: the plain deployment, random kills, more resizes (10 minutes)
+test-long: .venv/tests .venv/sandbox ## a second look that `make test` leaves out: the plain deployment, random kills, more resizes, pairs of edits (20 minutes)
 	@$(PYTHON) -m tests.sets slow
 
 mutants: .venv/tests ## which one-line mutants the fast tests miss (PACKAGE=components/plan TESTS="tests/plan tests/advice" SAMPLE=150 SEED=1)

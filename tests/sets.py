@@ -3,7 +3,8 @@
     fast        starts nothing and takes no minutes
     real        starts real servers or the sandbox's pods
     computing   starts nothing and takes minutes all the same
-    slow        real ones for a second look: the plain deployment, random kills, resizes that another test shows shorter
+    slow        looks a second time: the plain deployment, random kills, resizes that another test shows shorter, the
+                pairs of edits that are no part of the sample
 
 `real` mostly waits, so `computing` runs beside it at the lowest priority and takes what it leaves of the processors.
 What ends this process ends all of them. The output closes with pytest's own line: what CI reads.
@@ -27,9 +28,9 @@ from xml.etree import ElementTree
 
 SETS = {
     "fast": ("not redis and not sandbox and not long and not e2e", "starts nothing"),
-    "real": ("(redis or sandbox) and not real_long and not e2e", "starts real servers or pods"),
-    "computing": ("long", "starts nothing, and takes minutes all the same"),
-    "slow": ("real_long", "starts real servers or pods, for a second look"),
+    "real": ("(redis or sandbox) and not second_look and not e2e", "starts real servers or pods"),
+    "computing": ("long and not second_look", "starts nothing, and takes minutes all the same"),
+    "slow": ("second_look", "looks a second time at what a test of the other sets shows"),
 }
 """Name -> (pytest's expression of markers, what is in it). Each test is in exactly one."""
 AT_ONCE = ("-n", "2", "--dist", "loadfile")

@@ -58,7 +58,7 @@ def test_a_client_that_slept_while_all_pods_got_new_addresses_is_served(stack: D
     assert answered_after_a_restart_of_all(stack, _REQUESTS) == _REQUESTS
 
 
-@pytest.mark.real_long
+@pytest.mark.second_look
 def test_announced_by_address_it_is_never_served_again_as_the_key_s_description_says(
     announced_by_address: Deployment,
 ) -> None:

@@ -8,7 +8,7 @@ from tests.faults import scenarios
 from tests.faults.deployment import Deployment
 from tests.faults.scenarios import Limits
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.real_long]
+pytestmark = [pytest.mark.sandbox, pytest.mark.second_look]
 BRIEF = Limits(service_s=25, whole_s=5)
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.pod_life.clusters import Cluster, writable
 from tests.pod_life.pods import Pod, wait_until
 
-pytestmark = [pytest.mark.redis, pytest.mark.sandbox, pytest.mark.real_long]
+pytestmark = [pytest.mark.redis, pytest.mark.sandbox, pytest.mark.second_look]
 
 PLAIN = """
 cluster-enabled yes

@@ -31,7 +31,7 @@ def takes_writes(cluster: Cluster, shard: int) -> bool:
     return any(writable(pod, key) for pod in (cluster.masters[shard], cluster.replicas[shard]))
 
 
-@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.real_long)])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.second_look)])
 def test_random_crashes_of_one_copy_of_a_shard_lose_no_key(cluster: Cluster, seed: int) -> None:
     chance = random.Random(seed)
     written = cluster.fill(300)

@@ -25,7 +25,7 @@ def test_another_pod_size_and_back_loses_no_key_and_fails_no_request() -> None:
         assert_nothing_lost(measured, requests_at_least=500)
 
 
-@pytest.mark.real_long
+@pytest.mark.second_look
 def test_three_six_and_four_masters_with_killed_jobs_lose_no_key_and_fail_no_request() -> None:
     seed = 20261123
     slow = {"resize__maxMibPerSecond": SLOW_MIB_PER_SECOND}
@@ -45,7 +45,7 @@ def test_three_six_and_four_masters_with_killed_jobs_lose_no_key_and_fail_no_req
         assert_nothing_lost(measured, requests_at_least=500)
 
 
-@pytest.mark.real_long
+@pytest.mark.second_look
 def test_handing_over_ownership_alone_fails_no_request_and_misses_no_more_than_the_budget() -> None:
     budget = 40
     config = {"resize__mode": "expire", "resize__extraMissesPerSecond": str(budget)}

@@ -85,7 +85,7 @@ class Calls:
         return result
 
 
-@pytest.mark.real_long
+@pytest.mark.second_look
 def test_functions_are_there_before_the_slots_in_a_scale_out_and_in_a_change_of_pools(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
