@@ -155,8 +155,8 @@ def _network(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
     )
     yield PlanWarning(
         "network-at-capacity",
-        f"Each {nodes.instance_type} carries {count(nodes.pods_per_node, 'pod')}. "
-        f"After failovers each may be a master. A full node then sends {nodes.worst_egress_gbps:.1f} of {nodes.sustained_gbps:g} Gbps, which is "
+        f"Each {nodes.instance_type} carries {count(nodes.pods_per_node, 'pod')}. After failovers each may be a "
+        f"master. A full node then sends {nodes.worst_egress_gbps:.1f} of {nodes.sustained_gbps:g} Gbps, which is "
         f"{percent(use)}.",
         f"{roomier.sentence(figures)} It then uses {percent(roomier.figures.latency.link_use_percent)}."
         if roomier
