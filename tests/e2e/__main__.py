@@ -31,7 +31,11 @@ _TOGETHER: tuple[Sequence[str], ...] = (
 )
 """Files that share a cluster and a stack, in this order; a cluster and its first `up` take more than a minute. Longest
 first, so that the last to end is not alone for long."""
-_LONG_TOGETHER: tuple[Sequence[str], ...] = (("test_prod_edits.py",), ("test_kills.py",))
+_LONG_TOGETHER: tuple[Sequence[str], ...] = (
+    ("test_prod_edits.py",),
+    ("test_kills.py",),
+    ("test_prod_lost_nodes.py",),
+)
 """The same; all of their tests are marked `e2e_long`."""
 _LONGEST_S = 12 * 60
 _LONGEST_WITH_LONG_S = 40 * 60

@@ -88,6 +88,15 @@ class Account:
                 found[node_name(name, number, version)] = node
         return found
 
+    def terminate(self, node: str) -> None:
+        """EC2 ends a node; its group starts another one."""
+        for name, group in self.all("groups").items():
+            if is_node_of(node, name):
+                left = [(n, version) for n, version in group["nodes"] if node_name(name, n, version) != node]
+                (lost,) = [(n, version) for n, version in group["nodes"] if node_name(name, n, version) == node]
+                number = 1 + max(n for n, _ in group["nodes"])
+                self.put("groups", name, {**group, "nodes": [*left, (number, lost[1])]})
+
     def note(self, verb: str, group: str, pods: list[str]) -> None:
         with (self._directory / "log").open("a") as log:
             log.write(json.dumps([verb, group, pods, time.time()]) + "\n")

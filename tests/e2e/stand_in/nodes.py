@@ -21,7 +21,8 @@ from tests.e2e.stand_in.account import SUBNETS, Account
 from tests.e2e.stand_in.rollout_pods import Ended, RolloutPods, is_rollout
 
 OWN_LABEL = "e2e/without-kubelet"
-_SYSTEM_NODE = "system-1"
+SYSTEM_NODE = "system-1"
+"""What carries the pods of Jobs."""
 _NOT_READY = "node.kubernetes.io/not-ready"
 _TICK_S = 0.3
 _EFFECTS = {"NO_SCHEDULE": "NoSchedule", "NO_EXECUTE": "NoExecute", "PREFER_NO_SCHEDULE": "PreferNoSchedule"}
@@ -51,12 +52,12 @@ class FakeNodes:
         wanted = self._account.nodes()
         living = {name: node for (_, name), node in list(self._nodes.objects.items())}
         system = {"zone": sorted(SUBNETS.values())[0], "labels": {}, "taints": []}
-        for name, group in {**wanted, _SYSTEM_NODE: system}.items():
+        for name, group in {**wanted, SYSTEM_NODE: system}.items():
             if name not in living:
                 self._make(name, group)
             elif _NOT_READY in {taint["key"] for taint in living[name]["spec"].get("taints", [])}:
                 self._call_ready(name, group)
-        for name in living.keys() - wanted.keys() - {_SYSTEM_NODE}:
+        for name in living.keys() - wanted.keys() - {SYSTEM_NODE}:
             self._kube.delete(f"/api/v1/nodes/{name}")
 
     def _make(self, name: str, group: dict[str, Any]) -> None:

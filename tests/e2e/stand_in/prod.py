@@ -36,6 +36,11 @@ class ProdStack:
         pods = self.kube.items(f"/api/v1/namespaces/{pool}/pods?labelSelector=app%3Dredis")
         return {pod["metadata"]["name"]: (node := pod["spec"].get("nodeName", ""), zones.get(node, "")) for pod in pods}
 
+    def lose(self, node: str) -> None:
+        """A node's machine vanishes for good: its group starts another, and what ran there was not shut down."""
+        self.account.terminate(node)
+        self.kube.delete(f"/api/v1/nodes/{node}")
+
 
 @contextmanager
 def prod_stack(ground: Ground, home: Path) -> Iterator[ProdStack]:
