@@ -29,7 +29,7 @@ calibrate: .venv/tests ## measure what GET, SET and replication take of Redis's 
 	@nice $(PYTHON) -m tests.plan.calibrate $(if $(WRITE),--write '$(WRITE)')
 
 test: .venv/tests .venv/sandbox .venv/actionlint ## the tests: real servers and pods, and what computes for minutes beside them
-	@$(PYTHON) -m tests.sets
+	@$(PYTHON) -m tests.sets $(if $(AGAIN),--again)
 
 test-fast: .venv/tests .venv/actionlint ## the tests that start nothing and take no minutes: about a minute
 	@$(PYTHON) -m tests.sets fast

@@ -1,4 +1,5 @@
 """The sets of tests, and how they run: `python -m tests.sets` runs the first three, `python -m tests.sets NAME` one.
+With `--again` what failed of `real` runs once more.
 
     fast        starts nothing and takes no minutes
     real        starts real servers or the sandbox's pods
@@ -36,7 +37,8 @@ SETS = {
 AT_ONCE = ("-n", "2", "--dist", "loadfile")
 """A file's tests share clusters, so that a file stays with one process. (loadgroup does nothing with pytest 9: xdist
 3.8 still names items by _nodeid.) Three real ones at a time were no faster on two cores: 1,252 s instead of 1,192 s."""
-NO_TESTS = 5
+AGAIN = "--again"
+TESTS_FAILED, NO_TESTS = 1, 5
 _PR_SET_PDEATHSIG = 1
 
 
@@ -114,7 +116,12 @@ def one(name: str, folder: Path, *options: str) -> int:
 
 
 def everything(folder: Path, *options: str) -> int:
-    """All sets but the slow one. Gives the first status that is not 0."""
+    """All sets but the slow one. Gives the first status that is not 0.
+
+    With `AGAIN` among the options, tests of `real` that failed run once more, alone, and that outcome counts: they
+    measure seconds, and two ran at a time, perhaps on a machine that did other work. Both outcomes are printed.
+    """
+    again, options = AGAIN in options, tuple(option for option in options if option != AGAIN)
     with (folder / "computing.txt").open("w+b") as log:
         beside = Run("computing", folder, "-p", "no:cacheprovider", *options, niceness=19, into=log)
         runs: list[Run] = []
@@ -123,6 +130,13 @@ def everything(folder: Path, *options: str) -> int:
             for name in ("fast", "real"):
                 runs.append(Run(name, folder, *AT_ONCE, *options))
                 statuses.append(runs[-1].wait())
+            if again and statuses[-1] == TESTS_FAILED:
+                print("== real: what failed, once more and alone", flush=True)
+                (folder / "again").mkdir()
+                runs.append(
+                    Run("real", folder / "again", "--last-failed", "--last-failed-no-failures", "none", *options)
+                )
+                statuses[-1] = runs[-1].wait()
             runs.append(beside)
             statuses.append(beside.wait())
         finally:

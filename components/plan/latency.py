@@ -3,7 +3,7 @@
 This is a model, not a measurement. A request takes its transfer over one TCP flow, Redis's own work and a round trip,
 and waits for what requests share: Redis's thread and the node's network. Both are queues with random arrivals. The
 wait exceeds t with probability  use * exp(-2 (1 - use) t / service).  That is an approximation; tests hold it to
-simulated queues: it names at most a quarter more, or a fifth less.
+simulated queues, within a quarter.
 A miss takes as long until the application hears of it, and then waits for the origin of the images.
 """
 

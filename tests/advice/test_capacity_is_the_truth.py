@@ -27,12 +27,12 @@ KINDS = read_kinds()
 
 
 @st.composite
-def stacks(draw: st.DrawFn, zones: tuple[str, ...] | None) -> Settings:
+def stacks(draw: st.DrawFn) -> Settings:
     pod, masters = draw(st.sampled_from((1, 4, 16, 64, 128))), draw(st.integers(6, 30))
     return stack(
         f"{pod}GB",
         f"{pod * masters}GB",
-        zones=zones,
+        zones=draw(st.sampled_from((ZONES, ZONES, None))),
         replicas=draw(st.integers(1, 2)),
         requestsPerSecond=draw(st.integers(1, 60_000)),
         objectBytes=draw(st.sampled_from((10_000, 100_000, 1_000_000, 5_000_000, 20_000_000))),
@@ -43,12 +43,11 @@ def stacks(draw: st.DrawFn, zones: tuple[str, ...] | None) -> Settings:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("zones", [ZONES, None], ids=["nodes of its own", "nodes of others"])
-def test_capacity_nodes_waits_and_warnings_never_contradict_each_other(zones: tuple[str, ...] | None) -> None:
+def test_capacity_nodes_waits_and_warnings_never_contradict_each_other() -> None:
     judged = 0
 
     @settings(max_examples=STACKS, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
-    @given(stacks(zones))
+    @given(stacks())
     def judge(stack: Settings) -> None:
         nonlocal judged
         try:
@@ -160,7 +159,7 @@ def _judge_by_simulated_queues(stack: Settings, figures: Figures) -> None:
         if 0 < use <= 0.9:
             simulated = simulated_p95_ms(use, times)
             assert waits is not None
-            assert -0.2 <= (waits - simulated) / max(unit, simulated) <= 0.25
+            assert abs(waits - simulated) <= 0.25 * max(unit, simulated)
 
 
 def simulated_p95_ms(use: float, service_ms: Callable[[random.Random], float], requests: int = 30_000) -> float:
