@@ -172,8 +172,8 @@ def _accepted(engine: Engine, major: int, minor: int, patch: str | None) -> Serv
         if (line.major, line.minor) == (major, minor):
             if patch is not None and int(patch) < line.least_patch:
                 raise ValueError(
-                    f"is {engine.proper_name} {given}, in which faults are known that let clients run code of their own; "
-                    f"take {line.least} or later, or the tag {line.version}, which is the newest of its line"
+                    f"is {engine.proper_name} {given}, in which faults are known that let clients run code of their "
+                    f"own; take {line.least} or later, or the tag {line.version}, which is the newest of its line"
                 )
             return Server(line, None if patch is None else int(patch))
     raise ValueError(
