@@ -85,8 +85,9 @@ clean: ## remove what these commands made in this folder
 	@sh sandbox/setup.sh venv tests/requirements.txt
 	@touch $@
 
-.venv/sandbox: sandbox/setup.sh .venv/program
+.venv/sandbox: sandbox/setup.sh sandbox/requirements.txt .venv/program
 	@sh sandbox/setup.sh debian
+	@sh sandbox/setup.sh venv sandbox/requirements.txt
 	@touch $@
 
 .venv/actionlint: sandbox/setup.sh .venv/program

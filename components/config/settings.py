@@ -14,6 +14,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema, field_validator
 from pydantic.alias_generators import to_camel
 
+from components.config.engines import EXAMPLE, Server, server_of
 from components.config.units import GIB, MIB, SIZE_PATTERN, TIB, parse_size
 from components.config.zones import ZONE_PATTERN, check_region, region_of
 
@@ -270,13 +271,27 @@ class Access(_Section):
 class Images(_Section):
     """Container images. All are used as published."""
 
-    redis: str = Field("redis:7.4-alpine", min_length=1, description="any official Redis 7 with a POSIX sh")
+    redis: str = Field(
+        "redis:7.4-alpine",
+        min_length=1,
+        description="an official image of Redis or Valkey, from any registry; docs/engines.md has the versions",
+    )
+    redis_version: str = Field(
+        "",
+        examples=[EXAMPLE],
+        description="engine and version of images.redis, where its name and tag do not say them; else empty",
+    )
     python: str = Field("python:3.13-alpine", min_length=1, description="runs the reconciler's Jobs")
     exporter: str = Field(
         "oliver006/redis_exporter:v1.74.0",
         min_length=1,
         description="redis_exporter, which runs where monitoring.exporter is true",
     )
+
+    @property
+    def server(self) -> Server:
+        """What images.redis holds. Settings whose image is not accepted are refused, so this does not fail."""
+        return server_of(self.redis, self.redis_version)
 
 
 class Resize(_Section):

@@ -7,7 +7,7 @@ from typing import Any
 
 from sandbox.control.client import Sandbox
 from sandbox.errors import SandboxError
-from sandbox.host.images import repository
+from sandbox.host.images import has_server
 
 Report = dict[str, Any]
 
@@ -17,10 +17,10 @@ _ASK_TIMEOUT_S = 10.0
 
 
 def redis_facts(sandbox: Sandbox, report: Report) -> dict[str, dict[str, Any]]:
-    """`namespace/pod` -> role, slots, keys, memory, of every running pod whose image is redis."""
+    """`namespace/pod` -> role, slots, keys, memory, of every running pod whose image is of Redis or Valkey."""
     facts = {}
     for pod in report["pods"]:
-        if repository(pod["image"]) == "redis" and pod["state"] == "Running":
+        if has_server(pod["image"]) and pod["state"] == "Running":
             name = f"{pod['namespace']}/{pod['name']}"
             try:
                 answer = sandbox.exec(name, ["sh", "-c", _QUESTION], timeout_s=_ASK_TIMEOUT_S)

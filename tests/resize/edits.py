@@ -52,6 +52,7 @@ EDITS: Mapping[str, tuple[Mapping[str, str], ...]] = {
     "access.allowFromNamespaces": ({"access.allowFromNamespaces": '["shop"]'},),
     "access.nodeEndpoint": ({"access.nodeEndpoint": "ip"},),
     "images.redis": ({"images.redis": "redis:7.2-alpine"},),
+    "images.redisVersion": ({"images.redisVersion": "redis 7.4.11"},),
     "images.python": ({"images.python": "python:3.12-alpine"},),
     "images.exporter": ({"images.exporter": "oliver006/redis_exporter:v1.75.0", "monitoring.exporter": "true"},),
     "resize.mode": ({"resize.mode": "expire"},),
