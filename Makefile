@@ -28,10 +28,10 @@ plan: .venv/program ## the derived plan and the resources of a stack (STACK=prod
 calibrate: .venv/tests ## measure what GET, SET and replication take of Redis's core, by size (under a minute); WRITE=components/plan/core_costs.csv gives it to the planner
 	@nice $(PYTHON) -m tests.plan.calibrate $(if $(WRITE),--write '$(WRITE)')
 
-test: .venv/tests .venv/sandbox .venv/actionlint ## the tests: real servers and pods, and what computes for minutes beside them
+test: .venv/tests .venv/sandbox .venv/monitoring .venv/actionlint ## the tests: real servers and pods, and what computes for minutes beside them
 	@$(PYTHON) -m tests.sets
 
-test-fast: .venv/tests .venv/actionlint ## the tests that start nothing and take no minutes: about a minute
+test-fast: .venv/tests .venv/monitoring .venv/actionlint ## the tests that start nothing and take no minutes: about a minute
 	@$(PYTHON) -m tests.sets fast
 
 test-long: .venv/tests .venv/sandbox ## a second look that `make test` leaves out: the plain deployment, random kills, more resizes (10 minutes)
@@ -40,7 +40,7 @@ test-long: .venv/tests .venv/sandbox ## a second look that `make test` leaves ou
 mutants: .venv/tests ## which one-line mutants the fast tests miss (PACKAGE=components/plan TESTS="tests/plan tests/advice" SAMPLE=150 SEED=1)
 	@$(PYTHON) -m tests.mutants $(PACKAGE) --tests $(TESTS) --sample $(SAMPLE) --seed $(SEED)
 
-check: .venv/tests .venv/sandbox .venv/actionlint ## format, lint, types, shell lint, tests: what CI runs
+check: .venv/tests .venv/sandbox .venv/monitoring .venv/actionlint ## format, lint, types, shell lint, tests: what CI runs
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy components preview reconciler sandbox __main__.py
@@ -87,6 +87,10 @@ clean: ## remove what these commands made in this folder
 
 .venv/sandbox: sandbox/setup.sh .venv/program
 	@sh sandbox/setup.sh debian
+	@touch $@
+
+.venv/monitoring: sandbox/setup.sh .venv/program
+	@sh sandbox/setup.sh monitoring
 	@touch $@
 
 .venv/actionlint: sandbox/setup.sh .venv/program
