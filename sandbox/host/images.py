@@ -126,7 +126,8 @@ def _program(name: str) -> str:
     path = shutil.which(name)
     if path is None:
         raise SandboxError(
-            f"{name} is not installed on this machine; install it (Debian: redis-server, busybox, util-linux)"
+            f"{name} is not installed on this machine; install it (Debian: redis-server, busybox, util-linux, "
+            "prometheus-redis-exporter)"
         )
     return path
 
@@ -203,6 +204,14 @@ def _redis(root: Path) -> Image:
     return Image("redis", root, entrypoint=("docker-entrypoint.sh",), command=("redis-server",), working_dir="/data")
 
 
+def _exporter(root: Path) -> Image:
+    _base(root)
+    target = root / "redis_exporter"
+    shutil.copy2(_program("prometheus-redis-exporter"), target)
+    _copy_libraries(root, [str(target)])
+    return Image("redis_exporter", root, entrypoint=("/redis_exporter",))
+
+
 def _python(root: Path) -> Image:
     """The interpreter this project's environment is based on, without the environment's packages."""
     _base(root)
@@ -232,6 +241,7 @@ def _tags(versions: str, variants: str) -> str:
 
 _REPOSITORIES: dict[str, tuple[Callable[[Path], Image], str]] = {
     "busybox": (_busybox, _tags(r"1(\.3[0-7](\.\d+)?)?", "glibc|musl|uclibc")),
+    "oliver006/redis_exporter": (_exporter, r"latest|v1\.\d+\.\d+(?:-(?:alpine|amd64|arm64))?"),
     "python": (_python, _tags(r"3(\.(9|1[0-4])(\.\d+)?)?", r"alpine(3\.\d+)?|(slim-)?(bookworm|trixie)|slim")),
     "redis": (_redis, _tags(r"6(\.[02](\.\d+)?)?|7(\.[024](\.\d+)?)?|8(\.\d(\.\d+)?)?", r"alpine(3\.\d+)?|bookworm")),
 }
