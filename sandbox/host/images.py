@@ -150,7 +150,8 @@ def _program(name: str) -> str:
     path = shutil.which(name)
     if path is None:
         raise SandboxError(
-            f"{name} is not installed on this machine; install it (Debian: redis-server, busybox, util-linux)"
+            f"{name} is not installed on this machine; install it (Debian: redis-server, busybox, util-linux, "
+            "prometheus-redis-exporter)"
         )
     return path
 
@@ -246,6 +247,14 @@ def _server_image(root: Path, server: ServerProgram) -> Image:
     return Image(engine, root, entrypoint=("docker-entrypoint.sh",), command=(f"{engine}-server",), working_dir="/data")
 
 
+def _exporter(root: Path) -> Image:
+    _base(root)
+    target = root / "redis_exporter"
+    shutil.copy2(_program("prometheus-redis-exporter"), target)
+    _copy_libraries(root, [str(target)])
+    return Image("redis_exporter", root, entrypoint=("/redis_exporter",))
+
+
 def _python(root: Path) -> Image:
     """The interpreter this project's environment is based on, without the environment's packages."""
     _base(root)
@@ -273,12 +282,17 @@ def _tags(versions: str, variants: str) -> str:
     return rf"latest|{variants}|{version}(?:-(?:{variants}))?"
 
 
-_BUILDERS: dict[str, Callable[[Path], Image]] = {"busybox": _busybox, "python": _python}
+_BUILDERS: dict[str, Callable[[Path], Image]] = {
+    "busybox": _busybox,
+    "oliver006/redis_exporter": _exporter,
+    "python": _python,
+}
 """Repository -> how its image is assembled, where a tag does not matter: what runs is this machine's program."""
 
 _SYSTEMS = r"alpine(3\.\d+)?|bookworm|trixie"
 _TAGS: dict[str, str] = {
     "busybox": _tags(r"1(\.3[0-7](\.\d+)?)?", "glibc|musl|uclibc"),
+    "oliver006/redis_exporter": r"latest|v1\.\d+\.\d+(?:-(?:alpine|amd64|arm64))?",
     "python": _tags(r"3(\.(9|1[0-4])(\.\d+)?)?", r"alpine(3\.\d+)?|(slim-)?(bookworm|trixie)|slim"),
     "redis": _tags(r"6(\.[02](\.\d+)?)?|7(\.[024](\.\d+)?)?|8(\.(0|2|4|6|8|10)(\.\d+)?)?", _SYSTEMS),
     "valkey/valkey": _tags(r"7(\.2(\.\d+)?)?|8(\.[01](\.\d+)?)?|9(\.[01](\.\d+)?)?", _SYSTEMS),

@@ -47,6 +47,11 @@ EDITS: Mapping[str, tuple[Mapping[str, str], ...]] = {
     "storage.kmsKeyId": ({"storage.kmsKeyId": "alias/images"},),
     "storage.className": ({"storage.className": "gp3"}, {"storage.className": "gp3.fast"}),
     "monitoring.exporter": ({"monitoring.exporter": "true"},),
+    "monitoring.prometheus": ({"monitoring.exporter": "true", "monitoring.prometheus": "operator"},),
+    "monitoring.release": (
+        {"monitoring.exporter": "true", "monitoring.prometheus": "operator", "monitoring.release": "prometheus"},
+    ),
+    "monitoring.runbookUrl": ({"monitoring.exporter": "true", "monitoring.runbookUrl": "https://wiki/redis"},),
     "access.password": ({"access.password": "correct-horse-battery"},),
     "access.alsoAccepted": ({"access.alsoAccepted": "battery-staple-horse"},),
     "access.allowFromNamespaces": ({"access.allowFromNamespaces": '["shop"]'},),

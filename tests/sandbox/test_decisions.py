@@ -317,7 +317,9 @@ def test_the_tags_of_the_official_images_can_be_pulled(tag: str) -> None:
 
 
 def test_an_image_this_machine_has_no_programs_for_is_said_to_be_so(tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedError, match="the sandbox has: busybox, python, redis, valkey/valkey"):
+    with pytest.raises(
+        UnsupportedError, match="the sandbox has: busybox, oliver006/redis_exporter, python, redis, valkey/valkey"
+    ):
         ImageStore(tmp_path).get("nginx:1")
 
 
