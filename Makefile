@@ -31,7 +31,7 @@ calibrate: .venv/tests ## measure what GET, SET and replication take of Redis's 
 test: .venv/tests .venv/sandbox .venv/monitoring .venv/actionlint ## the tests: real servers and pods, and what computes for minutes beside them
 	@$(PYTHON) -m tests.sets $(if $(AGAIN),--again)
 
-test-fast: .venv/tests .venv/monitoring .venv/actionlint ## the tests that start nothing and take no minutes: about a minute
+test-fast: .venv/tests .venv/monitoring .venv/actionlint ## the tests that start nothing and take no minutes each: about two minutes together
 	@$(PYTHON) -m tests.sets fast
 
 test-long: .venv/tests .venv/sandbox ## a second look that `make test` leaves out: the plain deployment, random kills, more resizes, pairs of edits (20 minutes)
