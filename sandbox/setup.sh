@@ -8,7 +8,7 @@ say() { printf '  %s\n' "$*" >&2; }
 # Debian's package -> a command that it brings: of the sandbox, of a real node, and of the clients that are tried.
 PACKAGES='redis-server:redis-server redis-tools:redis-cli bubblewrap:bwrap busybox:busybox iproute2:ip shellcheck:shellcheck util-linux:unshare'
 NODE_PACKAGES='containerd:containerd crun:crun containernetworking-plugins:/usr/lib/cni/bridge openssl:openssl'
-CLIENT_PACKAGES='nodejs:node npm:npm golang-go:go default-jdk-headless:javac maven:mvn'
+CLIENT_PACKAGES='default-jdk-headless:javac maven:mvn'
 
 # The linter of .github/workflows is a Go program. It needs Go 1.25; Debian 12 has 1.19.
 ACTIONLINT=v1.7.12

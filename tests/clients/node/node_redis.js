@@ -3,7 +3,7 @@ import { given, run } from './paced.js';
 // settings: begin
 import { createCluster } from 'redis';
 
-const ATTEMPT_MS = 1000;
+const ATTEMPT_MS = 800;
 
 // A node that is stopped accepts the connection, and then says nothing: connecting, too, must have an end.
 function within(ms, work) {
