@@ -13,8 +13,8 @@ PYTHON := $(VENV)/bin/python
 help: ## every command of this Makefile
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-up: .venv/sandbox ## run the stack `local` for real on this machine
-	@$(PYTHON) -m sandbox up
+up: .venv/sandbox $(if $(MONITORING),.venv/monitoring) ## run the stack `local` for real on this machine (MONITORING=1: with exporters)
+	@$(PYTHON) -m sandbox up $(if $(MONITORING),--set monitoring.exporter=true)
 
 down: .venv/program ## stop what `make up` started and leave nothing behind
 	@$(PYTHON) -m sandbox down
@@ -28,10 +28,10 @@ plan: .venv/program ## the derived plan and the resources of a stack (STACK=prod
 calibrate: .venv/tests ## measure what GET, SET and replication take of Redis's core, by size (under a minute); WRITE=components/plan/core_costs.csv gives it to the planner
 	@nice $(PYTHON) -m tests.plan.calibrate $(if $(WRITE),--write '$(WRITE)')
 
-test: .venv/tests .venv/sandbox .venv/actionlint ## the tests: real servers and pods, and what computes for minutes beside them
+test: .venv/tests .venv/sandbox .venv/monitoring .venv/actionlint ## the tests: real servers and pods, and what computes for minutes beside them
 	@$(PYTHON) -m tests.sets $(if $(AGAIN),--again)
 
-test-fast: .venv/tests .venv/actionlint ## the tests that start nothing and take no minutes: about a minute
+test-fast: .venv/tests .venv/monitoring .venv/actionlint ## the tests that start nothing and take no minutes: about a minute
 	@$(PYTHON) -m tests.sets fast
 
 test-long: .venv/tests .venv/sandbox ## a second look that `make test` leaves out: the plain deployment, random kills, more resizes, pairs of edits (20 minutes)
@@ -40,7 +40,7 @@ test-long: .venv/tests .venv/sandbox ## a second look that `make test` leaves ou
 mutants: .venv/tests ## which one-line mutants the fast tests miss (PACKAGE=components/plan TESTS="tests/plan tests/advice" SAMPLE=150 SEED=1)
 	@$(PYTHON) -m tests.mutants $(PACKAGE) --tests $(TESTS) --sample $(SAMPLE) --seed $(SEED)
 
-check: .venv/tests .venv/sandbox .venv/actionlint ## format, lint, types, shell lint, tests: what CI runs
+check: .venv/tests .venv/sandbox .venv/monitoring .venv/actionlint ## format, lint, types, shell lint, tests: what CI runs
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy components preview reconciler sandbox __main__.py
@@ -85,8 +85,13 @@ clean: ## remove what these commands made in this folder
 	@sh sandbox/setup.sh venv tests/requirements.txt
 	@touch $@
 
-.venv/sandbox: sandbox/setup.sh .venv/program
+.venv/sandbox: sandbox/setup.sh sandbox/requirements.txt .venv/program
 	@sh sandbox/setup.sh debian
+	@sh sandbox/setup.sh venv sandbox/requirements.txt
+	@touch $@
+
+.venv/monitoring: sandbox/setup.sh .venv/program
+	@sh sandbox/setup.sh monitoring
 	@touch $@
 
 .venv/actionlint: sandbox/setup.sh .venv/program

@@ -1,12 +1,14 @@
 #!/bin/sh
 # Installs what is missing, and only that: a virtual environment, Python packages, Debian packages.
-#   setup.sh venv REQUIREMENTS…   setup.sh debian   setup.sh node   setup.sh clients   setup.sh actionlint
+#   setup.sh venv REQUIREMENTS…   setup.sh debian   setup.sh monitoring   setup.sh node   setup.sh clients   setup.sh actionlint
 set -eu
 
 say() { printf '  %s\n' "$*" >&2; }
 
-# Debian's package -> a command that it brings: of the sandbox, of a real node, and of the clients that are tried.
+# Debian's package -> a command that it brings: of the sandbox, of what watches it, of a real node, and of the clients
+# that are tried.
 PACKAGES='redis-server:redis-server redis-tools:redis-cli bubblewrap:bwrap busybox:busybox iproute2:ip shellcheck:shellcheck util-linux:unshare'
+MONITORING_PACKAGES='prometheus:promtool prometheus-redis-exporter:prometheus-redis-exporter'
 NODE_PACKAGES='containerd:containerd crun:crun containernetworking-plugins:/usr/lib/cni/bridge openssl:openssl'
 CLIENT_PACKAGES='default-jdk-headless:javac maven:mvn'
 
@@ -58,7 +60,7 @@ install_debian() {
         # shellcheck disable=SC2086  # one word a package
         apt_install $missing
         # They would also start at the next boot.
-        for service in redis-server containerd; do
+        for service in redis-server containerd prometheus prometheus-redis-exporter; do
             case "$missing " in *" $service "*)
                 if command -v systemctl > /dev/null 2>&1; then systemctl --quiet disable "$service"; fi
                 ;;
@@ -89,11 +91,12 @@ venv)
     make_venv "$@"
     ;;
 debian) install_debian "$PACKAGES" ;;
+monitoring) install_debian "$MONITORING_PACKAGES" ;;
 node) install_debian "$NODE_PACKAGES" ;;
 clients) install_debian "$CLIENT_PACKAGES" ;;
 actionlint) install_actionlint ;;
 *)
-    say 'usage: setup.sh venv REQUIREMENTS… | setup.sh debian | setup.sh node | setup.sh clients | setup.sh actionlint'
+    say 'usage: setup.sh venv REQUIREMENTS… | setup.sh debian | setup.sh monitoring | setup.sh node | setup.sh clients | setup.sh actionlint'
     exit 2
     ;;
 esac

@@ -18,6 +18,7 @@ from components.config.settings import (
     Settings,
 )
 from components.config.units import MIB
+from components.plan.alerting import MEMORY_ALERT_PERCENT
 from components.plan.traffic import ASSUMED_INTERFACE_GBPS, SINGLE_FLOW_GBPS
 
 BOUNDS = {
@@ -29,8 +30,6 @@ BOUNDS = {
     "none": "no rule fails",
 }
 """What happens beyond the capacity, by the rule that fails first."""
-MEMORY_ALERT_PERCENT = 90.0
-"""The alert on memory usage in docs/reference/sizing-document.md."""
 NETWORK_FULL_PERCENT = 90.0
 """Above this use of a network, requests wait for each other noticeably (components/advice/latency.py)."""
 SIZE_CLASS_WASTE = 0.15

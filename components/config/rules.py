@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from inspect import signature
 from typing import Any
 
-from components.config.settings import CapacityType, Eks, Nodes, Placement, Storage
+from components.config.engines import server_of
+from components.config.settings import CapacityType, Eks, Images, Nodes, Placement, Storage
 from components.config.units import MIB, format_size
 
 MASTERS_MIN = 3
@@ -123,6 +124,19 @@ def volumes_have_one_shape(eks: Eks | None, storage: Storage) -> Iterator[str]:
         )
 
 
+def the_server_is_known(images: Images) -> Iterator[str]:
+    """An engine and a version that the program was made for, without a fault that lets clients run code."""
+    try:
+        server_of(images.redis, images.redis_version)
+    except ValueError as error:
+        yield f"images.redis = {_shown(images.redis)} {error}"
+
+
+def _shown(text: str) -> str:
+    """No more of a text than tells which one it is."""
+    return f'"{text}"' if len(text) <= 200 else f'"{text[:200]}…"'
+
+
 def _whole_mib(size_bytes: int) -> int:
     """Rounded down, but one MiB at least: the smallest size that can be written."""
     return max(1, size_bytes // MIB) * MIB
@@ -146,6 +160,9 @@ RULES: Mapping[Rule, str] = {
     volumes_have_one_shape: (
         "`storage.iops`, `storage.throughputMibPerSecond` and `storage.kmsKeyId` are given only with `eks` and without "
         "`storage.className`."
+    ),
+    the_server_is_known: (
+        "`images.redis`, or `images.redisVersion` for it, says an engine and a version of [engines.md](engines.md)."
     ),
 }
 """Every rule with the sentence that the reference of the config has for it."""

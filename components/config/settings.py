@@ -14,6 +14,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema, field_validator
 from pydantic.alias_generators import to_camel
 
+from components.config.engines import EXAMPLE, Server, server_of
 from components.config.units import GIB, MIB, SIZE_PATTERN, TIB, parse_size
 from components.config.zones import ZONE_PATTERN, check_region, region_of
 
@@ -123,6 +124,14 @@ class NodeEndpoint(StrEnum):
 
     HOSTNAME = "hostname"
     IP = "ip"
+
+
+class Prometheus(StrEnum):
+    """How a Prometheus learns of the exporters and of the alert rules: from objects of the Prometheus operator, or from
+    annotations of the pods and a file in a ConfigMap, which need nothing installed in the cluster."""
+
+    OPERATOR = "operator"
+    ANNOTATIONS = "annotations"
 
 
 class _Section(BaseModel):
@@ -238,7 +247,27 @@ class Storage(_Section):
 class Monitoring(_Section):
     """What shows the cluster's state to Prometheus."""
 
-    exporter: bool = Field(False, description="true adds a redis_exporter container to every pod (port 9121)")
+    exporter: bool = Field(
+        False,
+        description="true adds a redis_exporter to every pod (port 9121), alert rules and a Grafana dashboard",
+    )
+    prometheus: Prometheus = Field(
+        Prometheus.ANNOTATIONS,
+        description="how a Prometheus learns of them: operator = a PodMonitor and a PrometheusRule, whose CRDs must be "
+        "in the cluster; annotations = scrape annotations on the pods, and the rules as a file in a ConfigMap",
+    )
+    release: str = Field(
+        "kube-prometheus-stack",
+        pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$",
+        examples=["kube-prometheus-stack"],
+        description="label `release` of the PodMonitor and the PrometheusRule, by which the operator's Prometheus "
+        "selects them: the name of its Helm release",
+    )
+    runbook_url: str = Field(
+        "docs/runbook.md",
+        min_length=1,
+        description="where people who are paged find docs/runbook.md; each alert links to its section there",
+    )
 
 
 class Access(_Section):
@@ -270,13 +299,27 @@ class Access(_Section):
 class Images(_Section):
     """Container images. All are used as published."""
 
-    redis: str = Field("redis:7.4-alpine", min_length=1, description="any official Redis 7 with a POSIX sh")
+    redis: str = Field(
+        "redis:7.4-alpine",
+        min_length=1,
+        description="an official image of Redis or Valkey, from any registry; docs/engines.md has the versions",
+    )
+    redis_version: str = Field(
+        "",
+        examples=[EXAMPLE],
+        description="engine and version of images.redis, where its name and tag do not say them; else empty",
+    )
     python: str = Field("python:3.13-alpine", min_length=1, description="runs the reconciler's Jobs")
     exporter: str = Field(
-        "oliver006/redis_exporter:v1.74.0",
+        "oliver006/redis_exporter:v1.92.1",
         min_length=1,
         description="redis_exporter, which runs where monitoring.exporter is true",
     )
+
+    @property
+    def server(self) -> Server:
+        """What images.redis holds. Settings whose image is not accepted are refused, so this does not fail."""
+        return server_of(self.redis, self.redis_version)
 
 
 class Resize(_Section):

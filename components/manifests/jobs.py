@@ -3,7 +3,7 @@
 from typing import Any
 
 from components.config.settings import Settings
-from components.manifests import keys
+from components.manifests import keys, names
 from components.manifests.bundle import sources_digest
 from components.manifests.manifest import Manifest, Ref, kubernetes_object, refs
 from components.manifests.pod import AUTH_KEY, locked_down
@@ -94,7 +94,7 @@ def repair(settings: Settings, *after: str) -> Manifest:
         kubernetes_object(
             "batch/v1",
             "CronJob",
-            name="redis-repair",
+            name=names.REPAIR,
             namespace=keys.NAMESPACE,
             spec={
                 "schedule": _REPAIR_SCHEDULE,

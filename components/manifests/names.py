@@ -8,6 +8,8 @@ CLIENT_SERVICE = "redis"
 """In the client namespace the stable name of the cache, in each pool the Service it points to."""
 STORAGE_CLASS = "fast-ssd"
 VOLUME = "redis-data"
+REPAIR = "redis-repair"
+"""CronJob that mends the cluster every minute."""
 REDIS_PORT = 6379
 BUS_PORT = 16379
 EXPORTER_PORT = 9121

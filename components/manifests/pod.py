@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from components.config.settings import Placement, Settings
+from components.config.settings import Placement, Prometheus, Settings
 from components.config.units import kubernetes_quantity
 from components.manifests import keys, names
 from components.manifests.bundle import scripts
@@ -15,6 +15,10 @@ from components.plan.tuning import Probe
 CONF_KEY = "redis.conf"
 AUTH_KEY = "password"
 ALSO_ACCEPTED_KEY = "alsoAccepted"
+METRICS_PORT = "metrics"
+"""Name of the exporter's port."""
+SCRAPE_ANNOTATIONS = {"prometheus.io/scrape": "true", "prometheus.io/port": str(names.EXPORTER_PORT)}
+"""What the scrape configuration of Prometheus's Helm chart looks for on pods."""
 
 
 def pod_template(settings: Settings, plan: Plan, copy: int) -> dict[str, Any]:
@@ -49,7 +53,10 @@ def pod_template(settings: Settings, plan: Plan, copy: int) -> dict[str, Any]:
         )
     if settings.monitoring.exporter:
         spec["containers"].append(_exporter(settings))
-    return {"metadata": {"labels": labels | _recommended_labels(plan)}, "spec": spec}
+    metadata: dict[str, Any] = {"labels": labels | _recommended_labels(plan)}
+    if settings.monitoring.exporter and settings.monitoring.prometheus is Prometheus.ANNOTATIONS:
+        metadata["annotations"] = SCRAPE_ANNOTATIONS
+    return {"metadata": metadata, "spec": spec}
 
 
 def _until_rescheduled(condition: str) -> dict[str, Any]:
@@ -123,9 +130,12 @@ def _exporter(settings: Settings) -> dict[str, Any]:
     return {
         "name": "exporter",
         "image": settings.images.exporter,
-        "ports": [{"name": "metrics", "containerPort": names.EXPORTER_PORT}],
+        "ports": [{"name": METRICS_PORT, "containerPort": names.EXPORTER_PORT}],
         "env": [
             {"name": "REDIS_ADDR", "value": f"redis://127.0.0.1:{names.REDIS_PORT}"},
+            # `/scrape?target=` would send the password to any address that whoever reaches the port names
+            # (docs/reference/redis.md, "Monitoring"). Only versions from 1.83 on know this switch.
+            {"name": "REDIS_EXPORTER_DISABLE_SCRAPE_ENDPOINT", "value": "true"},
             _password("REDIS_PASSWORD"),
         ],
         "resources": {

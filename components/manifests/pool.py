@@ -7,6 +7,7 @@ from components.config.settings import Settings
 from components.manifests import jobs, keys, names, network, storage
 from components.manifests.bundle import package_zip_base64, scripts
 from components.manifests.manifest import Manifest, kubernetes_object, made_after
+from components.manifests.monitoring.objects import monitoring
 from components.manifests.pod import ALSO_ACCEPTED_KEY, AUTH_KEY, CONF_KEY
 from components.manifests.redis_conf import redis_conf
 from components.manifests.rollout import rights, rollout
@@ -31,6 +32,7 @@ def pool_manifests(settings: Settings, plan: Plan) -> tuple[Manifest, ...]:
         network.network_policy(settings),
         network.disruption_budget(),
         *storage.claims(settings, plan),
+        *monitoring(settings, plan),
     )
     # The nodes too, although the namespace waits for them: what goes in one update goes in reverse order.
     ready = (keys.READY, *(manifest.key for manifest in before_pods))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from components.config.engines import Server, server_of
 from preview.changes import changed_paths, force_new, prune
 from preview.resources import Resource
 
@@ -78,7 +79,29 @@ class Edit:
         for item in (*self.deleted, *(self.before[item.urn] for item in self.replaced)):
             if item.options.get("protect"):
                 found.append(f"{item.kind} {item.name} is protected: Pulumi refuses to delete it.")
-        return tuple(found)
+        return (*found, *self._switch_of_engine())
+
+    def _switch_of_engine(self) -> tuple[str, ...]:
+        """What is to be known before pods that stay get a server of the other engine."""
+        for item in self.changed:
+            before, after = _server(self.before[item.urn]), _server(item)
+            if before and after and before.line.engine is not after.line.engine:
+                return (
+                    f"{before.title} ({before.line.license}) becomes {after.title} ({after.line.license}) in pods that "
+                    "stay. Not every server can replicate from one of the other engine: docs/engines.md has what was "
+                    "tried. Where it cannot, the update stops at the first replica.",
+                )
+        return ()
+
+
+def _server(item: Resource) -> Server | None:
+    """What the pods of a StatefulSet run; None for other objects, and for an image whose name does not say it."""
+    if item.kind != "StatefulSet":
+        return None
+    try:
+        return server_of(item.inputs["spec"]["template"]["spec"]["containers"][0]["image"])
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True)

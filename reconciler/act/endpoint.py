@@ -19,12 +19,16 @@ class TargetFullError(Exception):
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A master that slots leave or come to: id, name for people, address, connection."""
+    """A master that slots leave or come to: id, name for people, address, connection.
+
+    `takes_marks_in_transactions`: see `NodeReport`.
+    """
 
     node_id: str
     name: str
     address: Address
     connection: Connection
+    takes_marks_in_transactions: bool = True
 
     def myself(self) -> NodeEntry:
         """What the node says of itself now."""

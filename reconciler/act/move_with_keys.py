@@ -75,7 +75,11 @@ class MoveWithKeys(SlotMove):
         (first, *others) = group
         if others or len(first.keys) < 2 or first.size_bytes <= self._batch.size_bytes:
             self._move_at_once(group)
-        elif first.size_bytes >= self._too_large_bytes or not self._duplicate_and_switch(first):
+        elif (
+            not self._source.takes_marks_in_transactions
+            or first.size_bytes >= self._too_large_bytes
+            or not self._duplicate_and_switch(first)
+        ):
             self._move_in_parts([first.slot])
 
     def _duplicate_and_switch(self, content: SlotContent) -> bool:

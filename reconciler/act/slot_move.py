@@ -4,7 +4,8 @@ A slot moves in one moment: one transaction marks it as migrating and removes it
 trips later the target owns it. Until then the source alone serves it, after that the target; clients learn by MOVED.
 
 What does not fit into a moment (very many keys, or keys that change all the time) moves in parts: the slot is marked on
-both sides and its keys leave the source little by little. Meanwhile the source answers for the keys that it still has
+both sides and its keys leave the source little by little. All slots of a Valkey move so: it takes no mark in a
+transaction. Meanwhile the source answers for the keys that it still has
 and sends clients to the target for all others (ASK). So no request is lost, wherever a run is cut off.
 """
 
@@ -186,6 +187,9 @@ class SlotMove(ABC):
         way would take a slot from it again, and its keys would be dropped.
         """
         slots = [content.slot for content in group]
+        if not self._source.takes_marks_in_transactions:
+            self._move_in_parts(slots)
+            return
         ready = set(self._target.mark(slots, "IMPORTING", self._source.node_id)[0])
         contents = [content for content in group if content.slot in ready]
         removals = {content.slot: self._removal(content) for content in contents}

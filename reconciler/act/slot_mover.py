@@ -124,7 +124,8 @@ class SlotMover:
         report = self._reports[node_id]
         # The other side must reach it where it is announced; we may have come by another way.
         address = (report.myself.ip or report.ip, report.port)
-        return Endpoint(node_id, report.name, address, self._connect(node_id, connections))
+        connection = self._connect(node_id, connections)
+        return Endpoint(node_id, report.name, address, connection, report.takes_marks_in_transactions)
 
     def _connect(self, node_id: str, connections: dict[str, Connection]) -> Connection:
         """One connection per node and source: they are not shared between threads."""

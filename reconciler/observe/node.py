@@ -18,6 +18,9 @@ from reconciler.observe.observation import NodeReport
 QUESTIONS = (("CLUSTER", "NODES"), ("CLUSTER", "INFO"), ("INFO",), ("DBSIZE",), ("TIME",))
 ANSWER_TIMEOUT_S = 3.0
 
+VALKEY_ONLY = "valkey_version"
+"""A line of INFO that Valkey has and Redis has not. Valkey gives 7.2.4 for `redis_version`, whatever it is."""
+
 RUN_NAME = "reconciler-mover"
 """Connections of a run that changes the cluster have a name that begins so (CLIENT SETNAME). By it other runs see that
 one is at work. The name vanishes with the process, so that a run which was killed blocks nobody."""
@@ -80,5 +83,6 @@ def ask_node(connections: Connections, address: Address, pod: str | None) -> Nod
         used_bytes=int(facts.get("used_memory", "0")),
         dataset_bytes=int(facts.get("used_memory_dataset", "0")),
         max_bytes=int(facts.get("maxmemory", "0")),
+        takes_marks_in_transactions=VALKEY_ONLY not in facts,
         library_count=int(facts.get("number_of_libraries", "0")),
     )

@@ -47,6 +47,10 @@ class NodeReport:
     dataset_bytes: int
     max_bytes: int
     """maxmemory; 0 for no limit."""
+    takes_marks_in_transactions: bool = True
+    """A slot may be marked as migrating inside MULTI. Valkey hands each mark to its replicas and waits for them, which
+    it cannot do in a transaction: an assertion of its own then ends the master (docs/reference/redis.md, "Moving
+    slots")."""
     library_count: int = 0
     """Libraries of functions the node says it has."""
     libraries: tuple[Library, ...] = ()

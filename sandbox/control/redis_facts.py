@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from sandbox.control.client import Sandbox
 from sandbox.errors import SandboxError
-from sandbox.host.images import repository
+from sandbox.host.images import has_server
 
 Report = dict[str, Any]
 
@@ -17,10 +18,10 @@ _ASK_TIMEOUT_S = 10.0
 
 
 def redis_facts(sandbox: Sandbox, report: Report) -> dict[str, dict[str, Any]]:
-    """`namespace/pod` -> role, slots, keys, memory, of every running pod whose image is redis."""
+    """`namespace/pod` -> role, slots, keys, memory, of every running pod whose image is of Redis or Valkey."""
     facts = {}
     for pod in report["pods"]:
-        if repository(pod["image"]) == "redis" and pod["state"] == "Running":
+        if has_server(pod["image"]) and pod["state"] == "Running":
             name = f"{pod['namespace']}/{pod['name']}"
             try:
                 answer = sandbox.exec(name, ["sh", "-c", _QUESTION], timeout_s=_ASK_TIMEOUT_S)
@@ -40,6 +41,21 @@ def parse_redis(text: str) -> dict[str, Any]:
     values = dict(line.strip().split(":", 1) for line in info.splitlines() if ":" in line and not line.startswith("#"))
     if "role" not in values:
         return {"error": info.strip().splitlines()[0] if info.strip() else "no answer"}
+    try:
+        facts = _of_info(values)
+    except (KeyError, ValueError):
+        # A pod that ends while it is asked has said only the beginning.
+        return {"error": "the answer was cut off"}
+    for line in nodes.splitlines():
+        fields = line.split()
+        if len(fields) >= 8 and "myself" in fields[2].split(","):
+            facts["slots"] = sum(_slot_count(part) for part in fields[8:])
+            facts["nodeId"] = fields[0]
+            facts["masterId"] = None if fields[3] == "-" else fields[3]
+    return facts
+
+
+def _of_info(values: Mapping[str, str]) -> dict[str, Any]:
     databases = [value for name, value in values.items() if re.fullmatch(r"db\d+", name)]
     facts: dict[str, Any] = {
         "role": "master" if values["role"] == "master" else "replica",
@@ -50,12 +66,6 @@ def parse_redis(text: str) -> dict[str, Any]:
     }
     if facts["role"] == "replica":
         facts["linkUp"] = values["master_link_status"] == "up"
-    for line in nodes.splitlines():
-        fields = line.split()
-        if len(fields) >= 8 and "myself" in fields[2].split(","):
-            facts["slots"] = sum(_slot_count(part) for part in fields[8:])
-            facts["nodeId"] = fields[0]
-            facts["masterId"] = None if fields[3] == "-" else fields[3]
     return facts
 
 

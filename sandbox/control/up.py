@@ -13,7 +13,7 @@ from preview.evaluate import Evaluation, evaluate
 from sandbox.control.client import Sandbox
 from sandbox.errors import SandboxError
 from sandbox.host.dns import CLUSTER_DOMAIN
-from sandbox.host.images import repository
+from sandbox.host.images import has_server, stand_in
 
 _CHECK_PROGRAM = Path(__file__).parent / "check_images.py"
 _CHECK_TIMEOUT_S = 120.0
@@ -35,6 +35,9 @@ def up(sandbox: Sandbox, stack: str, changes: Sequence[str], say: Callable[[str]
         )
     for warning in evaluation.warnings:
         say(f"warning: {warning}")
+    other = stand_in(evaluation.settings.images.redis)
+    if other is not None:
+        say(other)
     if not sandbox.is_running:
         say("starting the sandbox")
         sandbox.start()
@@ -50,7 +53,7 @@ def up(sandbox: Sandbox, stack: str, changes: Sequence[str], say: Callable[[str]
 def check(sandbox: Sandbox, evaluation: Evaluation, say: Callable[[str], None]) -> None:
     """Writes and reads 1 MB images through the stack's own endpoint with an ordinary cluster client."""
     endpoint = str(evaluation.outputs["endpoint"])
-    pod = next(pod for pod in sandbox.pods().values() if repository(pod["image"]) == "redis" and pod["ready"])
+    pod = next(pod for pod in sandbox.pods().values() if has_server(pod["image"]) and pod["ready"])
     # Only the pods have the password; it goes from there to the client's environment, never to a command line.
     password = sandbox.exec(
         pod["name"], ["sh", "-c", 'printf %s "${REDISCLI_AUTH-}"'], namespace=pod["namespace"]

@@ -17,11 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.errors import ImagePullError, SandboxError, UnsupportedError
+from sandbox.host.servers import REDIS, VALKEY, ServerProgram, server_for, stands_in
 
 HELPER_DIR = ".sandbox"
 """Holds `setpriv`, with which the sandbox drops rights inside the container; not on any PATH."""
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """PATH of every container, as the official images set it."""
+
+SERVER_IMAGES = {"redis": REDIS, "valkey/valkey": VALKEY}
+"""Repository of each official image of a server -> its engine."""
 
 _REDIS_ENTRYPOINT = """#!/bin/sh
 # As the official image: options alone mean redis-server, and root steps down to the user redis.
@@ -74,22 +78,42 @@ class ImageStore:
         name, tag = _parts(reference)
         if not exists(reference):
             raise ImagePullError(f"{name} has no tag {tag!r}: not found")
+        if name in SERVER_IMAGES:
+            return self._with_server(_server(SERVER_IMAGES[name], tag))
         if name not in self._built:
-            self._built[name] = _REPOSITORIES[name][0](self._directory / name)
+            self._built[name] = _BUILDERS[name](self._directory / name)
+        return self._built[name]
+
+    def _with_server(self, server: ServerProgram) -> Image:
+        """One image for each server of this machine, whatever tags it runs for."""
+        name = server.title.lower().replace(" ", "-")
+        if name not in self._built:
+            self._built[name] = _server_image(self._directory / name, server)
         return self._built[name]
 
 
 def check_known(reference: str) -> None:
     """Raises UnsupportedError for an image this machine has no programs for, whether it exists elsewhere or not."""
-    if repository(reference) not in _REPOSITORIES:
-        known = ", ".join(sorted(_REPOSITORIES))
+    if repository(reference) not in _TAGS:
+        known = ", ".join(sorted(_TAGS))
         raise UnsupportedError(f"image {reference!r} is not known; the sandbox has: {known}")
 
 
 def exists(reference: str) -> bool:
     """Whether a registry has this image, of the repositories known here."""
     name, tag = _parts(reference)
-    return name in _REPOSITORIES and re.fullmatch(_REPOSITORIES[name][1], tag) is not None
+    return name in _TAGS and re.fullmatch(_TAGS[name], tag) is not None
+
+
+def has_server(reference: str) -> bool:
+    """Whether it is an image of Redis or Valkey."""
+    return repository(reference) in SERVER_IMAGES
+
+
+def stand_in(reference: str) -> str | None:
+    """What is to be said where this machine runs another version of Redis or Valkey than an image has."""
+    name, tag = _parts(reference)
+    return stands_in(SERVER_IMAGES[name], tag) if name in SERVER_IMAGES else None
 
 
 def repository(reference: str) -> str:
@@ -126,7 +150,8 @@ def _program(name: str) -> str:
     path = shutil.which(name)
     if path is None:
         raise SandboxError(
-            f"{name} is not installed on this machine; install it (Debian: redis-server, busybox, util-linux)"
+            f"{name} is not installed on this machine; install it (Debian: redis-server, busybox, util-linux, "
+            "prometheus-redis-exporter)"
         )
     return path
 
@@ -187,20 +212,47 @@ def _busybox(root: Path) -> Image:
     return Image("busybox", root, command=("sh",))
 
 
-def _redis(root: Path) -> Image:
+def _server(engine: str, tag: str) -> ServerProgram:
+    found = server_for(engine, tag)
+    if found is None:
+        raise SandboxError(
+            f"this machine has no {engine}-server; install it (Debian: redis-server; Python: sandbox/requirements.txt)"
+        )
+    return found
+
+
+def _server_image(root: Path, server: ServerProgram) -> Image:
+    """As the official images of both engines, with Debian's redis-cli. Valkey's have Redis's names as links."""
     _base(root)
-    binaries = []
-    for name in ("redis-server", "redis-cli", "redis-benchmark"):
-        target = root / "usr/local/bin" / name
-        shutil.copy2(os.path.realpath(_program(name)), target)
-        binaries.append(str(target))
-    _copy_libraries(root, binaries)
-    (root / "usr/local/bin/redis-sentinel").symlink_to("redis-server")
-    entrypoint = root / "usr/local/bin/docker-entrypoint.sh"
-    entrypoint.write_text(_REDIS_ENTRYPOINT)
+    engine = server.engine
+    folder = root / "usr/local/bin"
+    programs = {
+        f"{engine}-server": server.path,
+        f"{engine}-cli": _program("redis-cli"),
+        f"{engine}-benchmark": _program("redis-benchmark"),
+    }
+    for name, path in programs.items():
+        shutil.copy2(os.path.realpath(path), folder / name)
+        if engine != REDIS:
+            (folder / name.replace(engine, REDIS)).symlink_to(name)
+    _copy_libraries(root, [str(folder / name) for name in programs])
+    (folder / f"{engine}-sentinel").symlink_to(f"{engine}-server")
+    entrypoint = folder / "docker-entrypoint.sh"
+    entrypoint.write_text(_REDIS_ENTRYPOINT.replace(REDIS, engine))
     entrypoint.chmod(0o755)
+    for name in ("passwd", "group"):
+        file = root / "etc" / name
+        file.write_text(file.read_text().replace(REDIS, engine))
     os.chown(root / "data", 999, 1000)
-    return Image("redis", root, entrypoint=("docker-entrypoint.sh",), command=("redis-server",), working_dir="/data")
+    return Image(engine, root, entrypoint=("docker-entrypoint.sh",), command=(f"{engine}-server",), working_dir="/data")
+
+
+def _exporter(root: Path) -> Image:
+    _base(root)
+    target = root / "redis_exporter"
+    shutil.copy2(_program("prometheus-redis-exporter"), target)
+    _copy_libraries(root, [str(target)])
+    return Image("redis_exporter", root, entrypoint=("/redis_exporter",))
 
 
 def _python(root: Path) -> Image:
@@ -230,10 +282,19 @@ def _tags(versions: str, variants: str) -> str:
     return rf"latest|{variants}|{version}(?:-(?:{variants}))?"
 
 
-_REPOSITORIES: dict[str, tuple[Callable[[Path], Image], str]] = {
-    "busybox": (_busybox, _tags(r"1(\.3[0-7](\.\d+)?)?", "glibc|musl|uclibc")),
-    "python": (_python, _tags(r"3(\.(9|1[0-4])(\.\d+)?)?", r"alpine(3\.\d+)?|(slim-)?(bookworm|trixie)|slim")),
-    "redis": (_redis, _tags(r"6(\.[02](\.\d+)?)?|7(\.[024](\.\d+)?)?|8(\.\d(\.\d+)?)?", r"alpine(3\.\d+)?|bookworm")),
+_BUILDERS: dict[str, Callable[[Path], Image]] = {
+    "busybox": _busybox,
+    "oliver006/redis_exporter": _exporter,
+    "python": _python,
 }
-"""Repository -> how its image is assembled, and which tags it has (the official images, as of November 2026). A tag
-decides only whether there is an image: what runs is this machine's program, whatever its version."""
+"""Repository -> how its image is assembled, where a tag does not matter: what runs is this machine's program."""
+
+_SYSTEMS = r"alpine(3\.\d+)?|bookworm|trixie"
+_TAGS: dict[str, str] = {
+    "busybox": _tags(r"1(\.3[0-7](\.\d+)?)?", "glibc|musl|uclibc"),
+    "oliver006/redis_exporter": r"latest|v1\.\d+\.\d+(?:-(?:alpine|amd64|arm64))?",
+    "python": _tags(r"3(\.(9|1[0-4])(\.\d+)?)?", r"alpine(3\.\d+)?|(slim-)?(bookworm|trixie)|slim"),
+    "redis": _tags(r"6(\.[02](\.\d+)?)?|7(\.[024](\.\d+)?)?|8(\.(0|2|4|6|8|10)(\.\d+)?)?", _SYSTEMS),
+    "valkey/valkey": _tags(r"7(\.2(\.\d+)?)?|8(\.[01](\.\d+)?)?|9(\.[01](\.\d+)?)?", _SYSTEMS),
+}
+"""Repository -> which tags it has (the official images, as of November 2026)."""

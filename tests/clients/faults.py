@@ -147,7 +147,7 @@ def drained(running: Running, key: str) -> None:
 
 def roll(running: Running, key: str) -> None:
     deployment = running.deployment
-    evaluation = local_stack(("images.redis", "redis:7.0-alpine"))
+    evaluation = local_stack(("images.redis", "redis:7.2-alpine"))
     with running.phase(key):
         deployment.sandbox.apply(evaluation.resources)
         _settle(deployment)

@@ -60,7 +60,7 @@ def wanted_state() -> list[Shard]:
 
 def new_template(deployment: Deployment, limits: Limits = PATIENT) -> Outcome:
     """Another image tag in every pod's template."""
-    evaluation = local_stack(("images.redis", "redis:7.0-alpine"))
+    evaluation = local_stack(("images.redis", "redis:7.2-alpine"))
     return rolling_update(deployment, lambda: deployment.sandbox.apply(evaluation.resources), limits)
 
 
@@ -71,7 +71,7 @@ def plain_new_template(deployment: Deployment, limits: Limits = PATIENT) -> Outc
         if resource.kind != "StatefulSet":
             return resource
         spec: dict[str, Any] = resource.inputs["spec"]
-        container = spec["template"]["spec"]["containers"][0] | {"image": "redis:7.0-alpine"}
+        container = spec["template"]["spec"]["containers"][0] | {"image": "redis:7.2-alpine"}
         template = spec["template"] | {"spec": {"containers": [container]}}
         return replace(resource, inputs={**resource.inputs, "spec": spec | {"template": template}})
 

@@ -183,6 +183,12 @@ def test_another_kubernetes_cluster_is_a_danger() -> None:
     assert "another Kubernetes cluster" in danger
 
 
+def test_a_switch_of_engine_in_pods_that_stay_is_a_danger_with_the_licenses() -> None:
+    (danger,) = update({"images.redis": "valkey/valkey:9.1-alpine"}).edit.dangers()
+    assert danger.startswith("Redis 7.4 (RSALv2 or SSPLv1) becomes Valkey 9.1 (BSD-3-Clause) in pods that stay")
+    assert update({"images.redis": "redis:8.2-alpine"}).edit.dangers() == ()
+
+
 def test_a_replaced_statefulset_and_a_protected_object_that_goes_are_dangers() -> None:
     before = evaluated(())
     broken = [

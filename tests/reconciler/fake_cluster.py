@@ -37,6 +37,7 @@ class FakeCluster:
         self.epochs_settle_s = 0.0
         """Until then masters of one config epoch have not pinged each other."""
         self.clients = False
+        self.is_valkey = False
         self.named_connections: Counter[tuple[str, str]] = Counter()
         """Open connections that have a name, by the IP they lead to."""
         self.fails_after_s = 0.0

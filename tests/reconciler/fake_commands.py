@@ -30,6 +30,8 @@ def answer(world: FakeCluster, node: FakeNode, words: list[str]) -> Reply:
             facts["master_repl_offset"] = node.offset
             for number, replica in enumerate(world.online(node)):
                 facts[f"slave{number}"] = f"ip={replica.ip},port={PORT},state=online,offset={replica.offset},lag=0"
+            if world.is_valkey:
+                facts["valkey_version"] = "9.1.2"
             facts["number_of_libraries"] = len(node.libraries)
             facts |= {"used_memory": size, "used_memory_dataset": size, "maxmemory": node.max_bytes}
             return "".join(f"{key}:{value}\r\n" for key, value in facts.items()).encode()

@@ -29,9 +29,7 @@ START_TIMEOUT_S = 15.0
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 # The tmpfs hides /mnt for this one process only.
-_START = (
-    'mount -t tmpfs -o size=16m,mode=700 redis /mnt && cd /mnt && cat > nodes.conf && exec redis-server "$@" </dev/null'
-)
+_START = 'mount -t tmpfs -o size=16m,mode=700 redis /mnt && cd /mnt && cat > nodes.conf && exec "$0" "$@" </dev/null'
 
 
 def die_with_parent() -> None:
@@ -60,8 +58,10 @@ class Server:
         password: str | None = None,
         nodes_conf: bytes = b"",
         ca_file: Path | None = None,
+        program: str = "redis-server",
     ) -> None:
         self.ip = ip
+        self.program = program
         self.port = port
         self.options = list(options)
         self.password = password
@@ -83,7 +83,7 @@ class Server:
         arguments += ["--rdbcompression", "no", "--protected-mode", "no"]
         if self.password:
             arguments += ["--requirepass", self.password, "--masterauth", self.password]
-        command = ["unshare", "--mount", "--propagation", "private", "--", "sh", "-c", _START, "redis-server"]
+        command = ["unshare", "--mount", "--propagation", "private", "--", "sh", "-c", _START, self.program]
         self.process = subprocess.Popen(
             [*command, *arguments, *self.options],
             stdin=subprocess.PIPE,
@@ -169,14 +169,17 @@ class Addresses:
 class Fleet:
     """The servers of one test, by pod name, and the topology that wants them."""
 
-    def __init__(self) -> None:
+    def __init__(self, program: str = "redis-server") -> None:
+        self.program = program
         self.addresses = Addresses()
         self.servers: dict[str, Server] = {}
         self.children: list[subprocess.Popen[str]] = []
         self._next = 0
 
     def add(self, pod: str, *options: str, password: str | None = None, ca_file: Path | None = None) -> Server:
-        server = Server(self.addresses[self._next], options=options, password=password, ca_file=ca_file)
+        server = Server(
+            self.addresses[self._next], options=options, password=password, ca_file=ca_file, program=self.program
+        )
         self._next += 1
         self.servers[pod] = server
         return server
@@ -209,7 +212,11 @@ class Fleet:
                 [*lines[:index], *mine, *lines[index + 1 :], f"vars currentEpoch {count} lastVoteEpoch 0", ""]
             )
             server = Server(
-                self.addresses[self._next + index], options=options, password=password, nodes_conf=text.encode()
+                self.addresses[self._next + index],
+                options=options,
+                password=password,
+                nodes_conf=text.encode(),
+                program=self.program,
             )
             self.servers[pod] = server
         self._next += len(pods)

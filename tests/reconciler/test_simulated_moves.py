@@ -285,3 +285,18 @@ def test_a_pool_that_cannot_hold_the_data_is_refused_and_nothing_moves() -> None
     assert status is ExitStatus.REFUSED
     assert "maxmemory" in lines[-1]
     assert {node.node_id: node.slots for node in world.living() if node.slots} == owners
+
+
+@MOVING
+@given(st.integers(3, 5), st.integers(3, 5), key_sizes, kills, st.booleans())
+def test_a_valkey_is_never_asked_to_mark_a_slot_in_a_transaction(
+    before: int, after: int, key_bytes: int, moments: list[tuple[int, bool]], another_pool: bool
+) -> None:
+    world, _ = formed(before, 1)
+    world.is_valkey, world.clients, world.key_bytes = True, True, key_bytes
+    world.names["redis.clients.test"] = node_of(world, "redis-master-0").ip
+    pool = "big" if another_pool else "redis"
+    desired = topology(after if another_pool else max(before, after), 1, pool, seeds=["redis.clients.test"])
+    start_all(world, desired)
+    run_killed(world, "form", desired, [(writes * 5, done) for writes, done in moments])
+    assert_formed(world, desired)

@@ -17,7 +17,8 @@ NO_OPERATION = {"iam:PassRole"}
 @functools.cache
 def stacks() -> tuple[Evaluation, ...]:
     """Small, large, and with what is off by default."""
-    return stack("local"), stack("prod"), stack("prod", monitoring__exporter="true", replicasPerMaster="2")
+    watched = {"monitoring__exporter": "true", "monitoring__prometheus": "operator"}
+    return stack("local"), stack("prod"), stack("prod", replicasPerMaster="2", **watched)
 
 
 def test_every_kind_of_object_that_is_made_has_a_row() -> None:

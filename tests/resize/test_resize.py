@@ -88,7 +88,8 @@ def test_ownership_alone_is_the_default_only_where_it_adds_at_most_a_tenth_to_th
     if found.mode is MoveMode.EXPIRE:
         assert found.expire_extra_misses <= misses_anyway / 10 * 1.001
     else:
-        assert found.copy_seconds <= 10 * ttl_seconds
+        # Handing over the slots takes its time in both modes.
+        assert found.copy_seconds - found.slots_seconds <= 10 * ttl_seconds
 
 
 def test_the_mode_that_is_asked_for_is_taken() -> None:

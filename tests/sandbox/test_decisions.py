@@ -292,7 +292,17 @@ def test_the_repository_of_an_image_reference(reference: str, name: str) -> None
 
 @pytest.mark.parametrize(
     "reference",
-    ["redis:7.4-alpne", "redis:7.3", "redis:7.4-slim", "redis:7,4", "redis:v7", "python:3.31-alpine", "busybox:1.36-x"],
+    [
+        "redis:7.4-alpne",
+        "redis:7.3",
+        "redis:7.4-slim",
+        "redis:8.1",
+        "valkey/valkey:8.2",
+        "redis:7,4",
+        "redis:v7",
+        "python:3.31-alpine",
+        "busybox:1.36-x",
+    ],
 )
 def test_a_tag_that_its_repository_does_not_have_cannot_be_pulled(reference: str, tmp_path: Path) -> None:
     with pytest.raises(ImagePullError, match=f"has no tag '{reference.partition(':')[2]}': not found"):
@@ -307,7 +317,9 @@ def test_the_tags_of_the_official_images_can_be_pulled(tag: str) -> None:
 
 
 def test_an_image_this_machine_has_no_programs_for_is_said_to_be_so(tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedError, match="the sandbox has: busybox, python, redis"):
+    with pytest.raises(
+        UnsupportedError, match="the sandbox has: busybox, oliver006/redis_exporter, python, redis, valkey/valkey"
+    ):
         ImageStore(tmp_path).get("nginx:1")
 
 

@@ -70,6 +70,13 @@ def test_a_redis_that_does_not_answer_is_a_finding(info: str, error: str) -> Non
     )
 
 
+@given(st.integers(0, len(INFO)), st.booleans())
+def test_an_answer_that_was_cut_off_is_a_finding_too(length: int, is_replica: bool) -> None:
+    info = INFO.replace("role:master", "role:slave\r\nmaster_link_status:up") if is_replica else INFO
+    facts = parse_redis(info[:length])
+    assert "error" in facts or {"role", "usedMemoryBytes", "maxMemoryBytes", "evictedKeys"} <= set(facts)
+
+
 def test_ages_read_as_kubectl_shows_them() -> None:
     assert [age(seconds) for seconds in (5, 119, 120, 7200, 200000)] == ["5s", "119s", "2m", "2h", "2d"]
 

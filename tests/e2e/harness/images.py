@@ -17,7 +17,7 @@ from sandbox.host.images import DEFAULT_PATH, Image, ImageStore
 
 PAUSE = "registry.k8s.io/pause:3.8"
 """What holds a pod's namespaces. Here it is a busybox that sleeps."""
-OTHER_REDIS_TAG = "7.4.1-alpine"
+OTHER_REDIS_TAG = "7.4.11-alpine"
 """A second tag of the same image, so that editing the tag rolls the pods. The registry has this one too."""
 _LEFT_OUT = {"test", "idlelib", "tkinter", "turtledemo", "lib2to3", "ensurepip", "pydoc_data"}
 """Of Python's standard library, what no Job uses and would make the image several times larger."""
@@ -33,7 +33,7 @@ def archives(directory: Path) -> list[Path]:
     directory.mkdir(parents=True)
     store = ImageStore(directory / "roots")
     named = {
-        "redis": (store.get("redis"), [_default("redis"), other_redis()]),
+        "redis": (store.get(_default("redis")), [_default("redis"), other_redis()]),
         "python": (store.get("python"), [_default("python")]),
         "pause": (store.get("busybox"), [PAUSE]),
     }

@@ -1,0 +1,194 @@
+"""Which servers the cache can run on, and which of them an image holds.
+
+An image is judged before anything is rolled: a server that is too old lacks commands that the pods use, and one with a
+known fault lets a client run code of its own. Sources of the figures are in docs/engines.md, "Sources", which is also
+where people read this table; a test holds the two equal.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Engine(StrEnum):
+    """A server that speaks Redis's protocol and its cluster bus."""
+
+    REDIS = "redis"
+    VALKEY = "valkey"
+
+    @property
+    def proper_name(self) -> str:
+        """As people write it."""
+        return self.value.capitalize()
+
+    @property
+    def server(self) -> str:
+        """The server's program. Valkey's official images have it under the name redis-server too."""
+        return f"{self.value}-server"
+
+
+BSD = "BSD-3-Clause"
+SOURCE_AVAILABLE = "RSALv2 or SSPLv1"
+WITH_AGPL = "RSALv2, SSPLv1 or AGPLv3"
+
+MIGRATESLOTS = "CLUSTER MIGRATESLOTS"
+MIGRATION_IMPORT = "CLUSTER MIGRATION IMPORT"
+
+
+@dataclass(frozen=True)
+class Line:
+    """The releases of an engine that share their first two numbers.
+
+    `least_patch` is the first without a fault that is known to let a client run code. `native_move` is the command by
+    which the servers move whole slots themselves; None where they have none.
+    """
+
+    engine: Engine
+    major: int
+    minor: int
+    least_patch: int
+    license: str
+    native_move: str | None = None
+
+    @property
+    def version(self) -> str:
+        return f"{self.major}.{self.minor}"
+
+    @property
+    def title(self) -> str:
+        """Redis 7.4, for people."""
+        return f"{self.engine.proper_name} {self.version}"
+
+    @property
+    def least(self) -> str:
+        """The oldest release that is accepted."""
+        return f"{self.version}.{self.least_patch}"
+
+
+LINES = (
+    Line(Engine.REDIS, 7, 2, 16, BSD),
+    Line(Engine.REDIS, 7, 4, 11, SOURCE_AVAILABLE),
+    Line(Engine.REDIS, 8, 2, 9, WITH_AGPL),
+    Line(Engine.REDIS, 8, 4, 6, WITH_AGPL, MIGRATION_IMPORT),
+    Line(Engine.REDIS, 8, 6, 6, WITH_AGPL, MIGRATION_IMPORT),
+    Line(Engine.REDIS, 8, 8, 2, WITH_AGPL, MIGRATION_IMPORT),
+    Line(Engine.REDIS, 8, 10, 1, WITH_AGPL, MIGRATION_IMPORT),
+    Line(Engine.VALKEY, 8, 0, 10, BSD),
+    Line(Engine.VALKEY, 8, 1, 9, BSD),
+    Line(Engine.VALKEY, 9, 0, 5, BSD, MIGRATESLOTS),
+    Line(Engine.VALKEY, 9, 1, 1, BSD, MIGRATESLOTS),
+)
+"""Every line that is accepted, oldest first."""
+
+OTHER_PUBLISHERS = ("bitnami", "bitnamilegacy", "bitnamisecure", "chainguard", "opstree", "ubuntu")
+"""They publish images under the same names whose users, paths or shells are not the official ones."""
+
+_TAG = re.compile(
+    r"(?P<major>\d{1,4})(?:\.(?P<minor>\d{1,4})(?:\.(?P<patch>\d{1,4}))?)?(?:-(?P<variant>[\w.-]+))?", re.ASCII
+)
+_BEFORE_RELEASE = re.compile(r"(rc|m|alpha|beta)\d*(-|$)")
+_TOLD = re.compile(r"(?P<engine>redis|valkey) (?P<version>\d{1,4}\.\d{1,4}(\.\d{1,4})?)", re.ASCII)
+EXAMPLE = "valkey 8.1"
+"""How `images.redisVersion` is written."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """What an image holds. `patch` is None where a tag leaves it open: such a tag is the newest of its line."""
+
+    line: Line
+    patch: int | None
+
+    @property
+    def title(self) -> str:
+        """Redis 7.4.11, or Redis 7.4, for people."""
+        return self.line.title if self.patch is None else f"{self.line.title}.{self.patch}"
+
+
+def server_of(image: str, told: str = "") -> Server:
+    """What an image holds, by its name and tag, or by what `images.redisVersion` says of it (`told`).
+
+    A registry, the folders of a mirror and a digest beside the tag change nothing. ValueError says what is wrong, what
+    is allowed and what to do.
+    """
+    by_setting = _told(told) if told else None
+    read = _read(image)
+    if isinstance(read, str):
+        if by_setting is None:
+            raise ValueError(
+                f"{read}; name one as redis:7.4-alpine or valkey/valkey:8.1-alpine, or set images.redisVersion to what "
+                f'it holds, such as "{EXAMPLE}"'
+            )
+        return by_setting
+    if by_setting is not None:
+        if by_setting.line != read.line or (read.patch is not None and by_setting.patch not in (None, read.patch)):
+            raise ValueError(
+                f'is {read.title} by its tag, and images.redisVersion = "{told:.200}"; remove one of the two'
+            )
+        return by_setting if read.patch is None else read
+    return read
+
+
+def accepted() -> str:
+    """Every line that is accepted, with its oldest release, as a list for people."""
+    return "; ".join(
+        f"{engine.proper_name} " + ", ".join(f"{line.version} from {line.least} on" for line in _lines_of(engine))
+        for engine in Engine
+    )
+
+
+def _read(image: str) -> Server | str:
+    """What the name and the tag say, or why they say nothing. ValueError where what they say is not accepted."""
+    path = image.partition("@")[0]
+    # A colon before the last slash is that of a registry's port.
+    folder, _, last = path.rpartition("/")
+    name, _, tag = last.partition(":")
+    publisher = folder.rpartition("/")[2]
+    if name not in tuple(Engine) or publisher in OTHER_PUBLISHERS:
+        return "is not the name of an official image of Redis or Valkey"
+    found = _TAG.fullmatch(tag)
+    if not tag or found is None:
+        return f"does not say by its tag which version of {Engine(name).proper_name} it is"
+    if found["minor"] is None:
+        # What it is today another line may be tomorrow, and a pod that restarts would come back with that.
+        return f"is of any line of {Engine(name).proper_name} {found['major']}, as its tag has no second number"
+    if _BEFORE_RELEASE.match(found["variant"] or ""):
+        raise ValueError(f"is a version before its release, which a cache in use must not run; accepted: {accepted()}")
+    return _accepted(Engine(name), int(found["major"]), int(found["minor"]), found["patch"])
+
+
+def _told(told: str) -> Server:
+    found = _TOLD.fullmatch(told)
+    if found is None:
+        raise ValueError(f'has images.redisVersion = "{told:.200}", which must be written as "{EXAMPLE}"')
+    major, minor, *patch = found["version"].split(".")
+    return _accepted(Engine(found["engine"]), int(major), int(minor), patch[0] if patch else None)
+
+
+def _accepted(engine: Engine, major: int, minor: int, patch: str | None) -> Server:
+    given = ".".join([str(major), str(minor), *([patch] if patch is not None else [])])
+    for line in _lines_of(engine):
+        if (line.major, line.minor) == (major, minor):
+            if patch is not None and int(patch) < line.least_patch:
+                raise ValueError(
+                    f"is {engine.proper_name} {given}, in which faults are known that let clients run code of their "
+                    f"own; take {line.least} or later, or the tag {line.version}, which is the newest of its line"
+                )
+            return Server(line, None if patch is None else int(patch))
+    raise ValueError(
+        f"is {engine.proper_name} {given}, which is {_why_not(engine, major, minor)}; accepted: {accepted()}"
+    )
+
+
+def _why_not(engine: Engine, major: int, minor: int) -> str:
+    versions = [(line.major, line.minor) for line in _lines_of(engine)]
+    if (major, minor) < versions[0]:
+        return "too old"
+    if (major, minor) > versions[-1]:
+        return "newer than any that this program was made for"
+    return "a line without the fixes that are needed"
+
+
+def _lines_of(engine: Engine) -> Iterator[Line]:
+    return (line for line in LINES if line.engine is engine)

@@ -1,0 +1,305 @@
+"""The alerts of a pool. Pure: thresholds -> rules.
+
+Each is about something that a healthy cluster does not show, and that no planned change shows for so long. What to do
+is in docs/runbook.md, in the section of the alert's name.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from components.manifests import names
+from components.manifests.monitoring.recording import recorded
+from components.plan.alerting import Alerting
+
+CRITICAL = "critical"
+"""Requests fail, or will within minutes: somebody gets up."""
+WARNING = "warning"
+"""It serves, and is one fault or some growth away from not serving: somebody looks at it the same day."""
+SLOTS = 16384
+_ORDINAL = ".*-([0-9]+)"
+_PODS = "redis-(master|replica).*"
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One alerting rule. `summary` is a template of Prometheus, with the value in it."""
+
+    name: str
+    expr: str
+    for_seconds: int
+    severity: str
+    summary: str
+
+    def body(self, runbook_url: str) -> dict[str, Any]:
+        """As a rules file has it."""
+        return {
+            "alert": self.name,
+            "expr": self.expr,
+            "for": f"{self.for_seconds}s",
+            "labels": {"severity": self.severity},
+            "annotations": {"summary": self.summary, "runbook_url": f"{runbook_url}#{self.name.lower()}"},
+        }
+
+
+def alerts(pool: str, alerting: Alerting, *, zones_apart: bool) -> tuple[Alert, ...]:
+    """The alerts of a pool; with `zones_apart`, one that its copies of a shard do stand in different zones."""
+    here = f'namespace="{pool}"'
+    return (
+        *_sizing(here, alerting),
+        *_cluster(here, alerting),
+        *_replication(here, alerting),
+        *_pods(here, alerting),
+        *_changes(here, alerting),
+        *(_one_zone(here, alerting) if zones_apart else ()),
+    )
+
+
+def _sizing(here: str, alerting: Alerting) -> Iterator[Alert]:
+    """The sizing document's six, and what else shows that the load and the plan no longer fit."""
+
+    def is_master(series: str) -> str:
+        return f"{series} and on (namespace, pod) {recorded('master:info')}"
+
+    busy = f"and on (namespace) {recorded('lookups:rate5m')} > {alerting.requests_per_second_min:g}"
+    memory = f"{recorded('memory_use:ratio')}{{{here}}} > {alerting.memory_share:g}"
+    yield Alert(
+        "RedisMemoryHigh",
+        is_master(memory),
+        alerting.steady_seconds,
+        WARNING,
+        "{{ $labels.pod }} uses {{ $value | humanizePercentage }} of maxmemory.",
+    )
+    yield Alert(
+        "RedisEvictions",
+        f"{recorded('evictions:rate5m')}{{{here}}} > {alerting.evictions_per_second:g}",
+        alerting.steady_seconds,
+        WARNING,
+        '{{ $value | printf "%.4g" }} images/s are evicted before their time.',
+    )
+    yield Alert(
+        "RedisCpuHigh",
+        f"{recorded('core_use:ratio')}{{{here}}} > {alerting.cpu_share:g}",
+        alerting.steady_seconds,
+        WARNING,
+        "Redis's thread in {{ $labels.pod }} uses {{ $value | humanizePercentage }} of its core.",
+    )
+    yield Alert(
+        "RedisNetworkHigh",
+        f"{recorded('network_use:ratio')}{{{here}}} > {alerting.network_share:g}",
+        alerting.steady_seconds,
+        WARNING,
+        "Redis in {{ $labels.node }}{{ $labels.pod }} sends {{ $value | humanizePercentage }} of what the network "
+        "sustains.",
+    )
+    yield Alert(
+        "RedisLatencyHigh",
+        f"{recorded('latency_p95:ms')}{{{here}}} > {alerting.latency_ms:g}",
+        alerting.steady_seconds,
+        WARNING,
+        'The p95 of commands with images is {{ $value | printf "%.0f" }} ms inside Redis.',
+    )
+    yield Alert(
+        "RedisHitRateLow",
+        f"{recorded('hit_rate:ratio')}{{{here}}} < {alerting.hit_rate:g} {busy}",
+        alerting.hit_rate_seconds,
+        WARNING,
+        "{{ $value | humanizePercentage }} of the lookups are hits.",
+    )
+    yield Alert(
+        "RedisHotShard",
+        f"{recorded('traffic_imbalance:ratio')}{{{here}}} > {alerting.hot_shard_factor:g} {busy}",
+        3 * alerting.steady_seconds,
+        WARNING,
+        '{{ $labels.pod }} sends {{ $value | printf "%.1f" }} times as much as a master does on average.',
+    )
+    fragmented = f"max by (namespace, pod) (redis_mem_fragmentation_ratio{{{here}}}) > {alerting.fragmentation:g}"
+    filled = f"max by (namespace, pod) (redis_memory_used_bytes{{{here}}}) > {alerting.fragmented_from_bytes:.0f}"
+    yield Alert(
+        "RedisFragmentation",
+        f"{fragmented} and on (namespace, pod) {filled}",
+        6 * alerting.steady_seconds,
+        WARNING,
+        'Resident memory of {{ $labels.pod }} is {{ $value | printf "%.2f" }} times its data.',
+    )
+    connected = f"max by (namespace, pod) (redis_connected_clients{{{here}}} / redis_config_maxclients{{{here}}})"
+    yield Alert(
+        "RedisConnectionStorm",
+        f"{connected} > {alerting.connections_share:g}",
+        alerting.noticed_seconds,
+        CRITICAL,
+        "{{ $labels.pod }} has {{ $value | humanizePercentage }} of its connections in use.",
+    )
+
+
+def _cluster(here: str, alerting: Alerting) -> Iterator[Alert]:
+    """What `cluster info` says. A new pod that has not met the others yet knows of no slots and does not count."""
+    knows_slots = f"max by (namespace, pod) (redis_cluster_slots_assigned{{{here}}}) > 0"
+    formed = f"and on (namespace) max by (namespace) (redis_cluster_slots_assigned{{{here}}}) > 0"
+    not_ok = f"max by (namespace, pod) (redis_cluster_state{{{here}}}) == 0"
+    yield Alert(
+        "RedisClusterNotOk",
+        f"count by (namespace) ({not_ok} and on (namespace, pod) {knows_slots})",
+        alerting.noticed_seconds,
+        CRITICAL,
+        "{{ $value }} pods say cluster_state:fail: they hear no majority of masters.",
+    )
+    yield Alert(
+        "RedisSlotsUncovered",
+        f"{SLOTS} - max by (namespace) (redis_cluster_slots_ok{{{here}}}) > 0 {formed}",
+        alerting.noticed_seconds,
+        CRITICAL,
+        f"{{{{ $value }}}} of {SLOTS} slots are not served.",
+    )
+    yield Alert(
+        "RedisStrangerOwnsSlots",
+        f"max by (namespace) (redis_cluster_size{{{here}}}) > {alerting.masters}",
+        alerting.move_seconds,
+        WARNING,
+        f"{{{{ $value }}}} masters own slots, and the config has {alerting.masters}.",
+    )
+    yield Alert(
+        "RedisUnknownNodes",
+        f"max by (namespace) (redis_cluster_known_nodes{{{here}}}) > {alerting.pods}",
+        alerting.move_seconds,
+        WARNING,
+        f"The cluster knows {{{{ $value }}}} nodes, and the config has {alerting.pods} pods.",
+    )
+
+
+def _replication(here: str, alerting: Alerting) -> Iterator[Alert]:
+    unplanned = f"unless on (namespace) {recorded('planned_change:bool')} == 1"
+    yield Alert(
+        "RedisMasterWithoutReplica",
+        f"({recorded('replicas_missing:count')}{{{here}}} > 0) {unplanned}",
+        alerting.pod_ready_seconds,
+        WARNING,
+        "{{ $labels.pod }} is a master that lacks {{ $value }} replicas in sync.",
+    )
+    yield Alert(
+        "RedisReplicaBufferNearLimit",
+        f"max by (namespace, pod) (redis_mem_clients_slaves{{{here}}}) > {alerting.replica_buffer_bytes:.0f}",
+        0,
+        WARNING,
+        "{{ $value | humanize1024 }}B wait in {{ $labels.pod }} for its replica.",
+    )
+    window = f"{alerting.resync_window_seconds}s"
+    # increase() extends what it saw to the whole window, so that four resyncs may read as 3.9.
+    yield Alert(
+        "RedisResyncRepeats",
+        f"max by (namespace, pod) (increase(redis_replica_resyncs_full{{{here}}}[{window}])) > "
+        f"{alerting.resyncs - 0.5:g}",
+        0,
+        WARNING,
+        f'{{{{ $labels.pod }}}} has begun {{{{ $value | printf "%.0f" }}}} full resyncs within '
+        f"{alerting.resync_window_seconds // 60} minutes.",
+    )
+    # Nothing here uses blocking commands, so whoever is blocked waits with a write (components/scripts/fence.sh).
+    blocked = f"max by (namespace, pod) (redis_blocked_clients{{{here}}}) > 0"
+    yield Alert(
+        "RedisWritesHeldBack",
+        f"{blocked} and on (namespace, pod) {recorded('master:info')}",
+        alerting.noticed_seconds,
+        CRITICAL,
+        "{{ $value }} clients of {{ $labels.pod }} wait with their writes.",
+    )
+
+
+def _pods(here: str, alerting: Alerting) -> Iterator[Alert]:
+    unplanned = f"unless on (namespace) {recorded('planned_change:bool')} == 1"
+    yield Alert(
+        "RedisDown",
+        f"max by (namespace, pod) (redis_up{{{here}}}) == 0",
+        alerting.pod_ready_seconds,
+        WARNING,
+        "Redis in {{ $labels.pod }} does not answer its exporter.",
+    )
+    up = f"count by (namespace) (max by (namespace, pod) (redis_up{{{here}}}) == 1)"
+    formed = f"max by (namespace) (redis_cluster_slots_assigned{{{here}}}) > 0"
+    yield Alert(
+        "RedisManyPodsDown",
+        f"({alerting.pods} - {up} > {alerting.pods_down} and on (namespace) {formed}) {unplanned}",
+        alerting.noticed_seconds,
+        CRITICAL,
+        f"{{{{ $value }}}} of {alerting.pods} pods are gone, more than one node has.",
+    )
+    yield Alert(
+        "RedisMetricsMissing",
+        f"absent(redis_up{{{here}}})",
+        alerting.pod_ready_seconds + alerting.noticed_seconds,
+        CRITICAL,
+        "No exporter of {{ $labels.namespace }} is scraped: nothing is known of the cache.",
+    )
+    window = f"[{alerting.crash_window_seconds}s]"
+    seen = f"max by (namespace, pod) (resets(redis_uptime_in_seconds{{{here}}}{window})) >= {alerting.crashes}"
+    counted = f'increase(kube_pod_container_status_restarts_total{{{here}, container="redis"}}{window})'
+    yield Alert(
+        "RedisCrashLoop",
+        f"{seen} or max by (namespace, pod) ({counted}) > {alerting.crashes - 0.5}",
+        0,
+        CRITICAL,
+        f'Redis in {{{{ $labels.pod }}}} has ended {{{{ $value | printf "%.0f" }}}} times within '
+        f"{alerting.crash_window_seconds // 60} minutes.",
+    )
+    ready = f'kube_pod_status_ready{{{here}, pod=~"{_PODS}", condition="true"}}'
+    yield Alert(
+        "RedisPodNotReady",
+        f"max by (namespace, pod) ({ready}) == 0",
+        alerting.pod_ready_seconds,
+        WARNING,
+        "{{ $labels.pod }} does not get ready.",
+    )
+    claims = f'{here}, persistentvolumeclaim=~"{names.VOLUME}-.*"'
+    used, size = (f"kubelet_volume_stats_{what}_bytes{{{claims}}}" for what in ("used", "capacity"))
+    yield Alert(
+        "RedisVolumeNearlyFull",
+        f"max by (namespace, persistentvolumeclaim) ({used} / {size}) > {alerting.volume_share:g}",
+        2 * alerting.steady_seconds,
+        WARNING,
+        "{{ $labels.persistentvolumeclaim }} is {{ $value | humanizePercentage }} full.",
+    )
+
+
+def _changes(here: str, alerting: Alerting) -> Iterator[Alert]:
+    unplanned = f"unless on (namespace) {recorded('planned_change:bool')} == 1"
+    repaired = f'kube_cronjob_status_last_successful_time{{{here}, cronjob="{names.REPAIR}"}}'
+    yield Alert(
+        "RedisRepairNotRun",
+        f"(time() - max by (namespace) ({repaired}) > {alerting.repair_seconds}) {unplanned}",
+        0,
+        WARNING,
+        "No repair has ended well for {{ $value | humanizeDuration }}.",
+    )
+    yield Alert(
+        "RedisJobFailed",
+        f'max by (namespace, job_name) (kube_job_status_failed{{{here}, job_name!~"{names.REPAIR}-.*"}}) > 0',
+        0,
+        WARNING,
+        "Job {{ $labels.job_name }} of an update has failed.",
+    )
+    wanted, updated = (
+        f"max by (namespace, statefulset) (kube_statefulset_{what}{{{here}}})"
+        for what in ("replicas", "status_replicas_updated")
+    )
+    yield Alert(
+        "RedisRollDoesNotEnd",
+        f"{wanted} - {updated} > 0",
+        alerting.roll_seconds,
+        WARNING,
+        "{{ $value }} pods of {{ $labels.statefulset }} still run what was before the update.",
+    )
+
+
+def _one_zone(here: str, alerting: Alerting) -> Iterator[Alert]:
+    pods = f'max by (namespace, pod, node) (kube_pod_info{{{here}, pod=~"{_PODS}", node!=""}})'
+    by_shard = f'label_replace({pods}, "shard", "$1", "pod", "{_ORDINAL}")'
+    # kube-state-metrics shows this label only where it is told to (`--metric-labels-allowlist`).
+    label = "label_topology_kubernetes_io_zone"
+    zones = f'label_replace(max by (node, {label}) (kube_node_labels{{{label}!=""}}), "zone", "$1", "{label}", "(.+)")'
+    yield Alert(
+        "RedisPairInOneZone",
+        f"count by (namespace, shard, zone) ({by_shard} * on (node) group_left (zone) {zones}) > 1",
+        alerting.pod_ready_seconds,
+        WARNING,
+        "{{ $value }} copies of shard {{ $labels.shard }} are in {{ $labels.zone }}.",
+    )

@@ -1,0 +1,64 @@
+"""Every alert fires for what it is about, and not just below it: by Prometheus's own `promtool test rules`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.monitoring.cases import CASES, PLANNED, Case
+from tests.monitoring.stacks import promtool, rules_of, written
+
+
+def test_every_alert_has_a_case() -> None:
+    assert list(CASES) == [rule["alert"] for rule in rules_of() if "alert" in rule]
+
+
+def test_every_alert_fires_for_what_it_is_about_and_not_just_below(tmp_path: Path) -> None:
+    tested = promtool("test", "rules", _file(tmp_path, [test for name in CASES for test in _tests(name, CASES[name])]))
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+def test_a_planned_change_calls_nobody(tmp_path: Path) -> None:
+    tests = [
+        _test(f"{name}, planned", {**CASES[name].both, **CASES[name].fires, **job}, name, CASES[name].minute, [])
+        for name, job in PLANNED.items()
+    ]
+    tested = promtool("test", "rules", _file(tmp_path, tests))
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+def test_promtool_notices_an_alert_that_does_not_fire(tmp_path: Path) -> None:
+    quiet = CASES["RedisMemoryHigh"]
+    wrong = Case(quiet.quiet, quiet.quiet, quiet.minute, quiet.severity, quiet.summary, both=quiet.both)
+    tested = promtool("test", "rules", _file(tmp_path, list(_tests("RedisMemoryHigh", wrong))))
+    assert tested.returncode != 0
+
+
+def _tests(name: str, case: Case) -> Iterator[dict[str, Any]]:
+    expected = {
+        "exp_labels": {**case.labels, "severity": case.severity},
+        "exp_annotations": {"summary": case.summary, "runbook_url": f"docs/runbook.md#{name.lower()}"},
+    }
+    yield _test(f"{name} fires", {**case.both, **case.fires}, name, case.minute, [expected])
+    yield _test(f"{name} is quiet", {**case.both, **case.quiet}, name, case.minute, [])
+
+
+def _test(title: str, series: dict[str, str], alert: str, minute: int, expected: list[Any]) -> dict[str, Any]:
+    return {
+        "name": title,
+        "interval": "1m",
+        "input_series": [{"series": key, "values": values} for key, values in series.items()],
+        "alert_rule_test": [{"eval_time": f"{minute}m", "alertname": alert, "exp_alerts": expected}],
+    }
+
+
+def _file(folder: Path, tests: list[dict[str, Any]]) -> Path:
+    rules = written(folder)
+    path = folder / "tests.yml"
+    path.write_text(
+        yaml.safe_dump({"rule_files": [rules.name], "evaluation_interval": "1m", "tests": tests}, width=10_000)
+    )
+    return path

