@@ -1,7 +1,7 @@
 """What the stack costs in a month, in USD: nodes, volumes, control plane, and the traffic between zones.
 
-AWS's month has 730 hours. Prices of EC2 types stand in the catalogue, all others here. For a region whose price was not
-read, that of us-east-1 is taken, and a warning says so.
+AWS's month has 730 hours. Prices of EC2 types stand in the catalogue, all others here. For a type whose price in the
+region is not known, that of us-east-1 is taken, and a warning says so. All other prices are those of us-east-1.
 """
 
 from dataclasses import dataclass

@@ -6,7 +6,7 @@ from math import ceil
 from components.advice.cost import CROSS_ZONE_USD_PER_GB, gb_per_month
 from components.config.settings import Workload
 from components.config.units import GIB
-from components.plan.nodes.catalogue import HOURS_PER_MONTH
+from components.plan.nodes.catalogue import FALLBACK_PRICE_REGION, HOURS_PER_MONTH, load_catalogue
 from components.plan.sizing import Sizing
 from components.plan.traffic import Traffic
 
@@ -14,8 +14,8 @@ RESERVED_MEMORY_SHARE = 0.25
 """`reserved-memory-percent`, its default: for replication buffers and forks (cloudburn.io, 2026-04)."""
 ENGINES = (("Redis OSS", 1.0), ("Valkey", 0.8))
 """Engine and its price over that of Redis OSS (AWS price list, read 2026-10-02)."""
-EU_WEST_1_FACTOR = 7.789 / 6.981
-"""cache.r7g.16xlarge in eu-west-1 over us-east-1, same source."""
+REGIONAL_FACTORS = {"us-east-1": 1.0, "eu-west-1": 7.789 / 6.981}
+"""cache.r7g.16xlarge in a region over us-east-1, same source."""
 NODE_TYPES = (
     ("cache.r7g.2xlarge", 52.82, 3.75, 0.873),
     ("cache.r7g.4xlarge", 105.81, 7.5, 1.745),
@@ -42,6 +42,16 @@ class ElastiCache:
     total_usd: float
 
 
+def ec2_factor(region: str) -> float:
+    """What a region charges for the EC2 type of the cache nodes over us-east-1; 1 where that is not known.
+
+    Stands for ElastiCache's own factor where that was not read. With prices of us-east-1 beside nodes at the region's
+    own prices, ElastiCache would look cheaper than it is in most regions. In eu-west-1 the two differ by 0.3 %.
+    """
+    kind = load_catalogue().find(NODE_TYPES[0][0].removeprefix("cache."))
+    return kind.price(region)[0] / kind.price(FALLBACK_PRICE_REGION)[0] if kind else 1.0
+
+
 def derive_elasticache(
     sizing: Sizing, workload: Workload, traffic: Traffic, region: str, zones: int
 ) -> tuple[ElastiCache, ...]:
@@ -49,7 +59,7 @@ def derive_elasticache(
     client_gb = gb_per_month(workload.requests_per_second * workload.duty_cycle * workload.object_bytes)
     cross_zone = client_gb * (zones - 1) / zones * CROSS_ZONE_USD_PER_GB / 2
     egress_gbps = traffic.egress_gbps_per_master * sizing.masters
-    regional = EU_WEST_1_FACTOR if region == "eu-west-1" else 1.0
+    regional = REGIONAL_FACTORS.get(region) or ec2_factor(region)
 
     def shape(engine: str, factor: float, node_type: str, gib: float, gbps: float, usd: float) -> ElastiCache:
         usable = int(gib * GIB * (1 - RESERVED_MEMORY_SHARE))

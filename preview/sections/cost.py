@@ -8,8 +8,10 @@ from components.advice.cost import (
     Cost,
     volume_usd,
 )
+from components.advice.elasticache import REGIONAL_FACTORS
 from components.config.formats import count, usd
 from components.config.settings import CapacityType, Settings
+from components.plan.nodes.catalogue import FALLBACK_PRICE_REGION
 from components.plan.nodes.choice import NodePlan
 from preview.document import Note, Section, Table
 
@@ -30,6 +32,7 @@ def cost(plan: Advice, settings: Settings) -> tuple[Section, ...]:
                     f"The price of {nodes.instance_type} is that of {nodes.price_region}"
                     f"{f' on {nodes.price_date}' if nodes.price_date else '; its source has no date'}."
                 ),
+                *_other_regions(nodes.region),
                 Note(
                     f"EKS costs {CONTROL_PLANE_EXTENDED_USD_PER_HOUR:.2f} USD an hour instead of "
                     f"{CONTROL_PLANE_USD_PER_HOUR:.2f} for versions of Kubernetes in extended "
@@ -46,6 +49,22 @@ def cost(plan: Advice, settings: Settings) -> tuple[Section, ...]:
                     "side alone. That is unverified."
                 ),
             ),
+        ),
+    )
+
+
+def _other_regions(region: str) -> tuple[Note, ...]:
+    """What has no price of the region's own; nothing in the one region of which all prices were read."""
+    if region == FALLBACK_PRICE_REGION:
+        return ()
+    others = Note(f"Volumes, the control plane and S3 are counted at the prices of {FALLBACK_PRICE_REGION}.")
+    if region in REGIONAL_FACTORS:
+        return (others,)
+    return (
+        others,
+        Note(
+            f"ElastiCache's prices in {region} are estimated: as many times those of {FALLBACK_PRICE_REGION} as the "
+            "EC2 type of its nodes costs there."
         ),
     )
 

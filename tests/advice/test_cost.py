@@ -5,12 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.advice.cost import RESERVED_3Y_FACTORS, Cost, cross_zone_costs
-from components.advice.elasticache import NODE_TYPES, ElastiCache
+from components.advice.elasticache import NODE_TYPES, REGIONAL_FACTORS, ElastiCache, ec2_factor
 from components.advice.figures import derive_figures
 from components.config.settings import Settings, Workload
 from components.plan.nodes.catalogue import load_catalogue
 from components.plan.nodes.choice import Candidate
-from tests.plan.stacks import ZONES, option_1, option_2, stack
+from tests.plan.stacks import FRANKFURT, IRELAND, ZONES, option_1, option_2, stack
 
 
 def cost_of(settings: Settings) -> Cost:
@@ -157,6 +157,20 @@ def test_elasticache_does_the_same_work() -> None:
             assert option.nodes == option.shards * 2
             network = next(gbps for name, _, gbps, _ in NODE_TYPES if name == option.node_type)
             assert option.shards * network >= figures.traffic.egress_gbps_per_master * figures.sizing.masters
+
+
+def test_elasticache_costs_more_in_a_region_where_its_ec2_type_does() -> None:
+    # r7g.4xlarge is 1.0336 USD an hour in Frankfurt and 0.8568 in Virginia.
+    virginia, frankfurt = managed(option_1())["Redis OSS"], managed(option_1(zones=FRANKFURT))["Redis OSS"]
+    assert (frankfurt.node_type, frankfurt.nodes) == (virginia.node_type, virginia.nodes)
+    assert frankfurt.nodes_usd == pytest.approx(virginia.nodes_usd * 1.0336 / 0.8568, rel=1e-4)
+    ireland = managed(option_1(zones=IRELAND))["Redis OSS"]
+    assert ireland.nodes_usd == pytest.approx(virginia.nodes_usd * 7.789 / 6.981)
+
+
+def test_the_estimate_of_elasticache_hits_the_regions_whose_price_was_read() -> None:
+    for region, factor in REGIONAL_FACTORS.items():
+        assert ec2_factor(region) == pytest.approx(factor, rel=0.005)
 
 
 def test_nothing_is_priced_where_the_nodes_are_not_ours() -> None:

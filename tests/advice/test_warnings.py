@@ -11,7 +11,7 @@ from components.advice import savings
 from components.advice import warnings as module
 from components.advice.advice import Advice, derive_advice
 from components.config.settings import Settings
-from tests.plan.stacks import ZONES, option_1, option_2, stack
+from tests.plan.stacks import FRANKFURT, SAO_PAULO, ZONES, option_1, option_2, stack
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,6 @@ class Pair:
 
 
 R7G = {"instanceType": "r7g.12xlarge"}
-IRELAND = ("eu-west-1a", "eu-west-1b", "eu-west-1c")
-FRANKFURT = ("eu-central-1a", "eu-central-1b", "eu-central-1c")
 FEW = {"allowFewerZones": True}
 SOME_TYPE = ("r", "x")
 SPOT = {"capacityType": "spot", "production": False}
@@ -49,7 +47,10 @@ PAIRS = {
     ),
     "zone-may-lack-type": Pair(option_1(nodes={"instanceType": "x2iezn.8xlarge"}), option_1()),
     "more-memory-costs-less": Pair(stack("64GB", "640GB"), option_1()),
-    "price-of-other-region": Pair(option_1(zones=FRANKFURT), option_1(zones=IRELAND)),
+    "price-of-other-region": Pair(
+        option_1(zones=SAO_PAULO, nodes={"instanceType": "r8g.12xlarge"}),
+        option_1(zones=FRANKFURT, nodes={"instanceType": "r8g.12xlarge"}),
+    ),
     "cross-zone-traffic-dominates": Pair(option_1(), option_1(requestsPerSecond=100)),
 }
 

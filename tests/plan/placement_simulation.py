@@ -31,6 +31,8 @@ def read_kinds() -> list[Kind]:
         zones = {row["instance_type"]: row for row in csv.DictReader(line for line in file if line[0] != "#")}
     with (DATA / "ec2_types.csv").open() as file:
         rows = list(csv.DictReader(line for line in file if line[0] != "#"))
+    with (DATA / "ec2_prices.csv").open() as file:
+        regional = list(csv.DictReader(line for line in file if line[0] != "#"))
     kinds = []
     for row in rows:
         vcpu, pods = int(row["vcpu"]), int(row["max_enis"]) * (int(row["ipv4_per_eni"]) - 1) + 2
@@ -45,12 +47,8 @@ def read_kinds() -> list[Kind]:
                 gbps=float(row["network_baseline_gbps"]),
                 volumes=int(row["ebs_attachments"]) - (3 if row["ebs_attachments_shared"] == "true" else 1),
                 usd={
-                    region: float(row[column])
-                    for region, column in (
-                        ("us-east-1", "usd_per_hour_us_east_1"),
-                        ("eu-west-1", "usd_per_hour_eu_west_1"),
-                    )
-                    if row[column]
+                    "us-east-1": float(row["usd_per_hour_us_east_1"]),
+                    **regional_prices(row["instance_type"], zones[row["instance_type"]], regional),
                 },
                 zones={
                     region: len(letters)
@@ -60,6 +58,19 @@ def read_kinds() -> list[Kind]:
             )
         )
     return kinds
+
+
+def regional_prices(name: str, zones: dict[str, str], rows: list[dict[str, str]]) -> dict[str, float]:
+    """USD an hour of a type by region: that of an xlarge times the size."""
+    family, size = name.split(".")
+    xlarges = {"large": 0.5, "xlarge": 1.0}.get(size) or float(size[: -len("xlarge")])
+    return {
+        region: round(float(price) * xlarges, 5)
+        for row in rows
+        if row["family"] == family
+        for region, price in row.items()
+        if region not in ("family", "source", "priced") and price and zones[region]
+    }
 
 
 @dataclass(frozen=True)

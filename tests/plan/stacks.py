@@ -6,6 +6,10 @@ from components.config.load import settings_of
 from components.config.settings import Settings
 
 ZONES = ("us-east-1a", "us-east-1b", "us-east-1c")
+IRELAND = ("eu-west-1a", "eu-west-1b", "eu-west-1c")
+FRANKFURT = ("eu-central-1a", "eu-central-1b", "eu-central-1c")
+MUMBAI = ("ap-south-1a", "ap-south-1b", "ap-south-1c")
+SAO_PAULO = ("sa-east-1a", "sa-east-1b", "sa-east-1c")
 
 
 def stack(

@@ -1,9 +1,11 @@
 """The catalogue's facts against DescribeInstanceTypes as moto ships it, and EKS's formulas against known nodes."""
 
+import csv
 import gzip
 import json
 from dataclasses import replace
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from components.config.zones import letter_of, region_of
 from components.plan.nodes.catalogue import InstanceType, load_catalogue
 
 RESOURCES = files("moto") / "ec2" / "resources"
+DATA = Path(__file__).resolve().parents[2] / "components" / "plan" / "nodes"
 CATALOGUE = load_catalogue()
 
 
@@ -108,11 +111,112 @@ def test_general_types_have_the_price_and_the_three_years_that_were_read() -> No
         assert hour * 8760 * RESERVED_3Y_FACTORS[name.split(".")[0]] == pytest.approx(year, rel=0.003), name
 
 
-def test_ireland_costs_more_than_virginia() -> None:
-    both = [kind for kind in CATALOGUE.types if "eu-west-1" in kind.usd_per_hour]
-    assert both
-    for kind in both:
-        assert 1.05 <= kind.usd_per_hour["eu-west-1"] / kind.usd_per_hour["us-east-1"] <= 1.25, kind.name
+NAMED_REGIONS = (
+    *("us-east-1", "us-east-2", "us-west-1", "us-west-2", "ca-central-1", "sa-east-1"),
+    *("eu-west-1", "eu-west-2", "eu-west-3", "eu-central-1", "eu-north-1"),
+    *("ap-south-1", "ap-southeast-1", "ap-southeast-2", "ap-northeast-1", "ap-northeast-2"),
+)
+INDIA = {"ap-south-1", "ap-south-2"}
+
+
+def price_rows() -> list[dict[str, str]]:
+    lines = (DATA / "ec2_prices.csv").read_text().splitlines()
+    return list(csv.DictReader(line for line in lines if not line.startswith("#")))
+
+
+def price_regions() -> set[str]:
+    return set(price_rows()[0]) - {"family", "source", "priced"}
+
+
+def test_every_region_of_the_catalogue_has_prices_of_its_own() -> None:
+    assert price_regions() == CATALOGUE.regions - {"us-east-1"}
+    for region in CATALOGUE.regions:
+        kind = CATALOGUE.find("r6g.12xlarge")
+        assert kind is not None
+        assert kind.price(region)[1] == region
+
+
+@pytest.mark.parametrize("region", NAMED_REGIONS)
+def test_the_usual_regions_have_prices_of_the_usual_families(region: str) -> None:
+    # Neither source has r8g of São Paulo.
+    usual = {"c6g", "m6g", "m6i", "r6g", "r6i", "r7g", "r7i", "r8g"} - ({"r8g"} if region == "sa-east-1" else set())
+    assert usual <= {kind.family for kind in CATALOGUE.types if region in kind.usd_per_hour}
+
+
+def test_a_price_stands_once_and_belongs_to_a_family_that_the_region_offers() -> None:
+    rows = price_rows()
+    cells = [(row["family"], region) for row in rows for region in price_regions() if row[region]]
+    assert len(cells) == len(set(cells)) > 400
+    for family, region in cells:
+        assert any(kind.family == family and kind.zones_offering(region) for kind in CATALOGUE.types), (family, region)
+
+
+def test_a_source_has_one_date_or_none() -> None:
+    assert {(row["source"], row["priced"]) for row in price_rows()} == {("libcloud", "2025-03-02"), ("skypilot", "")}
+
+
+def test_a_price_of_a_region_is_near_that_of_virginia() -> None:
+    """A slip of a digit or a column is outside. The warning of a price that is not known names 0.6 and 2."""
+    for kind in CATALOGUE.types:
+        for region, price in kind.usd_per_hour.items():
+            ratio = price / kind.usd_per_hour["us-east-1"]
+            cheapest = 0.6 if region in INDIA else 0.97
+            assert cheapest <= ratio <= 2, (kind.name, region, ratio)
+
+
+def test_prices_follow_the_size_within_a_family() -> None:
+    """What lets one price of a family stand for all its sizes. AWS rounds to 4 or 5 decimals."""
+    for kind in CATALOGUE.types:
+        largest = max((other for other in CATALOGUE.types if other.family == kind.family), key=lambda one: one.vcpu)
+        assert kind.xlarges == kind.vcpu / 4, kind.name
+        for region, price in kind.usd_per_hour.items():
+            if region in largest.usd_per_hour:
+                expected = largest.usd_per_hour[region] * kind.xlarges / largest.xlarges
+                assert price == pytest.approx(expected, rel=2e-4), (kind.name, region)
+
+
+@pytest.mark.parametrize(
+    ("name", "region", "hour"),
+    [
+        ("c6g.2xlarge", "eu-west-3", 0.324),
+        ("c6g.16xlarge", "me-south-1", 2.72),
+        ("m6i.16xlarge", "me-central-1", 3.7664),
+        ("m6in.16xlarge", "ap-northeast-2", 5.39136),
+        ("r6g.12xlarge", "eu-west-1", 2.7072),
+        ("r6in.8xlarge", "eu-north-1", 2.97648),
+        ("r7g.16xlarge", "ap-east-1", 4.544),
+        ("r7g.xlarge", "us-west-1", 0.238),
+        ("r7gd.4xlarge", "eu-central-1", 1.3079),
+        ("r8g.16xlarge", "ap-south-1", 2.64256),
+        ("r8g.16xlarge", "ca-central-1", 4.12928),
+        ("r8gn.4xlarge", "us-west-2", 1.4574),
+        ("r8i.12xlarge", "eu-west-2", 3.91608),
+        ("x2iedn.xlarge", "ca-central-1", 0.917),
+        ("x2iezn.8xlarge", "ap-northeast-1", 9.672),
+        ("x8g.12xlarge", "eu-north-1", 5.33904),
+        ("x8i.2xlarge", "eu-central-1", 1.22548),
+    ],
+)
+def test_a_price_is_the_one_that_was_read_for_that_very_size(name: str, region: str, hour: float) -> None:
+    """Of skypilot-catalog: another size than the one from which the file's price comes, and mostly another source."""
+    kind = CATALOGUE.find(name)
+    assert kind is not None
+    assert kind.price(region) == (pytest.approx(hour, abs=6e-5), region)
+
+
+def test_a_price_has_the_date_of_its_source_alone() -> None:
+    kind, younger = CATALOGUE.find("r6g.12xlarge"), CATALOGUE.find("r8i.12xlarge")
+    assert kind is not None
+    assert younger is not None
+    assert kind.price_dates["us-east-1"] == "2026-07-20"
+    assert {kind.price_dates[region] for region in kind.usd_per_hour if region != "us-east-1"} == {"2025-03-02"}
+    assert "eu-central-1" in younger.usd_per_hour
+    assert "eu-central-1" not in younger.price_dates
+
+
+def test_a_region_does_not_price_a_type_that_it_does_not_offer() -> None:
+    for kind in CATALOGUE.types:
+        assert kind.usd_per_hour.keys() - {"us-east-1"} <= kind.zone_letters.keys(), kind.name
 
 
 def node(memtotal_mib: int, vcpu: int, max_enis: int, ipv4_per_eni: int) -> InstanceType:

@@ -12,7 +12,7 @@ from components.plan.plan import pod_demand
 from components.plan.refusal import PlanRefused, Refused
 from components.plan.sizing import derive_sizing
 from components.plan.traffic import derive_traffic
-from tests.plan.stacks import ZONES, option_1, stack
+from tests.plan.stacks import FRANKFURT, IRELAND, MUMBAI, SAO_PAULO, ZONES, option_1, stack
 
 
 def nodes_of(*args: Any, **changes: Any) -> NodePlan:
@@ -70,7 +70,8 @@ def test_small_and_busy_pods_are_carried_by_types_with_less_memory(
 def test_a_price_has_the_day_it_was_asked_where_the_source_tells_it() -> None:
     assert nodes_of().price_date == "2026-07-20"
     assert nodes_of("2GB", "64GB").price_date == "2026-02-09"
-    assert nodes_of(zones=tuple(f"eu-west-1{letter}" for letter in "abc")).price_date is None
+    assert nodes_of(zones=IRELAND).price_date == "2025-03-02"
+    assert nodes_of(zones=FRANKFURT, nodes={"instanceType": "r8i.12xlarge"}).price_date is None
 
 
 def test_a_zone_that_gets_no_pods_gets_no_node_group() -> None:
@@ -157,21 +158,29 @@ def test_zones_of_two_regions_are_refused() -> None:
     assert "must be of one region" in refusal(zones=("us-east-1a", "us-east-1b", "eu-west-1a"))
 
 
-def test_a_region_without_prices_is_planned_with_those_of_virginia() -> None:
-    nodes = nodes_of(zones=("eu-central-1a", "eu-central-1b", "eu-central-1c"))
-    assert (nodes.region, nodes.price_region) == ("eu-central-1", "us-east-1")
-    assert nodes.zones_in_region == 3
-
-
-def test_ireland_is_planned_with_its_own_prices_alone() -> None:
-    nodes = nodes_of(zones=("eu-west-1a", "eu-west-1b", "eu-west-1c"))
-    assert nodes.price_region == "eu-west-1"
-    assert nodes.usd_per_hour == 2.7072
+@pytest.mark.parametrize(
+    ("zones", "usd_per_hour"), [(IRELAND, 2.7072), (FRANKFURT, 2.9184), (MUMBAI, 1.56), (SAO_PAULO, 3.8592)]
+)
+def test_a_region_is_planned_with_its_own_prices_alone(zones: tuple[str, ...], usd_per_hour: float) -> None:
+    nodes = nodes_of(zones=zones)
+    region = zones[0][:-1]
+    assert (nodes.region, nodes.price_region, nodes.zones_in_region) == (region, region, 3)
+    assert (nodes.instance_type, nodes.usd_per_hour) == ("r6g.12xlarge", usd_per_hour)
     catalogue = load_catalogue()
     for candidate in nodes.passing:
         kind = catalogue.find(candidate.instance_type)
         assert kind is not None
-        assert "eu-west-1" in kind.usd_per_hour
+        assert region in kind.usd_per_hour
+
+
+def test_a_type_without_a_price_of_the_region_is_planned_by_name_with_that_of_virginia() -> None:
+    nodes = nodes_of(zones=SAO_PAULO, nodes={"instanceType": "r8g.12xlarge"})
+    assert (nodes.region, nodes.price_region, nodes.usd_per_hour) == ("sa-east-1", "us-east-1", 2.82768)
+    assert nodes.price_date == "2026-07-20"
+    chosen = nodes_of(zones=SAO_PAULO)
+    assert "its price in sa-east-1 is not known" in {
+        rejection.reason for rejection in chosen.rejected if rejection.instance_type == "r8g.12xlarge"
+    }
 
 
 def test_where_limits_bound_the_node_cores_are_kept_back_so_that_requests_cannot_overfill_it() -> None:

@@ -15,7 +15,7 @@ from preview.page import render_page
 from preview.resources import Resource
 from preview.text import render_plan, render_resources, render_sections, render_summary
 from preview.writer import Style
-from tests.plan.stacks import option_1, stack
+from tests.plan.stacks import FRANKFURT, IRELAND, SAO_PAULO, option_1, stack
 from tests.preview.stacks import extreme_stacks, option_1_advice, stacks
 
 
@@ -217,13 +217,30 @@ def test_the_chosen_type_stands_among_the_others_with_its_root_volumes() -> None
     [
         (option_1(), "The price of r6g.12xlarge is that of us-east-1 on 2026-07-20."),
         (
-            option_1(zones=("eu-west-1a", "eu-west-1b", "eu-west-1c")),
-            "The price of r6g.12xlarge is that of eu-west-1; its source has no date.",
+            option_1(zones=FRANKFURT),
+            "The price of r6g.12xlarge is that of eu-central-1 on 2025-03-02.",
+        ),
+        (
+            option_1(zones=FRANKFURT, nodes={"instanceType": "r8i.12xlarge"}),
+            "The price of r8i.12xlarge is that of eu-central-1; its source has no date.",
+        ),
+        (
+            option_1(zones=SAO_PAULO, nodes={"instanceType": "r8g.12xlarge"}),
+            "The price of r8g.12xlarge in sa-east-1 is not in the catalogue. That of us-east-1 is shown.",
         ),
     ],
 )
 def test_the_price_of_the_nodes_stands_with_its_day(settings: Settings, said: str) -> None:
     assert said in words(settings)
+
+
+def test_the_plan_says_which_prices_are_not_of_the_region() -> None:
+    elsewhere = "Volumes, the control plane and S3 are counted at the prices of us-east-1."
+    estimated = "ElastiCache's prices in eu-central-1 are estimated"
+    virginia, ireland, frankfurt = words(option_1()), words(option_1(zones=IRELAND)), words(option_1(zones=FRANKFURT))
+    assert [elsewhere in text for text in (virginia, ireland, frankfurt)] == [False, True, True]
+    assert estimated in frankfurt
+    assert "are estimated: as many times" not in virginia + ireland
 
 
 def test_the_plan_says_what_a_drain_and_a_spare_node_cost_and_how_long_a_lost_node_is_missed() -> None:

@@ -34,6 +34,9 @@ IMMUTABLE: Mapping[str, tuple[str, ...]] = {
 MADE_ANEW = {"ConfigMap", "Secret", "Job"}
 """Objects that may be replaced: Pulumi makes the new one under another name before the old one goes."""
 
+PODS = ("StatefulSet", "Job", "CronJob")
+"""Kinds that have pods, which may mount a ConfigMap."""
+
 NODE_GROUP_REPLACING = ("clusterName", "nodeGroupName", "nodeRoleArn", "subnetIds", "amiType", "capacityType")
 """aws.eks.NodeGroup: these are in no UpdateNodegroup… call of the EKS API."""
 
@@ -94,9 +97,15 @@ def _replaced(step: Step, after: Evaluation) -> Iterator[str]:
     new = step.resource
     if new.kind in MADE_ANEW and not step.deletes_first:
         return
-    if new.kind == "StorageClass":
+    if new.kind in ("StorageClass", "ConfigMap") and step.deletes_first:
         # It goes first, and Pulumi takes along whatever has an output of it among its inputs.
         yield from (f"{item.name} would go with {new.name}" for item in after.resources if new.urn in item.needs)
+        name = new.inputs["metadata"].get("name")
+        yield from (
+            f"{new.name} goes while {item.name} mounts it"
+            for item in after.resources
+            if new.kind == "ConfigMap" and item.kind in PODS and f'"{name}"' in json.dumps(item.inputs)
+        )
         return
     yield f"{new.kind} {new.name} is replaced for {', '.join(step.because)}"
 

@@ -104,9 +104,19 @@ def test_a_command_that_the_documents_run_in_a_pod_does_what_it_says(
 
 
 def test_redis_has_every_command_that_the_documents_give_to_redis_cli(running: tuple[Sandbox, list[str]]) -> None:
-    # `--cluster` is a tool of redis-cli's own.
-    lines = [line for line in commands_of("redis-cli") if "--cluster" not in line]
-    words = [[word for word in shlex.split(line)[1:] if not word.startswith("-")] for line in lines]
+    tools, words = set(), []
+    for line in commands_of("redis-cli"):
+        options, command = [], []
+        for word in shlex.split(line)[1:]:
+            (options if word.startswith("-") else command).append(word)
+        # `--cluster` and what stands without a command are tools of redis-cli's own.
+        if "--cluster" in options or not command:
+            tools |= set(options)
+        else:
+            words.append(command)
+    helped = running[0].exec("redis-master-0", ["sh", "-c", "redis-cli --help 2>&1"]).stdout
+    assert {tool for tool in tools if tool.removeprefix("--") not in helped} == set()
+    assert len(tools) > 1
     assert len(words) > 3
     for command in words:
         listed = running[0].exec(

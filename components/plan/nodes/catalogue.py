@@ -1,11 +1,11 @@
 """EC2 types as facts: what a type has, what EKS leaves of it for pods, what it costs and where it is offered.
 
-The figures with their sources stand in `ec2_types.csv` and `ec2_zones.csv`.
+The figures with their sources stand in `ec2_types.csv`, `ec2_prices.csv` and `ec2_zones.csv`.
 """
 
 import csv
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -31,6 +31,8 @@ ROOT_VOLUME_USD = NODE_ROOT_VOLUME_GIB * GP3_USD_PER_GIB
 HOURS_PER_MONTH = 730
 """AWS's own month."""
 FALLBACK_PRICE_REGION = "us-east-1"
+PRICE_DECIMALS = 5
+"""AWS lists USD an hour with at most as many; a price computed from that of an xlarge has no more."""
 
 AMI_TYPES = {"arm64": "AL2023_ARM_64_STANDARD", "x86_64": "AL2023_x86_64_STANDARD"}
 """`amiType` of a managed node group, by architecture."""
@@ -84,6 +86,17 @@ class InstanceType:
     def max_volumes(self) -> int:
         """Volumes of pods a node can attach: all attachments less the root volume and, where shared, the interfaces."""
         return self.ebs_attachments - 1 - (FURTHER_ENIS if self.ebs_attachments_shared else 0)
+
+    @property
+    def family(self) -> str:
+        """`r6g` of r6g.12xlarge."""
+        return self.name.split(".")[0]
+
+    @property
+    def xlarges(self) -> float:
+        """The size as a multiple of an xlarge: 12 for a 12xlarge, a half for a large."""
+        size = self.name.split(".")[1]
+        return 0.5 if size == "large" else float(size.removesuffix("xlarge") or 1)
 
     def price(self, region: str) -> tuple[float, str]:
         """On-demand USD per hour, and the region it was read for (us-east-1 where `region`'s is not known)."""
@@ -164,11 +177,12 @@ def load_catalogue() -> Catalogue:
         row.pop("instance_type"): {region: zones for region, zones in row.items() if zones}
         for row in _rows("ec2_zones.csv")
     }
-    return Catalogue(tuple(_instance_type(row, offered[row["instance_type"]]) for row in _rows("ec2_types.csv")))
+    regional = list(_rows("ec2_prices.csv"))
+    types = (_instance_type(row, offered[row["instance_type"]]) for row in _rows("ec2_types.csv"))
+    return Catalogue(tuple(_with_regional_prices(kind, regional) for kind in types))
 
 
 def _instance_type(row: dict[str, str], zone_letters: dict[str, str]) -> InstanceType:
-    prices = {FALLBACK_PRICE_REGION: row["usd_per_hour_us_east_1"], "eu-west-1": row["usd_per_hour_eu_west_1"]}
     return InstanceType(
         name=row["instance_type"],
         architecture=row["architecture"],
@@ -183,10 +197,24 @@ def _instance_type(row: dict[str, str], zone_letters: dict[str, str]) -> Instanc
         ebs_attachments=int(row["ebs_attachments"]),
         ebs_attachments_shared=row["ebs_attachments_shared"] == "true",
         numa_nodes=int(row["numa_nodes"]) if row["numa_nodes"] else None,
-        usd_per_hour={region: float(price) for region, price in prices.items() if price},
+        usd_per_hour={FALLBACK_PRICE_REGION: float(row["usd_per_hour_us_east_1"])},
         zone_letters=zone_letters,
         price_dates={FALLBACK_PRICE_REGION: row["us_east_1_priced"]},
     )
+
+
+def _with_regional_prices(kind: InstanceType, rows: list[dict[str, str]]) -> InstanceType:
+    """`kind` with the prices of its family (one row for each source) where the region offers the very type."""
+    prices, dates = dict(kind.usd_per_hour), dict(kind.price_dates)
+    for row in rows:
+        if row["family"] != kind.family:
+            continue
+        for region in kind.zone_letters:
+            if usd_of_an_xlarge := row.get(region):
+                prices[region] = round(float(usd_of_an_xlarge) * kind.xlarges, PRICE_DECIMALS)
+                if row["priced"]:
+                    dates[region] = row["priced"]
+    return replace(kind, usd_per_hour=prices, price_dates=dates)
 
 
 def _rows(name: str) -> Iterator[dict[str, str]]:
