@@ -10,7 +10,7 @@ say() { printf '  %s\n' "$*" >&2; }
 PACKAGES='redis-server:redis-server redis-tools:redis-cli bubblewrap:bwrap busybox:busybox iproute2:ip shellcheck:shellcheck util-linux:unshare'
 MONITORING_PACKAGES='prometheus:promtool prometheus-redis-exporter:prometheus-redis-exporter'
 NODE_PACKAGES='containerd:containerd crun:crun containernetworking-plugins:/usr/lib/cni/bridge openssl:openssl'
-CLIENT_PACKAGES='nodejs:node npm:npm golang-go:go default-jdk-headless:javac maven:mvn'
+CLIENT_PACKAGES='default-jdk-headless:javac maven:mvn'
 
 # The linter of .github/workflows is a Go program. It needs Go 1.25; Debian 12 has 1.19.
 ACTIONLINT=v1.7.12

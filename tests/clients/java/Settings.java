@@ -5,12 +5,22 @@ import io.lettuce.core.TimeoutOptions;
 import io.lettuce.core.cluster.ClusterClientOptions;
 import io.lettuce.core.cluster.ClusterTopologyRefreshOptions;
 import io.lettuce.core.cluster.RedisClusterClient;
+import io.lettuce.core.resource.ClientResources;
+import io.lettuce.core.resource.Delay;
+import java.security.Security;
 import java.time.Duration;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 
 class Settings {
   static final Duration ATTEMPT = Duration.ofSeconds(1);
+
+  static {
+    // Java remembers for 10 s that a name is unknown, as that of a lost pod is, and for 30 s where it pointed to.
+    Security.setProperty("networkaddress.cache.negative.ttl", "0");
+    Security.setProperty("networkaddress.cache.ttl", "5");
+  }
 
   // A second attempt: by then Lettuce has learned who serves the slot now.
   static <T> CompletionStage<T> twice(Supplier<CompletionStage<T>> send) {
@@ -18,7 +28,11 @@ class Settings {
   }
 
   static RedisClusterClient client(String host, int port, String password) {
-    RedisClusterClient client = RedisClusterClient.create(
+    // The default waits up to 30 s between two attempts to connect to a node that was lost.
+    ClientResources resources = ClientResources.builder()
+        .reconnectDelay(Delay.exponential(Duration.ofMillis(100), Duration.ofSeconds(1), 2, TimeUnit.MILLISECONDS))
+        .build();
+    RedisClusterClient client = RedisClusterClient.create(resources,
         RedisURI.builder().withHost(host).withPort(port).withPassword(password.toCharArray())
             .withTimeout(ATTEMPT).build());
     client.setOptions(ClusterClientOptions.builder()

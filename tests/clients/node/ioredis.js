@@ -3,13 +3,24 @@ import { given, run } from './paced.js';
 // settings: begin
 import { Cluster } from 'ioredis';
 
+const REQUEST_MS = 2000;
+
+// ioredis counts commandTimeout anew for some retries, so the whole request has an end of its own.
+export function within(ms, work) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
+  });
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
+}
+
 export function connect(host, port, password) {
   const cluster = new Cluster([{ host, port }], {
     redisOptions: {
       password,
       connectTimeout: 500, // the default is 10 s
       socketTimeout: 1000, // closes a connection on which answers are due and none comes; the default is never
-      commandTimeout: 2000, // of a request with its retries; the default is none
+      commandTimeout: REQUEST_MS, // the default is none
     },
     slotsRefreshTimeout: 1000,
     slotsRefreshInterval: 2000, // asks who owns which slot also while no node has said MOVED
@@ -19,6 +30,7 @@ export function connect(host, port, password) {
   cluster.on('error', () => {}); // the request's own promise is rejected too
   return cluster;
 }
+// use: const image = await within(REQUEST_MS, cluster.getBuffer(key));
 // settings: end
 
 function byDefaults(host, port, password) {
@@ -28,4 +40,5 @@ function byDefaults(host, port, password) {
 }
 
 const client = (given.recommended ? connect : byDefaults)(given.host, given.port, given.password);
-run((op, key, value) => (op === 'set' ? client.set(key, value, 'EX', 300) : client.getBuffer(key)));
+const send = (op, key, value) => (op === 'set' ? client.set(key, value, 'EX', 300) : client.getBuffer(key));
+run(given.recommended ? (...request) => within(REQUEST_MS, send(...request)) : send);

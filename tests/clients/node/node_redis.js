@@ -3,7 +3,9 @@ import { given, run } from './paced.js';
 // settings: begin
 import { createCluster } from 'redis';
 
-const ATTEMPT_MS = 1000;
+const ATTEMPT_MS = 800;
+const REPLACE_MS = 500;
+const START_MS = 5000;
 
 // A node that is stopped accepts the connection, and then says nothing: connecting, too, must have an end.
 function within(ms, work) {
@@ -14,7 +16,7 @@ function within(ms, work) {
   return Promise.race([work, late]).finally(() => clearTimeout(timer));
 }
 
-async function open(host, port, password) {
+async function open(host, port, password, ms) {
   const cluster = createCluster({
     rootNodes: [{ socket: { host, port } }],
     defaults: { password, socket: { connectTimeout: 500 } }, // the default is 5 s
@@ -24,7 +26,7 @@ async function open(host, port, password) {
   });
   cluster.on('error', () => {}); // without a listener, Node.js ends the process
   try {
-    await within(ATTEMPT_MS / 2, cluster.connect());
+    await within(ms, cluster.connect());
   } catch (error) {
     cluster.destroy();
     throw error;
@@ -34,10 +36,10 @@ async function open(host, port, password) {
 
 // A cluster client that is replaced when it gives no answer. By itself, node-redis waits for a lost node's answer.
 export async function connect(host, port, password) {
-  let cluster = await open(host, port, password);
+  let cluster = await open(host, port, password, START_MS);
   let replacement;
   const replace = () =>
-    (replacement ??= open(host, port, password)
+    (replacement ??= open(host, port, password, REPLACE_MS)
       .then((next) => {
         const old = cluster;
         cluster = next;

@@ -35,6 +35,7 @@ async def connect(host: str, port: int, password: str) -> GlideClusterClient:
             request_timeout=int(ATTEMPT_S * 1000),  # the default, 250 ms, gives up while a node is learned anew
             reconnect_strategy=BackoffStrategy(num_of_retries=3, factor=100, exponent_base=2),  # at most 0.8 s apart
             periodic_checks=PeriodicChecksManualInterval(2),  # s; asks who owns which slot. The default is 60
+            lazy_connect=True,  # without this, create() stops the event loop until it has connected
             advanced_config=AdvancedGlideClusterClientConfiguration(connection_timeout=500),  # the default is 2 s
         )
     )

@@ -17,7 +17,7 @@ def connect(host: str, port: int, password: str) -> Any:
         host=host,
         port=port,
         password=password,
-        socket_connect_timeout=0.5,  # a lost node does not refuse: without this, connecting waits for the kernel
+        socket_connect_timeout=0.25,  # a lost node does not refuse; when all are lost, each is waited for in turn
         socket_timeout=1,  # for each attempt
         retry=Retry(ExponentialWithJitterBackoff(base=0.1, cap=0.5), retries=1),  # each learns the nodes anew
     )

@@ -17,7 +17,7 @@ def connect(host: str, port: int, password: str) -> Any:
         host=host,
         port=port,
         password=password,
-        socket_connect_timeout=0.5,  # the default is none: a lost node is waited for until the kernel gives up
+        socket_connect_timeout=0.25,  # the default is none: a lost node is waited for until the kernel gives up
         socket_timeout=1,  # the default is none: an answer that never comes is waited for, for ever
         cluster_error_retry_attempts=1,  # the retry that helps: it learns the nodes anew
         retry=Retry(NoBackoff(), 0),  # no other retries: they would ask the same node again
