@@ -15,7 +15,7 @@ from components.config.settings import (
     Workload,
 )
 from components.config.units import TIB
-from components.plan.nodes.catalogue import GP3_USD_PER_GIB, HOURS_PER_MONTH, ROOT_VOLUME_USD
+from components.plan.nodes.catalogue import GP3_USD_PER_GIB, HOURS_PER_MONTH, ROOT_VOLUME_USD, family_of
 from components.plan.nodes.choice import NodePlan
 from components.plan.sizing import Sizing
 from components.plan.traffic import misses_per_second
@@ -138,7 +138,7 @@ def derive_cost(sizing: Sizing, workload: Workload, storage: Storage, nodes: Nod
 
 
 def _three_years_factor(instance_type: str) -> float:
-    return RESERVED_3Y_FACTORS[instance_type.split(".")[0]]
+    return RESERVED_3Y_FACTORS[family_of(instance_type)]
 
 
 def _reserved(instance_type: str, nodes_total: int, usd_per_month: float) -> Reserved:

@@ -3,6 +3,7 @@ planned before it is said, and said as an option of `python -m preview`."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from components.advice.figures import Figures, derive_figures
 from components.config.formats import usd
@@ -61,7 +62,7 @@ def first_change(
     """The first change of `keys` that helps, in their order; `totalMemory` is at least `least_memory` bytes."""
     for key in keys:
         for value, fields in _OPTIONS[key](settings, figures):
-            if key == "totalMemory" and fields["total_memory"] < least_memory:  # type: ignore[operator]
+            if key == "totalMemory" and fields["total_memory"] < least_memory:
                 continue
             found = plan_of(settings, **fields)
             if found is not None and helps(*found):
@@ -69,7 +70,7 @@ def first_change(
     return None
 
 
-Options = Iterator[tuple[str, dict[str, object]]]
+Options = Iterator[tuple[str, dict[str, Any]]]
 
 
 def _pod_memory(settings: Settings, figures: Figures) -> Options:

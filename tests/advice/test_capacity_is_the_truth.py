@@ -191,10 +191,11 @@ def test_what_is_served_and_what_is_used_agree_at_other_rates(rate: int) -> None
 
 
 def test_auto_holds_the_latency_that_is_wanted() -> None:
-    strict = derive_figures(option_1(p95LatencyMs=10))
+    strict, usual = derive_figures(option_1(p95LatencyMs=10)), derive_figures(option_1())
     assert strict.latency.holds
     assert strict.nodes is not None
-    assert strict.nodes.instance_type != derive_figures(option_1()).nodes.instance_type  # type: ignore[union-attr]
+    assert usual.nodes is not None
+    assert strict.nodes.instance_type != usual.nodes.instance_type
     with pytest.raises(PlanRefused, match="no EC2 type"):
         derive_plan(option_1(p95LatencyMs=1))
 

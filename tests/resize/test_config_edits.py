@@ -111,5 +111,26 @@ def test_a_protected_object_that_an_edit_replaces_or_deletes_is_found() -> None:
     assert any("replace it" in fault for fault in faults(protected, edited(before, frozen({"totalMemory": "768GB"}))))
 
 
+def test_a_config_map_that_goes_while_pods_mount_it_is_found_and_one_that_nobody_mounts_is_not() -> None:
+    watched = frozen({"monitoring.exporter": "true"})
+    before = evaluated(watched)
+    after = edited(before, frozen(dict(watched), {"workload.requestsPerSecond": "7000"}))
+    (dashboard,) = (
+        item for item in after.resources if item.inputs.get("metadata", {}).get("name") == "redis-dashboard"
+    )
+    assert faults(before, after) == []
+
+    def mounting(item: Resource) -> Resource:
+        return replace(item, inputs={**item.inputs, "mounts": {"configMap": {"name": "redis-dashboard"}}})
+
+    def needing(item: Resource) -> Resource:
+        return replace(item, needs=(*item.needs, dashboard.urn))
+
+    for changed, told in ((mounting, "mounts it"), (needing, f"would go with {dashboard.name}")):
+        resources = tuple(changed(item) if item.kind == "Job" else item for item in after.resources)
+        found = faults(before, Evaluation(**{**vars(after), "resources": resources}))
+        assert any(told in fault for fault in found), found
+
+
 def _with_spec(resource: Resource, **changed: object) -> Resource:
     return replace(resource, inputs={**resource.inputs, "spec": {**resource.inputs["spec"], **changed}})

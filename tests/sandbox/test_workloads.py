@@ -198,8 +198,9 @@ def test_nothing_is_started_when_one_manifest_has_an_unsupported_field(sandbox: 
 
 def test_an_unknown_image_is_an_error_that_lists_the_known_ones(sandbox: Sandbox) -> None:
     spec = pod_spec({"name": "main", "image": "nginx:1"})
-    with pytest.raises(InvalidError, match=r"image 'nginx:1' is not known; the sandbox has: busybox, .*python, redis"):
+    with pytest.raises(InvalidError, match="image 'nginx:1' is not known; the sandbox has: busybox, ") as refused:
         sandbox.apply([stateful_set("web", spec)])
+    assert str(refused.value).endswith("busybox, oliver006/redis_exporter, python, redis, valkey/valkey")
 
 
 def test_a_roll_to_an_image_that_does_not_exist_holds_at_its_first_pod_until_it_is_corrected(sandbox: Sandbox) -> None:

@@ -115,7 +115,7 @@ def test_redis_has_every_command_that_the_documents_give_to_redis_cli(running: t
         else:
             words.append(command)
     helped = running[0].exec("redis-master-0", ["sh", "-c", "redis-cli --help 2>&1"]).stdout
-    assert {tool for tool in tools if tool.removeprefix("--") not in helped} == set()
+    assert {tool for tool in tools if tool not in helped} == set()
     assert len(tools) > 1
     assert len(words) > 3
     for command in words:

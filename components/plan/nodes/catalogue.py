@@ -42,6 +42,11 @@ _CPU_RESERVED_BANDS = ((1000, 600), (1000, 100), (2000, 50))
 _CPU_RESERVED_REST = 25
 
 
+def family_of(instance_type: str) -> str:
+    """`r6g` of r6g.12xlarge."""
+    return instance_type.split(".")[0]
+
+
 @dataclass(frozen=True, slots=True)
 class InstanceType:
     """One EC2 type. Network figures are of the default card, in Gbps (10**9 bits); `burst` lasts minutes."""
@@ -90,7 +95,7 @@ class InstanceType:
     @property
     def family(self) -> str:
         """`r6g` of r6g.12xlarge."""
-        return self.name.split(".")[0]
+        return family_of(self.name)
 
     @property
     def xlarges(self) -> float:
