@@ -43,7 +43,7 @@ mutants: .venv/tests ## which one-line mutants the fast tests miss (PACKAGE=comp
 check: .venv/tests .venv/sandbox .venv/monitoring .venv/actionlint ## format, lint, types, shell lint, tests: what CI runs
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
-	$(VENV)/bin/mypy components preview reconciler sandbox __main__.py
+	$(VENV)/bin/mypy components loadgen preview reconciler sandbox __main__.py
 	shellcheck -s sh -x -P SCRIPTDIR components/scripts/*.sh .ci/run .ci/comment sandbox/setup.sh tests/clients/setup.sh tests/examples/setup.sh
 	$(MAKE) test
 
