@@ -26,8 +26,8 @@ from loadgen.topology import READS_FROM, Target
 from loadgen.worker import Share, Worker
 from loadgen.workload import Popularity, Sizes, WrongWorkload
 
-_FILL_S = 300.0
-"""How long filling the cache may take; beyond it a process is given up."""
+_END_S = 30.0
+"""For what is under way when a load's time is over."""
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -47,6 +47,8 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--warm-up", type=float, default=1, metavar="SECONDS")
     parser.add_argument("--duration", type=float, default=10, metavar="SECONDS")
+    parser.add_argument("--stop-file", metavar="PATH", help="end when this file is there")
+    parser.add_argument("--fill-seconds", type=float, default=300, help="give up when filling the cache takes longer")
     parser.add_argument("--prefix", default="load:", help="of all keys (default load:)")
     parser.add_argument("--reads-from", default="master", choices=READS_FROM)
     parser.add_argument(
@@ -89,6 +91,8 @@ def shares_of(options: argparse.Namespace) -> list[Share]:
             options.warm_up,
             options.duration,
             f"{options.prefix}{run}:{number}:",
+            options.stop_file,
+            options.fill_seconds,
         )
         for number in range(options.processes)
     ]
@@ -118,8 +122,9 @@ def run(target: Target, shares: Sequence[Share]) -> dict[str, Any]:
     parts: list[dict[str, Any]] = []
     try:
         for process, result, share in running:
-            if not result.poll(share.warm_up_s + share.duration_s + _FILL_S):
-                raise OSError("a process of the load did not end")
+            allowed_s = share.fill_s + share.warm_up_s + share.duration_s + _END_S
+            if not result.poll(allowed_s):
+                raise OSError(f"a process of the load did not end within {allowed_s:.0f} s")
             try:
                 part = result.recv()
             except EOFError as error:

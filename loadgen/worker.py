@@ -43,7 +43,10 @@ class Share:
     warm_up_s: float
     duration_s: float
     prefix: str
-    fills_first: bool = True
+    stop_file: str | None = None
+    """The load ends early when this file is there."""
+    fill_s: float = 300.0
+    """How long writing all images once may take."""
 
 
 @dataclass
@@ -97,6 +100,7 @@ class Worker:
         self._parent = os.getppid()
         self._next_look = 0.0
         self._measures = False
+        self._is_stopped = False
         self.measured_s = 0.0
         self.latency = {GET: Histogram(), SET: Histogram()}
         self.seconds: dict[int, Second] = defaultdict(Second)
@@ -107,8 +111,7 @@ class Worker:
     def run(self) -> None:
         """Fills the cache, warms up, measures, and lets what is under way end."""
         share = self._share
-        if share.fills_first:
-            self._fill()
+        self._fill()
         began = time.monotonic()
         self._loop(began, began + share.warm_up_s)
         self._measures = True
@@ -133,11 +136,14 @@ class Worker:
 
     def _fill(self) -> None:
         """Each image is written once, as fast as the connections take it, and read by nobody meanwhile."""
+        until = time.monotonic() + self._share.fill_s
         for _ in range(self._share.images):
+            if time.monotonic() > until:
+                raise OSError(f"the images were not written within {self._share.fill_s:.0f} s")
             self._submit(self._request(SET, self._images.new(), False, time.monotonic()))
             while sum(map(len, self._waiting.values())) > self._share.connections:
                 self._turn_once(0.01)
-        self._drain(time.monotonic() + 60)
+        self._drain(until)
 
     def _drain(self, until: float) -> None:
         while time.monotonic() < until and (self._running or self._later or any(self._waiting.values())):
@@ -145,7 +151,7 @@ class Worker:
 
     def _loop(self, began: float, until: float) -> None:
         share, due, number = self._share, began, 0
-        while (now := time.monotonic()) < until:
+        while (now := time.monotonic()) < until and not self._is_stopped:
             if share.rate:
                 while due <= now:
                     self._submit(self._next(due))
@@ -363,6 +369,7 @@ class Worker:
         if now < self._next_look:
             return
         self._next_look = now + _TICK_S
+        self._is_stopped = self._share.stop_file is not None and os.path.exists(self._share.stop_file)
         for file in [file for file, request in self._running.items() if now - request.sent_at > ATTEMPT_S]:
             self._lost(self._by_file[file], "no answer in time")
         for file in [file for file, opened in self._opened.items() if now - opened > CONNECT_S]:

@@ -335,6 +335,23 @@ class Resize(_Section):
     extra_misses_per_second: int = Field(400, gt=0, description="budget of misses that mode expire may add")
 
 
+class Validation(_Section):
+    """Whether an update ends with a load of images, and what that must meet."""
+
+    enabled: bool = Field(
+        False,
+        description="true puts a load of images on the cache at the end of an update, and fails the update when the "
+        "rate or the 95th percentile is missed. It comes on top of what applications send",
+    )
+    requests_per_second: int | None = Field(
+        None, gt=0, description="rate of the load; absent = a tenth of workload.requestsPerSecond"
+    )
+    seconds: int = Field(30, ge=5, le=300, description="how long the load lasts")
+    p95_latency_ms: int | None = Field(
+        None, gt=0, description="what 95 % of its requests must be answered within; absent = workload.p95LatencyMs"
+    )
+
+
 class Settings(_Section):
     """The whole stack config of namespace `redis-image-cache`."""
 
@@ -379,6 +396,9 @@ class Settings(_Section):
     images: Images = Field(default_factory=Images.defaults, description="The container images")
     resize: Resize = Field(
         default_factory=Resize.defaults, description="How slots move when podMemory or totalMemory changes"
+    )
+    validation: Validation = Field(
+        default_factory=Validation.defaults, description="A load of images at the end of an update"
     )
 
     @property

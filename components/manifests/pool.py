@@ -13,6 +13,8 @@ from components.manifests.redis_conf import redis_conf
 from components.manifests.rollout import rights, rollout
 from components.manifests.stateful_set import stateful_set
 from components.manifests.topology import TOPOLOGY_KEY, topology
+from components.manifests.validation import PACKAGES as LOAD_PACKAGES
+from components.manifests.validation import validation
 from components.plan.plan import Plan
 
 
@@ -21,6 +23,7 @@ def pool_manifests(settings: Settings, plan: Plan) -> tuple[Manifest, ...]:
 
         namespace -> config, secret, claims -> check -> release
             -> replicas -> rollout-redis-replica -> masters -> rollout-redis-master -> form -> repair
+                                                                                            -> validation
 
     A StatefulSet is done when Kubernetes has taken its edit. That its last pod runs it and is in sync is what the
     rollout Job waits for; that the pods form one cluster is the form Job's work.
@@ -44,6 +47,7 @@ def pool_manifests(settings: Settings, plan: Plan) -> tuple[Manifest, ...]:
         steps.append(made_after(item, *ready, *(step.key for step in steps)))
         steps.append(rollout(settings, plan, item, release.key))
     form = jobs.job(settings, plan, jobs.FORM, *(step.key for step in steps))
+    wants_load = settings.validation.enabled
     return (
         _namespace(plan),
         *_configuration(settings, plan),
@@ -53,6 +57,7 @@ def pool_manifests(settings: Settings, plan: Plan) -> tuple[Manifest, ...]:
         *steps,
         form,
         jobs.repair(settings, jobs.FORM),
+        *([validation(settings, plan, (*steps, form), jobs.FORM)] if wants_load else []),
     )
 
 
@@ -82,7 +87,7 @@ def _configuration(settings: Settings, plan: Plan) -> tuple[Manifest, ...]:
                 ignore_changes=("binaryData",),
                 binaryData={jobs.zip_key(package): package_zip_base64(package)},
             )
-            for package in jobs.PACKAGES
+            for package in dict.fromkeys((*jobs.PACKAGES, *(LOAD_PACKAGES if settings.validation.enabled else ())))
         ),
         _config_map(keys.TOPOLOGY.of, data={TOPOLOGY_KEY: topology(settings, plan)}),
     )

@@ -22,7 +22,7 @@ from preview.evaluate import PROJECT_DIR
 from preview.resources import Resource
 from preview.stack_file import encrypted
 
-PROGRAM = ("__main__.py", "components", "reconciler", "Pulumi.yaml", "requirements.txt")
+PROGRAM = ("__main__.py", "components", "loadgen", "reconciler", "Pulumi.yaml", "requirements.txt")
 """What decides, beside a stack's config, what is deployed."""
 
 

@@ -18,7 +18,10 @@ from preview.diff.revision import Revision, revision
 from preview.errors import EvaluationError
 from preview.evaluate import evaluate
 
-PARTS = ("components", "preview", "reconciler", "__main__.py", "Pulumi.yaml", "Pulumi.local.yaml", "requirements.txt")
+PARTS = (
+    *("components", "loadgen", "preview", "reconciler"),
+    *("__main__.py", "Pulumi.yaml", "Pulumi.local.yaml", "requirements.txt"),
+)
 GIT = ("git", "-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false")
 
 

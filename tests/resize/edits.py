@@ -63,6 +63,10 @@ EDITS: Mapping[str, tuple[Mapping[str, str], ...]] = {
     "resize.mode": ({"resize.mode": "expire"},),
     "resize.maxMibPerSecond": ({"resize.maxMibPerSecond": "500"},),
     "resize.extraMissesPerSecond": ({"resize.extraMissesPerSecond": "100"},),
+    "validation.enabled": ({"validation.enabled": "true"},),
+    "validation.requestsPerSecond": ({"validation.enabled": "true", "validation.requestsPerSecond": "100"},),
+    "validation.seconds": ({"validation.enabled": "true", "validation.seconds": "60"},),
+    "validation.p95LatencyMs": ({"validation.enabled": "true", "validation.p95LatencyMs": "100"},),
 }
 """Key -> edits of stack prod that change it."""
 

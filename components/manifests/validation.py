@@ -1,0 +1,82 @@
+"""The Job that puts a load of images on the cache at the end of an update. Pure: plan -> manifest."""
+
+from math import ceil
+
+from components.config.settings import Settings
+from components.config.units import MIB, kubernetes_quantity
+from components.manifests import jobs, keys, names
+from components.manifests.manifest import Manifest, refs
+from components.manifests.pod import AUTH_KEY
+from components.plan.plan import Plan
+from components.plan.pool_name import digest
+
+VALIDATION = "validation"
+PACKAGES = ("loadgen", "redis")
+_SHARE = 10
+"""Where the config names no rate, the load is the workload's, divided by this: it comes on top of what applications
+send, and one pod must be able to send it."""
+_IMAGES_PER_MASTER = 20
+_CONNECTIONS_PER_NODE = 4
+_TTL_SECONDS = 60
+"""What the load wrote is gone a minute after it."""
+_FILL_SECONDS = 120
+"""Until its images are written once. The rest of the deadline is the load's own length."""
+_WARM_UP_SECONDS = 2
+_MEMORY_MIB = 256
+
+
+def rate(settings: Settings) -> int:
+    """Images per second of the load."""
+    asked = settings.validation.requests_per_second
+    return asked or ceil(settings.workload.requests_per_second / _SHARE)
+
+
+def validation(settings: Settings, plan: Plan, coming: tuple[Manifest, ...], *after: str) -> Manifest:
+    """A Job that fails when the rate or the 95th percentile is missed, or any request failed. Its log is the report,
+    whose end is the message of the failed update. It runs anew whenever one of the `coming` objects is another."""
+    wanted = settings.validation
+    host = names.service_host(names.CLIENT_SERVICE, plan.pool, settings.cluster_domain)
+    command = [
+        "python3",
+        "-m",
+        "loadgen",
+        f"{host}:{names.REDIS_PORT}",
+        f"--rate={rate(settings)}",
+        f"--hit-rate={settings.workload.hit_rate}",
+        f"--sizes={max(_SIZE_MIN_BYTES, settings.workload.object_bytes)}",
+        f"--images={_IMAGES_PER_MASTER * plan.sizing.masters}",
+        f"--connections={_CONNECTIONS_PER_NODE}",
+        f"--ttl={_TTL_SECONDS}",
+        f"--warm-up={_WARM_UP_SECONDS}",
+        f"--duration={wanted.seconds}",
+        f"--fill-seconds={_FILL_SECONDS}",
+        "--prefix=validation:",
+        "--met",
+        f"--p95-ms={wanted.p95_latency_ms or settings.workload.p95_latency_ms}",
+    ]
+    password = {"secretKeyRef": {"name": keys.AUTH, "key": AUTH_KEY}}
+    mentioned = dict.fromkeys(ref for item in coming for ref in refs(item.body) if ref != keys.NAMESPACE)
+    template = jobs.python_pod(
+        settings,
+        VALIDATION,
+        command,
+        PACKAGES,
+        [
+            {"name": "REDISCLI_AUTH", "valueFrom": password},
+            {"name": "COMING", "value": digest(str([item.body for item in coming]))},
+            *({"name": f"COMING_{ref.of.upper()}", "value": ref} for ref in mentioned),
+        ],
+    )
+    # One image to write and a buffer to read into, beside Python itself.
+    memory = kubernetes_quantity(_MEMORY_MIB + ceil(settings.workload.object_bytes / MIB))
+    template["spec"]["containers"][0]["resources"] = {
+        "requests": {"cpu": "1000m", "memory": memory},
+        "limits": {"memory": memory},
+    }
+    return jobs.job_of(VALIDATION, template, _FILL_SECONDS + _WARM_UP_SECONDS + wanted.seconds + _END_SECONDS, *after)
+
+
+_SIZE_MIN_BYTES = 64
+"""The load generator's smallest image."""
+_END_SECONDS = 30
+"""For what is under way when the load's time is over, and for the report."""
