@@ -8,7 +8,7 @@ SAMPLE ?= 150
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 
-.PHONY: help up down status plan calibrate test test-fast test-long mutants check e2e faults clients examples soak bench-plan bench-resize bench-cpu-limit format clean
+.PHONY: help up down status plan calibrate test test-fast test-long mutants check e2e faults clients examples soak bench bench-plan bench-resize bench-cpu-limit format clean
 
 help: ## every command of this Makefile
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ soak: .venv/tests .venv/sandbox ## kill pods and Jobs at random moments, also du
 	@$(PYTHON) -m tests.faults.soak --seed $(SEED)
 	@$(PYTHON) -m tests.resize.soak --seed $(SEED)
 
+bench: .venv/tests .venv/sandbox .venv/bench ## measure throughput, latency, TTL, eviction and changes under load, beside memcached and nginx, and hold the plan's predictions to it (15 minutes); JSON=FILE PAGE=FILE keep it
+	@$(PYTHON) -m tests.bench $(if $(JSON),--json '$(JSON)') --page '$(or $(PAGE),.bench.html)' $(if $(WITHOUT),--without '$(WITHOUT)')
+
 bench-plan: .venv/program ## measure how long `make plan` takes beside importing Pulumi
 	@$(PYTHON) -m tests.preview.bench_plan
 
@@ -77,7 +80,7 @@ format: .venv/tests ## format the code and correct what the linter can
 	$(VENV)/bin/ruff check --fix .
 
 clean: ## remove what these commands made in this folder
-	rm -rf $(VENV) .clients .examples tests/clients/node/node_modules examples/ioredis/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .bench.html .clients .examples tests/clients/node/node_modules examples/ioredis/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # Stamps inside the virtual environment: each is made once, and again when its list changes.
 .venv/program: requirements.txt
@@ -91,6 +94,10 @@ clean: ## remove what these commands made in this folder
 .venv/sandbox: sandbox/setup.sh sandbox/requirements.txt .venv/program
 	@sh sandbox/setup.sh debian
 	@sh sandbox/setup.sh venv sandbox/requirements.txt
+	@touch $@
+
+.venv/bench: sandbox/setup.sh .venv/program
+	@sh sandbox/setup.sh bench
 	@touch $@
 
 .venv/monitoring: sandbox/setup.sh .venv/program

@@ -1,16 +1,18 @@
 #!/bin/sh
 # Installs what is missing, and only that: a virtual environment, Python packages, Debian packages.
-#   setup.sh venv REQUIREMENTS…   setup.sh debian   setup.sh monitoring   setup.sh node   setup.sh clients   setup.sh actionlint
+#   setup.sh venv REQUIREMENTS…   setup.sh debian   setup.sh monitoring   setup.sh node   setup.sh clients   setup.sh bench
+#   setup.sh actionlint
 set -eu
 
 say() { printf '  %s\n' "$*" >&2; }
 
-# Debian's package -> a command that it brings: of the sandbox, of what watches it, of a real node, and of the clients
-# that are tried.
+# Debian's package -> a command that it brings: of the sandbox, of what watches it, of a real node, of the clients that
+# are tried, and of what the cache is measured beside.
 PACKAGES='redis-server:redis-server redis-tools:redis-cli bubblewrap:bwrap busybox:busybox iproute2:ip shellcheck:shellcheck util-linux:unshare'
 MONITORING_PACKAGES='prometheus:promtool prometheus-redis-exporter:prometheus-redis-exporter'
 NODE_PACKAGES='containerd:containerd crun:crun containernetworking-plugins:/usr/lib/cni/bridge openssl:openssl'
 CLIENT_PACKAGES='default-jdk-headless:javac maven:mvn'
+BENCH_PACKAGES='memcached:memcached nginx-light:nginx'
 
 # The linter of .github/workflows is a Go program. It needs Go 1.25; Debian 12 has 1.19.
 ACTIONLINT=v1.7.12
@@ -60,8 +62,8 @@ install_debian() {
         # shellcheck disable=SC2086  # one word a package
         apt_install $missing
         # They would also start at the next boot.
-        for service in redis-server containerd prometheus prometheus-redis-exporter; do
-            case "$missing " in *" $service "*)
+        for service in redis-server containerd prometheus prometheus-redis-exporter memcached nginx; do
+            case "$missing " in *" $service "* | *" $service-light "*)
                 if command -v systemctl > /dev/null 2>&1; then systemctl --quiet disable "$service"; fi
                 ;;
             esac
@@ -94,9 +96,10 @@ debian) install_debian "$PACKAGES" ;;
 monitoring) install_debian "$MONITORING_PACKAGES" ;;
 node) install_debian "$NODE_PACKAGES" ;;
 clients) install_debian "$CLIENT_PACKAGES" ;;
+bench) install_debian "$BENCH_PACKAGES" ;;
 actionlint) install_actionlint ;;
 *)
-    say 'usage: setup.sh venv REQUIREMENTS… | setup.sh debian | setup.sh monitoring | setup.sh node | setup.sh clients | setup.sh actionlint'
+    say 'usage: setup.sh venv REQUIREMENTS… | setup.sh debian | setup.sh monitoring | setup.sh node | setup.sh clients | setup.sh bench | setup.sh actionlint'
     exit 2
     ;;
 esac

@@ -1,0 +1,160 @@
+"""What `make bench` makes of what it measured: text, page, verdicts. The measuring itself is `make bench`."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from tests.bench import page, predictions, text
+from tests.bench.__main__ import main
+from tests.bench.predictions import Prediction
+from tests.plan.calibrate import SIZES
+
+LATENCY = {name: {"count": 900, "p50_ms": 2.0, "p95_ms": 6.0, "p99_ms": 9.0, "max_ms": 20.0} for name in ("all", "get")}
+LOAD = {"requests_per_s": 480.0, "failed": 0, "latency": LATENCY}
+SECONDS = [{"at": 1000 + n, "p95_ms": 5.0, "max_ms": 9.0, "failed": 0} for n in range(60)]
+SIDE = {
+    name: {"gets_per_s": gets, "p50_ms": 1.0, "p95_ms": 2.0, "max_ms": 3.0}
+    for name, gets in (("redis", 900.0), ("one core that only sends", 1200.0), ("memcached", 800.0), ("nginx", 1000.0))
+}
+RATES = {
+    "saturation": LOAD,
+    "one_master": LOAD,
+    "master_rate": LOAD,
+    "rate": 300.0,
+}
+GENERATOR = {"loadgen_gets_per_s": 900.0, "redis_benchmark_gets_per_s": 1000.0}
+BENCH: dict[str, Any] = {
+    "date": "2026-11-27",
+    "machine": "2 × a processor, 24 GiB",
+    "document_rate": 500.0,
+    "core_costs": [
+        {
+            "object_bytes": size,
+            "get_us": round(size / 5000),
+            "set_0_us": round(size / 2200),
+            "set_1_us": round(size / 900),
+        }
+        for size in SIZES
+    ],
+    "ours": {
+        "node_timeout_s": 5.0,
+        "side_by_side": SIDE,
+        **RATES,
+        "expiry": {
+            **{"ttl_s": 8, "writes_per_s": 40.0, "keys_on_the_plateau": 330.0, "bytes_on_the_plateau": 38e6},
+            **{"gone_after_s": 8.4, "failed": 0},
+        },
+        "resync": {"bytes": 120e6, "link_bytes_per_s": 20e6, "s": 6.6},
+        "fork": {"bytes": 120e6, "ms": 2.0},
+        "changes": {
+            "rate": 30.0,
+            "began": 1000,
+            "seconds": SECONDS,
+            "marks": [
+                {"name": "rolling update", "from": 1004.0, "until": 1020.0, "failed": 0, "max_ms": 80.0},
+                {
+                    "name": "machine lost",
+                    "from": 1025.0,
+                    "until": 1050.0,
+                    "failed": 60,
+                    "max_ms": None,
+                    "promotion_s": 8.1,
+                },
+            ],
+        },
+        "eviction": {
+            **{"images": 1800, "evicted_keys": 700, "failed": 0},
+            **{"used_of_maxmemory": 0.99, "rss_of_maxmemory": 1.16, "limit_of_maxmemory": 1.44},
+        },
+    },
+    "plain": {**RATES, "generator": GENERATOR},
+}
+
+
+def with_predictions(bench: dict[str, Any]) -> dict[str, Any]:
+    found = [
+        {"what": p.what, "unit": p.unit, "predicted": p.predicted, "measured": p.measured, "holds": p.holds}
+        for p in predictions.of(bench)
+    ]
+    return {**bench, "predictions": found}
+
+
+def test_it_reads_in_80_columns_and_says_each_figure() -> None:
+    shown = text.render(with_predictions(BENCH))
+    assert max(map(len, shown.splitlines())) <= 80
+    said = ["memcached", "75 %", "8.4 s after the load had ended", "rolling update", "Predicted", "480/s", "90 %"]
+    said += ["300/s", "beyond this machine"]
+    assert [words for words in said if words not in shown] == []
+
+
+def test_the_page_opens_offline_and_marks_each_fault() -> None:
+    shown = page.render(with_predictions(BENCH))
+    assert "<script" not in shown
+    assert "http://" not in shown.replace("http://www.w3.org/", "")
+    assert shown.count("<svg") == 2
+    assert "25 s: machine lost, 60 failed" in shown
+
+
+def test_what_was_left_out_is_not_shown() -> None:
+    assert "TTL" not in text.render({**BENCH, "ours": {"node_timeout_s": 5.0}, "plain": {}})
+    assert "<svg" not in page.render({**BENCH, "ours": {"node_timeout_s": 5.0}, "plain": {}})
+
+
+def test_nothing_is_missed_where_all_is_well() -> None:
+    assert text.wrong(BENCH) == []
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "value", "said"),
+    [
+        ("expiry", "gone_after_s", None, "outlived"),
+        ("expiry", "failed", 1, "1 writes with a TTL failed"),
+        ("eviction", "evicted_keys", 0, "Nothing was evicted"),
+        ("eviction", "failed", 2, "2 requests failed while"),
+        ("eviction", "rss_of_maxmemory", 1.5, "beyond its limit"),
+    ],
+)
+def test_what_must_not_be_is_told(part: str, key: str, value: Any, said: str) -> None:
+    bench = copy.deepcopy(BENCH)
+    bench["ours"][part][key] = value
+    (line,) = text.wrong(bench)
+    assert said in line
+
+
+def test_a_load_generator_that_drives_less_than_four_fifths_is_told() -> None:
+    bench = copy.deepcopy(BENCH)
+    bench["plain"]["generator"]["loadgen_gets_per_s"] = 790.0
+    (line,) = text.wrong(bench)
+    assert "79 % of what redis-benchmark" in line
+
+
+def test_a_planned_change_may_fail_no_request_and_a_lost_machine_may() -> None:
+    bench = copy.deepcopy(BENCH)
+    bench["ours"]["changes"]["marks"][0]["failed"] = 1
+    assert text.wrong(bench) == ["1 requests failed: rolling update."]
+
+
+@pytest.mark.parametrize(("measured", "holds"), [(4.9, False), (5.1, True), (19.9, True), (20.1, False), (0.0, False)])
+def test_a_prediction_holds_within_twice_and_half(measured: float, holds: bool) -> None:
+    assert Prediction("any", "s", 10.0, measured).holds is holds
+
+
+def test_one_figure_of_the_core_gives_all_others() -> None:
+    slower, found = predictions.core(BENCH["core_costs"])
+    assert slower == pytest.approx(1.0)
+    assert len(found) == 3 * len(SIZES) - 1
+    halved = [
+        {key: value * (1 if key == "object_bytes" else 2) for key, value in row.items()} for row in BENCH["core_costs"]
+    ]
+    twice, again = predictions.core(halved)
+    assert twice == pytest.approx(2.0)
+    assert [item.factor for item in again] == pytest.approx([item.factor for item in found], rel=0.05)
+
+
+def test_a_part_that_does_not_exist_is_refused_with_those_that_do(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--without", "plain,nothing"])
+    assert "there is no part nothing; parts: side, rate" in capsys.readouterr().err
