@@ -161,11 +161,13 @@ class Deployment:
     namespace: str = "default"
     resources: tuple[Resource, ...] = ()
     pods_wanted: int = 2 * SHARDS
+    user: str = APP
+    """Empty for a client that gives the password alone."""
 
     @property
     def login(self) -> dict[str, str]:
         """As an application is given it; the document's deployment lets everybody in."""
-        return {"REDIS_USER": APP, "REDIS_PASSWORD": self.password} if self.password else {}
+        return {"REDIS_USER": self.user, "REDIS_PASSWORD": self.password} if self.password else {}
 
     def pods(self) -> dict[str, dict[str, Any]]:
         """Name -> status of every Redis pod of the cluster."""
