@@ -82,6 +82,7 @@ def test_destroy_deletes_nothing_while_the_stack_is_protected(prod: ProdStack) -
     assert sorted(prod.engine.resources()) == before
 
 
+@pytest.mark.e2e_long
 def test_an_edit_that_names_another_cluster_is_refused_while_the_stack_is_protected(prod: ProdStack) -> None:
     before = sorted(prod.engine.resources())
     prod.engine.set(eks={"clusterName": "another"})
