@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from components.advice.commitments import commitment_of
+from components.config.rules import REPLICAS_MAX
 from components.config.settings import (
     GP3_IOPS_INCLUDED,
     GP3_MIB_PER_SECOND_INCLUDED,
@@ -41,7 +42,7 @@ class CrossZoneCost:
 
     clients: str
     """`spread`: in every zone, reading from masters. `zone-local reads`: reading from a copy in the own zone where
-    there is one. `copy in every zone`: the same with a replica in each other zone."""
+    there is one. `copy in every zone`: the same with a replica in each other zone, where a stack may have so many."""
     reads_usd: float
     writes_usd: float
     replication_usd: float
@@ -166,6 +167,6 @@ def cross_zone_costs(workload: Workload, replicas: int, zones: int) -> tuple[Cro
     options = [cost("spread", elsewhere, replicas)]
     if zones > 1:
         options.append(cost("zone-local reads", without_copy, replicas))
-    if without_copy:
+    if without_copy and zones - 1 <= REPLICAS_MAX:
         options.append(cost(EVERY_ZONE, 0.0, zones - 1))
     return tuple(options)
