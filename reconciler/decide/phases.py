@@ -31,6 +31,7 @@ Rule = Callable[[ClusterState], RuleResult]
 FORM: tuple[Rule, ...] = (
     other_runs.await_other_runs,
     membership.refuse_two_clusters,
+    membership.refuse_where_not_admitted,
     membership.await_every_pod,
     membership.await_seeds,
     membership.refuse_unexpected_keys,
@@ -73,6 +74,7 @@ REPAIR: tuple[Rule, ...] = (
 RELEASE: tuple[Rule, ...] = (
     other_runs.await_other_runs,
     membership.refuse_two_clusters,
+    leaving.refuse_unless_admitted,
     leaving.await_second_copies,
     leaving.finish_unless_nodes_leave,
     membership.await_every_member,

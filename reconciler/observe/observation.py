@@ -101,13 +101,15 @@ class NodeReport:
 class MissingPod:
     """A wanted pod that did not tell what was asked, and why.
 
-    `no_such_name`: DNS answered that its host name does not exist. `lives`: it answered with an error.
+    `no_such_name`: DNS answered that its host name does not exist. `lives`: it answered with an error. `not_admitted`:
+    with one that says it does not let this program in.
     """
 
     pod: str
     reason: str
     no_such_name: bool = False
     lives: bool = False
+    not_admitted: bool = False
 
 
 @dataclass(frozen=True)
@@ -115,11 +117,13 @@ class SeedAnswer:
     """What came of asking at a seed, a name behind which a cluster that already serves may be found.
 
     `is_conclusive`: either a node answered there, or DNS said that the name does not exist. A time-out proves nothing.
+    `not_admitted`: nodes answered there, and none of them lets this program in.
     """
 
     name: str
     is_conclusive: bool
     reason: str
+    not_admitted: bool = False
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from reconciler.connection import (
     Connections,
     NameNotResolvedError,
     NoSuchNameError,
+    NotAdmittedError,
     RefusedError,
     ReplyError,
     UnreachableError,
@@ -98,7 +99,9 @@ def _ask_wanted_pods(connections: Connections, desired: Topology, found: _Found)
         node = desired.node(pod or "")
         if isinstance(answer, Exception):
             lives = isinstance(answer, RefusedError | ReplyError)
-            missing.append(MissingPod(node.pod, f"{address[0]}:{address[1]}: {answer}", lives=lives))
+            not_admitted = isinstance(answer, NotAdmittedError)
+            said = f"{address[0]}:{address[1]}: {answer}"
+            missing.append(MissingPod(node.pod, said, lives=lives, not_admitted=not_admitted))
             continue
         reason = _wrong_pod(answer, node, desired)
         if reason is None and answer.node_id in found.reports:
@@ -142,7 +145,9 @@ def _ask_seed(connections: Connections, name: str, port: int, found: _Found) -> 
     if reports or len(new) < len(addresses):
         return SeedAnswer(name, True, "a node answers there")
     reasons = "; ".join(f"{address[0]}: {answer}" for address, _, answer in answers)
-    return SeedAnswer(name, False, f"{name} has an address but nothing answers there ({reasons})")
+    not_admitted = any(isinstance(answer, NotAdmittedError) for _, _, answer in answers)
+    what = "lets nobody in" if not_admitted else "has an address but nothing answers there"
+    return SeedAnswer(name, False, f"{name} {what} ({reasons})", not_admitted)
 
 
 def _addresses(report: NodeReport) -> set[Address]:
