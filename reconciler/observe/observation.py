@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from reconciler.observe.cluster_nodes import NodeEntry
+from reconciler.observe.native_jobs import NativeJob, NativeWay
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,10 @@ class NodeReport:
     """A slot may be marked as migrating inside MULTI. Valkey hands each mark to its replicas and waits for them, which
     it cannot do in a transaction: an assertion of its own then ends the master (docs/reference/redis.md, "Moving
     slots")."""
+    native_way: NativeWay | None = None
+    """How it can move slots by itself; None if it cannot."""
+    native_jobs: tuple[NativeJob, ...] = ()
+    """Of a master: such jobs in which it has the say, and that have not ended."""
     library_count: int = 0
     """Libraries of functions the node says it has."""
     libraries: tuple[Library, ...] = ()
@@ -77,6 +82,11 @@ class NodeReport:
     @property
     def is_master(self) -> bool:
         return self.myself.is_master
+
+    @property
+    def marks_slots(self) -> bool:
+        """Whether it marks any slot as migrating or importing."""
+        return bool(self.myself.migrating or self.myself.importing)
 
     @property
     def knows_only_itself(self) -> bool:
