@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from components.advice.figures import Figures, derive_figures
+from components.config.formats import percent
 from components.config.rules import MASTERS_MAX, MASTERS_MIN, REPLICAS_MAX
 from components.config.settings import Settings
 from components.config.units import format_size
@@ -81,8 +82,8 @@ def right_size(settings: Settings, measured: Measured) -> RightSize:
     wanted = max(MASTERS_MIN, ceil(in_use / (settings.pod_memory * MEMORY_TARGET)))
     if wanted > MASTERS_MAX:
         raise ValueError(
-            f"{format_size(in_use)} at {MEMORY_TARGET:.0%} in use needs {wanted:,} masters of this podMemory, and a "
-            f"Redis Cluster carries at most {MASTERS_MAX}"
+            f"{format_size(in_use)} at {percent(100 * MEMORY_TARGET)} in use needs {wanted:,} masters of this "
+            f"podMemory, and a Redis Cluster carries at most {MASTERS_MAX}"
         )
     found = [_step(then, masters) for masters in range(wanted, min(wanted + _SEARCHED_MASTERS, MASTERS_MAX + 1))]
     priced = [step for step in found if step.infrastructure_usd is not None]
