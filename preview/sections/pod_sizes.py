@@ -53,7 +53,7 @@ def pod_sizes(plan: Advice) -> Section:
         f"at most {percent(COMFORTABLE_USE_PERCENT)}.",
         f"A full resync copies a full master. One TCP flow between nodes carries {_FLOW_GBPS:g} Gbps; the sizing "
         f"document counts with {DOCUMENT_FAILOVER_GBPS}.",
-        "A full resync fits when its peak stays below the pod's memory limit.",
+        "A full resync fits when its peak stays below the pod's memory limit on a node full of busy masters.",
         "The blast radius is the share of the images in one shard.",
     )
     refused = [
