@@ -10,7 +10,7 @@ from components.advice.plan_warning import PlanWarning
 from components.advice.remedies import Helps, first_change, plan_of
 from components.advice.right_sizing import MEMORY_TARGET, Step
 from components.advice.savings import cross_zone, more_memory, too_large
-from components.config.formats import count, memory, percent, seconds, share
+from components.config.formats import count, gbps, memory, percent, rate, seconds, share
 from components.config.settings import (
     CapacityType,
     Packing,
@@ -201,8 +201,8 @@ def _resync(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
     elif not found.resync_full_fits:
         yield PlanWarning(
             "resync-of-full-master-does-not-fit",
-            f"Each master takes {found.writes_per_second_per_master:,.0f} writes/s. Beside them, and with all pods of "
-            f"a node being masters, {found.resync_worst_gbps:.2g} Gbps are left for a full resync. That of a master "
+            f"The writes to each master are {rate(found.writes_per_second_per_master)}. Beside them, and with all pods "
+            f"of a node being masters, {gbps(found.resync_worst_gbps)} are left for a full resync. That of a master "
             "whose memory is full is cut off, and its lost replica comes back only when there is less load. With the "
             f"images of this hit rate a full resync needs {memory(found.resync_worst_peak_mib * MIB)} of the pod's "
             f"{memory(figures.sizing.limit_memory_mib * MIB)}.",

@@ -60,7 +60,7 @@ def pod_sizes(plan: Advice) -> Section:
         row
         for name, size in zip(names, sizes, strict=True)
         if size.refusal
-        for row in ((name, "No nodes hold this size:"), ("", size.refusal))
+        for row in ((name, "There is no plan with this size:"), ("", size.refusal))
     ]
     return Section(
         "Pod sizes", "side by side", (table, *map(Note, notes), *([Facts(tuple(refused))] if refused else []))

@@ -297,3 +297,9 @@ def test_a_master_that_nobody_asks_breaks_no_rule() -> None:
     figures = derive_figures(option_1())
     idle = replace(figures.load, requests_per_second=0.0)
     assert first_failure(idle, figures.link_gbps, figures.masters_on_link) is None
+
+
+def test_one_write_a_second_is_no_plural() -> None:
+    rare = {"requestsPerSecond": 400_000, "objectBytes": 512 * 2**20, "ttlSeconds": 86_400, "hitRate": 0.9999}
+    with pytest.raises(PlanRefused, match=r"the writes to a master are 0\.67/s, and so many wait"):
+        derive_plan(stack("256GB", "15TB", zones=None, **rare))
