@@ -15,6 +15,7 @@ from components.plan.tuning import Probe
 CONF_KEY = "redis.conf"
 AUTH_KEY = "password"
 ALSO_ACCEPTED_KEY = "alsoAccepted"
+EXPORTER_TIMEOUT_SECONDS = 5
 METRICS_PORT = "metrics"
 """Name of the exporter's port."""
 SCRAPE_ANNOTATIONS = {"prometheus.io/scrape": "true", "prometheus.io/port": str(names.EXPORTER_PORT)}
@@ -136,6 +137,9 @@ def _exporter(settings: Settings) -> dict[str, Any]:
             # `/scrape?target=` would send the password to any address that whoever reaches the port names
             # (docs/reference/redis.md, "Monitoring"). Only versions from 1.83 on know this switch.
             {"name": "REDIS_EXPORTER_DISABLE_SCRAPE_ENDPOINT", "value": "true"},
+            # Below the 10 s that Prometheus waits for a scrape by itself. Or a Redis that hangs would be no Redis that
+            # is down, but a scrape without an answer.
+            {"name": "REDIS_EXPORTER_CONNECTION_TIMEOUT", "value": f"{EXPORTER_TIMEOUT_SECONDS}s"},
             _password("REDIS_PASSWORD"),
         ],
         "resources": {

@@ -220,7 +220,7 @@ CASES: dict[str, Case] = {
         {f"redis_up{{{M0}}}": "0x5 1x240"},
         10,
         "warning",
-        "Redis in redis-master-0 does not answer its exporter.",
+        "Redis in redis-master-0 does not answer, or its exporter does not.",
     ),
     "RedisManyPodsDown": Case(
         up(27), up(28), 5, "critical", "5 of 32 pods are gone, more than one node has.", POOL_LABELS, FORMED
