@@ -22,7 +22,7 @@ INTERVAL_S = 15.0
 TIMEOUT_S = 10.0
 """Prometheus's own default, and never longer than the interval."""
 _INTERVAL_MIN_S = 3.0
-"""It is also how long a scrape may take. A busy machine answers late, and a scrape that is missed ends an alert's wait."""
+"""Also how long a scrape may take. A busy machine answers late, and a missed scrape ends an alert's wait."""
 _RULES_SUFFIX = ".rules.yml"
 _META = "__meta_kubernetes_"
 
