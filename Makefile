@@ -13,8 +13,8 @@ PYTHON := $(VENV)/bin/python
 help: ## every command of this Makefile
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-up: .venv/sandbox $(if $(MONITORING),.venv/monitoring) ## run the stack `local` for real on this machine (MONITORING=1: with exporters)
-	@$(PYTHON) -m sandbox up $(if $(MONITORING),--set monitoring.exporter=true)
+up: .venv/sandbox $(if $(MONITORING),.venv/monitoring) ## run the stack `local` for real on this machine (MONITORING=1: with exporters and Prometheus)
+	@$(PYTHON) -m sandbox up $(if $(MONITORING),--set monitoring.exporter=true) $(if $(HURRY),--hurry $(HURRY))
 
 down: .venv/program ## stop what `make up` started and leave nothing behind
 	@$(PYTHON) -m sandbox down
@@ -34,7 +34,7 @@ test: .venv/tests .venv/sandbox .venv/monitoring .venv/actionlint ## the tests: 
 test-fast: .venv/tests .venv/monitoring .venv/actionlint ## the tests that start nothing and take no minutes each: about two minutes together
 	@$(PYTHON) -m tests.sets fast
 
-test-long: .venv/tests .venv/sandbox ## a second look that `make test` leaves out: the plain deployment, random kills, more resizes, pairs of edits (20 minutes)
+test-long: .venv/tests .venv/sandbox .venv/monitoring ## a second look that `make test` leaves out: the plain deployment, random kills, more resizes, pairs of edits (20 minutes)
 	@$(PYTHON) -m tests.sets slow
 
 mutants: .venv/tests ## which one-line mutants the fast tests miss (PACKAGE=components/plan TESTS="tests/plan tests/advice" SAMPLE=150 SEED=1)

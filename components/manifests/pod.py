@@ -28,6 +28,7 @@ USERS_PATH = "/etc/redis-users"
 """Where a Redis container has the users and, while the passwords change, its ways into a master."""
 _PATH = "/scripts/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """That of the official images, and before it the scripts' own redis-cli, which knows the pod's user."""
+EXPORTER_TIMEOUT_SECONDS = 5
 METRICS_PORT = "metrics"
 """Name of the exporter's port."""
 SCRAPE_ANNOTATIONS = {"prometheus.io/scrape": "true", "prometheus.io/port": str(names.EXPORTER_PORT)}
@@ -153,6 +154,9 @@ def _exporter(settings: Settings) -> dict[str, Any]:
             # `/scrape?target=` would send the password to any address that whoever reaches the port names
             # (docs/reference/redis.md, "Monitoring"). Only versions from 1.83 on know this switch.
             {"name": "REDIS_EXPORTER_DISABLE_SCRAPE_ENDPOINT", "value": "true"},
+            # Below the 10 s that Prometheus waits for a scrape by itself. Or a Redis that hangs would be no Redis that
+            # is down, but a scrape without an answer.
+            {"name": "REDIS_EXPORTER_CONNECTION_TIMEOUT", "value": f"{EXPORTER_TIMEOUT_SECONDS}s"},
             # CONFIG GET tells the password of the user `replica`, so the user `metrics` may not run it.
             {"name": "REDIS_EXPORTER_CONFIG_COMMAND", "value": "-"},
             {"name": "REDIS_USER", "value": METRICS},

@@ -19,8 +19,10 @@ _CHECK_PROGRAM = Path(__file__).parent / "check_images.py"
 _CHECK_TIMEOUT_S = 120.0
 
 
-def up(sandbox: Sandbox, stack: str, changes: Sequence[str], say: Callable[[str], None]) -> int:
-    """Raises SandboxError with what failed; what was reached until then stays up for inspection."""
+def up(sandbox: Sandbox, stack: str, changes: Sequence[str], say: Callable[[str], None], *, hurry: float = 1.0) -> int:
+    """A stack with exporters gets a Prometheus, whose patience is divided by `hurry`.
+
+    Raises SandboxError with what failed; what was reached until then stays up for inspection."""
     began = time.monotonic()
     say(f"evaluating stack {stack}")
     try:
@@ -45,9 +47,22 @@ def up(sandbox: Sandbox, stack: str, changes: Sequence[str], say: Callable[[str]
     done = ", ".join(f"{count} {verb}" for verb, count in sorted(counts.items()))
     say(f"applied {len(evaluation.resources)} resources ({done or 'no changes'})")
     check(sandbox, evaluation, say)
+    where = _watched(sandbox, evaluation, hurry)
     say(f"up after {time.monotonic() - began:.0f} s")
     say(_USAGE.format(endpoint=evaluation.outputs.get("endpoint", "")))
+    if where:
+        say(where)
     return 0
+
+
+def _watched(sandbox: Sandbox, evaluation: Evaluation, hurry: float) -> str:
+    """Where to look; nothing to look at without exporters."""
+    if not evaluation.settings.monitoring.exporter:
+        sandbox.unwatch()
+        return ""
+    url = sandbox.watch(hurry=hurry)
+    text = f"  {url}/alerts".ljust(53) + "what fires; also /targets, /rules, /graph"
+    return text if hurry == 1 else f"{text}\n  every alert waits, and every query looks back, {hurry:g} times less long"
 
 
 def check(sandbox: Sandbox, evaluation: Evaluation, say: Callable[[str], None]) -> None:
