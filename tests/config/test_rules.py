@@ -6,7 +6,7 @@ import pytest
 
 from components.config import rules
 from components.config.load import settings_of
-from components.config.settings import Eks, Images, Nodes, Storage
+from components.config.settings import Access, Eks, Images, Nodes, Storage
 from components.config.units import GIB, MIB
 
 LETTERS = "abcdef"
@@ -149,6 +149,7 @@ def test_every_rule_is_asked_and_none_where_a_setting_is_wrong_already() -> None
         "replicas_per_master": 3,
         "storage": Storage.model_validate({"iops": 4000, "className": "gp3"}),
         "images": Images.model_validate({"redis": "redis:6"}),
+        "access": Access.model_validate({"defaultUser": "everything", "alsoAccepted": "the one of before"}),
     }
     # Of the two rules about zones only one speaks.
     assert len(list(rules.contradictions(valid))) == len(rules.RULES) - 1

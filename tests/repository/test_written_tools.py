@@ -51,7 +51,7 @@ PULUMI = {
     "up": {"--continue-on-error": FLAG, "--refresh": FLAG, "--stack": VALUE},
 }
 """The same: `pulumi COMMAND --help`, of the version that docs/reference/engine.md names."""
-KINDS = {"events", "job", "jobs", "node", "nodes", "pod", "pods", "pvc", "statefulset"}
+KINDS = {"events", "job", "jobs", "node", "nodes", "pod", "pods", "pvc", "secret", "statefulset"}
 SELECTED_FIELDS = {"reason"}
 """Of events (https://kubernetes.io/docs/concepts/overview/working-with-objects/field-selectors)."""
 
