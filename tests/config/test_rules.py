@@ -155,7 +155,7 @@ def test_every_rule_is_asked_and_none_where_a_setting_is_wrong_already() -> None
     assert len(list(rules.contradictions(valid))) == len(rules.RULES) - 1
     assert list(rules.contradictions({})) == []
     without_nodes = {name: value for name, value in valid.items() if name != "nodes"}
-    assert len(list(rules.contradictions(without_nodes))) == 4
+    assert len(list(rules.contradictions(without_nodes))) == 5
 
 
 def test_every_rule_takes_settings_by_their_names() -> None:
