@@ -11,7 +11,10 @@ from components.config.rules import contradictions
 from components.config.settings import Settings
 from components.config.units import format_size
 from components.plan.refusal import Refused
+from components.plan.sizing import derive_sizing
 
+AUTO = "auto"
+"""`nodes.instanceType` where the planner chooses."""
 _SMALLER_PODS = (2, 4, 8)
 _MORE_MEMORY = (1.125, 1.25, 1.5, 2, 3, 4, 8)
 _TYPES_TRIED = 8
@@ -56,6 +59,21 @@ def plan_of(settings: Settings, **fields: object) -> tuple[Settings, Figures] | 
         return None
 
 
+def planned_instead(settings: Settings) -> tuple[str, ...]:
+    """For a stack that has no plan, the nearest ones that have one, as options: the first of each key. Empty where none
+    that was tried has."""
+    options: list[str] = []
+    if settings.nodes.instance_type != AUTO:
+        free = settings.model_copy(update={"nodes": settings.nodes.model_copy(update={"instance_type": AUTO})})
+        if plan_of(free) is not None:
+            options.append(f"--set nodes.instanceType={AUTO}")
+    masters = derive_sizing(settings).masters
+    for key, tried in (("podMemory", _smaller_pods(settings)), ("totalMemory", _more_masters(settings, masters))):
+        found = next((value for value, fields in tried if plan_of(settings, **fields) is not None), None)
+        options += [f"--set {key}={found}"] if found else []
+    return tuple(options)
+
+
 def first_change(
     settings: Settings, figures: Figures, keys: tuple[str, ...], helps: Helps, least_memory: float = 0
 ) -> Change | None:
@@ -74,16 +92,22 @@ Options = Iterator[tuple[str, dict[str, Any]]]
 
 
 def _pod_memory(settings: Settings, figures: Figures) -> Options:
+    return _smaller_pods(settings)
+
+
+def _smaller_pods(settings: Settings) -> Options:
     for divisor in _SMALLER_PODS:
         if settings.pod_memory % (divisor << 20) == 0:
             size = settings.pod_memory // divisor
-            nodes = settings.nodes.model_copy(update={"instance_type": "auto"})
-            if settings.nodes.instance_type == "auto":
-                yield format_size(size), {"pod_memory": size, "nodes": nodes}
+            if settings.nodes.instance_type == AUTO:
+                yield format_size(size), {"pod_memory": size}
 
 
 def _total_memory(settings: Settings, figures: Figures) -> Options:
-    masters = figures.sizing.masters
+    return _more_masters(settings, figures.sizing.masters)
+
+
+def _more_masters(settings: Settings, masters: int) -> Options:
     for count in dict.fromkeys(
         (masters + 1, masters + 2, masters + 3, *(-int(-masters * more) for more in _MORE_MEMORY))
     ):
