@@ -18,9 +18,16 @@ REDIS_GROUP_ID = 1000
 """Both as in the official Alpine image of Redis."""
 
 APP_LABEL = {"app": "redis"}
+JOB_LABEL = {"app": "redis-reconciler"}
+"""Of the pods of all Jobs."""
+CLUSTER_LABEL = {"redis-image-cache/cluster": CLIENT_NAMESPACE}
+"""Of the namespaces of the cluster's pools. Network policies let pods in by it, so `components/manifests/guard.py`
+keeps others from setting it."""
 POD_INDEX_LABEL = "apps.kubernetes.io/pod-index"
 ZONE_LABEL = "topology.kubernetes.io/zone"
 HOST_LABEL = "kubernetes.io/hostname"
+NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name"
+"""The API server gives it to every namespace, and lets nobody set it otherwise."""
 POOL_LABEL = "redis-image-cache/pool"
 """Label and taint key of the nodes that carry one pool and nothing else."""
 

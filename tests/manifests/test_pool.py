@@ -12,18 +12,20 @@ from hypothesis import strategies as st
 
 from components.config.load import settings_of
 from components.config.settings import Settings
+from components.manifests.guard import pool_guard
 from components.manifests.keys import ALSO_ACCEPTED, PASSWORD, PRIORITY_CLASS, READY
 from components.manifests.manifest import Manifest, Ref, applicable, refs
 from components.manifests.pool import client_manifests, pool_manifests, priority_class
 from components.manifests.storage import storage_classes
 from components.plan.plan import derive_plan
 from components.resources.stack import KUBERNETES_MINOR_MIN
+from tests.plan.stacks import CLIENTS
 
 GIVEN = {PASSWORD, ALSO_ACCEPTED, PRIORITY_CLASS}
 
 
 def pool(**config: Any) -> tuple[Settings, tuple[Manifest, ...]]:
-    stack = settings_of(**config)
+    stack = settings_of(**{"access": CLIENTS} | config)
     return stack, pool_manifests(stack, derive_plan(stack))
 
 
@@ -45,7 +47,7 @@ def drawn(config: Mapping[str, Any]) -> dict[str, Any]:
     total = f"{int(config['podMemory'][:-2]) * config['masters']}{unit}"
     zones = dict(list(ZONES.items())[: config["zones"]])
     place = {"eks": {"clusterName": "c", "subnets": zones}} if zones else {"kubeContext": "kind"}
-    access = {"alsoAccepted": "battery-staple-horse"} if config["second_password"] else {}
+    access = CLIENTS | ({"alsoAccepted": "battery-staple-horse"} if config["second_password"] else {})
     return {
         "podMemory": config["podMemory"],
         "totalMemory": total,
@@ -87,7 +89,7 @@ def test_an_object_refers_only_to_what_stands_before_it(config: Mapping[str, Any
 )
 def test_every_object_is_whole_and_valid_as_it_would_be_applied(config: dict[str, Any]) -> None:
     stack, manifests = pool(**config)
-    shared = (priority_class(), *storage_classes(stack))
+    shared = (priority_class(), *pool_guard(), *storage_classes(stack))
     given_values = {PASSWORD: "p" * 16, ALSO_ACCEPTED: "q" * 16, PRIORITY_CLASS: "images-priority"}
     objects = [
         *applicable(shared, "images", {}),
