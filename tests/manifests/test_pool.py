@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +19,7 @@ from components.manifests.keys import ALSO_ACCEPTED, PASSWORD, PRIORITY_CLASS, R
 from components.manifests.manifest import Manifest, Ref, applicable, refs
 from components.manifests.pool import client_manifests, pool_manifests, priority_class
 from components.manifests.storage import storage_classes
+from components.manifests.topology import TOPOLOGY_KEY, topology
 from components.plan.plan import derive_plan
 from components.resources.stack import KUBERNETES_MINOR_MIN
 from tests.plan.stacks import CLIENTS
@@ -118,3 +121,32 @@ def test_names_that_are_made_up_follow_the_content() -> None:
         ]
         names.add(config["metadata"]["name"])
     assert len(names) == 2
+
+
+@pytest.mark.parametrize("domain", ["cluster.local", "k8s.example.com"])
+@settings(max_examples=20)
+@given(CONFIGS)
+def test_the_host_names_of_pods_are_known_by_their_form_in_pools_of_any_name(
+    domain: str, config: Mapping[str, Any]
+) -> None:
+    """An old pool's repair must know the pods of a new one, which has another name."""
+    _, manifests = pool(**drawn(config), clusterDomain=domain)
+    (wanted,) = (
+        json.loads(item.body["data"][TOPOLOGY_KEY])
+        for item in manifests
+        if item.kind == "ConfigMap" and TOPOLOGY_KEY in item.body.get("data", {})
+    )
+    other = settings_of(podMemory="128GB", kubeContext="kind", access=CLIENTS, clusterDomain=domain)
+    known = json.loads(topology(other, derive_plan(other)))["podHosts"]
+    hosts = [node["host"] for node in wanted["nodes"]]
+    assert all(re.fullmatch(known, host) for host in hosts), hosts[0]
+    for host in hosts[:2]:
+        name, service, rest = host.split(".", 2)
+        for foreign in (
+            f"evil-{host}",
+            f"{host}.evil.com",
+            f"{name}.other.{rest}",
+            f"{name}x.{service}.{rest}",
+            host[:-1],
+        ):
+            assert not re.fullmatch(known, foreign), foreign
