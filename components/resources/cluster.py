@@ -8,6 +8,7 @@ import pulumi
 
 from components.config.settings import Settings
 from components.manifests import keys, names, pool, storage, users
+from components.manifests.guard import pool_guard
 from components.manifests.manifest import Ref
 from components.manifests.node_groups import CLUSTER_NAME, NODE_NAME_TAG
 from components.plan.plan import Plan, derive_plan
@@ -68,7 +69,9 @@ class RedisImageCacheCluster(pulumi.ComponentResource):
             )
             self.node_group_names = groups.names
             ready.append(groups)
-        shared = register_all(name, (pool.priority_class(), *storage.storage_classes(settings)), {}, {}, child)
+        shared = register_all(
+            name, (pool.priority_class(), *pool_guard(), *storage.storage_classes(settings)), {}, {}, child
+        )
         ready += [item for key, item in shared.items() if key != keys.PRIORITY_CLASS.of]
         redis_pool = RedisPool(
             f"{name}-{plan.pool}",

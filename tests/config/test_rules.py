@@ -158,6 +158,21 @@ def test_every_rule_is_asked_and_none_where_a_setting_is_wrong_already() -> None
     assert len(list(rules.contradictions(without_nodes))) == 5
 
 
+@pytest.mark.parametrize(
+    ("production", "access", "refused"),
+    [
+        (True, {}, True),
+        (False, {}, False),
+        (True, {"allowFromNamespaces": ["web"]}, False),
+        (True, {"allowFromPods": ["web/app=shop"]}, False),
+    ],
+)
+def test_production_says_who_may_connect(production: bool, access: dict[str, Any], refused: bool) -> None:
+    found = list(rules.production_names_its_clients(Access.model_validate(access), nodes(production=production)))
+    assert bool(found) == refused
+    assert all("access.allowFromNamespaces: [images]" in text for text in found), "it says what to write"
+
+
 def test_every_rule_takes_settings_by_their_names() -> None:
-    settings = settings_of(kubeContext="kind")
+    settings = settings_of(kubeContext="kind", access={"allowFromPods": ["web/app=shop"]})
     assert list(rules.contradictions({name: getattr(settings, name) for name in type(settings).model_fields})) == []
