@@ -11,7 +11,17 @@ from typing import Any
 from annotated_types import Le
 
 from components.config.engines import server_of
-from components.config.settings import CapacityType, Eks, Images, Nodes, Placement, Settings, Storage
+from components.config.settings import (
+    Access,
+    CapacityType,
+    DefaultUser,
+    Eks,
+    Images,
+    Nodes,
+    Placement,
+    Settings,
+    Storage,
+)
 from components.config.units import MIB, format_size
 
 MASTERS_MIN = 3
@@ -130,6 +140,15 @@ def volumes_have_one_shape(eks: Eks | None, storage: Storage) -> Iterator[str]:
         )
 
 
+def one_change_of_passwords_at_a_time(access: Access) -> Iterator[str]:
+    """A pod knows two ways into another one: the usual one, and one for the time of a change."""
+    if access.default_user is DefaultUser.EVERYTHING and access.also_accepted is not None:
+        yield (
+            "access.defaultUser = everything with access.alsoAccepted: both are for the time of a change, and pods can "
+            "be in one change at a time; end the change of the password first, then give the cluster its users"
+        )
+
+
 def the_server_is_known(images: Images) -> Iterator[str]:
     """An engine and a version that the program was made for, without a fault that lets clients run code."""
     try:
@@ -166,6 +185,9 @@ RULES: Mapping[Rule, str] = {
     volumes_have_one_shape: (
         "`storage.iops`, `storage.throughputMibPerSecond` and `storage.kmsKeyId` are given only with `eks` and without "
         "`storage.className`."
+    ),
+    one_change_of_passwords_at_a_time: (
+        "`access.alsoAccepted` is not given while `access.defaultUser` is `everything`."
     ),
     the_server_is_known: (
         "`images.redis`, or `images.redisVersion` for it, says an engine and a version of [engines.md](engines.md)."

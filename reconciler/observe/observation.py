@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from reconciler.observe.cluster_nodes import NodeEntry
+from reconciler.observe.native_jobs import NativeJob, NativeWay
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,10 @@ class NodeReport:
     """A slot may be marked as migrating inside MULTI. Valkey hands each mark to its replicas and waits for them, which
     it cannot do in a transaction: an assertion of its own then ends the master (docs/reference/redis.md, "Moving
     slots")."""
+    native_way: NativeWay | None = None
+    """How it can move slots by itself; None if it cannot."""
+    native_jobs: tuple[NativeJob, ...] = ()
+    """Of a master: such jobs in which it has the say, and that have not ended."""
     library_count: int = 0
     """Libraries of functions the node says it has."""
     libraries: tuple[Library, ...] = ()
@@ -79,6 +84,11 @@ class NodeReport:
         return self.myself.is_master
 
     @property
+    def marks_slots(self) -> bool:
+        """Whether it marks any slot as migrating or importing."""
+        return bool(self.myself.migrating or self.myself.importing)
+
+    @property
     def knows_only_itself(self) -> bool:
         return len(self.entries) == 1
 
@@ -91,13 +101,15 @@ class NodeReport:
 class MissingPod:
     """A wanted pod that did not tell what was asked, and why.
 
-    `no_such_name`: DNS answered that its host name does not exist. `lives`: it answered with an error.
+    `no_such_name`: DNS answered that its host name does not exist. `lives`: it answered with an error. `not_admitted`:
+    with one that says it does not let this program in.
     """
 
     pod: str
     reason: str
     no_such_name: bool = False
     lives: bool = False
+    not_admitted: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,11 +117,13 @@ class SeedAnswer:
     """What came of asking at a seed, a name behind which a cluster that already serves may be found.
 
     `is_conclusive`: either a node answered there, or DNS said that the name does not exist. A time-out proves nothing.
+    `not_admitted`: nodes answered there, and none of them lets this program in.
     """
 
     name: str
     is_conclusive: bool
     reason: str
+    not_admitted: bool = False
 
 
 @dataclass(frozen=True)
