@@ -18,6 +18,8 @@ AUTO = "auto"
 _SMALLER_PODS = (2, 4, 8)
 _MORE_MEMORY = (1.125, 1.25, 1.5, 2, 3, 4, 8)
 _TYPES_TRIED = 8
+_ABOUT_THE_SAME = 1.01
+"""Of the least cost. A hundredth is not worth an edit that moves more."""
 
 Helps = Callable[[Settings, Figures], bool]
 
@@ -34,6 +36,11 @@ class Change:
     def option(self) -> str:
         """To paste behind `python -m preview`."""
         return f"--set {self.key}={self.value}"
+
+    @property
+    def usd(self) -> float:
+        """What the stack then costs a month without traffic; 0 where nobody knows."""
+        return self.figures.cost.infrastructure_usd if self.figures.cost else 0.0
 
     def sentence(self, before: Figures) -> str:
         """What to do and what it costs."""
@@ -77,15 +84,22 @@ def planned_instead(settings: Settings) -> tuple[str, ...]:
 def first_change(
     settings: Settings, figures: Figures, keys: tuple[str, ...], helps: Helps, least_memory: float = 0
 ) -> Change | None:
-    """The first change of `keys` that helps, in their order; `totalMemory` is at least `least_memory` bytes."""
-    for key in keys:
+    """Of each of `keys` the first change that helps, and of these the one that costs least; of several that cost about
+    the same, or whose cost is not known, the one whose key stands first: the edit with the least to move.
+    `totalMemory` is at least `least_memory` bytes."""
+
+    def of_key(key: str) -> Change | None:
         for value, fields in _OPTIONS[key](settings, figures):
             if key == "totalMemory" and fields["total_memory"] < least_memory:
                 continue
             found = plan_of(settings, **fields)
             if found is not None and helps(*found):
                 return Change(key, value, found[1])
-    return None
+        return None
+
+    found = [change for change in map(of_key, keys) if change is not None]
+    most = _ABOUT_THE_SAME * min((change.usd for change in found), default=0)
+    return next((change for change in found if change.usd <= most), None)
 
 
 Options = Iterator[tuple[str, dict[str, Any]]]
