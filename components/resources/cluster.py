@@ -115,8 +115,7 @@ def _passwords(name: str, settings: Settings, child: pulumi.ResourceOptions) -> 
     service_secret = RandomPassword(f"{name}-service-secret", _PASSWORD_LENGTH, kept)
 
     def values(known: Sequence[Any]) -> dict[str, str]:
-        moves_slots = settings.images.server.line.native_move is not None
-        return users.secret_values(access, *known, moves_slots=moves_slots)
+        return users.secret_values(access, *known, native_move=settings.images.server.line.native_move)
 
     password: pulumi.Input[str] = made.result if given is None else given.get_secret_value()
     secret: pulumi.Output[dict[str, str]] = pulumi.Output.all(password, service_secret.result).apply(values)
