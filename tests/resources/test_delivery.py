@@ -17,7 +17,7 @@ from preview.errors import EvaluationError
 from preview.evaluate import stack_config
 from tests.resources.stacks import of_type, stack
 
-PASSWORD = "correct-horse-battery"
+PASSWORD = "correct-horse-battery"  # noqa: S105 (of this test)
 TOLD = {"access__deliverTo": '["images"]', "access__password": PASSWORD}
 POD: dict[str, Any] = yaml.safe_load(Path("examples/client_pod/pod.yaml").read_text())
 
