@@ -13,7 +13,7 @@ from preview.evaluate import Evaluation, evaluate
 from sandbox.control.client import Sandbox
 from sandbox.errors import SandboxError
 from sandbox.host.dns import CLUSTER_DOMAIN
-from sandbox.host.images import has_server, stand_in
+from sandbox.host.images import stand_in
 
 _CHECK_PROGRAM = Path(__file__).parent / "check_images.py"
 _CHECK_TIMEOUT_S = 120.0
@@ -68,19 +68,20 @@ def _watched(sandbox: Sandbox, evaluation: Evaluation, hurry: float) -> str:
 def check(sandbox: Sandbox, evaluation: Evaluation, say: Callable[[str], None]) -> None:
     """Writes and reads 1 MB images through the stack's own endpoint with an ordinary cluster client."""
     endpoint = str(evaluation.outputs["endpoint"])
-    pod = next(pod for pod in sandbox.pods().values() if has_server(pod["image"]) and pod["ready"])
-    # Only the pods have the password; it goes from there to the client's environment, never to a command line.
-    password = sandbox.exec(
-        pod["name"], ["sh", "-c", 'printf %s "${REDISCLI_AUTH-}"'], namespace=pod["namespace"]
-    ).check()
     done = sandbox.run(
         [sys.executable, str(_CHECK_PROGRAM), endpoint],
         timeout_s=_CHECK_TIMEOUT_S,
-        env={"REDIS_PASSWORD": password.stdout},
+        env={"REDIS_USER": str(evaluation.outputs["user"]), "REDIS_PASSWORD": app_password(evaluation)},
     )
     if done.exit != 0:
         raise SandboxError(f"the cache at {endpoint} does not serve images: {(done.stderr or done.stdout).strip()}")
     say(done.stdout.strip())
+
+
+def app_password(evaluation: Evaluation) -> str:
+    """What an application is given. It goes to a client's environment, never to a command line."""
+    secrets = (resource.inputs.get("stringData", {}) for resource in evaluation.resources if resource.kind == "Secret")
+    return next(str(values["password"]) for values in secrets if "password" in values)
 
 
 _USAGE = """

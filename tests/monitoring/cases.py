@@ -146,7 +146,7 @@ CASES: dict[str, Case] = {
         10,
         "critical",
         "redis-master-0 has 91% of its connections in use.",
-        both={f"redis_config_maxclients{{{M0}}}": "10000x240"},
+        both={f"redis_max_clients{{{M0}}}": "10000x240"},
     ),
     "RedisClusterNotOk": Case(
         {f"redis_cluster_state{{{M0}}}": "0x240"},

@@ -182,7 +182,7 @@ def update_fails(live: Live) -> Iterator[None]:
 def _key_of(live: Live, pod: str) -> str:
     """A key whose slot that pod has."""
     for number in range(1000):
-        if live.redis(pod, "get", f"probe:{number}").strip() == "":
+        if live.redis(pod, "exists", f"probe:{number}").strip() == "0":
             return f"probe:{number}"
     raise AssertionError(f"{pod} has no slots")
 

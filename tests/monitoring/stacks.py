@@ -46,7 +46,7 @@ KNOWN = {
     "exporter": """
         redis_blocked_clients redis_cluster_current_epoch redis_cluster_known_nodes redis_cluster_size
         redis_cluster_slots_assigned redis_cluster_slots_ok redis_cluster_state redis_commands_latencies_usec_bucket
-        redis_commands_processed_total redis_config_maxclients redis_connected_clients
+        redis_commands_processed_total redis_max_clients redis_connected_clients
         redis_connected_slave_offset_bytes redis_cpu_sys_main_thread_seconds_total
         redis_cpu_user_main_thread_seconds_total redis_db_keys redis_evicted_keys_total redis_instance_info
         redis_keyspace_hits_total redis_keyspace_misses_total redis_mem_clients_slaves redis_mem_fragmentation_ratio

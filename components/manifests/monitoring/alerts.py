@@ -122,7 +122,7 @@ def _sizing(here: str, alerting: Alerting) -> Iterator[Alert]:
         WARNING,
         'Resident memory of {{ $labels.pod }} is {{ $value | printf "%.2f" }} times its data.',
     )
-    connected = f"max by (namespace, pod) (redis_connected_clients{{{here}}} / redis_config_maxclients{{{here}}})"
+    connected = f"max by (namespace, pod) (redis_connected_clients{{{here}}} / redis_max_clients{{{here}}})"
     yield Alert(
         "RedisConnectionStorm",
         f"{connected} > {alerting.connections_share:g}",
