@@ -8,7 +8,7 @@ SAMPLE ?= 150
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 
-.PHONY: help up down status plan calibrate servers test test-fast test-long mutants check e2e faults clients examples soak bench-plan bench-resize bench-cpu-limit format clean
+.PHONY: help up down status plan alerts calibrate servers test test-fast test-long mutants check e2e faults clients examples soak bench-plan bench-resize bench-cpu-limit format clean
 
 help: ## every command of this Makefile
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ faults: .venv/tests .venv/sandbox ## measure every fault beside the plain deploy
 
 clients: .venv/tests .venv/sandbox .clients/built ## drive seven client libraries through every fault at once, and write docs/clients.md (10 minutes; installs Node.js, Go and Java)
 	@$(PYTHON) -m tests.clients --write
+
+alerts: .venv/tests .venv/sandbox .venv/monitoring ## provoke alerts for real, and print when each fired and resolved (20 minutes; ALERTS="RedisDown …": only these)
+	@$(PYTHON) -m tests.monitoring $(ALERTS)
 
 examples: .venv/tests .venv/sandbox .examples/built ## build the applications of examples/ and try each in the sandbox (2 minutes; installs Node.js, Go and Java)
 	@$(PYTHON) -m pytest -q tests/examples

@@ -1,14 +1,14 @@
 """The plan that would do, given what was measured: memory in use, the hit rate, or how well images compress."""
 
 from components.advice.compression import Compression
-from components.advice.right_sizing import MEMORY_TARGET, RightSize, Step
+from components.advice.right_sizing import MEMORY_TARGET, Measured, RightSize, Step
 from components.config.formats import NONE, count, gbps, memory, percent, share, usd
 from components.config.units import format_size
 from preview.document import Facts, Note, Section, Table
 
 
-def right_sizing(found: RightSize) -> Section:
-    """What the measured memory or hit rate needs."""
+def right_sizing(found: RightSize, read: Measured | None = None) -> Section:
+    """What the measured memory or hit rate needs; `read` is what a Prometheus said, which nobody has typed."""
     steps = (
         ("as configured", found.now),
         ("full to the last byte", found.least),
@@ -32,10 +32,18 @@ def right_sizing(found: RightSize) -> Section:
         "Right size",
         f"for {memory(found.in_use_bytes)} in use",
         (
+            *([] if read is None else [_as_read(read)]),
             Table(("", "totalMemory", "masters", "pods", "full", "node type", "nodes", "USD a month"), rows),
             Note(_enough(found.recommended)),
         ),
     )
+
+
+def _as_read(read: Measured) -> Facts:
+    facts = [("within a day", f"at most {memory(read.memory_bytes or 0)} in use")]
+    if read.hit_rate is not None:
+        facts.append(("", f"{percent(100 * read.hit_rate, 1)} of the lookups were hits on average"))
+    return Facts(tuple(facts))
 
 
 def _enough(step: Step) -> str:

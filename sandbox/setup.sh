@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what is missing, and only that: a virtual environment, Python packages, Debian packages.
-#   setup.sh venv REQUIREMENTS…   setup.sh debian   setup.sh monitoring   setup.sh node   setup.sh clients   setup.sh actionlint
+#   setup.sh venv REQUIREMENTS…   setup.sh debian   setup.sh monitoring   setup.sh browser   setup.sh node   setup.sh clients   setup.sh actionlint
 set -eu
 
 say() { printf '  %s\n' "$*" >&2; }
@@ -9,6 +9,7 @@ say() { printf '  %s\n' "$*" >&2; }
 # that are tried.
 PACKAGES='redis-server:redis-server redis-tools:redis-cli bubblewrap:bwrap busybox:busybox iproute2:ip shellcheck:shellcheck util-linux:unshare'
 MONITORING_PACKAGES='prometheus:prometheus'
+BROWSER_PACKAGES='chromium:chromium fonts-dejavu-core:/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf'
 NODE_PACKAGES='containerd:containerd crun:crun containernetworking-plugins:/usr/lib/cni/bridge openssl:openssl'
 CLIENT_PACKAGES='default-jdk-headless:javac maven:mvn'
 
@@ -55,7 +56,7 @@ install_debian() {
     missing=''
     # shellcheck disable=SC2086  # one word a package
     for entry in $1; do
-        command -v "${entry#*:}" > /dev/null 2>&1 || missing="$missing ${entry%%:*}"
+        command -v "${entry#*:}" > /dev/null 2>&1 || [ -e "${entry#*:}" ] || missing="$missing ${entry%%:*}"
     done
     if [ -n "$missing" ]; then
         say "installing Debian packages:$missing"
@@ -107,13 +108,14 @@ monitoring)
     install_debian "$MONITORING_PACKAGES"
     install_go_program redis_exporter github.com/oliver006/redis_exporter "$REDIS_EXPORTER" github.com/oliver006/redis_exporter
     ;;
+browser) install_debian "$BROWSER_PACKAGES" ;;
 node) install_debian "$NODE_PACKAGES" ;;
 clients) install_debian "$CLIENT_PACKAGES" ;;
 actionlint)
     install_go_program actionlint github.com/rhysd/actionlint/cmd/actionlint "$ACTIONLINT" github.com/rhysd/actionlint
     ;;
 *)
-    say 'usage: setup.sh venv REQUIREMENTS… | setup.sh debian | setup.sh monitoring | setup.sh node | setup.sh clients | setup.sh actionlint'
+    say 'usage: setup.sh venv REQUIREMENTS… | setup.sh debian | setup.sh monitoring | setup.sh browser | setup.sh node | setup.sh clients | setup.sh actionlint'
     exit 2
     ;;
 esac

@@ -3,18 +3,44 @@
 from __future__ import annotations
 
 import os
+import re
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
 import pytest
 
 from components.manifests.monitoring.dashboard import panels
+from preview import command
 from tests.monitoring.live import POOL, Live, eventually, live
+from tests.monitoring.provocations import PROVOCATIONS, SHORT, provoke
 from tests.monitoring.stacks import KNOWN, rules_of, series, watched
 
 pytestmark = pytest.mark.sandbox
 
 PANELS = [panel for row in panels(*watched("local")).values() for panel in row]
+DOCUMENT = r"""
+kubectl get pods -l app=redis -o wide  # ^redis-replica-2 .* node-
+kubectl top pods -l app=redis  # ^redis-master-0 +\d+m +\d
+kubectl exec redis-master-0 -- redis-cli INFO memory | grep -E "used_memory|evicted_keys|maxmemory"  # ^maxmemory:268
+kubectl exec redis-master-0 -- redis-cli INFO stats | grep -E "total_commands|instantaneous_ops"  # ^total_commands
+kubectl exec redis-master-0 -- redis-cli cluster info  # ^cluster_state:ok
+kubectl exec redis-master-0 -- redis-cli cluster nodes  # myself
+kubectl exec redis-master-0 -- redis-cli INFO keyspace  # ^db0:keys=
+kubectl exec redis-master-0 -- redis-cli --latency-history  # ^min: \d|^\d+ \d+ \d|samples
+kubectl logs redis-master-0 -f  # Ready to accept connections
+kubectl logs redis-replica-0 -f  # Ready to accept connections
+kubectl get pvc  # ^redis-data-redis-master-0 +Bound
+kubectl describe pvc redis-data-redis-master-0  # usedBytes: \d
+kubectl exec redis-master-0 -- redis-cli INFO stats | grep -E "keyspace_hits|keyspace_misses"  # ^keyspace_hits:\d
+kubectl exec redis-master-0 -- redis-cli INFO memory | grep mem_fragmentation_ratio  # ^mem_fragmentation_ratio:\d
+kubectl exec redis-master-0 -- redis-cli INFO stats | grep expired_keys  # ^expired_keys:\d
+kubectl get pods -l app=redis --field-selector=status.phase=Running  # ^redis-master-0 .*Running
+kubectl describe pod redis-master-0 | grep -i restart  # restarts: 0
+""".strip().splitlines()
+"""The sizing document's "Monitoring Commands" and "Key Metrics to Track", each with what it must show."""
+ENDLESS = ("kubectl exec redis-master-0 -- redis-cli --latency-history", "kubectl logs")
 UNSEEN = {"ALERTS"}
 """Series that are there only while something fires."""
 
@@ -59,3 +85,34 @@ def test_the_master_of_a_shard_is_the_one_of_now_and_not_the_one_of_the_pod_s_la
 
 def test_nothing_fires_in_a_healthy_cluster(running: Live) -> None:
     assert running.fired(since=time.time() - 60) == set()
+
+
+def test_right_sizing_reads_what_is_in_use_from_prometheus(running: Live, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["--stack", "local", "--no-color", "--measured-from", running.url]) == 0
+    shown = capsys.readouterr().out
+    assert re.search(r"within a day +at most \d.* in use\n +\d+(\.\d)? % of the lookups were hits", shown), shown
+    assert "Enough: totalMemory: " in shown
+
+
+@pytest.mark.parametrize("line", DOCUMENT)
+def test_a_monitoring_command_of_the_sizing_document_runs_as_it_is_written(running: Live, line: str) -> None:
+    written, _, expected = line.partition("  # ")
+    # What goes on for ever is looked at for a moment.
+    ends = "timeout 6 " if line.startswith(ENDLESS) else ""
+    script = f'kubectl() {{ {ends}"$PYTHON" -m sandbox --name "$NAME" "$@"; }}; {written}'
+    done = subprocess.run(
+        ["sh", "-c", script],
+        env={**os.environ, "PYTHON": sys.executable, "NAME": running.sandbox.name},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode in ((0, 124, 137) if ends else (0,)), done.stderr
+    assert re.search(expected, done.stdout, re.MULTILINE), done.stdout
+
+
+@pytest.mark.parametrize("alert", SHORT)
+def test_a_fault_makes_its_alert_fire_and_its_end_resolves_it(running: Live, alert: str) -> None:
+    (provocation,) = (item for item in PROVOCATIONS if item.alerts == (alert,))
+    assert [seen.alert for seen in provoke(running, provocation)] == [alert]

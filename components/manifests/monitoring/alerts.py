@@ -225,9 +225,12 @@ def _pods(here: str, alerting: Alerting) -> Iterator[Alert]:
         CRITICAL,
         f"{{{{ $value }}}} of {alerting.pods} pods are gone, more than one node has.",
     )
+    # The rules of a new pool are there before its nodes, which take minutes. So something must have been there, or must
+    # be there by now.
+    expected = f"count(present_over_time(redis_up{{{here}}}[1d])) > 0 or count(kube_statefulset_replicas{{{here}}}) > 0"
     yield Alert(
         "RedisMetricsMissing",
-        f"absent(redis_up{{{here}}})",
+        f"absent(redis_up{{{here}}}) and on () ({expected})",
         alerting.pod_ready_seconds + alerting.noticed_seconds,
         CRITICAL,
         "No exporter of {{ $labels.namespace }} is scraped: nothing is known of the cache.",
