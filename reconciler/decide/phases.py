@@ -20,6 +20,7 @@ from reconciler.decide import (
     other_runs,
     replication,
     unowned_slots,
+    versions,
 )
 from reconciler.decide.actions import RuleResult
 from reconciler.decide.state import ClusterState
@@ -31,6 +32,7 @@ Rule = Callable[[ClusterState], RuleResult]
 FORM: tuple[Rule, ...] = (
     other_runs.await_other_runs,
     membership.refuse_two_clusters,
+    versions.refuse_what_cannot_be_read,
     membership.await_every_pod,
     membership.await_seeds,
     membership.refuse_unexpected_keys,
@@ -73,6 +75,7 @@ REPAIR: tuple[Rule, ...] = (
 RELEASE: tuple[Rule, ...] = (
     other_runs.await_other_runs,
     membership.refuse_two_clusters,
+    versions.refuse_what_cannot_be_read,
     leaving.await_second_copies,
     leaving.finish_unless_nodes_leave,
     membership.await_every_member,
