@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from typing import Any, TypeAlias
 
 Version: TypeAlias = tuple[int, int]
@@ -51,6 +52,17 @@ class Reader:
             self._wrong(key, kind)
             return default or ""
         return value
+
+    def pattern(self, key: str) -> str | None:
+        """A regular expression; None where there is none."""
+        if key not in self._values:
+            return None
+        expression = self.text(key)
+        try:
+            re.compile(expression)
+        except re.error as error:
+            self._wrong(key, f"a regular expression ({error})")
+        return expression
 
     def whole(self, key: str, default: int | None, low: int, high: int) -> int:
         kind = f"a whole number from {low} to {high}"

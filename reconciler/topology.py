@@ -62,7 +62,8 @@ class Topology:
     """What is wanted: which pods there are, in which shards, and how the cluster gets there.
 
     `seeds` are names behind which a cluster that already serves may be found. `restore_initial_masters` (`bringHome`
-    in the file): after failovers each shard's initial master becomes master again.
+    in the file): after failovers each shard's initial master becomes master again. `pod_hosts` is a regular expression
+    that the host name of any pod of this cluster matches, in whatever pool. Without it nobody is taken for a stranger.
     """
 
     pool: str
@@ -74,6 +75,7 @@ class Topology:
     node_timeout_ms: int
     deadline_seconds: float
     restore_initial_masters: bool
+    pod_hosts: str | None = None
     move: MoveSettings = field(default_factory=MoveSettings)
     server: WantedServer | None = None
 
@@ -100,6 +102,7 @@ _TOP_KEYS = (
     "nodeTimeoutMs",
     "deadlineSeconds",
     "bringHome",
+    "podHosts",
     "move",
     "server",
 )
@@ -183,6 +186,7 @@ def parse_topology(text: str) -> Topology:
         node_timeout_ms=top.whole("nodeTimeoutMs", 5000, 100, MAX_NODE_TIMEOUT_MS),
         deadline_seconds=top.seconds("deadlineSeconds", 900, 1, 7 * 86400),
         restore_initial_masters=top.flag("bringHome", False),
+        pod_hosts=top.pattern("podHosts"),
         move=_move(problems, top.get("move")),
         server=_server(problems, top.get("server")),
     )

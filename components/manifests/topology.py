@@ -39,6 +39,7 @@ def topology(settings: Settings, plan: Plan) -> str:
             "deadlineSeconds": deadline_seconds(plan),
             "bringHome": True,
             "server": wanted_server(settings.images.server.line),
+            "podHosts": names.pod_hosts(settings.cluster_domain),
             "move": {
                 "mode": plan.resize.mode.value,
                 "bytesPerSecond": plan.resize.max_bytes_per_second,

@@ -5,13 +5,14 @@ from __future__ import annotations
 from reconciler.connection import (
     Address,
     Connections,
+    NotAdmittedError,
     RefusedError,
     Reply,
     ReplyError,
     integer,
     text,
 )
-from reconciler.error_replies import BUSY, LOADING, busy_reason
+from reconciler.error_replies import BUSY, LOADING, NOT_ADMITTED, busy_reason
 from reconciler.observe.cluster_nodes import parse_cluster_nodes
 from reconciler.observe.native_jobs import first_two_numbers, native_way
 from reconciler.observe.observation import NodeReport
@@ -64,6 +65,9 @@ def ask_node(connections: Connections, address: Address, pod: str | None) -> Nod
     nodes, cluster_info, info, keys, time = connection.pipeline(QUESTIONS, ANSWER_TIMEOUT_S)
     if isinstance(nodes, ReplyError) and str(nodes).startswith(BUSY):
         raise RefusedError(busy_reason(nodes))
+    for answer in (nodes, cluster_info, info, keys, time):
+        if isinstance(answer, ReplyError) and str(answer).startswith(NOT_ADMITTED):
+            raise NotAdmittedError(str(answer))
     entries = parse_cluster_nodes(text(nodes), milliseconds(time))
     facts = parse_info(text(info))
     if facts.get("loading") == "1":

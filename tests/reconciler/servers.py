@@ -257,11 +257,19 @@ class Fleet:
         )
 
     def spawn(
-        self, phase: str, file: Path, *extra: str, password: str | None = None, module: str = "reconciler"
+        self,
+        phase: str,
+        file: Path,
+        *extra: str,
+        password: str | None = None,
+        credentials: Path | None = None,
+        module: str = "reconciler",
     ) -> subprocess.Popen[str]:
         env = {key: value for key, value in os.environ.items() if key != "REDISCLI_AUTH"}
         if password:
             env["REDISCLI_AUTH"] = password
+        if credentials:
+            env["REDIS_CREDENTIALS"] = str(credentials)
         child = subprocess.Popen(
             [sys.executable, "-m", module, phase, "--topology", str(file), *extra],
             stdout=subprocess.PIPE,
