@@ -72,7 +72,7 @@ bench-plan: .venv/program ## measure how long `make plan` takes beside importing
 servers: .venv/program ## fetch more versions to run and test on: Redis 7.4 and 8.6, Valkey 8.1 (two minutes)
 	@sh sandbox/servers.sh
 
-bench-resize: .venv/tests .venv/sandbox ## measure moving 2 GB of 1 MB values, by the reconciler and by redis-cli (3 minutes)
+bench-resize: .venv/tests .venv/sandbox ## measure every way of moving 2 GB of 1 MB values, and 200,000 of 1 kB (10 minutes)
 	@$(PYTHON) -m tests.resize.bench
 
 bench-cpu-limit: .venv/tests .venv/sandbox ## measure what a CPU limit of one core costs during a full resync (two minutes)

@@ -21,6 +21,7 @@ from reconciler.decide import (
     replication,
     strangers,
     unowned_slots,
+    versions,
 )
 from reconciler.decide.actions import RuleResult
 from reconciler.decide.state import ClusterState
@@ -32,6 +33,7 @@ Rule = Callable[[ClusterState], RuleResult]
 FORM: tuple[Rule, ...] = (
     other_runs.await_other_runs,
     membership.refuse_two_clusters,
+    versions.refuse_what_cannot_be_read,
     membership.refuse_where_not_admitted,
     membership.await_every_pod,
     membership.await_seeds,
@@ -76,6 +78,7 @@ REPAIR: tuple[Rule, ...] = (
 RELEASE: tuple[Rule, ...] = (
     other_runs.await_other_runs,
     membership.refuse_two_clusters,
+    versions.refuse_what_cannot_be_read,
     leaving.refuse_unless_admitted,
     leaving.await_second_copies,
     leaving.finish_unless_nodes_leave,

@@ -68,9 +68,14 @@ class NativeJob:
 def native_way(facts: Mapping[str, str]) -> NativeWay | None:
     """What a server has, by its INFO. Valkey gives 7.2.4 for `redis_version`, whatever it is."""
     way = NativeWay.MIGRATESLOTS if "valkey_version" in facts else NativeWay.MIGRATION
-    told = facts.get("valkey_version") or facts.get("redis_version", "")
-    numbers = [int(number) for number in told.split(".")[:2] if number.isdigit()]
-    return way if tuple(numbers) >= FIRST_WITH[way] else None
+    version = first_two_numbers(facts.get("valkey_version") or facts.get("redis_version", ""))
+    return way if version is not None and version >= FIRST_WITH[way] else None
+
+
+def first_two_numbers(version: str) -> tuple[int, int] | None:
+    """(7, 4) of 7.4.11; None of what is no version."""
+    numbers = [int(number) for number in version.split(".")[:2] if number.isdigit()]
+    return (numbers[0], numbers[1]) if len(numbers) == 2 else None
 
 
 def read_jobs(way: NativeWay, answer: Reply | ReplyError, now_s: float) -> tuple[NativeJob, ...]:

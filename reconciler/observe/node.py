@@ -14,7 +14,7 @@ from reconciler.connection import (
 )
 from reconciler.error_replies import BUSY, LOADING, NOT_ADMITTED, busy_reason
 from reconciler.observe.cluster_nodes import parse_cluster_nodes
-from reconciler.observe.native_jobs import native_way
+from reconciler.observe.native_jobs import first_two_numbers, native_way
 from reconciler.observe.observation import NodeReport
 
 QUESTIONS = (("CLUSTER", "NODES"), ("CLUSTER", "INFO"), ("INFO",), ("DBSIZE",), ("TIME",))
@@ -89,6 +89,8 @@ def ask_node(connections: Connections, address: Address, pod: str | None) -> Nod
         dataset_bytes=int(facts.get("used_memory_dataset", "0")),
         max_bytes=int(facts.get("maxmemory", "0")),
         takes_marks_in_transactions=VALKEY_ONLY not in facts,
+        engine="valkey" if VALKEY_ONLY in facts else "redis",
+        version=first_two_numbers(facts.get(VALKEY_ONLY) or facts.get("redis_version", "")),
         native_way=native_way(facts),
         library_count=int(facts.get("number_of_libraries", "0")),
     )

@@ -53,6 +53,9 @@ class NodeReport:
     """A slot may be marked as migrating inside MULTI. Valkey hands each mark to its replicas and waits for them, which
     it cannot do in a transaction: an assertion of its own then ends the master (docs/reference/redis.md, "Moving
     slots")."""
+    engine: str = "redis"
+    version: tuple[int, int] | None = None
+    """The first two numbers of the server's version; None if it does not tell one."""
     native_way: NativeWay | None = None
     """How it can move slots by itself; None if it cannot."""
     native_jobs: tuple[NativeJob, ...] = ()

@@ -257,7 +257,13 @@ class Fleet:
         )
 
     def spawn(
-        self, phase: str, file: Path, *extra: str, password: str | None = None, credentials: Path | None = None
+        self,
+        phase: str,
+        file: Path,
+        *extra: str,
+        password: str | None = None,
+        credentials: Path | None = None,
+        module: str = "reconciler",
     ) -> subprocess.Popen[str]:
         env = {key: value for key, value in os.environ.items() if key != "REDISCLI_AUTH"}
         if password:
@@ -265,7 +271,7 @@ class Fleet:
         if credentials:
             env["REDIS_CREDENTIALS"] = str(credentials)
         child = subprocess.Popen(
-            [sys.executable, "-m", "reconciler", phase, "--topology", str(file), *extra],
+            [sys.executable, "-m", module, phase, "--topology", str(file), *extra],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
