@@ -8,13 +8,13 @@ SAMPLE ?= 150
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 
-.PHONY: help up down status plan calibrate test test-fast test-long mutants check e2e faults clients examples soak bench bench-plan bench-resize bench-cpu-limit format clean
+.PHONY: help up down status plan alerts calibrate servers test test-fast test-long mutants check e2e faults clients examples soak bench bench-plan bench-resize bench-cpu-limit format clean
 
 help: ## every command of this Makefile
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-up: .venv/sandbox $(if $(MONITORING),.venv/monitoring) ## run the stack `local` for real on this machine (MONITORING=1: with exporters)
-	@$(PYTHON) -m sandbox up $(if $(MONITORING),--set monitoring.exporter=true)
+up: .venv/sandbox $(if $(MONITORING),.venv/monitoring) ## run the stack `local` for real on this machine (MONITORING=1: with exporters and Prometheus)
+	@$(PYTHON) -m sandbox up $(if $(MONITORING),--set monitoring.exporter=true) $(if $(HURRY),--hurry $(HURRY))
 
 down: .venv/program ## stop what `make up` started and leave nothing behind
 	@$(PYTHON) -m sandbox down
@@ -34,7 +34,7 @@ test: .venv/tests .venv/sandbox .venv/monitoring .venv/actionlint ## the tests: 
 test-fast: .venv/tests .venv/monitoring .venv/actionlint ## the tests that start nothing and take no minutes each: about two minutes together
 	@$(PYTHON) -m tests.sets fast
 
-test-long: .venv/tests .venv/sandbox ## a second look that `make test` leaves out: the plain deployment, random kills, more resizes, pairs of edits (20 minutes)
+test-long: .venv/tests .venv/sandbox .venv/monitoring ## a second look that `make test` leaves out: the plain deployment, random kills, more resizes, pairs of edits (20 minutes)
 	@$(PYTHON) -m tests.sets slow
 
 mutants: .venv/tests ## which one-line mutants the fast tests miss (PACKAGE=components/plan TESTS="tests/plan tests/advice" SAMPLE=150 SEED=1)
@@ -44,7 +44,7 @@ check: .venv/tests .venv/sandbox .venv/monitoring .venv/actionlint ## format, li
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy components loadgen preview reconciler sandbox __main__.py
-	shellcheck -s sh -x -P SCRIPTDIR components/scripts/*.sh .ci/run .ci/comment sandbox/setup.sh tests/clients/setup.sh tests/examples/setup.sh
+	shellcheck -s sh -x -P SCRIPTDIR components/scripts/*.sh components/scripts/bin/redis-cli .ci/run .ci/comment sandbox/setup.sh sandbox/servers.sh tests/clients/setup.sh tests/examples/setup.sh
 	$(MAKE) test
 
 e2e: .venv/tests $(if $(KUBECONFIG),,.venv/sandbox .venv/e2e) ## a real Pulumi engine on a real Kubernetes (ENGINE=DIR or PATH has the programs; LONG=1: all of it)
@@ -55,6 +55,9 @@ faults: .venv/tests .venv/sandbox ## measure every fault beside the plain deploy
 
 clients: .venv/tests .venv/sandbox .clients/built ## drive seven client libraries through every fault at once, and write docs/clients.md (10 minutes; installs Node.js, Go and Java)
 	@$(PYTHON) -m tests.clients --write
+
+alerts: .venv/tests .venv/sandbox .venv/monitoring ## provoke alerts for real, and print when each fired and resolved (20 minutes; ALERTS="RedisDown …": only these)
+	@$(PYTHON) -m tests.monitoring $(ALERTS)
 
 examples: .venv/tests .venv/sandbox .examples/built ## build the applications of examples/ and try each in the sandbox (2 minutes; installs Node.js, Go and Java)
 	@$(PYTHON) -m pytest -q tests/examples
@@ -69,7 +72,10 @@ bench: .venv/tests .venv/sandbox .venv/bench ## measure throughput, latency, TTL
 bench-plan: .venv/program ## measure how long `make plan` takes beside importing Pulumi
 	@$(PYTHON) -m tests.preview.bench_plan
 
-bench-resize: .venv/tests .venv/sandbox ## measure moving 2 GB of 1 MB values, by the reconciler and by redis-cli (3 minutes)
+servers: .venv/program ## fetch more versions to run and test on: Redis 7.4 and 8.6, Valkey 8.1 (two minutes)
+	@sh sandbox/servers.sh
+
+bench-resize: .venv/tests .venv/sandbox ## measure every way of moving 2 GB of 1 MB values, and 200,000 of 1 kB (10 minutes)
 	@$(PYTHON) -m tests.resize.bench
 
 bench-cpu-limit: .venv/tests .venv/sandbox ## measure what a CPU limit of one core costs during a full resync (two minutes)
@@ -80,7 +86,7 @@ format: .venv/tests ## format the code and correct what the linter can
 	$(VENV)/bin/ruff check --fix .
 
 clean: ## remove what these commands made in this folder
-	rm -rf $(VENV) .bench.html .clients .examples tests/clients/node/node_modules examples/ioredis/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .bench.html .clients .examples .servers tests/clients/node/node_modules examples/ioredis/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # Stamps inside the virtual environment: each is made once, and again when its list changes.
 .venv/program: requirements.txt

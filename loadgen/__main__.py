@@ -2,7 +2,8 @@
 
     python -m loadgen HOST:PORT --rate 500 --duration 30
 
-The password is taken from REDISCLI_AUTH. What was measured is printed for people, or as JSON (--json).
+User and password are taken from REDIS_USER and REDISCLI_AUTH. What was measured is printed for people, or as JSON
+(--json).
 Exit status 0; 1 when what --p95-ms or --met asks for was missed, or the cluster cannot be reached; 2 for a wrong call.
 """
 
@@ -66,7 +67,8 @@ def target_of(options: argparse.Namespace) -> Target:
     if not host or not port.isdigit():
         raise WrongWorkload(f"the endpoint is {options.endpoint}; it must be HOST:PORT")
     zone = tuple(ipaddress.IPv4Network(part) for part in options.zone.split(",") if part)
-    return Target(host, int(port), os.environ.get("REDISCLI_AUTH") or None, options.ca_file, options.reads_from, zone)
+    password, user = (os.environ.get(name) or None for name in ("REDISCLI_AUTH", "REDIS_USER"))
+    return Target(host, int(port), password, options.ca_file, options.reads_from, zone, user)
 
 
 def shares_of(options: argparse.Namespace) -> list[Share]:

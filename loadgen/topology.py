@@ -32,6 +32,7 @@ class Target:
     ca_file: str | None = None
     reads_from: str = "master"
     zone: tuple[ipaddress.IPv4Network, ...] = ()
+    user: str | None = None
 
     def __post_init__(self) -> None:
         if self.reads_from not in READS_FROM:
@@ -46,6 +47,7 @@ class Target:
         return redis.Redis(
             host=host,
             port=port,
+            username=self.user,
             password=self.password,
             socket_connect_timeout=_CONNECT_S,
             socket_timeout=_ANSWER_S,

@@ -86,7 +86,8 @@ class Worker:
         self._payload = memoryview(os.urandom(share.sizes.largest))
         self._shared = buffer()
         self._turn = 0
-        hello = [] if target.password is None else [command(b"AUTH", target.password.encode())]
+        user = [target.user.encode()] if target.user else []
+        hello = [] if target.password is None else [command(b"AUTH", *user, target.password.encode())]
         # A replica answers reads only on a connection that asked for it.
         self._hello = [*hello, command(b"READONLY"), command(b"CLIENT", b"SETNAME", b"loadgen")]
         self._poll = select.epoll()

@@ -23,7 +23,7 @@ EXIT_STATUS = (
 )
 
 
-MEASURED = ("measured_memory", "measured_hit_rate", "compression")
+MEASURED = ("measured_memory", "measured_hit_rate", "measured_from", "compression")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -82,6 +82,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="hit rate as measured (0.9): shows the plan that would do",
     )
     parser.add_argument(
+        "--measured-from",
+        metavar="URL",
+        help="reads both from a Prometheus that has the rendered rules: most memory and average hit rate within a day",
+    )
+    parser.add_argument(
         "--compression",
         metavar="RATIO",
         type=float,
@@ -100,6 +105,11 @@ def _wrong_together(arguments: argparse.Namespace) -> str | None:
         if arguments.diff is not None
         else next((form for form in ("json", "compare", "html", "markdown") if getattr(arguments, form)), None)
     )
+    figure = next((name for name in MEASURED[:2] if getattr(arguments, name) is not None), None)
+    if arguments.measured_from is not None and figure is not None:
+        return (
+            f"argument --measured-from: not allowed with argument --{figure.replace('_', '-')}, which it reads itself"
+        )
     if measured is not None and form is not None:
         return f"argument --{measured.replace('_', '-')}: not allowed with argument --{form}; it is shown as text alone"
     if arguments.fail_on and arguments.compare:
@@ -274,7 +284,15 @@ def _measured(evaluation: "Evaluation", arguments: argparse.Namespace) -> list["
 
     used, hit_rate, ratio = arguments.measured_memory, arguments.measured_hit_rate, arguments.compression
     sections = []
-    if used is not None or hit_rate is not None:
+    if arguments.measured_from is not None:
+        from preview.prometheus import measured_from
+
+        measured = measured_from(arguments.measured_from, evaluation.plan.pool)
+        try:
+            sections.append(right_sizing(right_size(evaluation.settings, measured), measured))
+        except ValueError as error:
+            raise EvaluationError(f"--measured-from {arguments.measured_from}: {error}") from None
+    elif used is not None or hit_rate is not None:
         try:
             measured = Measured(memory_bytes=None if used is None else parse_size(used), hit_rate=hit_rate)
             sections.append(right_sizing(right_size(evaluation.settings, measured)))
@@ -295,7 +313,7 @@ def as_json(evaluation: "Evaluation") -> dict[str, object]:
 
     return {
         "plan": evaluation.plan.to_json(),
-        "outputs": evaluation.outputs,
+        "outputs": evaluation.masked_outputs,
         "warnings": list(evaluation.warnings),
         "resources": [masked(resource) for resource in evaluation.resources],
     }

@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
-import yaml
 
 from components.advice.advice import Advice
 from components.config.load import NAMESPACE, ConfigErrors
+from components.config.plain_secrets import plain_secrets
 from components.config.settings import Settings
 from components.decision import Decision, decide
 from components.plan.refusal import PlanRefused
 from preview.engine import record
 from preview.errors import EvaluationError
 from preview.resources import Resource
-from preview.stack_file import read_stack_config, read_yaml
+from preview.stack_file import read_stack_config, read_value, read_yaml
 
 _REGION = "aws:region"
 PROJECT_DIR = Path(__file__).resolve().parent.parent
@@ -33,6 +33,12 @@ class Evaluation:
     outputs: dict[str, Any]
     warnings: tuple[str, ...]
     resources: tuple[Resource, ...]
+    secret_outputs: frozenset[str] = frozenset()
+
+    @property
+    def masked_outputs(self) -> dict[str, Any]:
+        """The outputs as `pulumi stack output` prints them."""
+        return {name: _mask(value) if name in self.secret_outputs else value for name, value in self.outputs.items()}
 
 
 def evaluate(
@@ -60,6 +66,7 @@ def evaluate(
         outputs=recording.outputs,
         warnings=tuple(recording.warnings),
         resources=tuple(recording.resources),
+        secret_outputs=recording.secret_outputs,
     )
 
 
@@ -93,7 +100,10 @@ def stack_config(stack: str, overrides: Mapping[str, str], directory: Path = PRO
         for key, declared in project["config"].items()
         if "default" in declared
     }
-    values |= read_stack_config(stack_file)
+    written = read_stack_config(stack_file)
+    if faults := plain_secrets({str(key).removeprefix(f"{NAMESPACE}:"): value for key, value in written.items()}):
+        raise EvaluationError("\n".join(faults))
+    values |= written
     for path, text in overrides.items():
         _override(values, path, text)
     return {str(key): _text(_decrypted(value)) for key, value in values.items()}
@@ -116,12 +126,7 @@ def _override(values: dict[str, Any], path: str, text: str) -> None:
 
 
 def _parsed(path: str, text: str) -> Any:
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise EvaluationError(
-            f"--set {path}={text}: {text} is neither JSON nor YAML; quote it for the shell, and close what it opens"
-        ) from None
+    return read_value(text, f"--set {path}")
 
 
 def _decrypted(value: Any) -> Any:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from components.advice.advice import Advice
 from components.advice.cost import EVERY_ZONE, Cost
-from components.config.formats import count, percent, plain, thousand
+from components.config.formats import count, plain, share, thousand
 from components.config.settings import Settings
 from components.config.units import GIB, format_size
 from components.plan.core import get_seconds
@@ -53,7 +53,7 @@ def _memory(plan: Advice, settings: Settings) -> Figure:
         Line(((0, room), (until, room)), AMBER, is_dashed=True),
     ]
     legend = [
-        (f"this stack, {percent(100 * workload.hit_rate)} hits", BLUE),
+        (f"this stack, {share(workload.hit_rate)} hits", BLUE),
         ("no hits at all", RED),
         ("room for images", AMBER),
     ]
@@ -98,7 +98,7 @@ def _capacity(plan: Advice, settings: Settings) -> Figure:
         f"{1 / get_seconds(settings.workload.object_bytes):,.0f} images a second on its one core."
     ]
     if plan.nodes:
-        notes.append(f"Planned: {count(plan.nodes.pods_per_node, 'master')} on an {plan.nodes.instance_type}.")
+        notes.append(f"Planned: {count(plan.nodes.pods_per_node, 'master')} on each {plan.nodes.instance_type}.")
     legend = [(f"{format_size(size.pod_memory_bytes)} pods", color) for size, color in zip(shown, colors, strict=True)]
     return Figure(title, chart, (*legend, (f"{wanted:,} wanted", RED)), tuple(notes))
 
@@ -119,7 +119,7 @@ def _pod_sizes(plan: Advice) -> Figure:
     refused = [format_size(size.pod_memory_bytes) for size in plan.pod_sizes if size.refusal]
     notes = ["On demand, without traffic. * is this stack."]
     if refused:
-        notes.append(f"No nodes hold pods of {', '.join(refused)}.")
+        notes.append(f"There is no plan with pods of {', '.join(refused)}.")
     title = "Cost by pod size, USD a month"
     legend = (("nodes", BLUE), ("volumes and control plane", AMBER))
     return Figure(title, bar_chart(title, bars, (BLUE, AMBER)), legend, tuple(notes))
@@ -130,16 +130,21 @@ def _bill(plan: Advice, cost: Cost) -> Figure:
     bars = [
         Bar(
             f"EKS, {option.clients}",
-            (everywhere if option.clients == EVERY_ZONE and everywhere else cost.infrastructure_usd, option.total_usd),
+            (
+                everywhere if option.clients == EVERY_ZONE and everywhere is not None else cost.infrastructure_usd,
+                option.total_usd,
+            ),
         )
         for option in cost.cross_zone
+        # Without a plan for so many replicas nobody knows what their nodes cost.
+        if option.clients != EVERY_ZONE or everywhere is not None
     ]
     bars += [
         Bar(f"ElastiCache, {option.engine}", (option.nodes_usd, option.cross_zone_usd)) for option in plan.elasticache
     ]
     title = "Cost with traffic, USD a month"
     notes = (
-        "The configured rate is taken to last all day.",
+        "Traffic counts with the mean rate, which is workload.dutyCycle of the peak.",
         "What ElastiCache bills between zones is unverified.",
     )
     legend = (("nodes and volumes", BLUE), ("traffic between zones", RED))

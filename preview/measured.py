@@ -1,14 +1,14 @@
 """The plan that would do, given what was measured: memory in use, the hit rate, or how well images compress."""
 
 from components.advice.compression import Compression
-from components.advice.right_sizing import MEMORY_TARGET, RightSize
-from components.config.formats import NONE, count, gbps, memory, percent, usd
+from components.advice.right_sizing import MEMORY_TARGET, Measured, RightSize, Step
+from components.config.formats import NONE, count, gbps, memory, percent, share, usd
 from components.config.units import format_size
 from preview.document import Facts, Note, Section, Table
 
 
-def right_sizing(found: RightSize) -> Section:
-    """What the measured memory or hit rate needs."""
+def right_sizing(found: RightSize, read: Measured | None = None) -> Section:
+    """What the measured memory or hit rate needs; `read` is what a Prometheus said, which nobody has typed."""
     steps = (
         ("as configured", found.now),
         ("full to the last byte", found.least),
@@ -32,10 +32,27 @@ def right_sizing(found: RightSize) -> Section:
         "Right size",
         f"for {memory(found.in_use_bytes)} in use",
         (
+            *([] if read is None else [_as_read(read)]),
             Table(("", "totalMemory", "masters", "pods", "full", "node type", "nodes", "USD a month"), rows),
-            Note(f"Enough: totalMemory: {format_size(found.recommended.total_memory_bytes)}"),
+            Note(_enough(found.recommended)),
         ),
     )
+
+
+def _as_read(read: Measured) -> Facts:
+    facts = [("within a day", f"at most {memory(read.memory_bytes or 0)} in use")]
+    if read.hit_rate is not None:
+        facts.append(("", f"{percent(100 * read.hit_rate, 1)} of the lookups were hits on average"))
+    return Facts(tuple(facts))
+
+
+def _enough(step: Step) -> str:
+    """What to configure, unless the program itself would refuse it."""
+    if step.refusal is not None:
+        return (
+            f"None of the sizes that were tried has a plan. With {format_size(step.total_memory_bytes)}: {step.refusal}"
+        )
+    return f"Enough: totalMemory: {format_size(step.total_memory_bytes)}"
 
 
 def compression(found: Compression) -> Section:
@@ -44,9 +61,11 @@ def compression(found: Compression) -> Section:
     facts = [
         ("an image", f"{found.object_bytes:,} bytes, which take {found.size_class_bytes:,} bytes of memory"),
         ("working set", f"{memory(found.images_size_bytes)}, {percent(found.memory_percent)} of the memory"),
-        ("lowest hit rate", percent(100 * found.break_even_hit_rate, 1)),
+        ("lowest hit rate", share(found.break_even_hit_rate, 1)),
         ("sent by a master", gbps(found.egress_gbps_per_master)),
-        ("enough", f"totalMemory: {format_size(enough.total_memory_bytes)}, {count(enough.pods, 'pod')}"),
+        ("enough", f"{format_size(enough.total_memory_bytes)}: {enough.refusal}")
+        if enough.refusal
+        else ("enough", f"totalMemory: {format_size(enough.total_memory_bytes)}, {count(enough.pods, 'pod')}"),
     ]
     if enough.infrastructure_usd is not None:
         facts.append(("", f"{usd(enough.infrastructure_usd)} USD a month without traffic"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import sys
 import threading
@@ -23,6 +22,7 @@ from redis import connection as redis_connection
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from reconciler.credentials import Credentials
 from reconciler.error_replies import BUSY, LOADING, busy_reason, reply_text
 
 CONNECT_TIMEOUT_S = 3.0
@@ -51,6 +51,10 @@ class RefusedError(UnreachableError):
     """The node lives, but refuses the connection or every command on it: it answered with an error."""
 
 
+class NotAdmittedError(RefusedError):
+    """The node lives, but does not let this program in: WRONGPASS, NOAUTH or NOPERM. Trying again does not help."""
+
+
 class NoSuchNameError(Exception):
     """DNS answered, and the name has no address."""
 
@@ -70,6 +74,11 @@ class Connection(Protocol):
         self, commands: Sequence[Sequence[Argument]], timeout_s: float = REPLY_TIMEOUT_S
     ) -> list[Reply | ReplyError]:
         """Many commands in one round trip; errors of single commands are returned in their place."""
+        ...
+
+    @property
+    def credentials(self) -> Credentials:
+        """By which the node has let this connection in. Asked after a command."""
         ...
 
     def close(self) -> None: ...
@@ -94,11 +103,12 @@ class Network(Protocol):
 class RedisConnection:
     """A connection through redis-py. Not to be shared between threads."""
 
-    def __init__(self, address: Address, password: str | None, tls: bool, ca_file: str | None, name: str) -> None:
+    def __init__(
+        self, address: Address, credentials: Sequence[Credentials], tls: bool, ca_file: str | None, name: str
+    ) -> None:
         options: dict[str, Any] = {
             "host": address[0],
             "port": address[1],
-            "password": password,
             "client_name": name,
             "socket_connect_timeout": CONNECT_TIMEOUT_S,
             "socket_timeout": CONNECT_TIMEOUT_S,
@@ -107,16 +117,36 @@ class RedisConnection:
             # A command that may have been carried out must not be sent twice behind the caller's back.
             "retry": Retry(NoBackoff(), 0),
         }
-        connection_class: Any = redis_connection.Connection
+        self._class: Any = redis_connection.Connection
         if tls:
-            connection_class = redis_connection.SSLConnection
+            self._class = redis_connection.SSLConnection
             # Nodes are reached by the address they gossip, which no certificate carries; the authority is checked.
             options |= {"ssl_cert_reqs": "required", "ssl_check_hostname": False, "ssl_ca_certs": ca_file}
-        self._connection: Any = connection_class(**options)
+        self._options = options
         self._lock = threading.Lock()
+        self._ways_in = tuple(credentials)
+        self.credentials = self._ways_in[0]
+        self._connection: Any = self._made()
+
+    def _made(self) -> Any:
+        return self._class(**self._options, username=self.credentials.user, password=self.credentials.password)
+
+    def _open(self) -> None:
+        """Connect, unless that is done. First by what the node took the last time: its pod may have another by now."""
+        others = [way for way in self._ways_in if way is not self.credentials]
+        while True:
+            try:
+                self._connection.connect()
+                return
+            except redis.exceptions.AuthenticationError:
+                if not others:
+                    raise
+                self.credentials = others.pop(0)
+                self._connection = self._made()
 
     def call(self, *arguments: Argument, timeout_s: float = REPLY_TIMEOUT_S) -> Reply:
-        with self._lock, _Translated(self._connection):
+        with self._lock, _Translated(self):
+            self._open()
             self._connection.send_command(*arguments)
             reply: Reply = self._connection.read_response(timeout=timeout_s, disable_decoding=True)
             return reply
@@ -127,7 +157,8 @@ class RedisConnection:
         replies: list[Reply | ReplyError] = []
         if not commands:
             return replies
-        with self._lock, _Translated(self._connection):
+        with self._lock, _Translated(self):
+            self._open()
             self._connection.send_packed_command(self._connection.pack_commands(commands))
             for _ in commands:
                 try:
@@ -144,7 +175,7 @@ class _Translated:
     """Turns redis-py's errors into those of this module. Unless the node answered with an error, the connection is
     dropped: a reply that comes late would be taken for the answer to the next command."""
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: RedisConnection) -> None:
         self._connection = connection
 
     def __enter__(self) -> None:
@@ -155,13 +186,13 @@ class _Translated:
             return
         # redis-py knows one of the two texts that Redis has for this. The connection is closed either way.
         if isinstance(error, redis.exceptions.RedisError) and "max number of clients" in str(error):
-            self._connection.disconnect()
+            self._connection.close()
             raise RefusedError(
                 "clients have taken all its connections (maxclients); it lives and serves them. Its pod closes those "
                 "that are idle. If that is not enough, stop the application that takes them"
             ) from error
         if isinstance(error, redis.exceptions.ResponseError) and str(error).startswith(BUSY):
-            self._connection.disconnect()
+            self._connection.close()
             raise RefusedError(busy_reason(error)) from error
         if isinstance(error, redis.exceptions.BusyLoadingError):
             raise RefusedError(LOADING) from error
@@ -171,11 +202,10 @@ class _Translated:
             error, redis.exceptions.AuthenticationError
         ):
             raise ReplyError(reply_text(error)) from error
-        self._connection.disconnect()
+        self._connection.close()
         if isinstance(error, redis.exceptions.AuthenticationError):
-            raise RefusedError(
-                f"the node refuses the password in REDISCLI_AUTH: {reply_text(error)} It was started with another one, "
-                "or has another one by CONFIG or ACL. A password is changed in three edits (docs/runbook.md)"
+            raise NotAdmittedError(
+                f"the node refuses {self._connection.credentials.name}: {reply_text(error)}"
             ) from error
         if isinstance(error, redis.exceptions.TimeoutError | TimeoutError):
             raise UnreachableError(
@@ -186,16 +216,16 @@ class _Translated:
 
 
 class RealNetwork:
-    """redis-py and the resolver of the machine. The password comes from REDISCLI_AUTH."""
+    """redis-py and the resolver of the machine."""
 
-    def __init__(self, tls: bool, ca_file: str | None, client_name: str) -> None:
-        self._password = password()
+    def __init__(self, credentials: Sequence[Credentials], tls: bool, ca_file: str | None, client_name: str) -> None:
+        self._credentials = credentials
         self._tls = tls
         self._ca_file = ca_file
         self._client_name = client_name
 
     def connect(self, address: Address) -> Connection:
-        return RedisConnection(address, self._password, self._tls, self._ca_file, self._client_name)
+        return RedisConnection(address, self._credentials, self._tls, self._ca_file, self._client_name)
 
     def resolve(self, host: str) -> list[str]:
         try:
@@ -246,11 +276,6 @@ class Connections:
             self._connections.clear()
         if self._threads is not None:
             self._threads.shutdown()
-
-
-def password() -> str | None:
-    """From REDISCLI_AUTH, as redis-cli has it; None when it is empty or absent."""
-    return os.environ.get("REDISCLI_AUTH") or None
 
 
 def text(reply: Reply | ReplyError) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+
+from reconciler.json_reader import Reader, Version, show
 
 MIN_MASTERS = 3
 """Redis Cluster fails over by a majority of masters: with fewer than three, losing one loses the majority."""
@@ -47,11 +48,22 @@ class MoveSettings:
 
 
 @dataclass(frozen=True)
+class WantedServer:
+    """What the pods will run. By engine (redis, valkey) the newest version whose data it reads: `follows` as a replica
+    of it, `takes_keys_of` key by key. An engine that is not named it cannot read."""
+
+    title: str
+    follows: Mapping[str, Version]
+    takes_keys_of: Mapping[str, Version]
+
+
+@dataclass(frozen=True)
 class Topology:
     """What is wanted: which pods there are, in which shards, and how the cluster gets there.
 
     `seeds` are names behind which a cluster that already serves may be found. `restore_initial_masters` (`bringHome`
-    in the file): after failovers each shard's initial master becomes master again.
+    in the file): after failovers each shard's initial master becomes master again. `pod_hosts` is a regular expression
+    that the host name of any pod of this cluster matches, in whatever pool. Without it nobody is taken for a stranger.
     """
 
     pool: str
@@ -63,7 +75,9 @@ class Topology:
     node_timeout_ms: int
     deadline_seconds: float
     restore_initial_masters: bool
+    pod_hosts: str | None = None
     move: MoveSettings = field(default_factory=MoveSettings)
+    server: WantedServer | None = None
 
     @property
     def shard_count(self) -> int:
@@ -88,100 +102,17 @@ _TOP_KEYS = (
     "nodeTimeoutMs",
     "deadlineSeconds",
     "bringHome",
+    "podHosts",
     "move",
+    "server",
 )
 _NODE_KEYS = ("pod", "host", "port", "shard", "role")
+_SERVER_KEYS = ("title", "follows", "takesKeysOf")
 _MOVE_KEYS = ("mode", "bytesPerSecond", "extraMissesPerSecond", "ttlSeconds")
 
 
-class _Reader:
-    """Reads typed values out of one JSON object and keeps every complaint instead of stopping at the first."""
-
-    def __init__(self, problems: list[str], where: str, value: object, allowed: tuple[str, ...]) -> None:
-        self._problems = problems
-        self._where = where
-        self._values: dict[str, Any] = {}
-        self._is_object = isinstance(value, dict)
-        if not isinstance(value, dict):
-            problems.append(f"{where or 'the file'}: {_show(value)} is given, an object is needed")
-            return
-        self._values = value
-        for key in value:
-            if key not in allowed:
-                near = difflib.get_close_matches(key, allowed, 1)
-                hint = f"did you mean {near[0]}?" if near else f"allowed: {', '.join(allowed)}"
-                problems.append(f"{self._path(key)}: unknown key; {hint}")
-
-    def _path(self, key: str) -> str:
-        return f"{self._where}.{key}" if self._where else key
-
-    def _missing(self, key: str, kind: str) -> None:
-        if self._is_object:
-            self._problems.append(f"{self._path(key)}: missing; {kind} is needed")
-
-    def _wrong(self, key: str, kind: str) -> None:
-        self._problems.append(f"{self._path(key)}: {_show(self._values[key])} is given, {kind} is needed")
-
-    def text(self, key: str, default: str | None = None, one_of: tuple[str, ...] = ()) -> str:
-        kind = f"one of {', '.join(one_of)}" if one_of else "a string that is not empty"
-        if key not in self._values:
-            if default is None:
-                self._missing(key, kind)
-            return default or ""
-        value = self._values[key]
-        if not isinstance(value, str) or not value or (one_of and value not in one_of):
-            self._wrong(key, kind)
-            return default or ""
-        return value
-
-    def whole(self, key: str, default: int | None, low: int, high: int) -> int:
-        kind = f"a whole number from {low} to {high}"
-        if key not in self._values:
-            if default is None:
-                self._missing(key, kind)
-            return low if default is None else default
-        value = self._values[key]
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            self._wrong(key, kind)
-            return low
-        return value
-
-    def seconds(self, key: str, default: float, low: float, high: float) -> float:
-        value = self._values.get(key, default)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-            self._wrong(key, f"a number of seconds from {low:g} to {high:g}")
-            return default
-        return float(value)
-
-    def flag(self, key: str, default: bool) -> bool:
-        value = self._values.get(key, default)
-        if not isinstance(value, bool):
-            self._wrong(key, "true or false")
-            return default
-        return value
-
-    def items(self, key: str, required: bool) -> list[Any]:
-        if key not in self._values:
-            if required:
-                self._missing(key, "a list")
-            return []
-        value = self._values[key]
-        if not isinstance(value, list) or (required and not value):
-            self._wrong(key, "a list" + (" that is not empty" if required else ""))
-            return []
-        return value
-
-    def get(self, key: str) -> object:
-        return self._values.get(key)
-
-
-def _show(value: object) -> str:
-    text = json.dumps(value, default=str)
-    return text if len(text) <= 60 else text[:57] + "…"
-
-
 def _node(problems: list[str], index: int, raw: object, port: int) -> TopologyNode:
-    reader = _Reader(problems, f"nodes[{index}]", raw, _NODE_KEYS)
+    reader = Reader(problems, f"nodes[{index}]", raw, _NODE_KEYS)
     return TopologyNode(
         pod=reader.text("pod"),
         host=reader.text("host"),
@@ -195,13 +126,20 @@ def _move(problems: list[str], raw: object) -> MoveSettings:
     defaults = MoveSettings()
     if raw is None:
         return defaults
-    reader = _Reader(problems, "move", raw, _MOVE_KEYS)
+    reader = Reader(problems, "move", raw, _MOVE_KEYS)
     return MoveSettings(
         mode=reader.text("mode", defaults.mode, MODES),
         bytes_per_second=reader.whole("bytesPerSecond", defaults.bytes_per_second, 0, 10**12),
         extra_misses_per_second=reader.whole("extraMissesPerSecond", defaults.extra_misses_per_second, 1, 10**9),
         ttl_seconds=reader.whole("ttlSeconds", defaults.ttl_seconds, 1, 10**9),
     )
+
+
+def _server(problems: list[str], raw: object) -> WantedServer | None:
+    if raw is None:
+        return None
+    reader = Reader(problems, "server", raw, _SERVER_KEYS)
+    return WantedServer(reader.text("title"), reader.versions("follows"), reader.versions("takesKeysOf"))
 
 
 def _check_nodes(problems: list[str], nodes: tuple[TopologyNode, ...]) -> None:
@@ -231,13 +169,13 @@ def parse_topology(text: str) -> Topology:
     except ValueError as error:
         raise TopologyError(f"not JSON: {error}") from error
     problems: list[str] = []
-    top = _Reader(problems, "", raw, _TOP_KEYS)
+    top = Reader(problems, "", raw, _TOP_KEYS)
     port = top.whole("port", 6379, 1, 65535)
     nodes = tuple(_node(problems, index, item, port) for index, item in enumerate(top.items("nodes", required=True)))
     seeds = top.items("seeds", required=False)
     for index, seed in enumerate(seeds):
         if not isinstance(seed, str) or not seed:
-            problems.append(f"seeds[{index}]: {_show(seed)} is given, a host name is needed")
+            problems.append(f"seeds[{index}]: {show(seed)} is given, a host name is needed")
     desired = Topology(
         pool=top.text("pool"),
         port=port,
@@ -248,7 +186,9 @@ def parse_topology(text: str) -> Topology:
         node_timeout_ms=top.whole("nodeTimeoutMs", 5000, 100, MAX_NODE_TIMEOUT_MS),
         deadline_seconds=top.seconds("deadlineSeconds", 900, 1, 7 * 86400),
         restore_initial_masters=top.flag("bringHome", False),
+        pod_hosts=top.pattern("podHosts"),
         move=_move(problems, top.get("move")),
+        server=_server(problems, top.get("server")),
     )
     if nodes and not problems:
         _check_nodes(problems, nodes)

@@ -6,7 +6,7 @@ where people read this table; a test holds the two equal.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -40,8 +40,9 @@ MIGRATION_IMPORT = "CLUSTER MIGRATION IMPORT"
 class Line:
     """The releases of an engine that share their first two numbers.
 
-    `least_patch` is the first without a fault that is known to let a client run code. `native_move` is the command by
-    which the servers move whole slots themselves; None where they have none.
+    `least_patch` is the first without a fault that is known to let a client run code. `data_format` is the version of
+    what a master sends to a replica, and of a key that travels (RDB); None where it is not known. `native_move` is the
+    command by which the servers move whole slots themselves; None where they have none.
     """
 
     engine: Engine
@@ -49,6 +50,7 @@ class Line:
     minor: int
     least_patch: int
     license: str
+    data_format: int | None
     native_move: str | None = None
 
     @property
@@ -67,19 +69,23 @@ class Line:
 
 
 LINES = (
-    Line(Engine.REDIS, 7, 2, 16, BSD),
-    Line(Engine.REDIS, 7, 4, 11, SOURCE_AVAILABLE),
-    Line(Engine.REDIS, 8, 2, 9, WITH_AGPL),
-    Line(Engine.REDIS, 8, 4, 6, WITH_AGPL, MIGRATION_IMPORT),
-    Line(Engine.REDIS, 8, 6, 6, WITH_AGPL, MIGRATION_IMPORT),
-    Line(Engine.REDIS, 8, 8, 2, WITH_AGPL, MIGRATION_IMPORT),
-    Line(Engine.REDIS, 8, 10, 1, WITH_AGPL, MIGRATION_IMPORT),
-    Line(Engine.VALKEY, 8, 0, 10, BSD),
-    Line(Engine.VALKEY, 8, 1, 9, BSD),
-    Line(Engine.VALKEY, 9, 0, 5, BSD, MIGRATESLOTS),
-    Line(Engine.VALKEY, 9, 1, 1, BSD, MIGRATESLOTS),
+    Line(Engine.REDIS, 7, 2, 16, BSD, 11),
+    Line(Engine.REDIS, 7, 4, 11, SOURCE_AVAILABLE, 12),
+    Line(Engine.REDIS, 8, 2, 9, WITH_AGPL, 12),
+    Line(Engine.REDIS, 8, 4, 6, WITH_AGPL, None, MIGRATION_IMPORT),
+    Line(Engine.REDIS, 8, 6, 6, WITH_AGPL, 13, MIGRATION_IMPORT),
+    Line(Engine.REDIS, 8, 8, 2, WITH_AGPL, None, MIGRATION_IMPORT),
+    Line(Engine.REDIS, 8, 10, 1, WITH_AGPL, None, MIGRATION_IMPORT),
+    Line(Engine.VALKEY, 8, 0, 10, BSD, 11),
+    Line(Engine.VALKEY, 8, 1, 9, BSD, 11),
+    Line(Engine.VALKEY, 9, 0, 5, BSD, 80, MIGRATESLOTS),
+    Line(Engine.VALKEY, 9, 1, 1, BSD, 80, MIGRATESLOTS),
 )
 """Every line that is accepted, oldest first."""
+
+COMMON_FORMAT = 11
+"""The data format of Redis 7.2, where Valkey began. A Valkey sends it to every replica that knows no later one of its
+own, and reads none of Redis that is later."""
 
 OTHER_PUBLISHERS = ("bitnami", "bitnamilegacy", "bitnamisecure", "chainguard", "opstree", "ubuntu")
 """They publish images under the same names whose users, paths or shells are not the official ones."""
@@ -128,6 +134,36 @@ def server_of(image: str, told: str = "") -> Server:
             )
         return by_setting if read.patch is None else read
     return read
+
+
+def can_follow(replica: Line, master: Line) -> bool:
+    """Whether a replica can copy the data of a master of another line, as while a roll is under way."""
+    if master.engine is Engine.VALKEY:
+        return True
+    return _reads(replica, master)
+
+
+def can_take_keys(target: Line, source: Line) -> bool:
+    """Whether a target can read the keys of a source of another line, as while a pool takes over from another."""
+    if source.engine is target.engine:
+        return _reads(target, source)
+    return source.data_format == COMMON_FORMAT
+
+
+def newest_of_each(line: Line, reads: Callable[[Line, Line], bool]) -> dict[Engine, Line]:
+    """Of each engine the newest line that a line reads by `can_follow` or `can_take_keys`. It reads all older ones."""
+    return {
+        engine: [other for other in _lines_of(engine) if reads(line, other)][-1]
+        for engine in Engine
+        if any(reads(line, other) for other in _lines_of(engine))
+    }
+
+
+def _reads(reader: Line, writer: Line) -> bool:
+    if reader.engine is not writer.engine:
+        return writer.data_format == COMMON_FORMAT
+    is_newer = (reader.major, reader.minor) >= (writer.major, writer.minor)
+    return is_newer or (writer.data_format is not None and reader.data_format == writer.data_format)
 
 
 def accepted() -> str:

@@ -8,14 +8,30 @@ from collections.abc import Callable, Iterator, Mapping
 from inspect import signature
 from typing import Any
 
+from annotated_types import Le
+
 from components.config.engines import server_of
-from components.config.settings import CapacityType, Eks, Images, Nodes, Placement, Storage
+from components.config.settings import (
+    Access,
+    CapacityType,
+    DefaultUser,
+    Eks,
+    Images,
+    Nodes,
+    Placement,
+    Settings,
+    Storage,
+)
 from components.config.units import MIB, format_size
 
 MASTERS_MIN = 3
 """Redis Cluster promotes a replica by a majority of masters; with two, the loss of one leaves no majority."""
 MASTERS_MAX = 500
 """The Redis Cluster specification aims at 1,000 nodes; with a replica each that is 500 masters."""
+REPLICAS_MAX = next(
+    int(str(bound.le)) for bound in Settings.model_fields["replicas_per_master"].metadata if isinstance(bound, Le)
+)
+"""What `replicasPerMaster` may say at most, so that nobody is advised to say more."""
 ZONES_MIN = 3
 """With two zones one of them holds half of the masters or more, and its loss ends every failover."""
 
@@ -108,6 +124,27 @@ def production_keeps_copies_apart(eks: Eks | None, nodes: Nodes) -> Iterator[str
         )
 
 
+def production_names_its_clients(access: Access, nodes: Nodes) -> Iterator[str]:
+    """In production, Redis's port is open to those that are named."""
+    if nodes.production and not access.allow_from_namespaces and not access.allow_from_pods:
+        yield (
+            "access.allowFromNamespaces and access.allowFromPods are empty with nodes.production = true: whoever "
+            "reaches the pods could try passwords on them; name the namespaces of the applications, as in "
+            "access.allowFromNamespaces: [images], or say nodes.production: false"
+        )
+
+
+def who_is_told_is_let_in(access: Access) -> Iterator[str]:
+    """A namespace that is given the password can use it."""
+    let_in = {*access.allow_from_namespaces, *(selection.partition("/")[0] for selection in access.allow_from_pods)}
+    shut_out = [namespace for namespace in access.deliver_to if let_in and namespace not in let_in]
+    if shut_out:
+        yield (
+            f"access.deliverTo names {', '.join(shut_out)}: no pod there may connect; add it to "
+            "access.allowFromNamespaces, or some of its pods to access.allowFromPods"
+        )
+
+
 def volumes_have_one_shape(eks: Eks | None, storage: Storage) -> Iterator[str]:
     """What shapes the StorageClass fast-ssd is said only where that class is made."""
     shape = {
@@ -121,6 +158,15 @@ def volumes_have_one_shape(eks: Eks | None, storage: Storage) -> Iterator[str]:
         yield (
             f"storage.{', storage.'.join(given)} {reason}: these shape the StorageClass fast-ssd, which is only made "
             "with eks and without className; remove one or the other"
+        )
+
+
+def one_change_of_passwords_at_a_time(access: Access) -> Iterator[str]:
+    """A pod knows two ways into another one: the usual one, and one for the time of a change."""
+    if access.default_user is DefaultUser.EVERYTHING and access.also_accepted is not None:
+        yield (
+            "access.defaultUser = everything with access.alsoAccepted: both are for the time of a change, and pods can "
+            "be in one change at a time; end the change of the password first, then give the cluster its users"
         )
 
 
@@ -157,9 +203,19 @@ RULES: Mapping[Rule, str] = {
     production_keeps_copies_apart: (
         "With `eks`, `nodes.placement` is `preferred` only where `nodes.production` is `false`."
     ),
+    production_names_its_clients: (
+        "`access.allowFromNamespaces` or `access.allowFromPods` names somebody, unless `nodes.production` is `false`."
+    ),
+    who_is_told_is_let_in: (
+        "A namespace of `access.deliverTo` is in `access.allowFromNamespaces`, or has pods in `access.allowFromPods`, "
+        "where these name anybody."
+    ),
     volumes_have_one_shape: (
         "`storage.iops`, `storage.throughputMibPerSecond` and `storage.kmsKeyId` are given only with `eks` and without "
         "`storage.className`."
+    ),
+    one_change_of_passwords_at_a_time: (
+        "`access.alsoAccepted` is not given while `access.defaultUser` is `everything`."
     ),
     the_server_is_known: (
         "`images.redis`, or `images.redisVersion` for it, says an engine and a version of [engines.md](engines.md)."

@@ -7,11 +7,21 @@ Settings are made by `components.config.load`, which also asks the rules between
 """
 
 import json
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    WithJsonSchema,
+    field_validator,
+)
 from pydantic.alias_generators import to_camel
 
 from components.config.engines import EXAMPLE, Server, server_of
@@ -19,6 +29,8 @@ from components.config.units import GIB, MIB, SIZE_PATTERN, TIB, parse_size
 from components.config.zones import ZONE_PATTERN, check_region, region_of
 
 _SUBNET_PREFIX = "subnet-"
+PASSWORD_BYTES_MAX = 4096
+"""Redis cuts off a client that sends more than 16,384 bytes at once before it is let in."""
 
 
 def _size(value: Any) -> int:
@@ -26,11 +38,17 @@ def _size(value: Any) -> int:
 
 
 def _can_be_carried(password: SecretStr) -> SecretStr:
-    """A container gets its password in an environment variable, and the kernel ends such a value at a NUL byte.
+    """Applications get the password in an environment variable, and the kernel ends such a value at a NUL byte.
 
     A newline at the end is nearly always `echo`'s: clients that are given the password without it would be refused.
     """
     text = password.get_secret_value()
+    try:
+        size_bytes = len(text.encode())
+    except UnicodeEncodeError as error:
+        raise ValueError("a password is text; it has half of a surrogate pair, which no client can send") from error
+    if size_bytes > PASSWORD_BYTES_MAX:
+        raise ValueError(f"a password has at most {PASSWORD_BYTES_MAX} bytes, this one has {size_bytes}")
     if "\0" in text:
         raise ValueError(
             "a password cannot contain a NUL byte; an environment variable cannot hold one; choose another"
@@ -60,6 +78,47 @@ def _every_zone_has_a_subnet(subnets: Any) -> Any:
         raise ValueError("; ".join(wrong))
     return subnets
 
+
+NAMESPACE_PATTERN = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+"""A DNS label: what Kubernetes takes for the name of a namespace."""
+POD_SELECTION_EXAMPLE = "web/app=shop,tier=front"
+_LABEL_NAME = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+_LABEL = rf"([a-z0-9]([-a-z0-9.]{{0,251}}[a-z0-9])?/)?{_LABEL_NAME}={_LABEL_NAME}"
+_POD_SELECTION_PATTERN = rf"^{NAMESPACE_PATTERN}/{_LABEL}(,{_LABEL})*$"
+
+
+def _only_namespaces(names: tuple[str, ...]) -> tuple[str, ...]:
+    wrong = [name for name in names if not re.fullmatch(NAMESPACE_PATTERN, name)]
+    if wrong:
+        shown = ", ".join(json.dumps(name[:100]) for name in wrong)
+        raise ValueError(
+            f"{shown} cannot be the name of a namespace; one has up to 63 of a-z, 0-9 and -, such as images"
+        )
+    return names
+
+
+def _only_pod_selections(selections: tuple[str, ...]) -> tuple[str, ...]:
+    wrong = [text for text in selections if not re.fullmatch(_POD_SELECTION_PATTERN, text)]
+    if wrong:
+        shown = ", ".join(json.dumps(text[:100]) for text in wrong)
+        raise ValueError(
+            f"{shown} does not select pods; write a namespace, a slash and labels, such as {POD_SELECTION_EXAMPLE}"
+        )
+    return selections
+
+
+Namespaces = Annotated[
+    tuple[str, ...],
+    AfterValidator(_only_namespaces),
+    WithJsonSchema({"type": "array", "items": {"type": "string", "pattern": f"^{NAMESPACE_PATTERN}$"}}),
+]
+"""Names of namespaces."""
+PodSelections = Annotated[
+    tuple[str, ...],
+    AfterValidator(_only_pod_selections),
+    WithJsonSchema({"type": "array", "items": {"type": "string", "pattern": _POD_SELECTION_PATTERN}}),
+]
+"""Pods of a namespace by their labels, each written as `web/app=shop,tier=front`."""
 
 SizeBytes = Annotated[
     int, BeforeValidator(_size), WithJsonSchema({"type": "string", "pattern": f"^{SIZE_PATTERN}$"}, mode="validation")
@@ -124,6 +183,24 @@ class NodeEndpoint(StrEnum):
 
     HOSTNAME = "hostname"
     IP = "ip"
+
+
+class DefaultUser(StrEnum):
+    """What a client may do that gives a password without a user."""
+
+    REFUSED = "refused"
+    APP = "app"
+    EVERYTHING = "everything"
+
+
+class PolicyEnforcer(StrEnum):
+    """What makes NetworkPolicies hold: the cluster's network plugin, as far as the program can ask it or is told."""
+
+    AUTO = "auto"
+    CALICO = "calico"
+    CILIUM = "cilium"
+    OTHER = "other"
+    NOBODY = "nobody"
 
 
 class Prometheus(StrEnum):
@@ -268,6 +345,9 @@ class Monitoring(_Section):
         min_length=1,
         description="where people who are paged find docs/runbook.md; each alert links to its section there",
     )
+    allow_from_namespaces: Namespaces = Field(
+        ("monitoring",), description="namespaces whose pods may read the metrics: where Prometheus runs"
+    )
 
 
 class Access(_Section):
@@ -279,10 +359,45 @@ class Access(_Section):
     also_accepted: SecretStr | None = Field(
         None,
         min_length=16,
-        description="a second password that clients may use while the password is changed (docs/runbook.md)",
+        description="a second password that is accepted while the password is changed (docs/runbook.md)",
     )
-    allow_from_namespaces: tuple[str, ...] = Field(
-        (), description="namespaces whose pods may connect (a NetworkPolicy); empty = every pod of the cluster"
+    key_prefix: str = Field(
+        "",
+        max_length=200,
+        pattern=r"^[A-Za-z0-9:_./{}-]*$",
+        examples=["images:"],
+        description="how the keys begin that applications may use (user app); empty = every key",
+    )
+    scripts: str | None = Field(
+        None,
+        min_length=10,
+        description="why applications must run scripts and functions (EVAL, FCALL): each stops its master while it "
+        "runs, and most faults of Redis by which clients run code of their own were in them. Absent = refused",
+    )
+    default_user: DefaultUser = Field(
+        DefaultUser.REFUSED,
+        description="clients that give a password without a user: refused; app = as the user app; everything = may do "
+        "everything, as before there were users. Only to update such a cluster (docs/runbook.md)",
+    )
+    allow_from_namespaces: Namespaces = Field(
+        (),
+        description="namespaces whose pods may connect; production names some here or in allowFromPods, else both "
+        "empty = whoever reaches the pods",
+    )
+    allow_from_pods: PodSelections = Field(
+        (),
+        examples=[POD_SELECTION_EXAMPLE],
+        description="pods that may connect: a namespace, and the labels that the pods in it must have",
+    )
+    deliver_to: Namespaces = Field(
+        (),
+        description="namespaces that get a Secret redis-image-cache with address, port, user and password; they must "
+        "exist",
+    )
+    policies_enforced_by: PolicyEnforcer = Field(
+        PolicyEnforcer.AUTO,
+        description="what makes the cluster's NetworkPolicies hold; auto = with eks its add-on vpc-cni is asked, "
+        "nobody = the ports stand open to whoever reaches the pods",
     )
     node_endpoint: NodeEndpoint = Field(
         NodeEndpoint.HOSTNAME,

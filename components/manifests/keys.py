@@ -12,10 +12,17 @@ TOPOLOGY = Ref("topology")
 """ConfigMap of what the reconciler is to bring about."""
 PRIORITY_CLASS = Ref("priority")
 """PriorityClass of all pods. It outlives pools."""
+POOL_GUARD = Ref("pool-guard")
+"""Admission policy that says who may mark a namespace as a pool. It outlives pools."""
 ROLLOUT_ACCOUNT = Ref("rollout-account")
 ROLLOUT_ROLE = Ref("rollout-role")
 ROLLOUT_BINDING = Ref("rollout-binding")
-PASSWORD = Ref("password", "value")
-ALSO_ACCEPTED = Ref("alsoAccepted", "value")
+
+
+def secret_value(key: str) -> Ref:
+    """A value of that Secret (`components.manifests.users`)."""
+    return Ref(key, "value")
+
+
 READY = "ready"
 """Key of what the caller makes before a pool: its nodes, the classes of its volumes."""

@@ -2,6 +2,7 @@
 
 import json
 
+from components.config.engines import Line, can_follow, can_take_keys, newest_of_each
 from components.config.settings import Settings
 from components.manifests import names
 from components.plan.plan import Plan
@@ -37,6 +38,8 @@ def topology(settings: Settings, plan: Plan) -> str:
             "nodeTimeoutMs": plan.tuning.node_timeout_ms,
             "deadlineSeconds": deadline_seconds(plan),
             "bringHome": True,
+            "server": wanted_server(settings.images.server.line),
+            "podHosts": names.pod_hosts(settings.cluster_domain),
             "move": {
                 "mode": plan.resize.mode.value,
                 "bytesPerSecond": plan.resize.max_bytes_per_second,
@@ -46,3 +49,12 @@ def topology(settings: Settings, plan: Plan) -> str:
         },
         indent=1,
     )
+
+
+def wanted_server(line: Line) -> dict[str, object]:
+    """What will run, and of each engine the newest version whose data it reads: as a replica, and key by key."""
+    return {
+        "title": line.title,
+        "follows": {engine.value: other.version for engine, other in newest_of_each(line, can_follow).items()},
+        "takesKeysOf": {engine.value: other.version for engine, other in newest_of_each(line, can_take_keys).items()},
+    }

@@ -6,7 +6,7 @@ from components.config.settings import Settings
 from components.config.units import MIB, kubernetes_quantity
 from components.manifests import jobs, keys, names
 from components.manifests.manifest import Manifest, refs
-from components.manifests.pod import AUTH_KEY
+from components.manifests.users import APP, PASSWORD_KEY
 from components.plan.plan import Plan
 from components.plan.pool_name import digest
 
@@ -50,11 +50,11 @@ def validation(settings: Settings, plan: Plan, coming: tuple[Manifest, ...], *af
         f"--warm-up={_WARM_UP_SECONDS}",
         f"--duration={wanted.seconds}",
         f"--fill-seconds={_FILL_SECONDS}",
-        "--prefix=validation:",
+        f"--prefix={settings.access.key_prefix}validation:",
         "--met",
         f"--p95-ms={wanted.p95_latency_ms or settings.workload.p95_latency_ms}",
     ]
-    password = {"secretKeyRef": {"name": keys.AUTH, "key": AUTH_KEY}}
+    password = {"secretKeyRef": {"name": keys.AUTH, "key": PASSWORD_KEY}}
     mentioned = dict.fromkeys(ref for item in coming for ref in refs(item.body) if ref != keys.NAMESPACE)
     template = jobs.python_pod(
         settings,
@@ -62,6 +62,7 @@ def validation(settings: Settings, plan: Plan, coming: tuple[Manifest, ...], *af
         command,
         PACKAGES,
         [
+            {"name": "REDIS_USER", "value": APP},
             {"name": "REDISCLI_AUTH", "valueFrom": password},
             {"name": "COMING", "value": digest(str([item.body for item in coming]))},
             *({"name": f"COMING_{ref.of.upper()}", "value": ref} for ref in mentioned),

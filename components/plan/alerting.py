@@ -11,6 +11,9 @@ from components.config.settings import Settings
 from components.plan.plan import Plan
 from components.plan.traffic import bytes_per_second
 
+MEMORY_USED = "redis_image_cache:memory_used:bytes"
+HIT_RATE = "redis_image_cache:hit_rate:ratio"
+"""Series that the rules record and right-sizing reads: bytes of all masters together, hits over lookups."""
 MEMORY_ALERT_PERCENT = 90.0
 CPU_ALERT_PERCENT = 80.0
 NETWORK_ALERT_PERCENT = 85.0

@@ -1,11 +1,15 @@
 """Wire: `RedisImageCacheCluster`, the one component of the project."""
 
+from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 import pulumi
 
 from components.config.settings import Settings
-from components.manifests import keys, names, pool, storage
+from components.manifests import keys, names, pool, storage, users
+from components.manifests.delivery import connection, delivered
+from components.manifests.guard import pool_guard
 from components.manifests.manifest import Ref
 from components.manifests.node_groups import CLUSTER_NAME, NODE_NAME_TAG
 from components.plan.plan import Plan, derive_plan
@@ -38,10 +42,14 @@ class RedisImageCacheCluster(pulumi.ComponentResource):
 
     endpoint: pulumi.Output[str]
     """host:port that a cluster client is given, the same for the life of the stack."""
+    connection: pulumi.Output[dict[str, str]]
+    """What a client needs: host, port, username, password. A secret."""
     namespace: pulumi.Output[str]
     """Namespace of the pods; another one after a change of pool."""
     auth_secret: pulumi.Output[str]
-    """Name of the Secret in that namespace whose key `password` clients need."""
+    """Name of the Secret in that namespace whose key `password` is that of the user `app`, which clients are."""
+    user: str = users.APP
+    """The user that applications are."""
     node_group_names: pulumi.Output[dict[str, str]]
     """Zone -> name of its EKS node group; empty without `eks`."""
     plan: Plan
@@ -64,12 +72,15 @@ class RedisImageCacheCluster(pulumi.ComponentResource):
             )
             self.node_group_names = groups.names
             ready.append(groups)
-        shared = register_all(name, (pool.priority_class(), *storage.storage_classes(settings)), {}, {}, child)
+        shared = register_all(
+            name, (pool.priority_class(), *pool_guard(), *storage.storage_classes(settings)), {}, {}, child
+        )
         ready += [item for key, item in shared.items() if key != keys.PRIORITY_CLASS.of]
+        passwords = _passwords(name, settings, child)
         redis_pool = RedisPool(
             f"{name}-{plan.pool}",
             pool.pool_manifests(settings, plan),
-            {keys.PRIORITY_CLASS: shared[keys.PRIORITY_CLASS.of].name, **_passwords(name, settings, child)},
+            {keys.PRIORITY_CLASS: shared[keys.PRIORITY_CLASS.of].name, **passwords},
             ready,
             guard.hooks,
             child,
@@ -78,28 +89,36 @@ class RedisImageCacheCluster(pulumi.ComponentResource):
         # A destroy deletes first what nothing depends on, all of it at once. That is the client Service alone: where
         # it is protected, nothing else goes.
         kept = pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(protect=settings.protect))
+        told = register_all(name, delivered(settings, _COMPLETE), passwords, {_COMPLETE: redis_pool.complete}, child)
+        ready_for_clients = (*redis_pool.complete, *told.values())
         client = register_all(
-            name, pool.client_manifests(settings, plan, _COMPLETE), {}, {_COMPLETE: redis_pool.complete}, kept
+            name, pool.client_manifests(settings, plan, _COMPLETE), {}, {_COMPLETE: ready_for_clients}, kept
         )
         guard.lift_after(client["client"])
         host = names.service_host(names.CLIENT_SERVICE, names.CLIENT_NAMESPACE, settings.cluster_domain)
         self.endpoint = client["client"].id.apply(lambda _: f"{host}:{names.REDIS_PORT}")
+        self.connection = pulumi.Output.secret(
+            connection(settings) | {"password": passwords[keys.secret_value(users.PASSWORD_KEY)]}
+        )
         self.register_outputs({"endpoint": self.endpoint})
 
 
 def _passwords(name: str, settings: Settings, child: pulumi.ResourceOptions) -> dict[Ref, pulumi.Input[Any]]:
-    """The password that pods use, given or made once and kept in the stack's state, and the one they accept beside."""
-    given, also_accepted = settings.access.password, settings.access.also_accepted
+    """What the pool's Secret holds. The password of `app` is given, or made once and kept in the stack's state."""
+    access = settings.access
+    given = access.password
     # It is there even while another one is given. Otherwise the edit that gives one would delete it, which `protect`
     # forbids, and taking the given one back would make a random one that no client knows.
-    made = RandomPassword(
-        f"{name}-password",
-        _PASSWORD_LENGTH,
-        pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(protect=settings.protect)),
-    )
-    passwords: dict[Ref, pulumi.Input[Any]] = {
-        keys.PASSWORD: pulumi.Output.secret(made.result if given is None else given.get_secret_value())
+    kept = pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(protect=settings.protect))
+    made = RandomPassword(f"{name}-password", _PASSWORD_LENGTH, kept)
+    # From this and the password the cluster's own users have theirs. No pod and no application is given it.
+    service_secret = RandomPassword(f"{name}-service-secret", _PASSWORD_LENGTH, kept)
+
+    def values(known: Sequence[Any]) -> dict[str, str]:
+        return users.secret_values(access, *known, native_move=settings.images.server.line.native_move)
+
+    password: pulumi.Input[str] = made.result if given is None else given.get_secret_value()
+    secret: pulumi.Output[dict[str, str]] = pulumi.Output.all(password, service_secret.result).apply(values)
+    return {
+        keys.secret_value(key): pulumi.Output.secret(secret.apply(itemgetter(key))) for key in users.secret_keys(access)
     }
-    if also_accepted is not None:
-        passwords[keys.ALSO_ACCEPTED] = pulumi.Output.secret(also_accepted.get_secret_value())
-    return passwords

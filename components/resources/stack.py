@@ -9,12 +9,14 @@ import pulumi_kubernetes as k8s
 
 from components.advice.advice import Advice
 from components.config.load import NAMESPACE, ConfigErrors
+from components.config.plain_secrets import plain_secrets
 from components.config.settings import Eks, Settings
 from components.config.units import format_size
 from components.decision import decide
 from components.manifests import names
 from components.plan.plan import Plan
 from components.plan.refusal import PlanRefused
+from components.resources.enforcement import enforcement_faults
 from components.resources.sdk import ask_aws_now
 
 KUBERNETES_MINOR_MIN = 32
@@ -27,6 +29,12 @@ def read_stack() -> tuple[Settings, Advice]:
     prefix = f"{NAMESPACE}:"
     config = pulumi.runtime.config.get_config_env() | pulumi.runtime.config.CONFIG.get()
     own = {key.removeprefix(prefix): str(value) for key, value in config.items() if key.startswith(prefix)}
+    # The engine names the encrypted ones in the environment, the Automation API directly.
+    encrypted = set(pulumi.runtime.config.get_config_secret_keys_env())
+    encrypted |= {f"{prefix}{key}" for key in own if pulumi.runtime.config.is_config_secret(f"{prefix}{key}")}
+    plain = {key: value for key, value in own.items() if f"{prefix}{key}" not in encrypted}
+    if faults := plain_secrets(plain):
+        raise pulumi.RunError(_refusal(faults))
     try:
         decision = decide(own, config.get("aws:region"))
     except (ConfigErrors, PlanRefused) as refusal:
@@ -47,7 +55,11 @@ def kubernetes_provider(settings: Settings) -> k8s.Provider:
     if settings.eks is None:
         return k8s.Provider("kubernetes", context=settings.kube_context)
     cluster = ask_aws_now("eks/getCluster:getCluster", {"name": settings.eks.cluster_name})
-    faults = [*_cluster_faults(settings.eks, cluster), *_subnet_faults(settings.eks)]
+    faults = [
+        *_cluster_faults(settings.eks, cluster),
+        *_subnet_faults(settings.eks),
+        *enforcement_faults(settings),
+    ]
     if faults:
         raise pulumi.RunError(_refusal(faults))
     return k8s.Provider(

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# What the scripts of a Redis pod share. Sourced. Needs PORT, and REDISCLI_AUTH in the environment where there is a
-# password.
+# What the scripts of a Redis pod share. Sourced. Needs PORT, and REDISCLI_USER and REDISCLI_AUTH in the environment where
+# there are users (see bin/redis-cli).
 
 # Where the node keeps its table of nodes, and where the scripts keep what they remember.
 NODES_CONF=/data/nodes.conf
@@ -85,11 +85,36 @@ known_nodes() {
 
 # ask SECONDS HOST COMMAND…: sends one command to the node at HOST, or, without a command, the commands on standard
 # input. Fails when there is no connection or no answer in time. An error *reply* is an answer.
+#
+# While the passwords change, a node that does not know this pod's user is asked again as the one it knows.
 ask() {
   ask_seconds=$1
   ask_host=$2
   shift 2
-  timeout "$ask_seconds" redis-cli -h "$ask_host" -p "$PORT" "$@"
+  if [ -z "${FALLBACK_USER:-}" ]; then
+    timeout "$ask_seconds" redis-cli -h "$ask_host" -p "$PORT" "$@"
+    return
+  fi
+  ask_input=
+  [ $# -gt 0 ] || ask_input=$(cat)
+  ask_status=0
+  ask_answer=$(ask_once "$@" 2>&1) || ask_status=$?
+  case $ask_answer in
+  *WRONGPASS* | *NOAUTH*)
+    ask_status=0
+    ask_answer=$(REDISCLI_USER=$FALLBACK_USER REDISCLI_AUTH=$FALLBACK_AUTH ask_once "$@" 2>&1) || ask_status=$?
+    ;;
+  esac
+  # Why there is no connection belongs to the errors: whoever asks tells by that a node that refuses from one that is gone.
+  case $ask_status in
+  0) printf '%s\n' "$ask_answer" ;;
+  *) printf '%s\n' "$ask_answer" >&2 ;;
+  esac
+  return "$ask_status"
+}
+
+ask_once() {
+  printf '%s\n' "$ask_input" | timeout "$ask_seconds" redis-cli -h "$ask_host" -p "$PORT" "$@"
 }
 
 . "${0%/*}/way_in.sh"

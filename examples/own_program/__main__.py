@@ -71,6 +71,7 @@ cache = RedisImageCacheCluster(
             "podMemory": "32GB",
             "totalMemory": "256GB",
             "workload": {"requestsPerSecond": 2000, "objectBytes": 400_000},
+            "access": {"allowFromPods": ["shop/app=thumbnails"]},
             "eks": {
                 "clusterName": cluster.name,
                 "subnets": {zone: subnet.id for zone, subnet in subnets.items()},
@@ -81,7 +82,8 @@ cache = RedisImageCacheCluster(
     pulumi.ResourceOptions(providers=[k8s.Provider("shop", kubeconfig=kubeconfig, cluster_identifier=cluster.arn)]),
 )
 
-# An application is given the address, and reads the password from the Secret.
+# An application is given the address and its user, and reads the password from the Secret.
 pulumi.export("endpoint", cache.endpoint)
+pulumi.export("user", cache.user)
 pulumi.export("passwordSecret", pulumi.Output.concat(cache.namespace, "/", cache.auth_secret))
 pulumi.export("nodeGroups", cache.node_group_names)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from components.config.engines import Server, server_of
+from components.config.engines import Server, can_follow, server_of
 from preview.changes import changed_paths, force_new, prune
 from preview.resources import Resource
 
@@ -82,14 +82,20 @@ class Edit:
         return (*found, *self._switch_of_engine())
 
     def _switch_of_engine(self) -> tuple[str, ...]:
-        """What is to be known before pods that stay get a server of the other engine."""
+        """What is to be known before pods that stay get another server."""
         for item in self.changed:
             before, after = _server(self.before[item.urn]), _server(item)
-            if before and after and before.line.engine is not after.line.engine:
+            if before is None or after is None or before.line == after.line:
+                continue
+            if not can_follow(after.line, before.line):
+                return (
+                    f"{after.title} cannot read the data of {before.title}, which runs now. The Job release refuses "
+                    "this before a pod is replaced (docs/engines.md has what can follow what).",
+                )
+            if before.line.engine is not after.line.engine:
                 return (
                     f"{before.title} ({before.line.license}) becomes {after.title} ({after.line.license}) in pods that "
-                    "stay. Not every server can replicate from one of the other engine: docs/engines.md has what was "
-                    "tried. Where it cannot, the update stops at the first replica.",
+                    "stay. docs/engines.md says what that changes.",
                 )
         return ()
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from reconciler.connection import (
     Address,
     Connections,
+    NotAdmittedError,
     RefusedError,
     Reply,
     ReplyError,
     integer,
     text,
 )
-from reconciler.error_replies import BUSY, LOADING, busy_reason
+from reconciler.error_replies import BUSY, LOADING, NOT_ADMITTED, busy_reason
 from reconciler.observe.cluster_nodes import parse_cluster_nodes
+from reconciler.observe.native_jobs import first_two_numbers, native_way
 from reconciler.observe.observation import NodeReport
 
 QUESTIONS = (("CLUSTER", "NODES"), ("CLUSTER", "INFO"), ("INFO",), ("DBSIZE",), ("TIME",))
@@ -47,7 +49,7 @@ def _is_replica_online(key: str, value: str) -> bool:
     return fields.get("state") == "online" and fields.get("lag") in ("0", "1")
 
 
-def _milliseconds(time: Reply | ReplyError) -> float:
+def milliseconds(time: Reply | ReplyError) -> float:
     """Of the answer of TIME, which is seconds and microseconds by the node's own clock. The times in its table of
     nodes are by that clock too, and it may differ from ours."""
     if isinstance(time, ReplyError):
@@ -63,7 +65,10 @@ def ask_node(connections: Connections, address: Address, pod: str | None) -> Nod
     nodes, cluster_info, info, keys, time = connection.pipeline(QUESTIONS, ANSWER_TIMEOUT_S)
     if isinstance(nodes, ReplyError) and str(nodes).startswith(BUSY):
         raise RefusedError(busy_reason(nodes))
-    entries = parse_cluster_nodes(text(nodes), _milliseconds(time))
+    for answer in (nodes, cluster_info, info, keys, time):
+        if isinstance(answer, ReplyError) and str(answer).startswith(NOT_ADMITTED):
+            raise NotAdmittedError(str(answer))
+    entries = parse_cluster_nodes(text(nodes), milliseconds(time))
     facts = parse_info(text(info))
     if facts.get("loading") == "1":
         raise RefusedError(LOADING)
@@ -84,5 +89,8 @@ def ask_node(connections: Connections, address: Address, pod: str | None) -> Nod
         dataset_bytes=int(facts.get("used_memory_dataset", "0")),
         max_bytes=int(facts.get("maxmemory", "0")),
         takes_marks_in_transactions=VALKEY_ONLY not in facts,
+        engine="valkey" if VALKEY_ONLY in facts else "redis",
+        version=first_two_numbers(facts.get(VALKEY_ONLY) or facts.get("redis_version", "")),
+        native_way=native_way(facts),
         library_count=int(facts.get("number_of_libraries", "0")),
     )

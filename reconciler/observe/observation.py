@@ -5,10 +5,12 @@ Nodes may disagree, and each of them may be wrong. Nothing here hides that: the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from reconciler.observe.cluster_nodes import NodeEntry
+from reconciler.observe.native_jobs import NativeJob, NativeWay
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,13 @@ class NodeReport:
     """A slot may be marked as migrating inside MULTI. Valkey hands each mark to its replicas and waits for them, which
     it cannot do in a transaction: an assertion of its own then ends the master (docs/reference/redis.md, "Moving
     slots")."""
+    engine: str = "redis"
+    version: tuple[int, int] | None = None
+    """The first two numbers of the server's version; None if it does not tell one."""
+    native_way: NativeWay | None = None
+    """How it can move slots by itself; None if it cannot."""
+    native_jobs: tuple[NativeJob, ...] = ()
+    """Of a master: such jobs in which it has the say, and that have not ended."""
     library_count: int = 0
     """Libraries of functions the node says it has."""
     libraries: tuple[Library, ...] = ()
@@ -79,6 +88,11 @@ class NodeReport:
         return self.myself.is_master
 
     @property
+    def marks_slots(self) -> bool:
+        """Whether it marks any slot as migrating or importing."""
+        return bool(self.myself.migrating or self.myself.importing)
+
+    @property
     def knows_only_itself(self) -> bool:
         return len(self.entries) == 1
 
@@ -91,13 +105,15 @@ class NodeReport:
 class MissingPod:
     """A wanted pod that did not tell what was asked, and why.
 
-    `no_such_name`: DNS answered that its host name does not exist. `lives`: it answered with an error.
+    `no_such_name`: DNS answered that its host name does not exist. `lives`: it answered with an error. `not_admitted`:
+    with one that says it does not let this program in.
     """
 
     pod: str
     reason: str
     no_such_name: bool = False
     lives: bool = False
+    not_admitted: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,11 +121,13 @@ class SeedAnswer:
     """What came of asking at a seed, a name behind which a cluster that already serves may be found.
 
     `is_conclusive`: either a node answered there, or DNS said that the name does not exist. A time-out proves nothing.
+    `not_admitted`: nodes answered there, and none of them lets this program in.
     """
 
     name: str
     is_conclusive: bool
     reason: str
+    not_admitted: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,6 +136,9 @@ class Observation:
 
     `other_hosts` are host names of nodes that do not answer and that this topology does not have, but that DNS still
     knows (or could not tell): pods of another pool that are only away. `own_run` is the name of the run that looks.
+    `other_names` has the addresses that DNS gives for the names of pods that this topology does not have: none where
+    there is no such name, None where DNS did not answer. `suspected_s` says for how many seconds this run has taken a
+    member for a stranger, by node id.
     """
 
     reports: tuple[NodeReport, ...]
@@ -125,3 +146,5 @@ class Observation:
     seeds: tuple[SeedAnswer, ...] = ()
     other_hosts: frozenset[str] = frozenset()
     own_run: str = ""
+    other_names: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
+    suspected_s: Mapping[str, float] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from reconciler.connection import (
     Connections,
     NameNotResolvedError,
     NoSuchNameError,
+    NotAdmittedError,
     RefusedError,
     ReplyError,
     UnreachableError,
@@ -17,8 +18,10 @@ from reconciler.connection import (
     text,
 )
 from reconciler.observe.cluster_nodes import NodeEntry
+from reconciler.observe.host_names import HostNames
 from reconciler.observe.libraries import libraries
-from reconciler.observe.node import ask_node, run_names
+from reconciler.observe.native_jobs import read_jobs
+from reconciler.observe.node import ask_node, milliseconds, run_names
 from reconciler.observe.observation import MissingPod, NodeReport, Observation, SeedAnswer
 from reconciler.topology import Topology, TopologyNode
 
@@ -42,16 +45,19 @@ def observe(connections: Connections, desired: Topology, own_run: str = "", look
     not done every time, because a cluster has thousands of clients, and each master lists all of its own.
     """
     found = _Found()
-    missing = _ask_wanted_pods(connections, desired, found)
-    seeds = [_ask_seed(connections, name, desired.port, found) for name in desired.seeds]
-    _follow_tables(connections, found, set())
+    names = HostNames(connections, desired)
+    missing = _ask_wanted_pods(connections, desired, found, names)
+    seeds = [_ask_seed(connections, name, desired.port, found, names) for name in desired.seeds]
+    _follow_tables(connections, found, set(), names)
     reports = list(found.reports.values())
+    half_moved = _with_half_moved_keys(connections, reports, look_for_runs)
     return Observation(
-        reports=tuple(_with_libraries(connections, _with_half_moved_keys(connections, reports, look_for_runs))),
+        reports=tuple(_with_libraries(connections, _with_native_jobs(connections, half_moved))),
         missing=tuple(missing),
         seeds=tuple(seeds),
         other_hosts=_other_hosts(connections, reports, desired),
         own_run=own_run,
+        other_names=names.others(reports),
     )
 
 
@@ -82,9 +88,11 @@ def _resolve(connections: Connections, node: TopologyNode) -> Address | MissingP
     return addresses[0], node.port
 
 
-def _ask_wanted_pods(connections: Connections, desired: Topology, found: _Found) -> list[MissingPod]:
+def _ask_wanted_pods(connections: Connections, desired: Topology, found: _Found, names: HostNames) -> list[MissingPod]:
     """Asks the pods of the topology by their host names. Returns those that are missing."""
     resolved = connections.map(lambda node: _resolve(connections, node), desired.nodes)
+    for node, where in zip(desired.nodes, resolved, strict=True):
+        names.learn(node.host, where)
     missing = [answer for answer in resolved if isinstance(answer, MissingPod)]
     targets: list[tuple[Address, str | None]] = [
         (answer, node.pod)
@@ -96,7 +104,9 @@ def _ask_wanted_pods(connections: Connections, desired: Topology, found: _Found)
         node = desired.node(pod or "")
         if isinstance(answer, Exception):
             lives = isinstance(answer, RefusedError | ReplyError)
-            missing.append(MissingPod(node.pod, f"{address[0]}:{address[1]}: {answer}", lives=lives))
+            not_admitted = isinstance(answer, NotAdmittedError)
+            said = f"{address[0]}:{address[1]}: {answer}"
+            missing.append(MissingPod(node.pod, said, lives=lives, not_admitted=not_admitted))
             continue
         reason = _wrong_pod(answer, node, desired)
         if reason is None and answer.node_id in found.reports:
@@ -117,7 +127,7 @@ def _wrong_pod(report: NodeReport, node: TopologyNode, desired: Topology) -> str
     return None
 
 
-def _ask_seed(connections: Connections, name: str, port: int, found: _Found) -> SeedAnswer:
+def _ask_seed(connections: Connections, name: str, port: int, found: _Found, names: HostNames) -> SeedAnswer:
     """Asks at every address of a seed, and every node that the answers lead to."""
     host, _, own_port = name.partition(":")
     try:
@@ -136,26 +146,33 @@ def _ask_seed(connections: Connections, name: str, port: int, found: _Found) -> 
         if report.node_id not in found.reports and (own, report.myself.port) == (report.ip, report.port):
             found.reports[report.node_id] = report
             found.asked.add((report.ip, report.port))
-    _follow_tables(connections, found, {address for report in reports for address in _addresses(report)})
+    _follow_tables(connections, found, {address for report in reports for address in _addresses(report, names)}, names)
     if reports or len(new) < len(addresses):
         return SeedAnswer(name, True, "a node answers there")
     reasons = "; ".join(f"{address[0]}: {answer}" for address, _, answer in answers)
-    return SeedAnswer(name, False, f"{name} has an address but nothing answers there ({reasons})")
+    not_admitted = any(isinstance(answer, NotAdmittedError) for _, _, answer in answers)
+    what = "lets nobody in" if not_admitted else "has an address but nothing answers there"
+    return SeedAnswer(name, False, f"{name} {what} ({reasons})", not_admitted)
 
 
-def _addresses(report: NodeReport) -> set[Address]:
-    """Where the nodes that a node knows are to be found."""
-    return {address for entry in report.entries if (address := _entry_address(entry))}
+def _addresses(report: NodeReport, names: HostNames) -> set[Address]:
+    """Where the nodes that a node knows are to be found, as far as they are pods: who asks gives away the password."""
+    names.look_up(report.entries)
+    return {
+        address
+        for entry in report.entries
+        if (address := _entry_address(entry)) and ("myself" in entry.flags or names.is_pod(entry))
+    }
 
 
 def _entry_address(entry: NodeEntry) -> Address | None:
     return (entry.ip, entry.port) if entry.ip and not entry.address_lost else None
 
 
-def _follow_tables(connections: Connections, found: _Found, more: set[Address]) -> None:
+def _follow_tables(connections: Connections, found: _Found, more: set[Address], names: HostNames) -> None:
     """Asks nodes at the addresses in the tables of those found (and at `more`), until no new one turns up."""
     for _ in range(MAX_ROUNDS):
-        known = {address for report in found.reports.values() for address in _addresses(report)}
+        known = {address for report in found.reports.values() for address in _addresses(report, names)}
         new = (known | more) - found.asked
         if not new:
             break
@@ -212,6 +229,24 @@ def _with_half_moved_keys(connections: Connections, reports: list[NodeReport], l
             # so it is left out, as a node that does not answer.
             continue
     return result
+
+
+def _with_native_jobs(connections: Connections, reports: list[NodeReport]) -> list[NodeReport]:
+    """Adds to each master's report the jobs by which servers move slots themselves, if it has any."""
+
+    def asked(report: NodeReport) -> NodeReport | None:
+        if not report.is_master or report.native_way is None:
+            return report
+        try:
+            connection = connections.to((report.ip, report.port))
+            answer, time = connection.pipeline([report.native_way.value, ("TIME",)])
+            jobs = read_jobs(report.native_way, answer, milliseconds(time) / 1000)
+            return replace(report, native_jobs=tuple(job for job in jobs if not job.is_over))
+        except (UnreachableError, ReplyError):
+            # As above: without them the rules would take its slots for at rest.
+            return None
+
+    return [report for report in connections.map(asked, reports) if report is not None]
 
 
 def _with_libraries(connections: Connections, reports: list[NodeReport]) -> list[NodeReport]:

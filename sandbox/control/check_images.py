@@ -1,6 +1,6 @@
 """Writes and reads 1 MB images through a Redis Cluster endpoint; run inside the sandbox's network.
 
-usage: check_images.py HOST:PORT   (the password is taken from REDIS_PASSWORD)
+usage: check_images.py HOST:PORT   (user and password are taken from REDIS_USER and REDIS_PASSWORD)
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ def main(endpoint: str) -> int:
     """0 when every image came back as written, with its TTL, from more than one master; else 1 with the reason."""
     host, _, port = endpoint.rpartition(":")
     try:
-        client = RedisCluster(host=host, port=int(port), password=os.environ.get("REDIS_PASSWORD") or None)
+        user, password = os.environ.get("REDIS_USER") or None, os.environ.get("REDIS_PASSWORD") or None
+        client = RedisCluster(host=host, port=int(port), username=user, password=password)
         images = {f"sandbox-check:{number}": os.urandom(_IMAGE_BYTES) for number in range(_IMAGES)}
         latencies_ms = []
         for key, image in images.items():

@@ -24,6 +24,7 @@ from sandbox.host.network import GATEWAY_IP
 from sandbox.kubernetes.nodes import Node
 
 _END_TIMEOUT_S = 15.0
+PROMETHEUS_PORT = 9090
 
 
 @dataclass(frozen=True)
@@ -126,16 +127,37 @@ class Sandbox:
         self._call("logs", parts.append, pod=pod, container=container, namespace=namespace, previous=previous)
         return "".join(parts)
 
-    def follow_logs(
-        self, pod: str, write: Callable[[str], None], container: str | None = None, namespace: str | None = None
-    ) -> None:
-        """Returns when the container's run ends."""
-        self._call("logs", write, pod=pod, container=container, namespace=namespace, follow=True)
+    def read_logs(self, write: Callable[[str], None], **given: Any) -> int:
+        """Of one `pod` or of all with the labels of a `selector`; how many containers there were. Arguments as those of
+        the operation `logs`; with `follow` it returns when the last container's run ends."""
+        found: int = self._call("logs", write, **given)
+        return found
+
+    def follow_logs(self, pod: str, write: Callable[[str], None]) -> None:
+        """Returns when the run of the pod's first container ends."""
+        self.read_logs(write, pod=pod, follow=True)
+
+    def delete(self, kind: str, name: str, namespace: str, *, now: bool = False) -> None:
+        """A pod (`pods`) or a Job (`jobs`). Raises NotFoundError."""
+        self._call("delete", kind=kind, name=name, namespace=namespace, now=now)
 
     def trigger(self, cronjob: str, namespace: str | None = None, wait: bool = False) -> Message:
         """Starts a Job of the CronJob now; with `wait`, its condition and last output."""
         result: Message = self._call("trigger", cronjob=cronjob, namespace=namespace, wait=wait)
         return result
+
+    def watch(self, *, hurry: float = 1.0) -> str:
+        """Runs Prometheus in the sandbox, unless it does already; the address of its pages on this machine's loopback.
+
+        With `hurry` every alert waits, and every query looks back, for so much less. Raises SandboxError.
+        """
+        with Connection(self.name) as connection, _loopback_listener() as listener:
+            connection.send({"operation": "watch", "arguments": {"hurry": hurry}}, [listener.fileno()])
+            return str(connection.result())
+
+    def unwatch(self) -> None:
+        """Ends the sandbox's Prometheus. None running is no error."""
+        self._call("unwatch")
 
     def fault(self, verb: str, **arguments: Any) -> str:
         """Breaks something; one line on what was done. Verbs and arguments as `python -m sandbox fault --help`."""
@@ -228,6 +250,14 @@ class Sandbox:
                 env={**os.environ, "PATH": search, **(env or {})},
             )
             return _wait_with(process, connection.sock, timeout_s)
+
+
+def _loopback_listener() -> socket.socket:
+    """At the port that Prometheus usually has, or at another if something else has that one."""
+    try:
+        return socket.create_server(("127.0.0.1", PROMETHEUS_PORT))
+    except OSError:
+        return socket.create_server(("127.0.0.1", 0))
 
 
 def _scratch_file(stack: contextlib.ExitStack, data: bytes = b"") -> BinaryIO:

@@ -13,14 +13,16 @@ from preview.evaluate import Evaluation, evaluate
 from sandbox.control.client import Sandbox
 from sandbox.errors import SandboxError
 from sandbox.host.dns import CLUSTER_DOMAIN
-from sandbox.host.images import has_server, stand_in
+from sandbox.host.images import stand_in
 
 _CHECK_PROGRAM = Path(__file__).parent / "check_images.py"
 _CHECK_TIMEOUT_S = 120.0
 
 
-def up(sandbox: Sandbox, stack: str, changes: Sequence[str], say: Callable[[str], None]) -> int:
-    """Raises SandboxError with what failed; what was reached until then stays up for inspection."""
+def up(sandbox: Sandbox, stack: str, changes: Sequence[str], say: Callable[[str], None], *, hurry: float = 1.0) -> int:
+    """A stack with exporters gets a Prometheus, whose patience is divided by `hurry`.
+
+    Raises SandboxError with what failed; what was reached until then stays up for inspection."""
     began = time.monotonic()
     say(f"evaluating stack {stack}")
     try:
@@ -45,27 +47,41 @@ def up(sandbox: Sandbox, stack: str, changes: Sequence[str], say: Callable[[str]
     done = ", ".join(f"{count} {verb}" for verb, count in sorted(counts.items()))
     say(f"applied {len(evaluation.resources)} resources ({done or 'no changes'})")
     check(sandbox, evaluation, say)
+    where = _watched(sandbox, evaluation, hurry)
     say(f"up after {time.monotonic() - began:.0f} s")
     say(_USAGE.format(endpoint=evaluation.outputs.get("endpoint", "")))
+    if where:
+        say(where)
     return 0
+
+
+def _watched(sandbox: Sandbox, evaluation: Evaluation, hurry: float) -> str:
+    """Where to look; nothing to look at without exporters."""
+    if not evaluation.settings.monitoring.exporter:
+        sandbox.unwatch()
+        return ""
+    url = sandbox.watch(hurry=hurry)
+    text = f"  {url}/alerts".ljust(53) + "what fires; also /targets, /rules, /graph"
+    return text if hurry == 1 else f"{text}\n  every alert waits, and every query looks back, {hurry:g} times less long"
 
 
 def check(sandbox: Sandbox, evaluation: Evaluation, say: Callable[[str], None]) -> None:
     """Writes and reads 1 MB images through the stack's own endpoint with an ordinary cluster client."""
     endpoint = str(evaluation.outputs["endpoint"])
-    pod = next(pod for pod in sandbox.pods().values() if has_server(pod["image"]) and pod["ready"])
-    # Only the pods have the password; it goes from there to the client's environment, never to a command line.
-    password = sandbox.exec(
-        pod["name"], ["sh", "-c", 'printf %s "${REDISCLI_AUTH-}"'], namespace=pod["namespace"]
-    ).check()
     done = sandbox.run(
         [sys.executable, str(_CHECK_PROGRAM), endpoint],
         timeout_s=_CHECK_TIMEOUT_S,
-        env={"REDIS_PASSWORD": password.stdout},
+        env={"REDIS_USER": str(evaluation.outputs["user"]), "REDIS_PASSWORD": app_password(evaluation)},
     )
     if done.exit != 0:
         raise SandboxError(f"the cache at {endpoint} does not serve images: {(done.stderr or done.stdout).strip()}")
     say(done.stdout.strip())
+
+
+def app_password(evaluation: Evaluation) -> str:
+    """What an application is given. It goes to a client's environment, never to a command line."""
+    secrets = (resource.inputs.get("stringData", {}) for resource in evaluation.resources if resource.kind == "Secret")
+    return next(str(values["password"]) for values in secrets if "password" in values)
 
 
 _USAGE = """

@@ -4,11 +4,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from components.advice.advice import derive_advice
 from components.advice.compression import compressed
 from components.advice.figures import derive_figures
 from components.advice.right_sizing import Measured, right_size, scale_out
 from components.config.units import GIB, TIB, format_size
-from tests.plan.stacks import option_1, stack
+from preview.measured import compression, right_sizing
+from preview.text import render_plan, render_sections
+from tests.plan.stacks import ZONES, option_1, stack
 
 
 def test_the_documents_500_gb_fit_8_masters_only_beyond_its_own_alert() -> None:
@@ -110,5 +113,37 @@ def test_scaling_out_goes_over_24_to_32_masters() -> None:
     assert now.infrastructure_usd < half_more.infrastructure_usd < twice.infrastructure_usd
 
 
+def test_no_more_masters_are_shown_than_a_cluster_may_have() -> None:
+    large = stack("1GB", "400GB", zones=None, requestsPerSecond=100)
+    assert [step.masters for step in scale_out(large)] == [400]
+
+
+def test_a_size_that_no_nodes_hold_is_not_called_enough() -> None:
+    """No type carries the pods: whatever was measured, no number of them is advised."""
+    settings = option_1(zones=ZONES, p95LatencyMs=1)
+    found = right_size(settings, Measured(memory_bytes=500 * GIB))
+    assert found.recommended.refusal is not None
+    said = " ".join(render_sections([right_sizing(found), compression(compressed(settings, 0.9))]).split())
+    assert "Enough: totalMemory" not in said
+    assert "enough totalMemory" not in said
+    assert "None of the sizes that were tried has a plan. With 640GB: no EC2 type" in said
+
+
 def test_scaling_out_without_nodes_of_our_own_has_no_price() -> None:
     assert [step.infrastructure_usd for step in scale_out(option_1(zones=None))] == [None, None, None]
+
+
+@pytest.mark.parametrize("zones", [5, 6])
+def test_more_replicas_than_a_stack_may_have_are_advised_nowhere(zones: int) -> None:
+    """A master in one of five zones would take four replicas for a copy in each, and three are the most."""
+    settings = option_1(zones=tuple(f"us-east-1{letter}" for letter in "abcdef"[:zones]))
+    advice = derive_advice(settings)
+    assert advice.copy_in_every_zone is None
+    assert advice.cost is not None
+    assert [option.clients for option in advice.cost.cross_zone] == ["spread", "zone-local reads"]
+    shown = render_plan(advice, settings, stack="prod")
+    assert "replicasPerMaster=" not in shown
+    assert "copy in every zone" not in shown
+    four = derive_advice(option_1(zones=tuple(f"us-east-1{letter}" for letter in "abcd")))
+    assert four.copy_in_every_zone is not None
+    assert four.copy_in_every_zone.pods == 4 * four.sizing.masters

@@ -21,7 +21,7 @@ from components.advice.figures import derive_figures
 from tests.bench import page, predictions, scenes, text
 from tests.faults.deployment import Deployment, machine
 from tests.faults.report import Progress
-from tests.faults.stacks import ours, plain
+from tests.faults.stacks import local_stack, ours, plain
 from tests.plan.calibrate import measure
 from tests.plan.stacks import option_1
 
@@ -62,10 +62,7 @@ def generator(deployment: Deployment) -> dict[str, float]:
 def of_ours(parts: Sequence[str], say: Progress) -> dict[str, Any]:
     found: dict[str, Any] = {}
     with ours("bench") as deployment:
-        master, _ = deployment.copies(0)
-        found["node_timeout_s"] = (
-            int(scenes.cli(deployment, master, "CONFIG", "GET", "cluster-node-timeout").split()[1]) / 1000
-        )
+        found["node_timeout_s"] = local_stack().plan.tuning.node_timeout_ms / 1000
         if "side" in parts:
             say("GETs of 1 MB: Redis, one core that only sends, memcached, nginx")
             found["side_by_side"] = scenes.side_by_side(deployment, _SECONDS)

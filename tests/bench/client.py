@@ -3,7 +3,7 @@
     python -m tests.bench.client redis|memcached|http|copy HOST PORT SECONDS TAG
 
 It runs in the sandbox's network, writes its images first (where they can be written), and prints one JSON object. The
-password is taken from REDISCLI_AUTH.
+user and the password are taken from REDIS_USER and REDISCLI_AUTH.
 """
 
 from __future__ import annotations
@@ -124,8 +124,8 @@ def fetch(connection: socket.socket, protocol: Protocol, request: bytes, buffer:
 
 def main(kind: str, host: str, port: str, seconds: str, tag: str) -> int:
     protocol = PROTOCOLS[kind]
-    password = os.environ.get("REDISCLI_AUTH")
-    hello = [(command(b"AUTH", password.encode()), b"+OK\r\n")] if kind == "redis" and password else []
+    login = [os.environ[name].encode() for name in ("REDIS_USER", "REDISCLI_AUTH") if os.environ.get(name)]
+    hello = [(command(b"AUTH", *login), b"+OK\r\n")] if kind == "redis" and login else []
     connections = [connected(host, int(port)) for _ in range(CONNECTIONS)]
     for connection in connections:
         for request, wanted in hello:

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.config.engines import LINES, OTHER_PUBLISHERS, Engine, Line, server_of
+from components.config.engines import (
+    LINES,
+    OTHER_PUBLISHERS,
+    Engine,
+    Line,
+    can_follow,
+    can_take_keys,
+    server_of,
+)
 from components.config.load import ConfigErrors, settings_of
 
 DOCUMENT = Path("docs/engines.md").read_text()
@@ -108,7 +116,7 @@ def test_what_is_refused_says_why(reference: str, words: str) -> None:
 
 def refusals(**images: Any) -> tuple[str, ...]:
     with pytest.raises(ConfigErrors) as refused:
-        settings_of(podMemory="128GB", kubeContext="kind", images=images)
+        settings_of(podMemory="128GB", kubeContext="kind", access={"allowFromNamespaces": ["web"]}, images=images)
     return refused.value.messages
 
 
@@ -129,7 +137,10 @@ def test_what_is_told_must_agree_with_the_tag() -> None:
 
 
 def test_the_default_image_is_accepted() -> None:
-    assert settings_of(podMemory="128GB", kubeContext="kind").images.server.title == "Redis 7.4"
+    assert (
+        settings_of(podMemory="128GB", kubeContext="kind", access={"allowFromNamespaces": ["web"]}).images.server.title
+        == "Redis 7.4"
+    )
 
 
 def test_the_document_has_the_table() -> None:
@@ -138,3 +149,27 @@ def test_the_document_has_the_table() -> None:
         for line in LINES
     ]
     assert [row for row in DOCUMENT.splitlines() if re.match(r"\| (Redis|Valkey) \d+\.\d+ \| \d", row)] == rows
+
+
+def test_the_document_says_what_can_follow_and_read_what() -> None:
+    head = "| from | a roll to | a pool of |"
+    rows = [row.strip("| ").split(" | ") for row in DOCUMENT[DOCUMENT.index(head) :].splitlines()[2:7]]
+    told = {title: (roll, pool) for titles, roll, pool in rows for title in titles.split(", ")}
+    for line in LINES:
+        later = line.engine is Engine.REDIS and (line.major, line.minor) >= (8, 4)
+        for words, reads in zip(
+            told["Redis 8.4 and later" if later else line.title], (can_follow, can_take_keys), strict=True
+        ):
+            for other in LINES:
+                assert reads(other, line) == is_meant(words, line, other), (words, line.title, other.title)
+
+
+def is_meant(words: str, line: Line, other: Line) -> bool:
+    """Whether a cell such as `any`, `Redis 7.4 and later` or a list of titles means another line."""
+    if words == "any":
+        return True
+    first = line.title if words == "the same line and later" else words.removesuffix(" and later")
+    if first == words:
+        return other.title in words.split(", ")
+    least = next(found for found in LINES if found.title == first)
+    return other.engine is least.engine and LINES.index(other) >= LINES.index(least)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from components.config.settings import Access
+from components.manifests.users import secret_keys
 from preview import command
 from preview.errors import EvaluationError
 
@@ -79,7 +81,7 @@ def test_the_json_form_holds_plan_outputs_warnings_and_resources_without_secrets
     keys = {"urn", "type", "name", "parent", "dependsOn", "provider", "inputs"}
     assert all(keys <= set(resource) for resource in shown["resources"])
     (secret,) = (resource for resource in shown["resources"] if resource["type"].endswith(":Secret"))
-    assert secret["inputs"]["stringData"] == {"password": "[secret]"}
+    assert secret["inputs"]["stringData"] == dict.fromkeys(secret_keys(Access.defaults()), "[secret]")
 
 
 @pytest.mark.parametrize(
@@ -88,6 +90,10 @@ def test_the_json_form_holds_plan_outputs_warnings_and_resources_without_secrets
         (("--stack", "staging"), "the stacks here are local, prod"),
         (("--set", "podMemory"), "--set takes KEY=VALUE"),
         (("--set", "workload={hitRate"), "--set workload={hitRate: {hitRate is neither JSON nor YAML"),
+        (
+            ("--set", 'workload={"hitRate": 0.8, "hitRate": 0.9}'),
+            "--set workload: line 1: hitRate stands twice, first in line 1",
+        ),
         (("--set", "workload.hitRate=["), "--set workload.hitRate=[: [ is neither JSON nor YAML"),
         (("--set", "nodes.instanceType=m6i.2xlarge"), "m6i.2xlarge"),
         (("--set", "nodes.instanceType=r7g.12large"), "did you mean r7g.12xlarge?"),

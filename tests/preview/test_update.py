@@ -184,9 +184,18 @@ def test_another_kubernetes_cluster_is_a_danger() -> None:
 
 
 def test_a_switch_of_engine_in_pods_that_stay_is_a_danger_with_the_licenses() -> None:
-    (danger,) = update({"images.redis": "valkey/valkey:9.1-alpine"}).edit.dangers()
-    assert danger.startswith("Redis 7.4 (RSALv2 or SSPLv1) becomes Valkey 9.1 (BSD-3-Clause) in pods that stay")
+    (danger,) = update(
+        {"images.redis": "valkey/valkey:9.1-alpine"}, {"images.redis": "redis:7.2-alpine"}
+    ).edit.dangers()
+    assert danger.startswith("Redis 7.2 (BSD-3-Clause) becomes Valkey 9.1 (BSD-3-Clause) in pods that stay")
     assert update({"images.redis": "redis:8.2-alpine"}).edit.dangers() == ()
+
+
+def test_a_server_that_cannot_read_what_runs_is_a_danger() -> None:
+    (danger,) = update({"images.redis": "valkey/valkey:9.1-alpine"}).edit.dangers()
+    assert danger.startswith("Valkey 9.1 cannot read the data of Redis 7.4, which runs now. The Job release refuses")
+    (danger,) = update({"images.redis": "redis:7.4-alpine"}, {"images.redis": "redis:8.6-alpine"}).edit.dangers()
+    assert danger.startswith("Redis 7.4 cannot read the data of Redis 8.6")
 
 
 def test_a_replaced_statefulset_and_a_protected_object_that_goes_are_dangers() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from reconciler.connection import REPLY_TIMEOUT_S, Argument, Reply, ReplyError, UnreachableError
+from reconciler.credentials import Credentials
 from tests.reconciler.fake_commands import answer
 from tests.reconciler.fake_node import DATA, HARMLESS, READS, Killed
 
@@ -22,6 +23,7 @@ class FakeConnection:
         self._ip = ip
         self._name = name
         self._is_open = False
+        self.credentials = Credentials()
         self._queue: list[list[str]] | None = None
         self._watched: list[bytes] = []
 
@@ -117,7 +119,8 @@ class FakeConnection:
         if self._name and not self._is_open:
             world.named_connections[self._ip, self._name] += 1
             self._is_open = True
-        write = not (words[0] in HARMLESS or (words[0] == "CLUSTER" and words[1] in READS) or words[1:2] == ["LIST"])
+        asks = words[0] == "CLUSTER" and (words[1] in READS or words[1:3] == ["MIGRATION", "STATUS"])
+        write = not (words[0] in HARMLESS or asks or words[1:2] == ["LIST"])
         if write and world.kill_at is not None and len(world.writes) == world.kill_at and not world.kill_after:
             raise Killed
         if write and words[0] in DATA and self._ip in world.refuses_writes:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from components.plan.alerting import Alerting
+from components.plan.alerting import HIT_RATE, MEMORY_USED, Alerting
 
 PREFIX = "redis_image_cache"
 _IMAGE_COMMANDS = "get|getex|set|setex|psetex"
@@ -52,20 +52,23 @@ def _rules(here: str, alerting: Alerting) -> Iterator[tuple[str, str]]:
         return f"sum by (namespace) ({expr})"
 
     master = recorded("master:info")
-    yield "master:info", of_pod(f'redis_instance_info{{{here}, role="master"}}')
+    # Prometheus's Helm chart gives every series the labels of its pod, and `role` is one of them: the *initial* role.
+    # Where it does not honour the exporter's labels, the role of now is `exported_role`.
+    now = f'redis_instance_info{{{here}, exported_role="master"}}'
+    yield "master:info", of_pod(f'{now} or redis_instance_info{{{here}, role="master", exported_role=""}}')
     yield (
         "planned_change:bool",
         f'max by (namespace) (kube_job_status_active{{{here}, job_name=~"{_PLANNED_JOBS}"}}) > bool 0',
     )
     hits, misses = (of_pool(f"rate(redis_keyspace_{what}_total{{{here}}}[5m])") for what in ("hits", "misses"))
-    yield "hit_rate:ratio", f"{hits} / ({hits} + {misses})"
+    yield _bare(HIT_RATE), f"{hits} / ({hits} + {misses})"
     yield "lookups:rate5m", f"{hits} + {misses}"
     yield "commands:rate5m", of_pool(f"rate(redis_commands_processed_total{{{here}}}[5m])")
     yield "evictions:rate5m", of_pool(f"rate(redis_evicted_keys_total{{{here}}}[5m])")
     yield "memory_use:ratio", of_pod(f"redis_memory_used_bytes{{{here}}} / redis_memory_max_bytes{{{here}}}")
     memory = of_pod(f"redis_memory_used_bytes{{{here}}}")
-    # Of masters alone: a replica holds the same images. `python -m preview --measured-memory` wants this figure.
-    yield "memory_used:bytes", of_pool(f"{memory} and on (namespace, pod) {master}")
+    # Of masters alone: a replica holds the same images. `python -m preview --measured-from` reads this figure.
+    yield _bare(MEMORY_USED), of_pool(f"{memory} and on (namespace, pod) {master}")
     cores = (f"rate(redis_cpu_{kind}_main_thread_seconds_total{{{here}}}[5m])" for kind in ("user", "sys"))
     yield "core_use:ratio", of_pod(" + ".join(cores))
     yield "sent_bytes:rate5m", of_pod(f"rate(redis_net_output_bytes_total{{{here}}}[5m])")
@@ -84,6 +87,10 @@ def _rules(here: str, alerting: Alerting) -> Iterator[tuple[str, str]]:
     yield "bytes_per_lookup:ratio", f"sum by (namespace) ({sent}) / {recorded('lookups:rate5m')}"
     if alerting.usd_per_second is not None:
         yield "usd_per_1000_lookups:ratio", f"{1000 * alerting.usd_per_second:.6g} / {recorded('lookups:rate5m')}"
+
+
+def _bare(series: str) -> str:
+    return series.removeprefix(f"{PREFIX}:")
 
 
 def _network(here: str, alerting: Alerting) -> str:

@@ -66,6 +66,8 @@ class Node:
     moved_keys: dict[int, int] = field(default_factory=dict)
     runs: frozenset[str] = frozenset()
     libraries: tuple[Library, ...] = ()
+    server: tuple[str, tuple[int, int] | None] = ("redis", None)
+    """Engine and version."""
 
     @property
     def host(self) -> str:
@@ -147,6 +149,8 @@ def state_of(
                 run_names=node.runs,
                 library_count=len(node.libraries),
                 libraries=node.libraries,
+                engine=node.server[0],
+                version=node.server[1],
             )
         )
     answering = {report.pod for report in reports}

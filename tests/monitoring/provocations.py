@@ -1,0 +1,269 @@
+"""What makes each alert fire for real: faults of the sandbox, clients that nobody wants, and updates that go wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from sandbox.errors import SandboxError
+from tests.monitoring.live import Live, eventually
+
+MOST_CONNECTIONS = 9_200
+"""Of maxclients, which is 10,000 by Redis's default."""
+_RESTART_S = 90.0
+
+
+@dataclass(frozen=True)
+class Provocation:
+    """Inside `during` the alerts come to fire, and after it they stop."""
+
+    alerts: tuple[str, ...]
+    by: str
+    """What was done, as a person would type it."""
+    during: Callable[[Live], AbstractContextManager[None]]
+    within_s: float = 150.0
+
+
+@contextlib.contextmanager
+def full_volume(live: Live) -> Iterator[None]:
+    live.sandbox.fault("fill-disk", pod="redis-replica-2")
+    try:
+        yield
+    finally:
+        live.sandbox.fault("free-disk", pod="redis-replica-2")
+
+
+@contextlib.contextmanager
+def hung(live: Live) -> Iterator[None]:
+    live.sandbox.fault("kill-process", pod="redis-replica-0", signal_name="STOP")
+    try:
+        yield
+    finally:
+        live.sandbox.fault("kill-process", pod="redis-replica-0", signal_name="CONT")
+
+
+@contextlib.contextmanager
+def unplaced(live: Live) -> Iterator[None]:
+    """A replica's pod finds no node, and neither does any *repair*."""
+    nodes = [node["name"] for node in live.sandbox.status()["nodes"]]
+    for node in nodes:
+        live.sandbox.fault("cordon", node=node)
+    live.sandbox.fault("kill-pod", pod="redis-replica-0")
+    try:
+        yield
+    finally:
+        for node in nodes:
+            live.sandbox.fault("uncordon", node=node)
+
+
+@contextlib.contextmanager
+def crashing(live: Live) -> Iterator[None]:
+    """A replica ends again and again, and its master gives it everything anew each time."""
+    stop = threading.Event()
+
+    def crash() -> None:
+        while not stop.wait(1):
+            pod = live.sandbox.pods()["redis-replica-1"]
+            if pod["ready"]:
+                with contextlib.suppress(SandboxError):
+                    live.sandbox.fault("kill-process", pod="redis-replica-1")
+
+    thread = threading.Thread(target=crash, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+@contextlib.contextmanager
+def cut_off(live: Live) -> Iterator[None]:
+    live.sandbox.fault("partition", members=["redis-master-2"])
+    try:
+        yield
+    finally:
+        live.sandbox.fault("heal")
+
+
+@contextlib.contextmanager
+def paused(live: Live) -> Iterator[None]:
+    key = _key_of(live, "redis-master-0")
+    live.redis("redis-master-0", "client", "pause", "600000", "write")
+    try:
+        with live.load("write", live.sandbox.pods()["redis-master-0"]["ip"], key):
+            yield
+    finally:
+        live.redis("redis-master-0", "client", "unpause")
+
+
+@contextlib.contextmanager
+def both_lost(live: Live) -> Iterator[None]:
+    pair = ("redis-master-1", "redis-replica-1")
+    for pod in pair:
+        live.sandbox.fault("lose-pod", pod=pod)
+    try:
+        yield
+    finally:
+        for pod in pair:
+            live.sandbox.fault("restore", pod=pod)
+
+
+@contextlib.contextmanager
+def filled(live: Live) -> Iterator[None]:
+    try:
+        with live.load("fill"):
+            yield
+    finally:
+        for pod in live.pods():
+            if "role:master" in live.redis(pod, "info", "replication"):
+                live.redis(pod, "flushall", "async")
+
+
+@contextlib.contextmanager
+def missed(live: Live) -> Iterator[None]:
+    with live.load("misses"):
+        yield
+
+
+@contextlib.contextmanager
+def stormed(live: Live) -> Iterator[None]:
+    host = live.sandbox.pods()["redis-master-0"]["ip"]
+    with live.load("connections", host, str(MOST_CONNECTIONS)):
+        yield
+
+
+@contextlib.contextmanager
+def unseen(live: Live) -> Iterator[None]:
+    pods = live.pods()
+    for pod in pods:
+        live.sandbox.fault("kill-process", pod=pod, container="exporter", signal_name="STOP")
+    try:
+        yield
+    finally:
+        for pod in pods:
+            live.sandbox.fault("kill-process", pod=pod, container="exporter", signal_name="CONT")
+
+
+@contextlib.contextmanager
+def stranger(live: Live) -> Iterator[None]:
+    """Another Redis, that no pod is for, joins the cluster."""
+    live.shell(
+        "redis-master-0",
+        "redis-server --port 7000 --cluster-enabled yes --cluster-config-file /run/redis/stranger.conf"
+        " --save '' --dir /run/redis --daemonize yes --cluster-announce-ip $POD_IP --protected-mode no >/dev/null;"
+        " until redis-cli -p 7000 ping >/dev/null 2>&1; do sleep 0.1; done; redis-cli cluster meet $POD_IP 7000",
+    )
+    identity = live.shell("redis-master-0", "redis-cli -p 7000 cluster myid").strip()
+    try:
+        yield
+    finally:
+        live.shell("redis-master-0", "redis-cli -p 7000 shutdown nosave 2>/dev/null; true")
+        for pod in live.pods():
+            with contextlib.suppress(SandboxError):
+                live.redis(pod, "cluster", "forget", identity)
+
+
+@contextlib.contextmanager
+def update_fails(live: Live) -> Iterator[None]:
+    """An image that no registry has: the roll stops at its first pod, and the Job *rollout* says so."""
+    with contextlib.suppress(SandboxError):
+        live.change("images.redis=redis:7.4.999-nothing")
+    try:
+        yield
+    finally:
+        live.change()
+
+
+def _key_of(live: Live, pod: str) -> str:
+    """A key whose slot that pod has."""
+    for number in range(1000):
+        if live.redis(pod, "exists", f"probe:{number}").strip() == "0":
+            return f"probe:{number}"
+    raise AssertionError(f"{pod} has no slots")
+
+
+def settled(live: Live) -> None:
+    """Waits until every pod is ready, every slot is served and every master has its replica."""
+
+    def is_well() -> bool:
+        pods = [pod for pod in live.sandbox.status()["pods"] if pod["labels"].get("app") == "redis"]
+        if not all(pod["ready"] for pod in pods):
+            return False
+        try:
+            info = live.redis("redis-master-0", "cluster", "info")
+            masters = [pod for pod in live.pods() if "role:master" in live.redis(pod, "info", "replication")]
+            online = [pod for pod in masters if "state=online" in live.redis(pod, "info", "replication")]
+        except SandboxError:
+            return False
+        return "cluster_slots_ok:16384" in info and len(masters) == len(online) == len(pods) // 2
+
+    eventually(is_well, 180, "the cluster is well again")
+
+
+PROVOCATIONS = (
+    Provocation(("RedisVolumeNearlyFull",), "fault fill-disk redis-replica-2", full_volume),
+    Provocation(("RedisDown",), "fault kill-process redis-replica-0 --signal STOP", hung),
+    Provocation(("RedisMetricsMissing",), "fault kill-process -c exporter --signal STOP, in all pods", unseen),
+    Provocation(("RedisConnectionStorm",), f"{MOST_CONNECTIONS:,} connections to redis-master-0", stormed),
+    Provocation(("RedisClusterNotOk",), "fault partition redis-master-2", cut_off),
+    Provocation(("RedisWritesHeldBack",), "redis-cli client pause 600000 write, in redis-master-0", paused),
+    Provocation(
+        ("RedisSlotsUncovered", "RedisManyPodsDown"), "fault lose-pod redis-master-1 and redis-replica-1", both_lost
+    ),
+    Provocation(("RedisMemoryHigh", "RedisEvictions"), "a client writes images without a TTL", filled, 240),
+    Provocation(
+        ("RedisHitRateLow", "RedisHotShard"), "a client reads one image, and three that are not there", missed, 240
+    ),
+    Provocation(
+        ("RedisCrashLoop", "RedisResyncRepeats"), "fault kill-process redis-replica-1, again and again", crashing, 240
+    ),
+    Provocation(("RedisUnknownNodes",), "redis-cli cluster meet, of a server that no pod is for", stranger),
+    Provocation(
+        ("RedisPodNotReady", "RedisMasterWithoutReplica"), "fault cordon all nodes, kill-pod redis-replica-0", unplaced
+    ),
+    Provocation(
+        ("RedisJobFailed", "RedisRollDoesNotEnd"), "up --set images.redis=(one that no registry has)", update_fails, 240
+    ),
+)
+SHORT = ("RedisDown", "RedisMetricsMissing", "RedisWritesHeldBack")
+"""Three that take seconds: they are provoked together with every run of the tests."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    alert: str
+    by: str
+    fired_after_s: float
+    resolved_after_s: float
+
+
+def provoke(live: Live, provocation: Provocation) -> list[Seen]:
+    """Fails if an alert fires before, does not fire, or does not stop."""
+    before = set(provocation.alerts) & live.firing()
+    assert not before, f"fires already: {before}"
+    fired: dict[str, float] = {}
+    began = time.monotonic()
+
+    def all_fired() -> bool:
+        for alert in live.firing() & set(provocation.alerts):
+            fired.setdefault(alert, time.monotonic() - began)
+        return len(fired) == len(provocation.alerts)
+
+    with provocation.during(live):
+        eventually(all_fired, provocation.within_s, lambda: f"fired {sorted(fired)} of {provocation.alerts}")
+    ended = time.monotonic()
+    resolved: dict[str, float] = {}
+
+    def all_resolved() -> bool:
+        for alert in set(provocation.alerts) - live.firing():
+            resolved.setdefault(alert, time.monotonic() - ended)
+        return len(resolved) == len(provocation.alerts)
+
+    eventually(all_resolved, 2 * provocation.within_s, lambda: f"resolved {sorted(resolved)} of {provocation.alerts}")
+    settled(live)
+    return [Seen(alert, provocation.by, fired[alert], resolved[alert]) for alert in provocation.alerts]

@@ -1,0 +1,118 @@
+"""A real Prometheus, in the sandbox, with the rendered targets and the rendered rules."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from components.manifests.monitoring.dashboard import panels
+from preview import command
+from tests.monitoring.live import POOL, Live, eventually, live
+from tests.monitoring.provocations import PROVOCATIONS, SHORT, provoke
+from tests.monitoring.stacks import KNOWN, rules_of, series, watched
+
+pytestmark = pytest.mark.sandbox
+
+PANELS = [panel for row in panels(*watched("local")).values() for panel in row]
+DOCUMENT = r"""
+kubectl get pods -l app=redis -o wide  # ^redis-replica-2 .* node-
+kubectl top pods -l app=redis  # ^redis-master-0 +\d+m +\d
+kubectl exec redis-master-0 -- redis-cli INFO memory | grep -E "used_memory|evicted_keys|maxmemory"  # ^maxmemory:268
+kubectl exec redis-master-0 -- redis-cli INFO stats | grep -E "total_commands|instantaneous_ops"  # ^total_commands
+kubectl exec redis-master-0 -- redis-cli cluster info  # ^cluster_state:ok
+kubectl exec redis-master-0 -- redis-cli cluster nodes  # myself
+kubectl exec redis-master-0 -- redis-cli INFO keyspace  # ^db0:keys=
+kubectl exec redis-master-0 -- redis-cli --latency-history  # ^min: \d|^\d+ \d+ \d|samples
+kubectl logs redis-master-0 -f  # Ready to accept connections
+kubectl logs redis-replica-0 -f  # Ready to accept connections
+kubectl get pvc  # ^redis-data-redis-master-0 +Bound
+kubectl describe pvc redis-data-redis-master-0  # usedBytes: \d
+kubectl exec redis-master-0 -- redis-cli INFO stats | grep -E "keyspace_hits|keyspace_misses"  # ^keyspace_hits:\d
+kubectl exec redis-master-0 -- redis-cli INFO memory | grep mem_fragmentation_ratio  # ^mem_fragmentation_ratio:\d
+kubectl exec redis-master-0 -- redis-cli INFO stats | grep expired_keys  # ^expired_keys:\d
+kubectl get pods -l app=redis --field-selector=status.phase=Running  # ^redis-master-0 .*Running
+kubectl describe pod redis-master-0 | grep -i restart  # restarts: 0
+""".strip().splitlines()
+"""The sizing document's "Monitoring Commands" and "Key Metrics to Track", each with what it must show."""
+ENDLESS = ("kubectl exec redis-master-0 -- redis-cli --latency-history", "kubectl logs")
+UNSEEN = {"ALERTS"}
+"""Series that are there only while something fires."""
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Live]:
+    with live(f"watched-{os.getpid()}", lambda text: None) as found, found.load("images"):
+        found.sandbox.trigger("redis-repair", wait=True)
+        for series_name in ("kube_cronjob_status_last_successful_time", "redis_image_cache:hit_rate:ratio > 0"):
+            eventually(lambda expr=series_name: bool(found.query(expr)), 60, series_name)  # type: ignore[misc]
+        yield found
+
+
+def test_every_pod_is_scraped_under_its_own_name_and_every_rule_works(running: Live) -> None:
+    targets = running.ask("targets")["activeTargets"]
+    assert {target["health"] for target in targets} == {"up"}
+    scraped = [item["labels"]["pod"] for item in targets if item["scrapePool"] == "kubernetes-pods"]
+    assert sorted(scraped) == running.pods()
+    assert {item["labels"]["namespace"] for item in targets if "pod" in item["labels"]} == {POOL}
+    rules = [rule for group in running.ask("rules")["groups"] for rule in group["rules"]]
+    rendered = [rule.get("record") or rule["alert"] for rule in rules_of("local")]
+    assert sorted(rule["name"] for rule in rules) == sorted(rendered)
+    assert {rule["health"] for rule in rules} == {"ok"}
+
+
+def test_every_series_that_a_rule_or_a_panel_asks_for_is_in_a_real_scrape(running: Live) -> None:
+    asked = [rule["expr"] for name in ("local", "prod") for rule in rules_of(name)] + [panel.expr for panel in PANELS]
+    named = set().union(*map(series, asked)) & {name for names in KNOWN.values() for name in names.split()}
+    assert named - UNSEEN <= set(running.ask("label/__name__/values"))
+
+
+@pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel.title)
+def test_every_panel_shows_data(running: Live, panel: object) -> None:
+    expr = getattr(panel, "expr")  # noqa: B009
+    assert running.query(expr), expr
+
+
+def test_the_master_of_a_shard_is_the_one_of_now_and_not_the_one_of_the_pod_s_label(running: Live) -> None:
+    before = {item["metric"]["pod"] for item in running.query("redis_image_cache:master:info")}
+    assert before == set(running.pods(role="master"))
+
+
+def test_nothing_fires_in_a_healthy_cluster(running: Live) -> None:
+    assert running.fired(since=time.time() - 60) == set()
+
+
+def test_right_sizing_reads_what_is_in_use_from_prometheus(running: Live, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["--stack", "local", "--no-color", "--measured-from", running.url]) == 0
+    shown = capsys.readouterr().out
+    assert re.search(r"within a day +at most \d.* in use\n +\d+(\.\d)? % of the lookups were hits", shown), shown
+    assert "Enough: totalMemory: " in shown
+
+
+@pytest.mark.parametrize("line", DOCUMENT)
+def test_a_monitoring_command_of_the_sizing_document_runs_as_it_is_written(running: Live, line: str) -> None:
+    written, _, expected = line.partition("  # ")
+    # What goes on for ever is looked at for a moment.
+    ends = "timeout 6 " if line.startswith(ENDLESS) else ""
+    script = f'kubectl() {{ {ends}"$PYTHON" -m sandbox --name "$NAME" "$@"; }}; {written}'
+    done = subprocess.run(
+        ["sh", "-c", script],
+        env={**os.environ, "PYTHON": sys.executable, "NAME": running.sandbox.name},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode in ((0, 124, 137) if ends else (0,)), done.stderr
+    assert re.search(expected, done.stdout, re.MULTILINE), done.stdout
+
+
+@pytest.mark.parametrize("alert", SHORT)
+def test_a_fault_makes_its_alert_fire_and_its_end_resolves_it(running: Live, alert: str) -> None:
+    (provocation,) = (item for item in PROVOCATIONS if item.alerts == (alert,))
+    assert [seen.alert for seen in provoke(running, provocation)] == [alert]

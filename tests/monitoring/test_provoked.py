@@ -1,0 +1,33 @@
+"""Alerts fire in a real Prometheus for real faults, and stop; nobody is called for what is planned."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.monitoring.__main__ import planned_changes
+from tests.monitoring.live import Live, live
+from tests.monitoring.provocations import PROVOCATIONS, Provocation, provoke
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.second_look]
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Live]:
+    with live(f"provoked-{os.getpid()}", lambda text: None) as found:
+        yield found
+
+
+def test_a_healthy_cluster_a_roll_and_a_change_of_size_call_nobody(running: Live) -> None:
+    assert planned_changes(running) == set()
+
+
+def test_at_least_twelve_alerts_are_provoked() -> None:
+    assert len({alert for item in PROVOCATIONS for alert in item.alerts}) >= 12
+
+
+@pytest.mark.parametrize("provocation", PROVOCATIONS, ids=lambda item: "+".join(item.alerts))
+def test_a_fault_makes_its_alerts_fire_and_its_end_resolves_them(running: Live, provocation: Provocation) -> None:
+    assert len(provoke(running, provocation)) == len(provocation.alerts)
