@@ -159,7 +159,7 @@ def _program(name: str) -> str:
 
 def _base(root: Path) -> None:
     """busybox with links for its applets, users, and the directories every image has."""
-    for directory in (
+    for directory in [
         "bin",
         "sbin",
         "usr/bin",
@@ -171,7 +171,7 @@ def _base(root: Path) -> None:
         "home",
         "run",
         "mnt",
-    ):
+    ]:
         (root / directory).mkdir(parents=True, exist_ok=True)
     for directory in ("tmp", "var/tmp"):
         (root / directory).mkdir(parents=True, exist_ok=True)
