@@ -24,6 +24,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from reconciler.error_replies import BUSY, LOADING, busy_reason, reply_text
+from reconciler.tls import Tls
+from reconciler.tls_connection import TlsConnection, takes_connections
 
 CONNECT_TIMEOUT_S = 3.0
 """For connecting, authenticating and naming the connection. A master that forks to copy a large dataset answers nobody
@@ -49,6 +51,10 @@ class UnreachableError(Exception):
 
 class RefusedError(UnreachableError):
     """The node lives, but refuses the connection or every command on it: it answered with an error."""
+
+
+class WrongModeError(RefusedError):
+    """The node lives, and takes connections in another way only: with TLS, or without."""
 
 
 class NoSuchNameError(Exception):
@@ -94,10 +100,11 @@ class Network(Protocol):
 class RedisConnection:
     """A connection through redis-py. Not to be shared between threads."""
 
-    def __init__(self, address: Address, password: str | None, tls: bool, ca_file: str | None, name: str) -> None:
-        options: dict[str, Any] = {
+    def __init__(self, address: Address, password: str | None, tls: Tls, name: str) -> None:
+        self._address = address
+        self._tls = tls
+        self._options: dict[str, Any] = {
             "host": address[0],
-            "port": address[1],
             "password": password,
             "client_name": name,
             "socket_connect_timeout": CONNECT_TIMEOUT_S,
@@ -107,19 +114,16 @@ class RedisConnection:
             # A command that may have been carried out must not be sent twice behind the caller's back.
             "retry": Retry(NoBackoff(), 0),
         }
-        connection_class: Any = redis_connection.Connection
-        if tls:
-            connection_class = redis_connection.SSLConnection
-            # Nodes are reached by the address they gossip, which no certificate carries; the authority is checked.
-            options |= {"ssl_cert_reqs": "required", "ssl_check_hostname": False, "ssl_ca_certs": ca_file}
-        self._connection: Any = connection_class(**options)
+        self._connection: Any = self._through(*tls.doors(address[1])[0])
         self._lock = threading.Lock()
 
     def call(self, *arguments: Argument, timeout_s: float = REPLY_TIMEOUT_S) -> Reply:
-        with self._lock, _Translated(self._connection):
-            self._connection.send_command(*arguments)
-            reply: Reply = self._connection.read_response(timeout=timeout_s, disable_decoding=True)
-            return reply
+        with self._lock:
+            self._connect()
+            with _Translated(self._connection):
+                self._connection.send_command(*arguments)
+                reply: Reply = self._connection.read_response(timeout=timeout_s, disable_decoding=True)
+                return reply
 
     def pipeline(
         self, commands: Sequence[Sequence[Argument]], timeout_s: float = REPLY_TIMEOUT_S
@@ -127,17 +131,59 @@ class RedisConnection:
         replies: list[Reply | ReplyError] = []
         if not commands:
             return replies
-        with self._lock, _Translated(self._connection):
-            self._connection.send_packed_command(self._connection.pack_commands(commands))
-            for _ in commands:
-                try:
-                    replies.append(self._connection.read_response(timeout=timeout_s, disable_decoding=True))
-                except redis.exceptions.ResponseError as error:
-                    replies.append(ReplyError(reply_text(error)))
+        with self._lock:
+            self._connect()
+            with _Translated(self._connection):
+                self._connection.send_packed_command(self._connection.pack_commands(commands))
+                for _ in commands:
+                    try:
+                        replies.append(self._connection.read_response(timeout=timeout_s, disable_decoding=True))
+                    except redis.exceptions.ResponseError as error:
+                        replies.append(ReplyError(reply_text(error)))
         return replies
+
+    def _through(self, port: int, has_tls: bool) -> Any:
+        if has_tls:
+            return TlsConnection(self._tls, port=port, **self._options)
+        connection_class: Any = redis_connection.Connection
+        return connection_class(port=port, **self._options)
+
+    def _connect(self) -> None:
+        """Connects, unless it is connected, at the first door that is not closed. Raises as `call` does."""
+        doors = list(self._tls.doors(self._address[1]))
+        # The door that was open the last time comes first.
+        doors.sort(key=lambda door: door[0] != self._connection.port)
+        for door in doors:
+            if door[0] != self._connection.port:
+                self._connection = self._through(*door)
+            try:
+                with _Translated(self._connection):
+                    self._connection.connect()
+                return
+            except UnreachableError as error:
+                if not _is_refusal(error):
+                    raise
+                refusal = error
+        other = self._tls.other_door(self._address[1])
+        if other is not None and takes_connections(self._address[0], other, CONNECT_TIMEOUT_S):
+            ways = ("with TLS", "without") if self._tls.mode == "plain" else ("without TLS", "with it")
+            raise WrongModeError(
+                f"it takes connections {ways[0]} alone (port {other}), and the config wants them {ways[1]}. The change "
+                "takes two edits, so that no client is cut off: set tls.mode to both, move the clients, then go on "
+                "(docs/runbook.md)"
+            ) from refusal
+        raise refusal
 
     def close(self) -> None:
         self._connection.disconnect()
+
+
+def _is_refusal(error: UnreachableError) -> bool:
+    """Whether nothing listens there, which is known at once."""
+    cause = error.__cause__
+    return isinstance(cause, ConnectionRefusedError) or isinstance(
+        getattr(cause, "__context__", None), ConnectionRefusedError
+    )
 
 
 class _Translated:
@@ -188,14 +234,13 @@ class _Translated:
 class RealNetwork:
     """redis-py and the resolver of the machine. The password comes from REDISCLI_AUTH."""
 
-    def __init__(self, tls: bool, ca_file: str | None, client_name: str) -> None:
+    def __init__(self, tls: Tls, client_name: str) -> None:
         self._password = password()
         self._tls = tls
-        self._ca_file = ca_file
         self._client_name = client_name
 
     def connect(self, address: Address) -> Connection:
-        return RedisConnection(address, self._password, self._tls, self._ca_file, self._client_name)
+        return RedisConnection(address, self._password, self._tls, self._client_name)
 
     def resolve(self, host: str) -> list[str]:
         try:

@@ -9,7 +9,7 @@ from inspect import signature
 from typing import Any
 
 from components.config.engines import server_of
-from components.config.settings import CapacityType, Eks, Images, Nodes, Placement, Storage
+from components.config.settings import Access, CapacityType, Eks, Images, NodeEndpoint, Nodes, Placement, Storage, Tls
 from components.config.units import MIB, format_size
 
 MASTERS_MIN = 3
@@ -124,6 +124,29 @@ def volumes_have_one_shape(eks: Eks | None, storage: Storage) -> Iterator[str]:
         )
 
 
+def certificates_have_one_source(tls: Tls) -> Iterator[str]:
+    """An issuer or a Secret, one of the two, where there is TLS."""
+    if tls.issuer is not None and tls.secret is not None:
+        yield (
+            f"tls.issuer = {tls.issuer} with tls.secret = {tls.secret}: the certificate comes from one of the two; "
+            "remove the other"
+        )
+    if tls.mode.has_tls and tls.issuer is None and tls.secret is None:
+        yield (
+            f"tls.mode = {tls.mode.value} without a certificate: name a cert-manager issuer with tls.issuer, or a "
+            "Secret with tls.secret"
+        )
+
+
+def certificates_name_what_clients_ask_for(tls: Tls, access: Access) -> Iterator[str]:
+    """With TLS, clients are led to names, which certificates have, and not to addresses, which they have not."""
+    if tls.mode.has_tls and access.node_endpoint is NodeEndpoint.IP:
+        yield (
+            f"access.nodeEndpoint = ip with tls.mode = {tls.mode.value}: clients would be led to addresses, and a "
+            "certificate has names alone, so they would refuse every node; use nodeEndpoint: hostname"
+        )
+
+
 def the_server_is_known(images: Images) -> Iterator[str]:
     """An engine and a version that the program was made for, without a fault that lets clients run code."""
     try:
@@ -161,6 +184,10 @@ RULES: Mapping[Rule, str] = {
         "`storage.iops`, `storage.throughputMibPerSecond` and `storage.kmsKeyId` are given only with `eks` and without "
         "`storage.className`."
     ),
+    certificates_have_one_source: (
+        "`tls.issuer` or `tls.secret` is given where `tls.mode` is not `plain`, and never both."
+    ),
+    certificates_name_what_clients_ask_for: ("`access.nodeEndpoint` is `ip` only where `tls.mode` is `plain`."),
     the_server_is_known: (
         "`images.redis`, or `images.redisVersion` for it, says an engine and a version of [engines.md](engines.md)."
     ),

@@ -3,7 +3,7 @@
 from typing import Any
 
 from components.config.settings import Settings
-from components.manifests import keys, names
+from components.manifests import keys, names, tls
 from components.manifests.bundle import sources_digest
 from components.manifests.manifest import Manifest, Ref, kubernetes_object, refs
 from components.manifests.pod import AUTH_KEY, locked_down
@@ -126,6 +126,11 @@ def reconciler_pod(settings: Settings, phase: str) -> dict[str, Any]:
         0, {"name": "topology", "mountPath": "/etc/reconciler", "readOnly": True}
     )
     spec["volumes"].insert(0, {"name": "topology", "configMap": {"name": keys.TOPOLOGY}})
+    if settings.tls.mode.has_tls:
+        spec["containers"][0]["volumeMounts"].append(tls.mount())
+        spec["volumes"].append(tls.volume(settings, *tls.files_of_clients(settings)))
+        # The files belong to root and to this group.
+        spec["securityContext"]["fsGroup"] = _NOBODY
     return template
 
 

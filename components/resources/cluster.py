@@ -5,7 +5,7 @@ from typing import Any
 import pulumi
 
 from components.config.settings import Settings
-from components.manifests import keys, names, pool, storage
+from components.manifests import keys, names, pool, storage, tls
 from components.manifests.manifest import Ref
 from components.manifests.node_groups import CLUSTER_NAME, NODE_NAME_TAG
 from components.plan.plan import Plan, derive_plan
@@ -83,7 +83,7 @@ class RedisImageCacheCluster(pulumi.ComponentResource):
         )
         guard.lift_after(client["client"])
         host = names.service_host(names.CLIENT_SERVICE, names.CLIENT_NAMESPACE, settings.cluster_domain)
-        self.endpoint = client["client"].id.apply(lambda _: f"{host}:{names.REDIS_PORT}")
+        self.endpoint = client["client"].id.apply(lambda _: f"{host}:{tls.endpoint_port(settings.tls.mode)}")
         self.register_outputs({"endpoint": self.endpoint})
 
 

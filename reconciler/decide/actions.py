@@ -113,6 +113,15 @@ class Move:
 
 
 @dataclass(frozen=True)
+class SwitchBus:
+    """CONFIG SET tls-cluster and tls-replication on all of `nodes` at the same moment."""
+
+    nodes: tuple[str, ...]
+    has_tls: bool
+    why: str
+
+
+@dataclass(frozen=True)
 class LoadLibrary:
     """FUNCTION LOAD on a master. Without `replaces` Redis refuses a library of a name that the node has already."""
 
@@ -134,6 +143,7 @@ Action: TypeAlias = (
     | Forget
     | SetSlotStable
     | Move
+    | SwitchBus
     | LoadLibrary
 )
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from reconciler.decide import (
     agreement,
     balance,
+    bus,
     failed_owners,
     functions,
     half_moved_slots,
@@ -29,8 +30,10 @@ Rule = Callable[[ClusterState], RuleResult]
 
 FORM: tuple[Rule, ...] = (
     other_runs.await_other_runs,
+    bus.refuse_a_change_in_one_step,
     membership.refuse_two_clusters,
     membership.await_every_pod,
+    bus.switch_after_the_roll,
     membership.await_seeds,
     membership.refuse_unexpected_keys,
     membership.forget_failed_nodes,
@@ -69,7 +72,10 @@ REPAIR: tuple[Rule, ...] = (
 
 RELEASE: tuple[Rule, ...] = (
     other_runs.await_other_runs,
+    bus.refuse_a_change_in_one_step,
+    bus.refuse_tls_beside_another_change,
     membership.refuse_two_clusters,
+    bus.switch_before_the_roll,
     leaving.await_second_copies,
     leaving.finish_unless_nodes_leave,
     membership.await_every_member,

@@ -51,6 +51,9 @@ class NodeReport:
     """A slot may be marked as migrating inside MULTI. Valkey hands each mark to its replicas and waits for them, which
     it cannot do in a transaction: an assertion of its own then ends the master (docs/reference/redis.md, "Moving
     slots")."""
+    bus_has_tls: bool = False
+    """New connections of the cluster bus, of replication and of MIGRATE are made with TLS (tls-cluster)."""
+    has_tls_port: bool = False
     library_count: int = 0
     """Libraries of functions the node says it has."""
     libraries: tuple[Library, ...] = ()
@@ -91,13 +94,15 @@ class NodeReport:
 class MissingPod:
     """A wanted pod that did not tell what was asked, and why.
 
-    `no_such_name`: DNS answered that its host name does not exist. `lives`: it answered with an error.
+    `no_such_name`: DNS answered that its host name does not exist. `lives`: it answered with an error. `wrong_mode`: it
+    takes connections, but only with TLS where none is wanted, or only without.
     """
 
     pod: str
     reason: str
     no_such_name: bool = False
     lives: bool = False
+    wrong_mode: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,6 +115,8 @@ class SeedAnswer:
     name: str
     is_conclusive: bool
     reason: str
+    wrong_mode: bool = False
+    """As of `MissingPod`."""
 
 
 @dataclass(frozen=True)

@@ -137,6 +137,11 @@ class Sandbox:
         result: Message = self._call("trigger", cronjob=cronjob, namespace=namespace, wait=wait)
         return result
 
+    def renew(self, certificate: str, namespace: str | None = None) -> str:
+        """Has a certificate issued anew, as cert-manager does when it is about to end."""
+        result: str = self._call("renew", certificate=certificate, namespace=namespace)
+        return result
+
     def fault(self, verb: str, **arguments: Any) -> str:
         """Breaks something; one line on what was done. Verbs and arguments as `python -m sandbox fault --help`."""
         result: str = self._call("fault", verb=verb, given=arguments)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from preview.command import overrides
 from preview.errors import EvaluationError
@@ -17,6 +19,8 @@ from sandbox.host.images import has_server, stand_in
 
 _CHECK_PROGRAM = Path(__file__).parent / "check_images.py"
 _CHECK_TIMEOUT_S = 120.0
+_CERTIFICATES = "/tls"
+"""Where the pods have the files of their certificate."""
 
 
 def up(sandbox: Sandbox, stack: str, changes: Sequence[str], say: Callable[[str], None]) -> int:
@@ -46,7 +50,8 @@ def up(sandbox: Sandbox, stack: str, changes: Sequence[str], say: Callable[[str]
     say(f"applied {len(evaluation.resources)} resources ({done or 'no changes'})")
     check(sandbox, evaluation, say)
     say(f"up after {time.monotonic() - began:.0f} s")
-    say(_USAGE.format(endpoint=evaluation.outputs.get("endpoint", "")))
+    cli = "redis-cli" if evaluation.settings.tls.mode.has_plain else "sh /scripts/cli.sh"
+    say(_USAGE.format(endpoint=evaluation.outputs.get("endpoint", ""), cli=cli))
     return 0
 
 
@@ -58,19 +63,28 @@ def check(sandbox: Sandbox, evaluation: Evaluation, say: Callable[[str], None]) 
     password = sandbox.exec(
         pod["name"], ["sh", "-c", 'printf %s "${REDISCLI_AUTH-}"'], namespace=pod["namespace"]
     ).check()
-    done = sandbox.run(
-        [sys.executable, str(_CHECK_PROGRAM), endpoint],
-        timeout_s=_CHECK_TIMEOUT_S,
-        env={"REDIS_PASSWORD": password.stdout},
-    )
+    environment = {"REDIS_PASSWORD": password.stdout}
+    with tempfile.TemporaryDirectory() as folder:
+        if evaluation.settings.tls.mode.has_tls:
+            environment |= _certificate(sandbox, pod, Path(folder))
+        done = sandbox.run([sys.executable, str(_CHECK_PROGRAM), endpoint], timeout_s=_CHECK_TIMEOUT_S, env=environment)
     if done.exit != 0:
         raise SandboxError(f"the cache at {endpoint} does not serve images: {(done.stderr or done.stdout).strip()}")
     say(done.stdout.strip())
 
 
+def _certificate(sandbox: Sandbox, pod: Mapping[str, Any], folder: Path) -> dict[str, str]:
+    """The files of a pod's certificate, copied to a folder: variable for the check program -> path."""
+    variables = {"REDIS_CA_FILE": "ca.crt", "REDIS_CERT_FILE": "tls.crt", "REDIS_KEY_FILE": "tls.key"}
+    for name in variables.values():
+        read = sandbox.exec(pod["name"], ["cat", f"{_CERTIFICATES}/{name}"], namespace=pod["namespace"]).check()
+        (folder / name).write_text(read.stdout)
+    return {variable: str(folder / name) for variable, name in variables.items()}
+
+
 _USAGE = """
   make status                                        pods, roles, slots, memory
-  python -m sandbox exec redis-master-0 -- redis-cli CLUSTER INFO
+  python -m sandbox exec redis-master-0 -- {cli} CLUSTER INFO
   python -m sandbox run -- python your_client.py     runs where {endpoint} resolves
   python -m sandbox fault --help                     break it
   make down                                          stop it, leave nothing behind
