@@ -8,7 +8,7 @@ SAMPLE ?= 150
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 
-.PHONY: help up down status plan calibrate test test-fast test-long mutants check e2e faults clients soak bench-plan bench-resize bench-cpu-limit format clean
+.PHONY: help up down status plan calibrate servers test test-fast test-long mutants check e2e faults clients soak bench-plan bench-resize bench-cpu-limit format clean
 
 help: ## every command of this Makefile
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ soak: .venv/tests .venv/sandbox ## kill pods and Jobs at random moments, also du
 bench-plan: .venv/program ## measure how long `make plan` takes beside importing Pulumi
 	@$(PYTHON) -m tests.preview.bench_plan
 
+servers: .venv/program ## fetch more versions to run and test on: Redis 7.4 and 8.6, Valkey 8.1 (two minutes)
+	@sh sandbox/servers.sh
+
 bench-resize: .venv/tests .venv/sandbox ## measure moving 2 GB of 1 MB values, by the reconciler and by redis-cli (3 minutes)
 	@$(PYTHON) -m tests.resize.bench
 
@@ -74,7 +77,7 @@ format: .venv/tests ## format the code and correct what the linter can
 	$(VENV)/bin/ruff check --fix .
 
 clean: ## remove what these commands made in this folder
-	rm -rf $(VENV) .clients tests/clients/node/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .clients .servers tests/clients/node/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # Stamps inside the virtual environment: each is made once, and again when its list changes.
 .venv/program: requirements.txt

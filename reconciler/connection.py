@@ -57,6 +57,10 @@ class WrongModeError(RefusedError):
     """The node lives, and takes connections in another way only: with TLS, or without."""
 
 
+class NotAdmittedError(RefusedError):
+    """The node lives, but does not let this program in: WRONGPASS, NOAUTH or NOPERM. Trying again does not help."""
+
+
 class NoSuchNameError(Exception):
     """DNS answered, and the name has no address."""
 
@@ -219,10 +223,7 @@ class _Translated:
             raise ReplyError(reply_text(error)) from error
         self._connection.disconnect()
         if isinstance(error, redis.exceptions.AuthenticationError):
-            raise RefusedError(
-                f"the node refuses the password in REDISCLI_AUTH: {reply_text(error)} It was started with another one, "
-                "or has another one by CONFIG or ACL. A password is changed in three edits (docs/runbook.md)"
-            ) from error
+            raise NotAdmittedError(f"the node refuses the password in REDISCLI_AUTH: {reply_text(error)}") from error
         if isinstance(error, redis.exceptions.TimeoutError | TimeoutError):
             raise UnreachableError(
                 f"no answer in time, as from a stopped process, a lost machine or a cut network ({error})"

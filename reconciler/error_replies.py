@@ -7,6 +7,9 @@ BUSY = "BUSY "
 
 LOADING = "the node is loading its data, and answers when it has it"
 
+NOT_ADMITTED = ("NOAUTH", "NOPERM", "WRONGPASS")
+"""Classes of the replies of a node that does not let somebody in, or not to this."""
+
 NEXT_STEPS = {
     "MASTERDOWN": "It is a replica that has lost its master, and answers when one is back",
     "MISCONF": "It cannot write its volume. It should not have to: redis.conf says stop-writes-on-bgsave-error no, so "

@@ -58,7 +58,7 @@ def derive_alternatives(settings: Settings, figures: Figures) -> tuple[Alternati
             "nodes for three years",
             three_years,
             spread.total_usd,
-            "The same stack, paid for whether it is used or not.",
+            "The same stack, paid for upfront whether it is used or not.",
             may_decide=False,
         )
     ]

@@ -7,6 +7,8 @@ region is not known, that of us-east-1 is taken, and a warning says so. All othe
 from dataclasses import dataclass
 from math import ceil
 
+from components.advice.commitments import commitment_of
+from components.config.rules import REPLICAS_MAX
 from components.config.settings import (
     GP3_IOPS_INCLUDED,
     GP3_MIB_PER_SECOND_INCLUDED,
@@ -15,27 +17,11 @@ from components.config.settings import (
     Workload,
 )
 from components.config.units import TIB
-from components.plan.nodes.catalogue import GP3_USD_PER_GIB, HOURS_PER_MONTH, ROOT_VOLUME_USD, family_of
+from components.plan.nodes.catalogue import GP3_USD_PER_GIB, HOURS_PER_MONTH, ROOT_VOLUME_USD
 from components.plan.nodes.choice import NodePlan
 from components.plan.sizing import Sizing
 from components.plan.traffic import misses_per_second
 
-RESERVED_1Y_FACTOR = 0.63
-"""Of the on-demand price: one-year standard reservation, nothing upfront (clozon.com, 2021-07-22: 37 % off; the
-sizing document: 30-40 % off)."""
-RESERVED_3Y_FACTORS = {
-    **dict.fromkeys(("r6g", "r6gd", "r7gd", "c6g"), 0.376),
-    "m6g": 0.378,
-    "c6gn": 0.374,
-    **dict.fromkeys(("r7g", "r7i", "r6i", "r6a", "m6i", "m6a", "r8i", "r8g"), 0.395),
-    "m6in": 0.335,
-    **dict.fromkeys(("r5n", "r6in", "r8gn", "r8in"), 0.352),
-    "r7iz": 0.359,
-    **dict.fromkeys(("x2gd", "x8g"), 0.297),
-    **dict.fromkeys(("x2idn", "x2iedn", "x2iezn", "x8i"), 0.279),
-}
-"""Three years over on demand, by family (Netflix service-capacity-modeling, 3yr-reserved_ec2.json, 2026-06; the payment
-option is not stated there)."""
 SPOT_FACTOR = 0.35
 """Spot: "60-70 % off" (sizing document); it changes by the hour."""
 GP3_USD_PER_IOPS = 0.005
@@ -56,7 +42,7 @@ class CrossZoneCost:
 
     clients: str
     """`spread`: in every zone, reading from masters. `zone-local reads`: reading from a copy in the own zone where
-    there is one. `copy in every zone`: the same with a replica in each other zone."""
+    there is one. `copy in every zone`: the same with a replica in each other zone, where a stack may have so many."""
     reads_usd: float
     writes_usd: float
     replication_usd: float
@@ -65,7 +51,7 @@ class CrossZoneCost:
 
 @dataclass(frozen=True, slots=True)
 class Reserved:
-    """Nodes that are paid for three years, with their root volumes."""
+    """Nodes that are paid for three years, all upfront, with their root volumes."""
 
     instance_type: str
     nodes_total: int
@@ -78,7 +64,11 @@ class Cost:
 
     nodes_on_demand_usd: float
     nodes_reserved_1y_usd: float
+    """Nothing upfront."""
+    nodes_reserved_3y_nothing_upfront_usd: float
+    nodes_reserved_3y_partly_upfront_usd: float
     nodes_reserved_3y_usd: float
+    """All upfront: the least."""
     reserved_3y: Reserved
     """The chosen nodes."""
     cheapest_reserved_3y: Reserved
@@ -111,12 +101,15 @@ def derive_cost(sizing: Sizing, workload: Workload, storage: Storage, nodes: Nod
     infrastructure = bought + volumes + roots + control_plane
     cross_zone = cross_zone_costs(workload, sizing.replicas_per_master, len(nodes.zones))
     total = infrastructure + cross_zone[0].total_usd
+    shares = commitment_of(nodes.instance_type)
     chosen = _reserved(nodes.instance_type, nodes.nodes_total, on_demand + roots)
     usable_tib, thousands = sizing.usable_memory_bytes / TIB, workload.requests_per_second / 1000
     return Cost(
         nodes_on_demand_usd=on_demand,
-        nodes_reserved_1y_usd=on_demand * RESERVED_1Y_FACTOR,
-        nodes_reserved_3y_usd=on_demand * _three_years_factor(nodes.instance_type),
+        nodes_reserved_1y_usd=on_demand * shares.one_year,
+        nodes_reserved_3y_nothing_upfront_usd=on_demand * shares.three_years_nothing_upfront,
+        nodes_reserved_3y_partly_upfront_usd=on_demand * shares.three_years_partly_upfront,
+        nodes_reserved_3y_usd=on_demand * shares.three_years_all_upfront,
         reserved_3y=chosen,
         cheapest_reserved_3y=min(
             (chosen, *(_reserved(kind.instance_type, kind.nodes_total, kind.usd_per_month) for kind in nodes.passing)),
@@ -137,14 +130,10 @@ def derive_cost(sizing: Sizing, workload: Workload, storage: Storage, nodes: Nod
     )
 
 
-def _three_years_factor(instance_type: str) -> float:
-    return RESERVED_3Y_FACTORS[family_of(instance_type)]
-
-
 def _reserved(instance_type: str, nodes_total: int, usd_per_month: float) -> Reserved:
     """Nodes that cost so much on demand with their root volumes, which nobody reserves."""
     roots = nodes_total * ROOT_VOLUME_USD
-    paid = (usd_per_month - roots) * _three_years_factor(instance_type)
+    paid = (usd_per_month - roots) * commitment_of(instance_type).three_years_all_upfront
     return Reserved(instance_type, nodes_total, paid + roots)
 
 
@@ -178,6 +167,6 @@ def cross_zone_costs(workload: Workload, replicas: int, zones: int) -> tuple[Cro
     options = [cost("spread", elsewhere, replicas)]
     if zones > 1:
         options.append(cost("zone-local reads", without_copy, replicas))
-    if without_copy:
+    if without_copy and zones - 1 <= REPLICAS_MAX:
         options.append(cost(EVERY_ZONE, 0.0, zones - 1))
     return tuple(options)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from components.advice.figures import Figures, derive_figures
-from components.config.rules import MASTERS_MAX, MASTERS_MIN
+from components.config.rules import MASTERS_MAX, MASTERS_MIN, REPLICAS_MAX
 from components.config.settings import Settings
 from components.config.units import format_size
 from components.plan.refusal import Refused
@@ -102,10 +102,13 @@ def scale_out(settings: Settings) -> tuple[Step, ...]:
 
 
 def copy_in_every_zone(settings: Settings, figures: Figures) -> Step | None:
-    """The stack with a replica in each zone beside the master's; None where it has that many, or without `eks`."""
-    if figures.nodes is None or settings.replicas_per_master >= len(figures.nodes.zones) - 1:
+    """The stack with a replica in each zone beside the master's; None where it has that many, where no stack may have
+    so many, or without `eks`."""
+    if figures.nodes is None:
         return None
     replicas = len(figures.nodes.zones) - 1
+    if not settings.replicas_per_master < replicas <= REPLICAS_MAX:
+        return None
     return _step(settings.model_copy(update={"replicas_per_master": replicas}), figures.sizing.masters)
 
 

@@ -8,14 +8,31 @@ from collections.abc import Callable, Iterator, Mapping
 from inspect import signature
 from typing import Any
 
+from annotated_types import Le
+
 from components.config.engines import server_of
-from components.config.settings import Access, CapacityType, Eks, Images, NodeEndpoint, Nodes, Placement, Storage, Tls
+from components.config.settings import (
+    Access,
+    CapacityType,
+    Eks,
+    Images,
+    NodeEndpoint,
+    Nodes,
+    Placement,
+    Settings,
+    Storage,
+    Tls,
+)
 from components.config.units import MIB, format_size
 
 MASTERS_MIN = 3
 """Redis Cluster promotes a replica by a majority of masters; with two, the loss of one leaves no majority."""
 MASTERS_MAX = 500
 """The Redis Cluster specification aims at 1,000 nodes; with a replica each that is 500 masters."""
+REPLICAS_MAX = next(
+    int(str(bound.le)) for bound in Settings.model_fields["replicas_per_master"].metadata if isinstance(bound, Le)
+)
+"""What `replicasPerMaster` may say at most, so that nobody is advised to say more."""
 ZONES_MIN = 3
 """With two zones one of them holds half of the masters or more, and its loss ends every failover."""
 

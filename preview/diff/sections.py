@@ -60,7 +60,7 @@ CAPACITY = (
 )
 MONEY = (
     Figure("cost without traffic", "cost.infrastructure_usd", _dollars, True),
-    Figure("nodes reserved for 3 years", "cost.nodes_reserved_3y_usd", _dollars, True),
+    Figure("nodes for 3 years, upfront", "cost.nodes_reserved_3y_usd", _dollars, True),
     Figure("traffic between zones at most", "cost.cross_zone.0.total_usd", _dollars, True),
 )
 RISK = (

@@ -71,8 +71,13 @@ def _other_regions(region: str) -> tuple[Note, ...]:
 
 def _infrastructure(found: Cost, nodes: NodePlan) -> Table:
     """Nodes by the way they are bought, and what comes on top."""
-    titles = ["on demand", "1 year", "3 years"]
-    purchases = [found.nodes_on_demand_usd, found.nodes_reserved_1y_usd, found.nodes_reserved_3y_usd]
+    titles = ["on demand", "1 year", "3 years", "3 years upfront"]
+    purchases = [
+        found.nodes_on_demand_usd,
+        found.nodes_reserved_1y_usd,
+        found.nodes_reserved_3y_nothing_upfront_usd,
+        found.nodes_reserved_3y_usd,
+    ]
     if nodes.capacity_type is CapacityType.SPOT:
         titles, purchases = ["spot", *titles], [found.nodes_usd, *purchases]
     fixed = found.root_volumes_usd + found.control_plane_usd

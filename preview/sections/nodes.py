@@ -61,9 +61,9 @@ def _for_three_years(plan: Advice) -> list[str]:
         return []
     own, cheapest = plan.cost.reserved_3y, plan.cost.cheapest_reserved_3y
     if cheapest.instance_type == own.instance_type:
-        return [f"Paid for three years, {own.instance_type} is the cheapest too."]
+        return [f"Paid for three years upfront, {own.instance_type} is the cheapest too."]
     return [
-        f"Paid for three years, {count(cheapest.nodes_total, 'node')} of {cheapest.instance_type} would be the "
+        f"Paid for three years upfront, {count(cheapest.nodes_total, 'node')} of {cheapest.instance_type} would be the "
         f"cheapest: {usd(cheapest.usd_per_month)} USD a month instead of {usd(own.usd_per_month)} "
         f"(--set nodes.instanceType={cheapest.instance_type})."
     ]

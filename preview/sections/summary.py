@@ -127,6 +127,6 @@ def _cost(plan: Advice) -> Rows:
     reserved = cost.infrastructure_usd - cost.nodes_usd + cost.nodes_reserved_3y_usd
     return (
         ("cost without traffic", f"{usd(cost.infrastructure_usd)} USD a month"),
-        ("", f"{usd(reserved)} USD a month with nodes reserved for three years"),
+        ("", f"{usd(reserved)} USD a month with nodes paid for three years upfront"),
         ("traffic between zones", f"up to {usd(cost.cross_zone[0].total_usd)} USD a month more"),
     )

@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterable
 
 from reconciler.act.bus import BUS_PORT_DISTANCE, switch_bus
 from reconciler.act.failover import hand_over
+from reconciler.act.native_jobs import cancel_job, find_job
 from reconciler.act.ownership import take_slots
 from reconciler.connection import Argument, Connection, Connections, ReplyError, UnreachableError, text
 from reconciler.decide.actions import (
     Action,
     AssignSlots,
+    CancelNativeJob,
     Failover,
     Forget,
     LoadLibrary,
@@ -25,6 +27,7 @@ from reconciler.decide.actions import (
 )
 from reconciler.observe.cluster_nodes import NodeEntry, parse_cluster_nodes
 from reconciler.observe.libraries import libraries
+from reconciler.observe.native_jobs import NativeWay
 from reconciler.observe.observation import Observation
 from reconciler.slots import describe, ranges
 from reconciler.tls import NO_TLS, Tls
@@ -125,6 +128,9 @@ class Executor:
                 return lambda: None
             case SwitchBus(nodes, has_tls):
                 return switch_bus(self._connections, {node: self._addresses[node] for node in nodes}, has_tls)
+            case CancelNativeJob(node, way, job):
+                cancel_job(self._to(node), way, job)
+                return lambda: "it has not ended yet" if self._is_under_way(node, way, job) else None
             case LoadLibrary(node, library, code, replaces):
                 self._to(node).call("FUNCTION", "LOAD", *(["REPLACE"] if replaces else []), code)
                 return lambda: None if self._has_library(node, library, code) else "it does not have it yet"
@@ -164,6 +170,10 @@ class Executor:
     def _has_library(self, node: str, name: str, code: bytes) -> bool:
         answer = self._to(node).call("FUNCTION", "LIST", "LIBRARYNAME", name, "WITHCODE")
         return any(found.name == name and found.code == code for found in libraries(answer))
+
+    def _is_under_way(self, node: str, way: NativeWay, name: str) -> bool:
+        job = find_job(self._to(node), way, name)
+        return job is not None and not job.is_over
 
     def _forget(self, gone: str, nodes: tuple[str, ...]) -> Check:
         # All at once: a node that still knows it would tell the others again when their ban of 60 s is over.

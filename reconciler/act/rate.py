@@ -19,19 +19,19 @@ class RateLimit:
 
     def __init__(self, network: Network, per_second: float) -> None:
         self._network = network
-        self._per_second = per_second
+        self.per_second = per_second
         self._lock = threading.Lock()
         self._free_at = network.now()
 
     def consume(self, amount: float) -> None:
         """Account for `amount`, and return when all that was consumed before is within the rate. A limit of 0 does not
         limit. Quiet times earn no credit, which would be a burst later."""
-        if self._per_second <= 0 or amount <= 0:
+        if self.per_second <= 0 or amount <= 0:
             return
         with self._lock:
             now = self._network.now()
             start = max(now, self._free_at)
-            self._free_at = start + amount / self._per_second
+            self._free_at = start + amount / self.per_second
         if start > now:
             self._network.sleep(start - now)
 
@@ -50,3 +50,30 @@ class BatchSize:
         elif carried_bytes * 2 >= self.size_bytes:
             factor = min(2.0, TARGET_BLOCK_S / max(seconds, 1e-6))
             self.size_bytes = min(MAX_BATCH_BYTES, int(self.size_bytes * factor) + 1)
+
+
+JOB_S = 5.0
+"""How long one job by which servers move slots themselves should take. Writes to its slots wait in the source's memory
+meanwhile, and a run that is killed leaves it to its end. Each job costs a fork, so it should not be shorter."""
+
+FIRST_JOB_BYTES = 256 << 20
+MAX_JOB_KEYS = 250_000
+"""The source drops the keys of a job at once when it has ended, and answers nobody meanwhile (`make bench-resize`)."""
+
+
+class JobSize:
+    """How much one job may carry, adapted to how long the last one took. `per_second` is the source's share of the
+    limit of the rate, in bytes; 0 for none."""
+
+    def __init__(self, per_second: float) -> None:
+        self._most_bytes = per_second * JOB_S if per_second > 0 else float("inf")
+        self._size_bytes = min(float(FIRST_JOB_BYTES), self._most_bytes)
+
+    def allows(self, keys: int, size_bytes: float) -> bool:
+        return keys <= MAX_JOB_KEYS and size_bytes <= self._size_bytes
+
+    def adapt(self, carried_bytes: int, seconds: float) -> None:
+        """Learn from a job. One far below the size says nothing about larger ones, unless it was slow."""
+        if seconds > JOB_S or carried_bytes * 2 >= self._size_bytes:
+            wanted = carried_bytes * JOB_S / max(seconds, 1e-6)
+            self._size_bytes = max(1.0, min(4 * self._size_bytes, wanted, self._most_bytes))

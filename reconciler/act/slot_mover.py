@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 
 from reconciler.act.endpoint import Endpoint, TargetFullError
+from reconciler.act.move_natively import MoveNatively, NativeMoveError
 from reconciler.act.move_with_keys import MoveWithKeys
 from reconciler.act.move_without_keys import MoveWithoutKeys
 from reconciler.act.progress import Progress
@@ -14,6 +15,7 @@ from reconciler.act.rate import RateLimit
 from reconciler.act.slot_move import MoveContext, SlotMove
 from reconciler.connection import Connection, Network, ReplyError, UnreachableError
 from reconciler.decide.actions import Move
+from reconciler.observe.native_jobs import NativeWay
 from reconciler.observe.observation import Observation
 from reconciler.slots import count
 from reconciler.topology import Topology
@@ -46,12 +48,14 @@ class SlotMover:
         self._tls = desired.tls
         self._rate = RateLimit(network, desired.move.bytes_per_second)
         self._misses = RateLimit(network, desired.move.extra_misses_per_second)
+        self._sources = 1
 
     def move(self, moves: Sequence[Move]) -> list[str]:
         """Carry out the moves. Returns what went wrong; a slot that is half moved then is served by both sides."""
         by_source: dict[str, list[Move]] = {}
         for move in moves:
             by_source.setdefault(move.source, []).append(move)
+        self._sources = len(by_source)
         progress = Progress(self._network, self._log, sum(count(move.slots) for move in moves))
         errors = self._let_clients_discover_targets(moves, progress)
         if errors:
@@ -101,7 +105,7 @@ class SlotMover:
                 if self._stopped():
                     break
                 try:
-                    self._slot_move(move, connections, progress).move(move.slots)
+                    self._carry_out(move, connections, progress)
                 except MOVE_ERRORS as error:
                     errors.append(f"{move.why}: {error}")
         finally:
@@ -109,7 +113,35 @@ class SlotMover:
                 connection.close()
         return errors
 
-    def _slot_move(self, move: Move, connections: dict[str, Connection], progress: Progress) -> SlotMove:
+    def _carry_out(self, move: Move, connections: dict[str, Connection], progress: Progress) -> None:
+        """By the servers themselves where they can. Where they refuse, what is left goes key by key."""
+        mover = self._slot_move(move, connections, progress)
+        try:
+            mover.move(move.slots)
+        except NativeMoveError as error:
+            source, target = self._reports[move.source].name, self._reports[move.target].name
+            self._log(f"move: {source} and {target} do not move slots by themselves, so they are moved: {error}")
+            mover = self._slot_move(move, connections, progress, natively=False)
+            mover.let_clients_discover_target(move.slots)
+            mover.move(move.slots)
+
+    def _native_way(self, move: Move) -> NativeWay | None:
+        """How the two servers move slots by themselves; None if not both can, with all their replicas: what a target
+        gets goes on to its replicas in its own words. Nor does either while it marks a slot in the other way."""
+        ends = [self._reports[move.source], self._reports[move.target]]
+        replicas = [
+            report
+            for report in self._reports.values()
+            if not report.is_master and report.myself.master_id in (move.source, move.target)
+        ]
+        ways = {report.native_way for report in (*ends, *replicas)}
+        if move.mode != "copy" or len(ways) > 1 or any(report.marks_slots for report in ends):
+            return None
+        return ways.pop()
+
+    def _slot_move(
+        self, move: Move, connections: dict[str, Connection], progress: Progress, natively: bool = True
+    ) -> SlotMove | MoveNatively:
         source, target = self._endpoint(move.source, connections), self._endpoint(move.target, connections)
         other_masters = tuple(
             self._connect(report.node_id, connections)
@@ -117,6 +149,9 @@ class SlotMover:
             if report.is_master and report.node_id not in (move.source, move.target)
         )
         context = MoveContext(self._network, other_masters, progress, self._stopped, self._log)
+        way = self._native_way(move) if natively else None
+        if way is not None:
+            return MoveNatively(source, target, context, way, self._rate, self._sources)
         if move.mode == "expire":
             return MoveWithoutKeys(source, target, context, self._misses)
         return MoveWithKeys(source, target, context, self._password, self._rate)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from reconciler.observe.native_jobs import NativeWay
+
 
 @dataclass(frozen=True)
 class SetEpoch:
@@ -122,6 +124,17 @@ class SwitchBus:
 
 
 @dataclass(frozen=True)
+class CancelNativeJob:
+    """End a job by which servers move slots themselves, on the node that has the say in it. The slots stay where they
+    are, and the target drops what it has got of them."""
+
+    node: str
+    way: NativeWay
+    job: str
+    why: str
+
+
+@dataclass(frozen=True)
 class LoadLibrary:
     """FUNCTION LOAD on a master. Without `replaces` Redis refuses a library of a name that the node has already."""
 
@@ -144,6 +157,7 @@ Action: TypeAlias = (
     | SetSlotStable
     | Move
     | SwitchBus
+    | CancelNativeJob
     | LoadLibrary
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from reconciler.decide.actions import Action, Failover, Forget, RuleResult
 from reconciler.decide.balance import checked, plan_moves
+from reconciler.decide.membership import refuse_where_not_admitted
 from reconciler.decide.state import ClusterState
 from reconciler.observe.observation import NodeReport
 from reconciler.slots import ALL_SLOTS, describe
@@ -14,6 +15,17 @@ def leaving_nodes(state: ClusterState) -> list[NodeReport]:
     """Members of the cluster that answer and that the topology does not have."""
     known = {node_id for report in state.desired_reports for node_id in report.known_nodes}
     return [r for r in state.observation.reports if r.node_id not in state.desired_ids and r.node_id in known]
+
+
+def refuse_unless_admitted(state: ClusterState) -> RuleResult:
+    """Before any pod is rolled: pods that start with another password could neither follow the others nor be followed.
+
+    Whoever owns slots must let this program in. A pod beside them that does not is what an edit left behind which was
+    not refused in time; the edit that takes it back must not be held up by it.
+    """
+    if not leaving_nodes(state) and _only_wanted_nodes_are_known(state):
+        return RuleResult()
+    return refuse_where_not_admitted(state)
 
 
 def finish_unless_nodes_leave(state: ClusterState) -> RuleResult:

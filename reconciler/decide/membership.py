@@ -8,6 +8,12 @@ from reconciler.decide.unreachable import is_agreed_failed, may_come_back
 from reconciler.observe.observation import NodeReport
 from reconciler.slots import describe
 
+NOT_ADMITTED_STEP = (
+    "The nodes were started with another password than this program has. Put the old one back into access.password and "
+    'run pulumi up; docs/runbook.md, "Change the password", says how to change it'
+)
+"""What to do where nodes do not let a Job in."""
+
 
 def refuse_two_clusters(state: ClusterState) -> RuleResult:
     """Two clusters that both have slots would settle by config epochs who owns what, and the loser drops its keys."""
@@ -23,6 +29,25 @@ def refuse_two_clusters(state: ClusterState) -> RuleResult:
         + " / ".join(texts)
         + ". Joining them would drop the keys of one. Decide which one is to live and empty the other's pods."
     )
+
+
+def not_admitted(state: ClusterState) -> tuple[str, ...]:
+    """The wanted pods, and the names of a cluster that serves, that do not let this program in, with what they said."""
+    observation = state.observation
+    return (
+        *(f"{missing.pod}: {missing.reason}" for missing in observation.missing if missing.not_admitted),
+        *(seed.reason for seed in observation.seeds if seed.not_admitted),
+    )
+
+
+def refuse_where_not_admitted(state: ClusterState) -> RuleResult:
+    """What a node was started with does not change by waiting."""
+    refusing = not_admitted(state)
+    if not refusing:
+        return RuleResult()
+    # A user without a right has the right password, and its reply says what to do.
+    steps = [] if all("NOPERM" in text for text in refusing) else [NOT_ADMITTED_STEP]
+    return RuleResult(refused=". ".join([first_few(refusing).rstrip("."), "Nothing was changed", *steps]))
 
 
 def await_every_pod(state: ClusterState) -> RuleResult:

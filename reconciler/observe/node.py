@@ -7,14 +7,16 @@ from dataclasses import replace
 from reconciler.connection import (
     Address,
     Connections,
+    NotAdmittedError,
     RefusedError,
     Reply,
     ReplyError,
     integer,
     text,
 )
-from reconciler.error_replies import BUSY, LOADING, busy_reason
+from reconciler.error_replies import BUSY, LOADING, NOT_ADMITTED, busy_reason
 from reconciler.observe.cluster_nodes import parse_cluster_nodes
+from reconciler.observe.native_jobs import native_way
 from reconciler.observe.observation import NodeReport
 from reconciler.tls import Tls
 
@@ -52,7 +54,7 @@ def _is_replica_online(key: str, value: str) -> bool:
     return fields.get("state") == "online" and fields.get("lag") in ("0", "1")
 
 
-def _milliseconds(time: Reply | ReplyError) -> float:
+def milliseconds(time: Reply | ReplyError) -> float:
     """Of the answer of TIME, which is seconds and microseconds by the node's own clock. The times in its table of
     nodes are by that clock too, and it may differ from ours."""
     if isinstance(time, ReplyError):
@@ -76,9 +78,12 @@ def ask_node(connections: Connections, address: Address, pod: str | None, tls: T
     nodes, cluster_info, info, keys, time, *bus = connection.pipeline(asked, ANSWER_TIMEOUT_S)
     if isinstance(nodes, ReplyError) and str(nodes).startswith(BUSY):
         raise RefusedError(busy_reason(nodes))
+    for answer in (nodes, cluster_info, info, keys, time, *bus):
+        if isinstance(answer, ReplyError) and str(answer).startswith(NOT_ADMITTED):
+            raise NotAdmittedError(str(answer))
     entries = tuple(
         replace(entry, port=tls.known_port(entry.port, address[1]))
-        for entry in parse_cluster_nodes(text(nodes), _milliseconds(time))
+        for entry in parse_cluster_nodes(text(nodes), milliseconds(time))
     )
     facts = parse_info(text(info))
     if facts.get("loading") == "1":
@@ -100,6 +105,7 @@ def ask_node(connections: Connections, address: Address, pod: str | None, tls: T
         dataset_bytes=int(facts.get("used_memory_dataset", "0")),
         max_bytes=int(facts.get("maxmemory", "0")),
         takes_marks_in_transactions=VALKEY_ONLY not in facts,
+        native_way=native_way(facts),
         library_count=int(facts.get("number_of_libraries", "0")),
         bus_has_tls=bool(bus) and _value(bus[0]) == "yes",
         has_tls_port=bool(bus) and _value(bus[1]) not in ("", "0"),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from reconciler.observe.cluster_nodes import NodeEntry
+from reconciler.observe.native_jobs import NativeJob, NativeWay
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,10 @@ class NodeReport:
     bus_has_tls: bool = False
     """New connections of the cluster bus, of replication and of MIGRATE are made with TLS (tls-cluster)."""
     has_tls_port: bool = False
+    native_way: NativeWay | None = None
+    """How it can move slots by itself; None if it cannot."""
+    native_jobs: tuple[NativeJob, ...] = ()
+    """Of a master: such jobs in which it has the say, and that have not ended."""
     library_count: int = 0
     """Libraries of functions the node says it has."""
     libraries: tuple[Library, ...] = ()
@@ -82,6 +87,11 @@ class NodeReport:
         return self.myself.is_master
 
     @property
+    def marks_slots(self) -> bool:
+        """Whether it marks any slot as migrating or importing."""
+        return bool(self.myself.migrating or self.myself.importing)
+
+    @property
     def knows_only_itself(self) -> bool:
         return len(self.entries) == 1
 
@@ -94,8 +104,9 @@ class NodeReport:
 class MissingPod:
     """A wanted pod that did not tell what was asked, and why.
 
-    `no_such_name`: DNS answered that its host name does not exist. `lives`: it answered with an error. `wrong_mode`: it
-    takes connections, but only with TLS where none is wanted, or only without.
+    `no_such_name`: DNS answered that its host name does not exist. `lives`: it answered with an error. `not_admitted`:
+    with one that says it does not let this program in. `wrong_mode`: it takes connections, but only with TLS where none
+    is wanted, or only without.
     """
 
     pod: str
@@ -103,6 +114,7 @@ class MissingPod:
     no_such_name: bool = False
     lives: bool = False
     wrong_mode: bool = False
+    not_admitted: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,13 +122,14 @@ class SeedAnswer:
     """What came of asking at a seed, a name behind which a cluster that already serves may be found.
 
     `is_conclusive`: either a node answered there, or DNS said that the name does not exist. A time-out proves nothing.
+    `not_admitted`: nodes answered there, and none of them lets this program in. `wrong_mode` as of `MissingPod`.
     """
 
     name: str
     is_conclusive: bool
     reason: str
+    not_admitted: bool = False
     wrong_mode: bool = False
-    """As of `MissingPod`."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from reconciler.connection import (
     Connections,
     NameNotResolvedError,
     NoSuchNameError,
+    NotAdmittedError,
     RefusedError,
     ReplyError,
     UnreachableError,
@@ -19,7 +20,8 @@ from reconciler.connection import (
 )
 from reconciler.observe.cluster_nodes import NodeEntry
 from reconciler.observe.libraries import libraries
-from reconciler.observe.node import ask_node, run_names
+from reconciler.observe.native_jobs import read_jobs
+from reconciler.observe.node import ask_node, milliseconds, run_names
 from reconciler.observe.observation import MissingPod, NodeReport, Observation, SeedAnswer
 from reconciler.tls import Tls
 from reconciler.topology import Topology, TopologyNode
@@ -48,8 +50,9 @@ def observe(connections: Connections, desired: Topology, own_run: str = "", look
     seeds = [_ask_seed(connections, name, desired, found) for name in desired.seeds]
     _follow_tables(connections, desired, found, set())
     reports = list(found.reports.values())
+    half_moved = _with_half_moved_keys(connections, reports, look_for_runs)
     return Observation(
-        reports=tuple(_with_libraries(connections, _with_half_moved_keys(connections, reports, look_for_runs))),
+        reports=tuple(_with_libraries(connections, _with_native_jobs(connections, half_moved))),
         missing=tuple(missing),
         seeds=tuple(seeds),
         other_hosts=_other_hosts(connections, reports, desired),
@@ -103,6 +106,7 @@ def _ask_wanted_pods(connections: Connections, desired: Topology, found: _Found)
                     node.pod,
                     f"{address[0]}:{address[1]}: {answer}",
                     lives=lives,
+                    not_admitted=isinstance(answer, NotAdmittedError),
                     wrong_mode=isinstance(answer, WrongModeError),
                 )
             )
@@ -149,12 +153,10 @@ def _ask_seed(connections: Connections, name: str, desired: Topology, found: _Fo
     if reports or len(new) < len(addresses):
         return SeedAnswer(name, True, "a node answers there")
     reasons = "; ".join(f"{address[0]}: {answer}" for address, _, answer in answers)
-    return SeedAnswer(
-        name,
-        False,
-        f"{name} has an address but nothing answers there ({reasons})",
-        wrong_mode=any(isinstance(answer, WrongModeError) for _, _, answer in answers),
-    )
+    not_admitted = any(isinstance(answer, NotAdmittedError) for _, _, answer in answers)
+    what = "lets nobody in" if not_admitted else "has an address but nothing answers there"
+    wrong_mode = any(isinstance(answer, WrongModeError) for _, _, answer in answers)
+    return SeedAnswer(name, False, f"{name} {what} ({reasons})", not_admitted, wrong_mode)
 
 
 def _addresses(report: NodeReport) -> set[Address]:
@@ -226,6 +228,24 @@ def _with_half_moved_keys(connections: Connections, reports: list[NodeReport], l
             # so it is left out, as a node that does not answer.
             continue
     return result
+
+
+def _with_native_jobs(connections: Connections, reports: list[NodeReport]) -> list[NodeReport]:
+    """Adds to each master's report the jobs by which servers move slots themselves, if it has any."""
+
+    def asked(report: NodeReport) -> NodeReport | None:
+        if not report.is_master or report.native_way is None:
+            return report
+        try:
+            connection = connections.to((report.ip, report.port))
+            answer, time = connection.pipeline([report.native_way.value, ("TIME",)])
+            jobs = read_jobs(report.native_way, answer, milliseconds(time) / 1000)
+            return replace(report, native_jobs=tuple(job for job in jobs if not job.is_over))
+        except (UnreachableError, ReplyError):
+            # As above: without them the rules would take its slots for at rest.
+            return None
+
+    return [report for report in connections.map(asked, reports) if report is not None]
 
 
 def _with_libraries(connections: Connections, reports: list[NodeReport]) -> list[NodeReport]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from preview import command as plan_command
 from preview.errors import EvaluationError
-from sandbox.control import fault_command
+from sandbox.control import fault_command, kubectl_command
 from sandbox.errors import ApplyError, NotFoundError, SandboxError
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
         "without an uplink.",
     )
     parser.add_argument("--name", help="which sandbox (default: the one of this checkout)")
+    parser.add_argument("-n", "--namespace", help="only in this namespace, for verbs that take -n")
     verbs = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def verb(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
@@ -60,10 +61,7 @@ def parser() -> argparse.ArgumentParser:
     plan = verb("plan", plan_command.run, "show a stack's derived plan and its resources, asking nobody")
     plan_command.add_arguments(plan)
 
-    logs = verb("logs", _logs, "show what a container wrote")
-    _add_target(logs)
-    logs.add_argument("-f", "--follow", action="store_true", help="go on until the container ends")
-    logs.add_argument("--previous", action="store_true", help="the run before the last restart")
+    kubectl_command.add_verbs(verb)
     execute = verb("exec", _exec, "run a command in a container, as `kubectl exec` does")
     _add_pod(execute)
     _add_exec_options(execute)
@@ -72,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- CMD", help="command and arguments")
     trigger = verb("trigger", _trigger, "start a Job of a CronJob now, and wait for it")
     trigger.add_argument("cronjob")
-    trigger.add_argument("-n", "--namespace")
+    _add_namespace(trigger)
     events = verb("events", _events, "show what happened to pods and Jobs, oldest first")
     events.add_argument("--pod", help="only of this pod")
     fault_command.add_verbs(verb("fault", fault_command.run, "break something, the way it breaks in a data centre"))
@@ -83,11 +81,6 @@ def _add_pod(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("pod", help="pod name, or namespace/name")
 
 
-def _add_target(parser: argparse.ArgumentParser) -> None:
-    _add_pod(parser)
-    _add_place(parser)
-
-
 def _add_exec_options(parser: argparse.ArgumentParser) -> None:
     _add_place(parser)
     parser.add_argument("-i", "--stdin", action="store_true", help="accepted: stdin is always passed on")
@@ -95,7 +88,7 @@ def _add_exec_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_place(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-n", "--namespace", help="needed only when the name is used in several")
+    _add_namespace(parser)
     parser.add_argument("-c", "--container", help="default: the pod's first")
 
 
@@ -104,6 +97,13 @@ def _sandbox(arguments: argparse.Namespace) -> Sandbox:
     from sandbox.control.client import Sandbox
 
     return Sandbox(arguments.name, die_with_parent=False)
+
+
+def _add_namespace(parser: argparse.ArgumentParser) -> None:
+    # A default here would undo what was given before the verb, as kubectl takes it too.
+    parser.add_argument(
+        "-n", "--namespace", default=argparse.SUPPRESS, help="needed only when the name is used in several"
+    )
 
 
 def _say(text: str) -> None:
@@ -148,15 +148,6 @@ def _status(arguments: argparse.Namespace) -> int:
     report = sandbox.status()
     report["redis"] = redis_facts(sandbox, report)
     _say(json.dumps(report, indent=2) if arguments.json else status_text(report))
-    return 0
-
-
-def _logs(arguments: argparse.Namespace) -> int:
-    sandbox = _sandbox(arguments)
-    if arguments.follow:
-        sandbox.follow_logs(arguments.pod, _write, arguments.container, arguments.namespace)
-    else:
-        _write(sandbox.logs(arguments.pod, arguments.container, arguments.namespace, arguments.previous))
     return 0
 
 

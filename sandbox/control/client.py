@@ -126,11 +126,19 @@ class Sandbox:
         self._call("logs", parts.append, pod=pod, container=container, namespace=namespace, previous=previous)
         return "".join(parts)
 
-    def follow_logs(
-        self, pod: str, write: Callable[[str], None], container: str | None = None, namespace: str | None = None
-    ) -> None:
-        """Returns when the container's run ends."""
-        self._call("logs", write, pod=pod, container=container, namespace=namespace, follow=True)
+    def read_logs(self, write: Callable[[str], None], **given: Any) -> int:
+        """Of one `pod` or of all with the labels of a `selector`; how many containers there were. Arguments as those of
+        the operation `logs`; with `follow` it returns when the last container's run ends."""
+        found: int = self._call("logs", write, **given)
+        return found
+
+    def follow_logs(self, pod: str, write: Callable[[str], None]) -> None:
+        """Returns when the run of the pod's first container ends."""
+        self.read_logs(write, pod=pod, follow=True)
+
+    def delete(self, kind: str, name: str, namespace: str, *, now: bool = False) -> None:
+        """A pod (`pods`) or a Job (`jobs`). Raises NotFoundError."""
+        self._call("delete", kind=kind, name=name, namespace=namespace, now=now)
 
     def trigger(self, cronjob: str, namespace: str | None = None, wait: bool = False) -> Message:
         """Starts a Job of the CronJob now; with `wait`, its condition and last output."""

@@ -35,7 +35,7 @@ def add_verbs(parser: argparse.ArgumentParser) -> None:
     verb("restore-zone", "a lost zone is back", "zone")
     restart = verb("restart-all", "kill all StatefulSet pods at once")
     restart.add_argument("--ips", choices=("new", "same", "rotated"), default="new", help="what they come back with")
-    restart.add_argument("-n", "--namespace", help="only this namespace")
+    restart.add_argument("-n", "--namespace", default=argparse.SUPPRESS, help="only this namespace")
     verb("partition", "cut zones or pods off from all other pods (they still reach each other)").add_argument(
         "members", nargs="+", metavar="ZONE|POD"
     )
@@ -56,7 +56,10 @@ def run(arguments: argparse.Namespace) -> int:
     from sandbox.control.client import Sandbox
 
     given: dict[str, Any] = {
-        key: value for key, value in vars(arguments).items() if key not in ("command", "fault", "name")
+        key: value for key, value in vars(arguments).items() if key not in ("command", "fault", "name", "namespace")
     }
+    # The other verbs take `namespace/name` where a name is used twice.
+    if arguments.namespace is not None:
+        given["namespace"] = arguments.namespace
     print(Sandbox(arguments.name, die_with_parent=False).fault(arguments.fault, **given))
     return 0

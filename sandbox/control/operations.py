@@ -13,12 +13,14 @@ from sandbox.control.faults import Faults
 from sandbox.control.protocol import Message, MessageSocket
 from sandbox.control.status import status_report
 from sandbox.errors import InvalidError, NotFoundError
+from sandbox.host.logs import LogBuffer
 from sandbox.host.partitions import Partitions
 from sandbox.kubernetes.cluster import Cluster
 from sandbox.kubernetes.controllers.workloads import Workloads
 from sandbox.kubernetes.engine.apply import Applier
 from sandbox.kubernetes.kubelet.worker import Kubelet
-from sandbox.kubernetes.manifests.objects import CronJob
+from sandbox.kubernetes.manifests.objects import CronJob, Job
+from sandbox.kubernetes.pods import Pod
 
 _TRIGGER_TIMEOUT_S = 600.0
 
@@ -96,27 +98,39 @@ class Operations:
     async def logs(
         self,
         client: Client,
-        pod: str,
+        pod: str | None = None,
+        selector: dict[str, str] | None = None,
         container: str | None = None,
         namespace: str | None = None,
         previous: bool = False,
         follow: bool = False,
-    ) -> None:
-        found = self._cluster.find_pod(pod, namespace)
-        status = found.container(container)
-        log = status.previous_log if previous else status.log
-        if log is None:
-            which = "previous run" if previous else "output yet"
-            raise NotFoundError(f"container {status.spec.name} of {found.subject} has no {which}")
-        position = 0
-        while True:
-            text = log.since(position)
-            position = log.end
-            if text:
-                await client.progress(text.decode(errors="replace"))
-            if not follow or log.closed:
-                return
-            await log.grown(position)
+        tail: int | None = None,
+        since_s: float | None = None,
+    ) -> int:
+        """Of one pod, or of all with the labels; how many containers were read."""
+        if pod is not None:
+            found = [self._cluster.find_pod(pod, namespace)]
+        else:
+            wanted = (selector or {}).items()
+            found = [
+                item
+                for item in self._cluster.pods.values()
+                if wanted <= item.labels.items() and namespace in (None, item.namespace)
+            ]
+        logs = [log for item in found if (log := _log_of(item, container, previous, must=pod is not None)) is not None]
+        async with asyncio.TaskGroup() as group:
+            for log in logs:
+                group.create_task(_send_log(client, log, log.start(tail=tail, since_s=since_s), follow=follow))
+        return len(logs)
+
+    async def delete(self, client: Client, kind: str, name: str, namespace: str, now: bool = False) -> None:
+        """A pod or a Job, by its name in `status`."""
+        if kind == "pods":
+            self._workloads.delete_pod(self._cluster.find_pod(name, namespace), 0 if now else None)
+        elif kind == "jobs" and (job := self._cluster.get(Job, namespace, name)) is not None:
+            self._workloads.batch.delete_job(job)
+        else:
+            raise NotFoundError(f"there is no {kind} {namespace}/{name} that could be deleted")
 
     async def network(self, client: Client) -> None:
         """Hands out the sandbox's network namespace, for programs of the host that want to reach pods."""
@@ -163,3 +177,24 @@ async def _forward_signals(inbox: asyncio.Queue[Message], kill: Callable[[], Non
 OPERATIONS: dict[str, Callable[..., Coroutine[Any, Any, Any]]] = {
     name: method for name, method in vars(Operations).items() if not name.startswith("_")
 }
+
+
+def _log_of(pod: Pod, container: str | None, previous: bool, *, must: bool) -> LogBuffer | None:
+    """Raises NotFoundError where there `must` be one and there is none."""
+    status = pod.container(container)
+    log = status.previous_log if previous else status.log
+    if log is None and must:
+        which = "previous run" if previous else "output yet"
+        raise NotFoundError(f"container {status.spec.name} of {pod.subject} has no {which}")
+    return log
+
+
+async def _send_log(client: Client, log: LogBuffer, position: int, *, follow: bool) -> None:
+    while True:
+        text = log.since(position)
+        position = log.end
+        if text:
+            await client.progress(text.decode(errors="replace"))
+        if not follow or log.closed:
+            return
+        await log.grown(position)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from sandbox.control.tables import plain_console, plain_table, written
 from sandbox.kubernetes.quantity import show_bytes
 
 Report = dict[str, Any]
@@ -19,9 +18,7 @@ WIDTH = 80
 
 def status_text(report: Report) -> str:
     """`report` is that of the `status` operation, with what each Redis says of itself as `redis`."""
-    out = io.StringIO()
-    # Without a colour system and a terminal to ask, the text is the same in a pipe, in a log and on a screen.
-    console = Console(file=out, width=WIDTH, color_system=None, highlight=False, force_terminal=False)
+    console, out = plain_console(WIDTH)
     if report["fault"]:
         console.print(Text(report["fault"]))
     kinds = ("pods", "jobs", "cronJobs", "services", "claims")
@@ -60,7 +57,7 @@ def status_text(report: Report) -> str:
         ("ACCEPTED, NOT ENFORCED", "BECAUSE", "TIMES"),
         [(field, reason, str(count)) for (field, reason), count in counts.items()],
     )
-    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()).rstrip() + "\n"
+    return written(out)
 
 
 def _pods(console: Console, pods: Sequence[Report]) -> None:
@@ -105,16 +102,10 @@ def _memory(console: Console, pods: Sequence[Report], redis: dict[str, Report]) 
 
 
 def _table(console: Console, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Nothing without rows. What is too long for its column goes on in the next line: nothing is cut off."""
-    if not rows:
-        return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for title in head:
-        table.add_column(Text(title), overflow="fold", no_wrap=False)
-    for row in rows:
-        table.add_row(*map(Text, row))
-    console.print(table)
-    console.print()
+    """Nothing without rows."""
+    if rows:
+        console.print(plain_table(head, rows))
+        console.print()
 
 
 def _field(subject: str) -> str:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sandbox.host.memory import usage_bytes
+from sandbox.host.memory import cpu_seconds, usage_bytes
 from sandbox.host.partitions import Partitions
 from sandbox.host.process import process_tree
 from sandbox.kubernetes.cluster import Cluster
@@ -24,7 +24,13 @@ async def status_report(
     tree = process_tree()
     return {
         "nodes": [
-            {"name": node.name, "zone": node.zone, "ready": node.ready, "cordoned": node.cordoned}
+            {
+                "name": node.name,
+                "labels": node.all_labels,
+                "zone": node.zone,
+                "ready": node.ready,
+                "cordoned": node.cordoned,
+            }
             for node in cluster.nodes.values()
         ],
         "pods": [_pod(cluster, pod, tree) for pod in sorted(cluster.pods.values(), key=lambda pod: pod.key)],
@@ -32,6 +38,7 @@ async def status_report(
             {
                 "name": item.metadata.name,
                 "namespace": item.metadata.namespace,
+                "labels": item.metadata.labels,
                 "replicas": item.spec.replicas,
                 "ready": sum(pod.ready for pod in cluster.owned(item.key)),
                 "settled": workloads.is_settled(item),
@@ -43,6 +50,7 @@ async def status_report(
             {
                 "name": cron.metadata.name,
                 "namespace": cron.metadata.namespace,
+                "labels": cron.metadata.labels,
                 "schedule": cron.spec.schedule,
             }
             for cron in cluster.all(CronJob)
@@ -61,6 +69,7 @@ async def status_report(
             {
                 "name": service.metadata.name,
                 "namespace": service.metadata.namespace,
+                "labels": service.metadata.labels,
                 "externalName": service.spec.external_name,
                 "endpoints": [e.ip for e in endpoints(cluster, service) if e.published],
                 "notReady": [e.ip for e in endpoints(cluster, service) if not e.published],
@@ -87,6 +96,7 @@ def _pod(cluster: Cluster, pod: Pod, tree: Mapping[int, Sequence[int]]) -> dict[
         "node": pod.node,
         "zone": cluster.zone_of(pod),
         "ip": pod.ip,
+        "phase": pod.phase,
         "state": pod.waiting.reason if pod.waiting is not None and state in ("Running", "Pending") else state,
         "message": pod.message or (pod.waiting.message if pod.waiting is not None else ""),
         "ready": pod.ready,
@@ -96,6 +106,7 @@ def _pod(cluster: Cluster, pod: Pod, tree: Mapping[int, Sequence[int]]) -> dict[
         "lastTermination": None if last is None else {"exitCode": last.exit_code, "reason": last.reason},
         "ageS": round(time.time() - pod.created_at, 1),
         "memoryBytes": sum(usage_bytes(status.runtime, tree) for status in statuses),
+        "cpuSeconds": sum(cpu_seconds(status.runtime, tree) for status in statuses),
         "memoryLimitBytes": sum(s.spec.resources.limits.memory_bytes or 0 for s in statuses) or None,
     }
 
@@ -105,7 +116,9 @@ def _job(workloads: Workloads, job: Job) -> dict[str, Any]:
     return {
         "name": job.metadata.name,
         "namespace": job.metadata.namespace,
+        "labels": job.metadata.labels,
         "condition": (status.condition if status else "") or "Running",
         "reason": status.reason if status else "",
         "failures": status.failures if status else 0,
+        "ageS": round(time.time() - status.started_at, 1) if status else 0.0,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections import deque
 
 _LIMIT_BYTES = 10 * 1024**2
@@ -15,6 +16,7 @@ class LogBuffer:
 
     def __init__(self) -> None:
         self._chunks: deque[bytes] = deque()
+        self._written_at: deque[float] = deque()
         self._size = 0
         self._dropped = 0
         self._grown = asyncio.Event()
@@ -22,9 +24,11 @@ class LogBuffer:
 
     def append(self, chunk: bytes) -> None:
         self._chunks.append(chunk)
+        self._written_at.append(time.time())
         self._size += len(chunk)
         while self._size > _LIMIT_BYTES and len(self._chunks) > 1:
             gone = len(self._chunks.popleft())
+            self._written_at.popleft()
             self._size -= gone
             self._dropped += gone
         self._wake()
@@ -45,6 +49,18 @@ class LogBuffer:
     def since(self, position: int) -> bytes:
         data = b"".join(self._chunks)
         return data[max(0, position - self._dropped) :]
+
+    def start(self, *, tail: int | None, since_s: float | None) -> int:
+        """The position from which `since` gives at most so many lines, and none older than so many seconds."""
+        kept = [
+            chunk
+            for chunk, at in zip(self._chunks, self._written_at, strict=True)
+            if since_s is None or time.time() - at <= since_s
+        ]
+        data = b"".join(kept)
+        if tail is not None:
+            data = b"".join(data.splitlines(keepends=True)[-tail:]) if tail else b""
+        return self.end - len(data)
 
     def tail(self, lines: int) -> str:
         text = b"".join(self._chunks).decode(errors="replace")

@@ -1,4 +1,4 @@
-"""How much memory the processes of a container use.
+"""How much memory and processor time the processes of a container use.
 
 There is no memory cgroup to ask, because none may be left behind: the figures of the processes are added up.
 """
@@ -14,6 +14,7 @@ from sandbox.host.container import RunningContainer
 from sandbox.host.process import descendants
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 def usage_bytes(container: RunningContainer | None, tree: Mapping[int, Sequence[int]], limit: int | None = None) -> int:
@@ -28,6 +29,20 @@ def usage_bytes(container: RunningContainer | None, tree: Mapping[int, Sequence[
     if len(pids) == 1 or (limit is not None and resident <= limit):
         return resident
     return sum(_proportional(pid) for pid in pids)
+
+
+def cpu_seconds(container: RunningContainer | None, tree: Mapping[int, Sequence[int]]) -> float:
+    """Processor time that the processes of a container have used, and those they have waited for the end of."""
+    if container is None or not container.running:
+        return 0.0
+    return sum(_ticks(pid) for pid in [container.pid, *descendants(container.pid, tree)]) / _TICKS_PER_SECOND
+
+
+def _ticks(pid: int) -> int:
+    with contextlib.suppress(OSError):
+        # The command name may hold spaces; utime, stime, cutime and cstime are the 12th to 15th field after it.
+        return sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]))
+    return 0
 
 
 def _resident(pid: int) -> int:

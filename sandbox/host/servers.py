@@ -21,6 +21,9 @@ IN_PACKAGES = {
 }
 """Python package -> engine and path of its server."""
 
+FOLDER = Path(__file__).resolve().parents[2] / ".servers"
+"""Where `make servers` puts more: programs whose names begin with that of their engine."""
+
 _VERSION = re.compile(r"\bv=(\d+)\.(\d+)\.(\d+)")
 _TAG = re.compile(r"(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:-.*)?")
 
@@ -47,6 +50,8 @@ def servers() -> tuple[ServerProgram, ...]:
         spec = importlib.util.find_spec(package)
         for folder in (spec.submodule_search_locations or ()) if spec else ():
             found.append((engine, str(Path(folder) / path)))
+    for engine in (REDIS, VALKEY):
+        found += [(engine, str(path)) for path in FOLDER.glob(f"{engine}-*")]
     known = [ServerProgram(engine, _version(path), path) for engine, path in found if path and Path(path).is_file()]
     return tuple(sorted(known, key=lambda server: (server.engine, server.version)))
 

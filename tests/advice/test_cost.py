@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.advice.cost import RESERVED_3Y_FACTORS, Cost, cross_zone_costs
+from components.advice.commitments import COMMITMENTS
+from components.advice.cost import Cost, cross_zone_costs
 from components.advice.elasticache import NODE_TYPES, REGIONAL_FACTORS, ElastiCache, ec2_factor
 from components.advice.figures import derive_figures
 from components.config.settings import Settings, Workload
@@ -46,6 +47,29 @@ def test_a_three_year_reservation_of_r7g_costs_what_was_read() -> None:
     assert found.nodes_reserved_3y_usd < found.nodes_reserved_1y_usd < found.nodes_on_demand_usd
 
 
+@pytest.mark.parametrize("family", sorted(COMMITMENTS))
+def test_the_longer_and_the_earlier_nodes_are_paid_for_the_less_they_cost(family: str) -> None:
+    shares = COMMITMENTS[family]
+    assert (
+        shares.three_years_all_upfront
+        < shares.three_years_partly_upfront
+        < shares.three_years_nothing_upfront
+        < shares.one_year
+        < 1
+    )
+
+
+def test_each_payment_option_of_r6g_costs_what_aws_asks_for_it() -> None:
+    """USD an hour of r6g.12xlarge in us-east-1, as AWS's price list had them on 2025-05-28."""
+    found = cost_of(option_1(nodes={"instanceType": "r6g.12xlarge"}))
+    hours = 9 * 730
+    assert found.nodes_on_demand_usd == pytest.approx(hours * 2.4192)
+    assert found.nodes_reserved_1y_usd == pytest.approx(hours * 1.5241, rel=0.002)
+    assert found.nodes_reserved_3y_nothing_upfront_usd == pytest.approx(hours * 1.0451, rel=0.002)
+    assert found.nodes_reserved_3y_partly_upfront_usd == pytest.approx(hours * 0.9676, rel=0.002)
+    assert found.nodes_reserved_3y_usd == pytest.approx(hours * 0.9096, rel=0.002)
+
+
 BUSY = stack("4GB", "128GB", requestsPerSecond=15_000, hitRate=0.96)
 """On demand c6gn.2xlarge are the cheapest nodes for it, and for three years m6in.2xlarge."""
 
@@ -60,7 +84,7 @@ def test_no_nodes_that_pass_cost_less_for_three_years_than_those_that_are_named(
     def for_three_years(kind: Candidate) -> float:
         found = load_catalogue().find(kind.instance_type)
         assert found is not None
-        factor = RESERVED_3Y_FACTORS[kind.instance_type.partition(".")[0]]
+        factor = COMMITMENTS[kind.instance_type.partition(".")[0]].three_years_all_upfront
         return kind.nodes_total * (found.price(nodes.region)[0] * 730 * factor + 50 * 0.08)
 
     by_name = {kind.instance_type: for_three_years(kind) for kind in nodes.passing}

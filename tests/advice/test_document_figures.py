@@ -10,7 +10,6 @@ import pytest
 
 from components.advice.advice import derive_advice
 from components.advice.capacity import interface_capacity
-from components.advice.cost import RESERVED_1Y_FACTOR
 from components.advice.figures import Figures, derive_figures
 from components.config.settings import Settings, Workload
 from components.config.units import GIB, TIB
@@ -184,7 +183,7 @@ def test_both_options_cost_the_same_as_the_document_found_but_more_than_it_says(
     assert OPTION_1.cost.nodes_usd == OPTION_2.cost.nodes_usd
     assert OPTION_1.cost.nodes_usd > 9600
     # "Save 30-40 %" for a year.
-    assert 0.6 <= RESERVED_1Y_FACTOR <= 0.7
+    assert 0.6 <= OPTION_1.cost.nodes_reserved_1y_usd / OPTION_1.cost.nodes_on_demand_usd <= 0.7
 
 
 def test_node_costs_are_not_the_costs() -> None:

@@ -4,10 +4,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from components.advice.advice import derive_advice
 from components.advice.compression import compressed
 from components.advice.figures import derive_figures
 from components.advice.right_sizing import Measured, right_size, scale_out
 from components.config.units import GIB, TIB, format_size
+from preview.text import render_plan
 from tests.plan.stacks import option_1, stack
 
 
@@ -112,3 +114,19 @@ def test_scaling_out_goes_over_24_to_32_masters() -> None:
 
 def test_scaling_out_without_nodes_of_our_own_has_no_price() -> None:
     assert [step.infrastructure_usd for step in scale_out(option_1(zones=None))] == [None, None, None]
+
+
+@pytest.mark.parametrize("zones", [5, 6])
+def test_more_replicas_than_a_stack_may_have_are_advised_nowhere(zones: int) -> None:
+    """A master in one of five zones would take four replicas for a copy in each, and three are the most."""
+    settings = option_1(zones=tuple(f"us-east-1{letter}" for letter in "abcdef"[:zones]))
+    advice = derive_advice(settings)
+    assert advice.copy_in_every_zone is None
+    assert advice.cost is not None
+    assert [option.clients for option in advice.cost.cross_zone] == ["spread", "zone-local reads"]
+    shown = render_plan(advice, settings, stack="prod")
+    assert "replicasPerMaster=" not in shown
+    assert "copy in every zone" not in shown
+    four = derive_advice(option_1(zones=tuple(f"us-east-1{letter}" for letter in "abcd")))
+    assert four.copy_in_every_zone is not None
+    assert four.copy_in_every_zone.pods == 4 * four.sizing.masters

@@ -154,8 +154,7 @@ MISTAKES = (
     ),
     Mistake(
         "another password in one edit",
-        ("redis-replica-2 holds up the rollout", "is not in sync"),
+        ("release: refused", "WRONGPASS", "Put the old one back into access.password"),
         {"access": {"password": OTHER_PASSWORD}},
-        touched=(NEXT_REPLICA,),
     ),
 )

@@ -82,6 +82,19 @@ def test_destroy_deletes_nothing_while_the_stack_is_protected(prod: ProdStack) -
     assert sorted(prod.engine.resources()) == before
 
 
+@pytest.mark.e2e_long
+def test_an_edit_that_names_another_cluster_is_refused_while_the_stack_is_protected(prod: ProdStack) -> None:
+    before = sorted(prod.engine.resources())
+    prod.engine.set(eks={"clusterName": "another"})
+    run = prod.engine.preview()
+    prod.engine.set(eks=None)
+
+    assert not run.succeeded
+    assert "protect" in run.output
+    assert sorted(prod.engine.resources()) == before
+    assert prod.engine.preview().ok().changes == []
+
+
 def test_destroy_takes_pods_before_their_nodes_and_leaves_nothing(prod: ProdStack) -> None:
     prod.engine.set(protect="false")
     assert prod.engine.up().ok().changes == []

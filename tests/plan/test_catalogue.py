@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from components.advice.cost import RESERVED_3Y_FACTORS
+from components.advice.commitments import COMMITMENTS
 from components.advice.elasticache import NODE_TYPES
 from components.config.zones import letter_of, region_of
 from components.plan.nodes.catalogue import InstanceType, load_catalogue
@@ -92,7 +92,7 @@ def test_larger_types_of_a_family_never_cost_less() -> None:
 
 
 def test_every_family_has_its_price_for_three_years() -> None:
-    assert {kind.name.split(".")[0] for kind in CATALOGUE.types} == RESERVED_3Y_FACTORS.keys()
+    assert {kind.name.split(".")[0] for kind in CATALOGUE.types} == COMMITMENTS.keys()
 
 
 def test_general_types_have_the_price_and_the_three_years_that_were_read() -> None:
@@ -108,7 +108,8 @@ def test_general_types_have_the_price_and_the_three_years_that_were_read() -> No
         kind = CATALOGUE.find(name)
         assert kind is not None
         assert kind.price("us-east-1")[0] == hour
-        assert hour * 8760 * RESERVED_3Y_FACTORS[name.split(".")[0]] == pytest.approx(year, rel=0.003), name
+        share = COMMITMENTS[name.split(".")[0]].three_years_all_upfront
+        assert hour * 8760 * share == pytest.approx(year, rel=0.003), name
 
 
 NAMED_REGIONS = (

@@ -13,8 +13,10 @@ from collections import Counter
 from collections.abc import Callable
 
 from reconciler.connection import Address, Connection, NameNotResolvedError, NoSuchNameError
+from reconciler.observe.native_jobs import NativeWay
 from reconciler.slots import NO_SLOTS, members, slot_set
 from tests.reconciler.fake_connection import FakeConnection
+from tests.reconciler.fake_native import FakeJob, settle
 from tests.reconciler.fake_node import ACK_S, FakeNode, KnownNode
 from tests.reconciler.refusals import Refusal
 
@@ -38,6 +40,15 @@ class FakeCluster:
         """Until then masters of one config epoch have not pinged each other."""
         self.clients = False
         self.is_valkey = False
+        self.native_way: NativeWay | None = None
+        """How nodes move slots by themselves."""
+        self.jobs: list[FakeJob] = []
+        self.job_s = 1.0
+        """How long a job takes by which nodes move slots themselves."""
+        self.failing_jobs: list[str] = []
+        """Why the next of them fail."""
+        self.refuses_jobs = ""
+        """Why nodes refuse to begin any."""
         self.named_connections: Counter[tuple[str, str]] = Counter()
         """Open connections that have a name, by the IP they lead to."""
         self.fails_after_s = 0.0
@@ -93,6 +104,7 @@ class FakeCluster:
         self.events = [(when_s, happen) for when_s, happen in self.events if when_s > self.time_s]
         for happen in due:
             happen()
+        settle(self)
         self.gossip()
 
     # The world's own ways.

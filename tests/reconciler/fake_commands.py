@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.connection import Reply, ReplyError
+from reconciler.observe.native_jobs import NativeWay
 from reconciler.slots import NO_SLOTS, ranges, slot_range
+from tests.reconciler import fake_native
 from tests.reconciler.fake_node import ELECTION_PATIENCE_S, EPOCH_S, PORT, VOTE_AGAIN_S, FakeNode, KnownNode
 
 if TYPE_CHECKING:
@@ -31,10 +33,13 @@ def answer(world: FakeCluster, node: FakeNode, words: list[str]) -> Reply:
             for number, replica in enumerate(world.online(node)):
                 facts[f"slave{number}"] = f"ip={replica.ip},port={PORT},state=online,offset={replica.offset},lag=0"
             if world.is_valkey:
-                facts["valkey_version"] = "9.1.2"
+                facts["valkey_version"] = "8.1.9"
+            facts |= fake_native.VERSIONS[world.native_way] if world.native_way and not node.is_older else {}
             facts["number_of_libraries"] = len(node.libraries)
             facts |= {"used_memory": size, "used_memory_dataset": size, "maxmemory": node.max_bytes}
             return "".join(f"{key}:{value}\r\n" for key, value in facts.items()).encode()
+        case ["PING"]:
+            return b"PONG"
         case ["TIME"]:
             now: list[Reply] = [str(int(EPOCH_S + world.time_s)).encode(), b"0"]
             return now
@@ -75,6 +80,20 @@ def answer(world: FakeCluster, node: FakeNode, words: list[str]) -> Reply:
         case ["CLUSTER", "GETKEYSINSLOT", slot, number]:
             found: list[Reply] = [*sorted(node.keys.get(int(slot), ()))[: int(number)]]
             return found
+        case ["CLUSTER", "GETSLOTMIGRATIONS"] | ["CLUSTER", "MIGRATION", "STATUS", "ALL"]:
+            return fake_native.listed(world, node)
+        case ["CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", *bounds, "NODE", target]:
+            fake_native.start(world, node, _known(world, target), NativeWay.MIGRATESLOTS, bounds)
+            return b"OK"
+        case ["CLUSTER", "MIGRATION", "IMPORT", *bounds]:
+            owner = next(other for other in world.living() if other.slots >> int(bounds[0]) & 1)
+            return fake_native.start(world, owner, node, NativeWay.MIGRATION, bounds).name.encode()
+        case ["CLUSTER", "CANCELSLOTMIGRATIONS"]:
+            if not fake_native.cancel(world, node, None):
+                raise ReplyError("No migrations ongoing")
+            return b"OK"
+        case ["CLUSTER", "MIGRATION", "CANCEL", "ID", name]:
+            return fake_native.cancel(world, node, name)
         case ["CLUSTER", *rest]:
             _change(world, node, rest)
             return b"OK"
@@ -84,6 +103,13 @@ def answer(world: FakeCluster, node: FakeNode, words: list[str]) -> Reply:
             return _migrate(world, node, ip, [key.encode() for key in keys], copy=True)
         case _:
             raise AssertionError(f"a command this cluster does not know: {words}")
+
+
+def _known(world: FakeCluster, node_id: str) -> FakeNode:
+    node = world.by_id(node_id)
+    if node is None:
+        raise ReplyError(f"Unknown node name: {node_id}")
+    return node
 
 
 def _library(name: str, code: str) -> Reply:

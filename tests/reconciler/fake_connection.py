@@ -117,7 +117,8 @@ class FakeConnection:
         if self._name and not self._is_open:
             world.named_connections[self._ip, self._name] += 1
             self._is_open = True
-        write = not (words[0] in HARMLESS or (words[0] == "CLUSTER" and words[1] in READS) or words[1:2] == ["LIST"])
+        asks = words[0] == "CLUSTER" and (words[1] in READS or words[1:3] == ["MIGRATION", "STATUS"])
+        write = not (words[0] in HARMLESS or asks or words[1:2] == ["LIST"])
         if write and world.kill_at is not None and len(world.writes) == world.kill_at and not world.kill_after:
             raise Killed
         if write and words[0] in DATA and self._ip in world.refuses_writes:

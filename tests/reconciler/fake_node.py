@@ -16,8 +16,8 @@ JOIN_S = 2.0
 """So long a node that has heard of slots refuses every command (Redis's writable delay; up to 5 s as it rejoins)."""
 ELECTION_PATIENCE_S = 10.0
 """Two node timeouts: so long an election of Redis's own may take."""
-READS = {"NODES", "INFO", "COUNTKEYSINSLOT", "GETKEYSINSLOT"}
-HARMLESS = {"INFO", "DBSIZE", "MEMORY", "CLIENT", "TIME", "ASKING", "WATCH", "UNWATCH"}
+READS = {"NODES", "INFO", "COUNTKEYSINSLOT", "GETKEYSINSLOT", "GETSLOTMIGRATIONS"}
+HARMLESS = {"PING", "INFO", "DBSIZE", "MEMORY", "CLIENT", "TIME", "ASKING", "WATCH", "UNWATCH"}
 DATA = {"FUNCTION", "MIGRATE", "UNLINK"}
 """Of those that are no harmless ones: they change keys or functions, and not who owns what."""
 
@@ -65,6 +65,8 @@ class FakeNode:
     """When the masters last voted about this one."""
     waits_for_votes: bool = False
     max_bytes: int = 0
+    is_older: bool = False
+    """It cannot move slots by itself, whatever the others can."""
     knows_slots_s: float | None = None
     libraries: dict[str, str] = field(default_factory=dict)
     """Code of the libraries of functions, by name."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 from sandbox.host.servers import REDIS, VALKEY, ServerProgram, servers
 from tests.reconciler.load import Load
 from tests.reconciler.servers import Fleet, assert_formed, eventually
+from tests.reconciler.test_moving_on_redis import run_killed
 
 pytestmark = pytest.mark.redis
 
@@ -61,6 +64,36 @@ def test_a_cluster_that_grows_and_shrinks_under_load_loses_no_key_and_no_server(
     assert load.misses == 0
     assert load.failures == []
     assert fleet.read(KEYS) == KEYS
+
+
+def moves_slots_itself(server: ServerProgram) -> bool:
+    return server.version >= ((9, 0) if server.engine == VALKEY else (8, 4))
+
+
+def test_a_new_pool_takes_over_under_load_however_often_the_run_is_killed(
+    fleet: Fleet, server: ServerProgram, reconcile: Reconcile, tmp_path: Path
+) -> None:
+    if not moves_slots_itself(server):
+        pytest.skip("tests/reconciler/test_moving_on_redis.py shows it for servers whose keys are sent by the mover")
+    fleet.formed(3)
+    fleet.write(KEYS, 20_000)
+    fleet.shards(3, prefix="big")
+    seed = fleet.servers["redis-master-1"].ip
+    topology = fleet.topology(3, prefix="big", seeds=[seed], deadlineSeconds=DEADLINE_S)
+    file = tmp_path / "big.json"
+    file.write_text(json.dumps({**topology, "move": {"bytesPerSecond": 2_000_000}}))
+    with Load(fleet, KEYS, 20_000) as load:
+        moments = run_killed(fleet, "form", file, 3, 6.0)
+        status, output = reconcile("form", topology)
+        assert status == 0, output
+        assert_formed(fleet, 3, "big")
+    assert lives(fleet)
+    assert load.misses == 0, f"seed {moments}"
+    assert load.failures == [], f"seed {moments}"
+    assert fleet.read(KEYS) == KEYS
+    # A master that was emptied at one blow would copy all data from the one that emptied it.
+    assert all(fleet.servers[f"redis-master-{shard}"].myself.is_master for shard in range(3))
+    assert "do not move slots by themselves" not in output
 
 
 def test_a_large_slot_moves_whole(fleet: Fleet, reconcile: Reconcile) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.connection import RefusedError, ReplyError
+from reconciler.error_replies import NOT_ADMITTED
 from reconciler.exit_status import ExitStatus
 from reconciler.topology import Topology
 from tests.reconciler.conftest import FEW_SLOTS
@@ -25,9 +26,9 @@ SAYS = {
     "MASTERDOWN": "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'. It is a replica "
     "that has lost its master, and answers when one is back",
     "OOM": "OOM command not allowed when used memory > 'maxmemory'. It has no memory left for this. Give the pods more",
-    "NOAUTH": "the node refuses the password in REDISCLI_AUTH: NOAUTH Authentication required. It was started with",
+    "NOAUTH": "the node refuses the password in REDISCLI_AUTH: NOAUTH Authentication required",
     "WRONGPASS": "the node refuses the password in REDISCLI_AUTH: WRONGPASS invalid username-password pair or user is "
-    "disabled. It was started with another one",
+    "disabled",
     "NOPERM": "NOPERM this user has no permissions to run the 'info' command. Somebody has taken rights from the user",
     "MISCONF": "currently unable to persist to disk. It cannot write its volume. It should not have to",
     "READONLY": "READONLY You can't write against a read only replica. It is a replica by now",
@@ -92,9 +93,16 @@ def test_a_node_that_refuses_is_named_with_the_reason_and_nothing_is_taken_from_
     assert not any("Traceback" in line or "object at 0x" in line for line in lines)
     if phase != "repair":
         # What follows builds on this node. Nothing at all is done before it answers.
-        assert status is ExitStatus.NOT_IN_TIME
         assert len(world.writes) == before
-        assert lines[-1].endswith("run this again to go on")
+        if name in NOT_ADMITTED:
+            # No waiting changes that, so nobody waits.
+            assert status is ExitStatus.REFUSED
+            assert world.time_s - began_s < BEYOND_S
+            assert "Nothing was changed" in lines[-1]
+            assert ("Put the old one back into access.password" in lines[-1]) == (name != "NOPERM")
+        else:
+            assert status is ExitStatus.NOT_IN_TIME
+            assert lines[-1].endswith("run this again to go on")
     assert (node.slots, node.all_keys()) == (slots, keys)
     assert all(node.node_id in other.table for other in knowing)
 
@@ -118,7 +126,7 @@ def test_a_node_that_begins_to_refuse_while_slots_move_stops_the_move_and_loses_
     status, lines = run(world, "form", desired, DEADLINE_S)
 
     assert world.refusals, "the node never refused"
-    assert status is ExitStatus.NOT_IN_TIME
+    assert status is (ExitStatus.REFUSED if name in NOT_ADMITTED else ExitStatus.NOT_IN_TIME)
     assert world.time_s - began_s <= DEADLINE_S + BEYOND_S
     assert any(pod in line and SAYS[name] in line for line in lines), lines[-6:]
     assert not any("Traceback" in line or "object at 0x" in line for line in lines)
@@ -169,6 +177,38 @@ def test_a_node_that_refuses_writes_alone_stops_the_move_and_the_log_says_why(
     assert status is ExitStatus.DONE, lines[-6:]
     assert_formed(world, desired)
     world.check()
+
+
+@pytest.mark.parametrize("name", NOT_ADMITTED)
+@pytest.mark.parametrize("refusing", ["every pod", "a pod without slots", "the pool that serves"])
+def test_a_release_that_is_not_let_in_ends_at_once_and_one_that_takes_the_edit_back_goes_on(
+    refusing: str, name: str
+) -> None:
+    world, desired = formed(3, 1)
+    if refusing == "the pool that serves":
+        # Another pool is to come, whose pods do not run yet.
+        served = desired
+        desired = topology(3, 1, prefix="larger", seeds=[served.nodes[0].host])
+        refused = [node.pod for node in served.nodes]
+    elif refusing == "every pod":
+        refused = [node.pod for node in desired.nodes]
+    else:
+        # What an edit left behind which was not refused in time.
+        refused = ["redis-replica-0-1"]
+    for pod in refused:
+        world.refusals[node_of(world, pod).ip] = refusal(name)
+    began_s, before = world.time_s, len(world.writes)
+
+    status, lines = run(world, "release", desired, DEADLINE_S)
+
+    assert world.time_s - began_s < BEYOND_S
+    assert len(world.writes) == before
+    if refusing == "a pod without slots":
+        assert status is ExitStatus.DONE, lines
+    else:
+        assert status is ExitStatus.REFUSED, lines
+        assert SAYS[name] in lines[-1]
+        assert "Nothing was changed" in lines[-1]
 
 
 @pytest.mark.parametrize("phase", PHASES)

@@ -10,7 +10,7 @@ import pytest
 
 from preview import command
 from sandbox.control.cli import parser
-from tests.repository.written import INSIDE, ROOT, beginning_with
+from tests.repository.written import INSIDE, ROOT, beginning_with, commands_of
 
 
 def test_the_documents_have_commands() -> None:
@@ -62,6 +62,13 @@ def test_the_sandbox_has_every_command_that_is_written(line: str) -> None:
             parser().parse_args(words)
     else:
         parser().parse_args(words)
+
+
+@pytest.mark.parametrize(
+    "line", [line for line in commands_of("kubectl") if re.match(r"kubectl -n redis-\S+ \w", line)]
+)
+def test_what_is_written_for_a_pool_and_kubectl_is_a_command_of_the_sandbox_too(line: str) -> None:
+    parser().parse_args(shlex.split(line)[1:])
 
 
 def test_the_documents_have_commands_that_run_in_a_container() -> None:

@@ -149,5 +149,15 @@ def test_the_text_fits_a_terminal_and_leaves_nothing_out() -> None:
     assert text.index("NAMESPACE  redis-256mb") < text.index("redis-repair") < text.index("NAMESPACE  redis-cache")
 
 
+words = st.text("abcdefghijklmnopqrstuvwxyz-0123456789", min_size=1, max_size=120)
+
+
+@given(words, words, st.text(max_size=300), st.integers(0, 2**50))
+def test_the_text_fits_a_terminal_whatever_things_are_called(name: str, node: str, message: str, size: int) -> None:
+    pods = [pod(name, node=node, ready=False, message=message, memoryBytes=size, restarts=size)]
+    report = REPORT | {"pods": pods, "jobs": [{**REPORT["jobs"][0], "name": name, "reason": node}], "fault": message}
+    assert max(map(len, status_text(report).splitlines())) <= WIDTH
+
+
 def test_a_fault_of_the_sandbox_itself_comes_first() -> None:
     assert status_text(REPORT | {"fault": "fault in the sandbox itself"}).startswith("fault in the sandbox itself\n")

@@ -132,8 +132,13 @@ async def _job(cluster: Cluster, workloads: Workloads, item: Job, timeout_s: flo
         status = workloads.batch.jobs.get(item.key)
         return status.condition if status else ""
 
-    await cluster.until(lambda: bool(condition() or cluster.fault), timeout_s)
+    def is_gone() -> bool:
+        return item.key not in cluster.objects
+
+    await cluster.until(lambda: bool(condition() or cluster.fault or is_gone()), timeout_s)
     _stop_on_fault(cluster)
+    if is_gone():
+        raise ApplyError("somebody has deleted it")
     status = workloads.batch.jobs.get(item.key)
     if status is None or not status.condition:
         raise ApplyError(f"not complete within {timeout_s:.0f} s:\n{_explain(cluster, item)}")

@@ -1,0 +1,180 @@
+"""*copy* by the servers themselves, where both ends can: MIGRATESLOTS of Valkey 9, MIGRATION IMPORT of Redis 8.4.
+
+The source forks, sends what the slots hold as for a full resync, then what was written meanwhile, holds back writes for
+some milliseconds, and the target owns the slots (ADR 27). Clients learn by MOVED, and never by ASK. Slots go in jobs of
+some seconds: within the rate limit, and so that what is written meanwhile does not fill the source's memory. Whatever
+becomes of this process, the servers end the job that is under way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reconciler.act.endpoint import Endpoint, TargetFullError
+from reconciler.act.native_jobs import cancel_job, find_job, start_job
+from reconciler.act.rate import JobSize, RateLimit
+from reconciler.act.slot_move import MoveContext
+from reconciler.connection import ReplyError, UnreachableError, text
+from reconciler.observe.native_jobs import NativeJob, NativeWay
+from reconciler.observe.node import parse_info
+from reconciler.slots import members, slot_set
+
+SLOTS_AHEAD = 2048
+"""Slots whose keys are counted in one round trip."""
+
+FIRST_POLL_S = 0.01
+MAX_POLL_S = 0.25
+
+ATTEMPTS = 3
+RETRY_PAUSE_S = 1.0
+
+STOP_PATIENCE_S = 5.0
+"""How long a run that is told to stop waits for the job under way before it cancels it."""
+
+TARGET_ALIVE_S = 3.0
+LOOK_AT_TARGET_EVERY_S = 2.0
+
+BUSY = "another ASM task is already in progress"
+"""A Redis takes part in one job at a time, and its other job may be with another source."""
+
+WORDS_FOR_FULL = ("OOM", "out of memory")
+
+
+class NativeMoveError(Exception):
+    """The servers do not move the slots themselves; the text is theirs. The slots are where they were."""
+
+
+class MoveNatively:
+    """Moves slots from one source to one target, job by job. One per thread: its connections are not shared. `sources`
+    is how many share the rate limit."""
+
+    def __init__(
+        self,
+        source: Endpoint,
+        target: Endpoint,
+        context: MoveContext,
+        way: NativeWay,
+        rate: RateLimit,
+        sources: int,
+    ) -> None:
+        self._source = source
+        self._target = target
+        self._context = context
+        self._way = way
+        self._judge = target if way is NativeWay.MIGRATION else source
+        self._rate = rate
+        self._size = JobSize(rate.per_second / sources)
+        self._bytes_per_key = 0.0
+
+    def move(self, slots: int) -> None:
+        """Move those of `slots` that the source owns now. May be cut off anywhere; a later run waits for the job that
+        is under way then, and goes on.
+
+        Raises `NativeMoveError`, `TargetFullError`, `ReplyError` or `UnreachableError`.
+        """
+        self._bytes_per_key = self._mean_bytes_per_key()
+        waiting = list(members(slots & self._source.myself().slots))
+        while waiting and not self._context.stopped():
+            number, keys = self._next_job(self._candidates(waiting))
+            size_bytes = int(keys * self._bytes_per_key)
+            self._rate.consume(size_bytes)
+            start = self._context.network.now()
+            if not self._carry_out(slot_set(waiting[:number])):
+                return
+            self._size.adapt(size_bytes, self._context.network.now() - start)
+            self._context.progress.add(number, keys, size_bytes)
+            waiting = waiting[number:]
+
+    def _mean_bytes_per_key(self) -> float:
+        facts = parse_info(text(self._source.connection.call("INFO", "memory")))
+        keys = self._source.connection.call("DBSIZE")
+        return int(facts.get("used_memory_dataset", "0")) / max(1, keys if isinstance(keys, int) else 1)
+
+    def _candidates(self, waiting: list[int]) -> list[int]:
+        """Slots that may go together: all, unless the source has no others and the target none. Such a claim looks like
+        the one of a replica that was promoted, so the source would become the target's replica and copy all it has."""
+        is_last = slot_set(waiting) == self._source.myself().slots
+        return waiting[:-1] if len(waiting) > 1 and is_last and not self._target.myself().slots else waiting
+
+    def _next_job(self, waiting: Sequence[int]) -> tuple[int, int]:
+        """How many of the slots go next, at least one, and how many keys they have."""
+        number = keys = 0
+        while number < len(waiting):
+            ahead = waiting[number : number + SLOTS_AHEAD]
+            for more in self._source.count_keys(ahead).values():
+                if number and not self._size.allows(keys + more, (keys + more) * self._bytes_per_key):
+                    return number, keys
+                number, keys = number + 1, keys + more
+        return number, keys
+
+    def _carry_out(self, slots: int) -> bool:
+        """Whether the slots are the target's now. False when the run is to stop."""
+        for attempt in range(1, ATTEMPTS + 1):
+            name = self._start(slots)
+            job = self._await_end(name) if name is not None else None
+            if job is None or job.is_done:
+                return job is not None
+            if any(word in job.message for word in WORDS_FOR_FULL):
+                raise TargetFullError(
+                    f"{self._target.name} has no memory left for the keys of {self._source.name}, which go on being "
+                    "served. Give the target more memory and run this again"
+                )
+            if attempt == ATTEMPTS:
+                raise NativeMoveError(job.message or f"the job ended as {job.state}")
+            self._context.network.sleep(RETRY_PAUSE_S * attempt)
+        return False
+
+    def _start(self, slots: int) -> str | None:
+        """The name of a new job; None when the run is to stop before it could begin."""
+        while not self._context.stopped():
+            try:
+                return start_job(self._way, self._source, self._target, slots)
+            except ReplyError as error:
+                if BUSY not in str(error):
+                    raise NativeMoveError(str(error)) from error
+            self._context.network.sleep(MAX_POLL_S)
+        return None
+
+    def _await_end(self, name: str) -> NativeJob | None:
+        """The job when it has ended. None when it was cancelled because the run is to stop.
+
+        Raises `UnreachableError` when either end does not answer.
+        """
+        network = self._context.network
+        pause = FIRST_POLL_S
+        stopped_at: float | None = None
+        target_lives_at = network.now()
+        while True:
+            network.sleep(pause)
+            pause = min(pause * 1.5, MAX_POLL_S)
+            asked = network.now()
+            job = find_job(self._judge.connection, self._way, name)
+            self._context.progress.add(block_s=network.now() - asked)
+            if job is None:
+                raise NativeMoveError(f"{self._judge.name} does not know the job any more")
+            if job.is_done or job.is_over:
+                return job
+            if job.has_failed:
+                cancel_job(self._judge.connection, self._way, name)
+                return job
+            if self._context.stopped():
+                stopped_at = asked if stopped_at is None else stopped_at
+                if asked - stopped_at >= STOP_PATIENCE_S and job.may_be_cancelled:
+                    cancel_job(self._judge.connection, self._way, name)
+                    return None
+            if asked - target_lives_at >= LOOK_AT_TARGET_EVERY_S:
+                self._see_that_both_live(job)
+                target_lives_at = network.now()
+
+    def _see_that_both_live(self, job: NativeJob) -> None:
+        """The servers themselves give up a silent peer only after their replication time-out, a minute by default."""
+        other = self._source if self._judge is self._target else self._target
+        try:
+            other.connection.call("PING", timeout_s=TARGET_ALIVE_S)
+        except UnreachableError:
+            if job.may_be_cancelled:
+                cancel_job(self._judge.connection, self._way, job.name)
+            raise
+
+    def let_clients_discover_target(self, slots: int) -> None:
+        """Nobody is sent to the target before it owns a slot, so clients learn of it by MOVED."""
