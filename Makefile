@@ -8,13 +8,13 @@ SAMPLE ?= 150
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 
-.PHONY: help up down status plan calibrate servers test test-fast test-long mutants check e2e faults clients soak bench-plan bench-resize bench-cpu-limit format clean
+.PHONY: help up down status plan calibrate servers test test-fast test-long mutants check e2e faults clients examples soak bench-plan bench-resize bench-cpu-limit format clean
 
 help: ## every command of this Makefile
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-up: .venv/sandbox $(if $(MONITORING),.venv/monitoring) ## run the stack `local` for real on this machine (MONITORING=1: with exporters)
-	@$(PYTHON) -m sandbox up $(if $(MONITORING),--set monitoring.exporter=true)
+up: .venv/sandbox $(if $(MONITORING),.venv/monitoring) ## run the stack `local` for real on this machine (MONITORING=1: with exporters and Prometheus)
+	@$(PYTHON) -m sandbox up $(if $(MONITORING),--set monitoring.exporter=true) $(if $(HURRY),--hurry $(HURRY))
 
 down: .venv/program ## stop what `make up` started and leave nothing behind
 	@$(PYTHON) -m sandbox down
@@ -34,7 +34,7 @@ test: .venv/tests .venv/sandbox .venv/monitoring .venv/actionlint ## the tests: 
 test-fast: .venv/tests .venv/monitoring .venv/actionlint ## the tests that start nothing and take no minutes each: about two minutes together
 	@$(PYTHON) -m tests.sets fast
 
-test-long: .venv/tests .venv/sandbox ## a second look that `make test` leaves out: the plain deployment, random kills, more resizes, pairs of edits (20 minutes)
+test-long: .venv/tests .venv/sandbox .venv/monitoring ## a second look that `make test` leaves out: the plain deployment, random kills, more resizes, pairs of edits (20 minutes)
 	@$(PYTHON) -m tests.sets slow
 
 mutants: .venv/tests ## which one-line mutants the fast tests miss (PACKAGE=components/plan TESTS="tests/plan tests/advice" SAMPLE=150 SEED=1)
@@ -43,8 +43,8 @@ mutants: .venv/tests ## which one-line mutants the fast tests miss (PACKAGE=comp
 check: .venv/tests .venv/sandbox .venv/monitoring .venv/actionlint ## format, lint, types, shell lint, tests: what CI runs
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
-	$(VENV)/bin/mypy components preview reconciler sandbox __main__.py
-	shellcheck -s sh -x -P SCRIPTDIR components/scripts/*.sh .ci/run .ci/comment sandbox/setup.sh tests/clients/setup.sh
+	$(VENV)/bin/mypy components loadgen preview reconciler sandbox __main__.py
+	shellcheck -s sh -x -P SCRIPTDIR components/scripts/*.sh components/scripts/bin/redis-cli .ci/run .ci/comment sandbox/setup.sh sandbox/servers.sh tests/clients/setup.sh tests/examples/setup.sh
 	$(MAKE) test
 
 e2e: .venv/tests $(if $(KUBECONFIG),,.venv/sandbox .venv/e2e) ## a real Pulumi engine on a real Kubernetes (ENGINE=DIR or PATH has the programs; LONG=1: all of it)
@@ -55,6 +55,9 @@ faults: .venv/tests .venv/sandbox ## measure every fault beside the plain deploy
 
 clients: .venv/tests .venv/sandbox .clients/built ## drive seven client libraries through every fault at once, and write docs/clients.md (10 minutes; installs Node.js, Go and Java)
 	@$(PYTHON) -m tests.clients --write
+
+examples: .venv/tests .venv/sandbox .examples/built ## build the applications of examples/ and try each in the sandbox (2 minutes; installs Node.js, Go and Java)
+	@$(PYTHON) -m pytest -q tests/examples
 
 soak: .venv/tests .venv/sandbox ## kill pods and Jobs at random moments, also during changes of size (SEED=1; about an hour)
 	@$(PYTHON) -m tests.faults.soak --seed $(SEED)
@@ -77,7 +80,7 @@ format: .venv/tests ## format the code and correct what the linter can
 	$(VENV)/bin/ruff check --fix .
 
 clean: ## remove what these commands made in this folder
-	rm -rf $(VENV) .clients .servers tests/clients/node/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .clients .examples .servers tests/clients/node/node_modules examples/ioredis/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # Stamps inside the virtual environment: each is made once, and again when its list changes.
 .venv/program: requirements.txt
@@ -109,4 +112,10 @@ CLIENT_SOURCES := $(addprefix tests/clients/,requirements.txt setup.sh node/pack
 .clients/built: $(CLIENT_SOURCES) sandbox/setup.sh .venv/tests
 	@sh sandbox/setup.sh clients
 	@sh tests/clients/setup.sh
+	@touch $@
+
+EXAMPLE_SOURCES := $(addprefix examples/,go-redis/go.mod go-redis/main.go go-redis/settings.go ioredis/package.json lettuce/pom.xml lettuce/src/main/java/App.java lettuce/src/main/java/Settings.java)
+.examples/built: $(EXAMPLE_SOURCES) tests/examples/setup.sh tests/clients/requirements.txt sandbox/setup.sh .venv/tests
+	@sh sandbox/setup.sh clients
+	@sh tests/examples/setup.sh
 	@touch $@

@@ -15,5 +15,6 @@ cache = RedisImageCacheCluster(
 )
 
 pulumi.export("endpoint", cache.endpoint)
+pulumi.export("user", cache.user)
 pulumi.export("discoveryAddresses", discovery_addresses(settings, advice))
 pulumi.export("plan", headline(advice))

@@ -98,7 +98,7 @@ def _capacity(plan: Advice, settings: Settings) -> Figure:
         f"{1 / get_seconds(settings.workload.object_bytes):,.0f} images a second on its one core."
     ]
     if plan.nodes:
-        notes.append(f"Planned: {count(plan.nodes.pods_per_node, 'master')} on an {plan.nodes.instance_type}.")
+        notes.append(f"Planned: {count(plan.nodes.pods_per_node, 'master')} on each {plan.nodes.instance_type}.")
     legend = [(f"{format_size(size.pod_memory_bytes)} pods", color) for size, color in zip(shown, colors, strict=True)]
     return Figure(title, chart, (*legend, (f"{wanted:,} wanted", RED)), tuple(notes))
 
@@ -119,7 +119,7 @@ def _pod_sizes(plan: Advice) -> Figure:
     refused = [format_size(size.pod_memory_bytes) for size in plan.pod_sizes if size.refusal]
     notes = ["On demand, without traffic. * is this stack."]
     if refused:
-        notes.append(f"No nodes hold pods of {', '.join(refused)}.")
+        notes.append(f"There is no plan with pods of {', '.join(refused)}.")
     title = "Cost by pod size, USD a month"
     legend = (("nodes", BLUE), ("volumes and control plane", AMBER))
     return Figure(title, bar_chart(title, bars, (BLUE, AMBER)), legend, tuple(notes))
@@ -130,16 +130,21 @@ def _bill(plan: Advice, cost: Cost) -> Figure:
     bars = [
         Bar(
             f"EKS, {option.clients}",
-            (everywhere if option.clients == EVERY_ZONE and everywhere else cost.infrastructure_usd, option.total_usd),
+            (
+                everywhere if option.clients == EVERY_ZONE and everywhere is not None else cost.infrastructure_usd,
+                option.total_usd,
+            ),
         )
         for option in cost.cross_zone
+        # Without a plan for so many replicas nobody knows what their nodes cost.
+        if option.clients != EVERY_ZONE or everywhere is not None
     ]
     bars += [
         Bar(f"ElastiCache, {option.engine}", (option.nodes_usd, option.cross_zone_usd)) for option in plan.elasticache
     ]
     title = "Cost with traffic, USD a month"
     notes = (
-        "The configured rate is taken to last all day.",
+        "Traffic counts with the mean rate, which is workload.dutyCycle of the peak.",
         "What ElastiCache bills between zones is unverified.",
     )
     legend = (("nodes and volumes", BLUE), ("traffic between zones", RED))

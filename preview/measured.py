@@ -1,7 +1,7 @@
 """The plan that would do, given what was measured: memory in use, the hit rate, or how well images compress."""
 
 from components.advice.compression import Compression
-from components.advice.right_sizing import MEMORY_TARGET, RightSize
+from components.advice.right_sizing import MEMORY_TARGET, RightSize, Step
 from components.config.formats import NONE, count, gbps, memory, percent, usd
 from components.config.units import format_size
 from preview.document import Facts, Note, Section, Table
@@ -33,9 +33,18 @@ def right_sizing(found: RightSize) -> Section:
         f"for {memory(found.in_use_bytes)} in use",
         (
             Table(("", "totalMemory", "masters", "pods", "full", "node type", "nodes", "USD a month"), rows),
-            Note(f"Enough: totalMemory: {format_size(found.recommended.total_memory_bytes)}"),
+            Note(_enough(found.recommended)),
         ),
     )
+
+
+def _enough(step: Step) -> str:
+    """What to configure, unless the program itself would refuse it."""
+    if step.refusal is not None:
+        return (
+            f"None of the sizes that were tried has a plan. With {format_size(step.total_memory_bytes)}: {step.refusal}"
+        )
+    return f"Enough: totalMemory: {format_size(step.total_memory_bytes)}"
 
 
 def compression(found: Compression) -> Section:
@@ -46,7 +55,9 @@ def compression(found: Compression) -> Section:
         ("working set", f"{memory(found.images_size_bytes)}, {percent(found.memory_percent)} of the memory"),
         ("lowest hit rate", percent(100 * found.break_even_hit_rate, 1)),
         ("sent by a master", gbps(found.egress_gbps_per_master)),
-        ("enough", f"totalMemory: {format_size(enough.total_memory_bytes)}, {count(enough.pods, 'pod')}"),
+        ("enough", f"{format_size(enough.total_memory_bytes)}: {enough.refusal}")
+        if enough.refusal
+        else ("enough", f"totalMemory: {format_size(enough.total_memory_bytes)}, {count(enough.pods, 'pod')}"),
     ]
     if enough.infrastructure_usd is not None:
         facts.append(("", f"{usd(enough.infrastructure_usd)} USD a month without traffic"))

@@ -8,7 +8,8 @@ import sys
 import time
 from pathlib import Path
 
-from reconciler.connection import RealNetwork, password
+from reconciler.connection import RealNetwork
+from reconciler.credentials import FILE, read_credentials
 from reconciler.decide.phases import PHASES
 from reconciler.exit_status import ExitStatus
 from reconciler.loop import Run
@@ -30,15 +31,20 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         desired = read_topology(options.topology)
+        credentials = read_credentials()
     except TopologyError as error:
         print(error, file=sys.stderr)
+        return ExitStatus.REFUSED
+    except (OSError, ValueError, KeyError) as error:
+        # Without the file's content: it has passwords.
+        print(f"the file that {FILE} names cannot be read ({type(error).__name__})", file=sys.stderr)
         return ExitStatus.REFUSED
     deadline_s = desired.deadline_seconds if options.deadline is None else options.deadline
 
     def network(name: str) -> RealNetwork:
-        return RealNetwork(desired.tls, name)
+        return RealNetwork(credentials, desired.tls, name)
 
-    run = Run(options.phase, desired, network(f"reconciler-{options.phase}"), network, _log, deadline_s, password())
+    run = Run(options.phase, desired, network(f"reconciler-{options.phase}"), network, _log, deadline_s)
     try:
         return run.run()
     except KeyboardInterrupt:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import sys
 import threading
@@ -23,6 +22,7 @@ from redis import connection as redis_connection
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from reconciler.credentials import Credentials
 from reconciler.error_replies import BUSY, LOADING, busy_reason, reply_text
 from reconciler.tls import Tls
 from reconciler.tls_connection import TlsConnection, takes_connections
@@ -82,6 +82,11 @@ class Connection(Protocol):
         """Many commands in one round trip; errors of single commands are returned in their place."""
         ...
 
+    @property
+    def credentials(self) -> Credentials:
+        """By which the node has let this connection in. Asked after a command."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -104,12 +109,12 @@ class Network(Protocol):
 class RedisConnection:
     """A connection through redis-py. Not to be shared between threads."""
 
-    def __init__(self, address: Address, password: str | None, tls: Tls, name: str) -> None:
+    def __init__(self, address: Address, credentials: Sequence[Credentials], tls: Tls, name: str) -> None:
         self._address = address
         self._tls = tls
+        self._door = tls.doors(address[1])[0]
         self._options: dict[str, Any] = {
             "host": address[0],
-            "password": password,
             "client_name": name,
             "socket_connect_timeout": CONNECT_TIMEOUT_S,
             "socket_timeout": CONNECT_TIMEOUT_S,
@@ -118,16 +123,58 @@ class RedisConnection:
             # A command that may have been carried out must not be sent twice behind the caller's back.
             "retry": Retry(NoBackoff(), 0),
         }
-        self._connection: Any = self._through(*tls.doors(address[1])[0])
         self._lock = threading.Lock()
+        self._ways_in = tuple(credentials)
+        self.credentials = self._ways_in[0]
+        self._connection: Any = self._made()
+
+    def _made(self) -> Any:
+        port, has_tls = self._door
+        options = {
+            **self._options,
+            "port": port,
+            "username": self.credentials.user,
+            "password": self.credentials.password,
+        }
+        return TlsConnection(self._tls, **options) if has_tls else redis_connection.Connection(**options)
+
+    def _open(self) -> None:
+        """Connect, unless that is done. First as the node took it the last time: its pod may have another by now."""
+        others = [way for way in self._ways_in if way is not self.credentials]
+        doors = [door for door in self._tls.doors(self._address[1]) if door != self._door]
+        while True:
+            try:
+                self._connection.connect()
+                return
+            except redis.exceptions.AuthenticationError:
+                if not others:
+                    raise
+                self.credentials = others.pop(0)
+            except redis.exceptions.ConnectionError as error:
+                if not isinstance(error.__context__, ConnectionRefusedError):
+                    raise
+                if not doors:
+                    self._raise_if_in_the_opposite_mode()
+                    raise
+                self._door = doors.pop(0)
+            self._connection = self._made()
+
+    def _raise_if_in_the_opposite_mode(self) -> None:
+        other = self._tls.other_door(self._address[1])
+        if other is not None and takes_connections(self._address[0], other, CONNECT_TIMEOUT_S):
+            has, wanted = ("with TLS", "without") if self._tls.mode == "plain" else ("without TLS", "with it")
+            raise WrongModeError(
+                f"it takes connections {has} alone (port {other}), and the config wants them {wanted}. The change "
+                "takes two edits, so that no client is cut off: set tls.mode to both, move the clients, then go on "
+                "(docs/runbook.md)"
+            )
 
     def call(self, *arguments: Argument, timeout_s: float = REPLY_TIMEOUT_S) -> Reply:
-        with self._lock:
-            self._connect()
-            with _Translated(self._connection):
-                self._connection.send_command(*arguments)
-                reply: Reply = self._connection.read_response(timeout=timeout_s, disable_decoding=True)
-                return reply
+        with self._lock, _Translated(self):
+            self._open()
+            self._connection.send_command(*arguments)
+            reply: Reply = self._connection.read_response(timeout=timeout_s, disable_decoding=True)
+            return reply
 
     def pipeline(
         self, commands: Sequence[Sequence[Argument]], timeout_s: float = REPLY_TIMEOUT_S
@@ -135,66 +182,25 @@ class RedisConnection:
         replies: list[Reply | ReplyError] = []
         if not commands:
             return replies
-        with self._lock:
-            self._connect()
-            with _Translated(self._connection):
-                self._connection.send_packed_command(self._connection.pack_commands(commands))
-                for _ in commands:
-                    try:
-                        replies.append(self._connection.read_response(timeout=timeout_s, disable_decoding=True))
-                    except redis.exceptions.ResponseError as error:
-                        replies.append(ReplyError(reply_text(error)))
+        with self._lock, _Translated(self):
+            self._open()
+            self._connection.send_packed_command(self._connection.pack_commands(commands))
+            for _ in commands:
+                try:
+                    replies.append(self._connection.read_response(timeout=timeout_s, disable_decoding=True))
+                except redis.exceptions.ResponseError as error:
+                    replies.append(ReplyError(reply_text(error)))
         return replies
-
-    def _through(self, port: int, has_tls: bool) -> Any:
-        if has_tls:
-            return TlsConnection(self._tls, port=port, **self._options)
-        connection_class: Any = redis_connection.Connection
-        return connection_class(port=port, **self._options)
-
-    def _connect(self) -> None:
-        """Connects, unless it is connected, at the first door that is not closed. Raises as `call` does."""
-        doors = list(self._tls.doors(self._address[1]))
-        # The door that was open the last time comes first.
-        doors.sort(key=lambda door: door[0] != self._connection.port)
-        for door in doors:
-            if door[0] != self._connection.port:
-                self._connection = self._through(*door)
-            try:
-                with _Translated(self._connection):
-                    self._connection.connect()
-                return
-            except UnreachableError as error:
-                if not _is_refusal(error):
-                    raise
-                refusal = error
-        other = self._tls.other_door(self._address[1])
-        if other is not None and takes_connections(self._address[0], other, CONNECT_TIMEOUT_S):
-            ways = ("with TLS", "without") if self._tls.mode == "plain" else ("without TLS", "with it")
-            raise WrongModeError(
-                f"it takes connections {ways[0]} alone (port {other}), and the config wants them {ways[1]}. The change "
-                "takes two edits, so that no client is cut off: set tls.mode to both, move the clients, then go on "
-                "(docs/runbook.md)"
-            ) from refusal
-        raise refusal
 
     def close(self) -> None:
         self._connection.disconnect()
-
-
-def _is_refusal(error: UnreachableError) -> bool:
-    """Whether nothing listens there, which is known at once."""
-    cause = error.__cause__
-    return isinstance(cause, ConnectionRefusedError) or isinstance(
-        getattr(cause, "__context__", None), ConnectionRefusedError
-    )
 
 
 class _Translated:
     """Turns redis-py's errors into those of this module. Unless the node answered with an error, the connection is
     dropped: a reply that comes late would be taken for the answer to the next command."""
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: RedisConnection) -> None:
         self._connection = connection
 
     def __enter__(self) -> None:
@@ -205,13 +211,13 @@ class _Translated:
             return
         # redis-py knows one of the two texts that Redis has for this. The connection is closed either way.
         if isinstance(error, redis.exceptions.RedisError) and "max number of clients" in str(error):
-            self._connection.disconnect()
+            self._connection.close()
             raise RefusedError(
                 "clients have taken all its connections (maxclients); it lives and serves them. Its pod closes those "
                 "that are idle. If that is not enough, stop the application that takes them"
             ) from error
         if isinstance(error, redis.exceptions.ResponseError) and str(error).startswith(BUSY):
-            self._connection.disconnect()
+            self._connection.close()
             raise RefusedError(busy_reason(error)) from error
         if isinstance(error, redis.exceptions.BusyLoadingError):
             raise RefusedError(LOADING) from error
@@ -221,9 +227,11 @@ class _Translated:
             error, redis.exceptions.AuthenticationError
         ):
             raise ReplyError(reply_text(error)) from error
-        self._connection.disconnect()
+        self._connection.close()
         if isinstance(error, redis.exceptions.AuthenticationError):
-            raise NotAdmittedError(f"the node refuses the password in REDISCLI_AUTH: {reply_text(error)}") from error
+            raise NotAdmittedError(
+                f"the node refuses {self._connection.credentials.name}: {reply_text(error)}"
+            ) from error
         if isinstance(error, redis.exceptions.TimeoutError | TimeoutError):
             raise UnreachableError(
                 f"no answer in time, as from a stopped process, a lost machine or a cut network ({error})"
@@ -233,15 +241,15 @@ class _Translated:
 
 
 class RealNetwork:
-    """redis-py and the resolver of the machine. The password comes from REDISCLI_AUTH."""
+    """redis-py and the resolver of the machine."""
 
-    def __init__(self, tls: Tls, client_name: str) -> None:
-        self._password = password()
+    def __init__(self, credentials: Sequence[Credentials], tls: Tls, client_name: str) -> None:
+        self._credentials = credentials
         self._tls = tls
         self._client_name = client_name
 
     def connect(self, address: Address) -> Connection:
-        return RedisConnection(address, self._password, self._tls, self._client_name)
+        return RedisConnection(address, self._credentials, self._tls, self._client_name)
 
     def resolve(self, host: str) -> list[str]:
         try:
@@ -292,11 +300,6 @@ class Connections:
             self._connections.clear()
         if self._threads is not None:
             self._threads.shutdown()
-
-
-def password() -> str | None:
-    """From REDISCLI_AUTH, as redis-cli has it; None when it is empty or absent."""
-    return os.environ.get("REDISCLI_AUTH") or None
 
 
 def text(reply: Reply | ReplyError) -> str:

@@ -14,8 +14,8 @@ NEXT_STEPS = {
     "MASTERDOWN": "It is a replica that has lost its master, and answers when one is back",
     "MISCONF": "It cannot write its volume. It should not have to: redis.conf says stop-writes-on-bgsave-error no, so "
     "somebody has changed that. Restart the pod",
-    "NOPERM": "Somebody has taken rights from the user default. Restart the pod, or run "
-    "ACL SETUSER default on ~* &* +@all there",
+    "NOPERM": "The user has not this right. A pod that was restarted has the rights of this version of the program: "
+    "delete the pod if somebody has changed them by ACL SETUSER",
     "OOM": "It has no memory left for this. Give the pods more memory, or let keys go",
     "READONLY": "It is a replica by now. Nothing is to be done: the next look takes it for one",
 }

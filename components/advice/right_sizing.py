@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from components.advice.figures import Figures, derive_figures
+from components.config.formats import percent
 from components.config.rules import MASTERS_MAX, MASTERS_MIN, REPLICAS_MAX
 from components.config.settings import Settings
 from components.config.units import format_size
@@ -48,6 +49,8 @@ class Step:
     instance_type: str | None
     nodes_total: int | None
     infrastructure_usd: float | None
+    refusal: str | None
+    """Why there is no plan of that size; None where there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ class RightSize:
     wanted: Step
     """Room for it at the sizing document's own target, 80 % in use."""
     recommended: Step
-    """The cheapest with room for it at that target."""
+    """The cheapest with room for it at that target. Where no size that was tried has a plan, it has none either."""
 
     def use_percent(self, step: Step) -> float:
         """How full the masters of a step would be."""
@@ -81,24 +84,25 @@ def right_size(settings: Settings, measured: Measured) -> RightSize:
     wanted = max(MASTERS_MIN, ceil(in_use / (settings.pod_memory * MEMORY_TARGET)))
     if wanted > MASTERS_MAX:
         raise ValueError(
-            f"{format_size(in_use)} at {MEMORY_TARGET:.0%} in use needs {wanted:,} masters of this podMemory, and a "
-            f"Redis Cluster carries at most {MASTERS_MAX}"
+            f"{format_size(in_use)} at {percent(100 * MEMORY_TARGET)} in use needs {wanted:,} masters of this "
+            f"podMemory, and a Redis Cluster carries at most {MASTERS_MAX}"
         )
     found = [_step(then, masters) for masters in range(wanted, min(wanted + _SEARCHED_MASTERS, MASTERS_MAX + 1))]
-    priced = [step for step in found if step.infrastructure_usd is not None]
+    planned = [step for step in found if step.refusal is None]
     return RightSize(
         in_use_bytes=in_use,
         now=_step(settings, derive_sizing(settings).masters),
         least=_step(then, least),
         wanted=found[0],
-        recommended=min(priced, key=lambda step: step.infrastructure_usd or 0.0, default=found[0]),
+        recommended=min(planned, key=lambda step: step.infrastructure_usd or 0.0, default=found[0]),
     )
 
 
 def scale_out(settings: Settings) -> tuple[Step, ...]:
-    """The stack as it is, half as large again, and twice as large."""
+    """The stack as it is, half as large again, and twice as large, as far as a Redis Cluster goes."""
     masters = derive_sizing(settings).masters
-    return tuple(_step(settings, ceil(masters * factor)) for factor in SCALE_OUT_FACTORS)
+    steps = (ceil(masters * factor) for factor in SCALE_OUT_FACTORS)
+    return tuple(_step(settings, step) for step in steps if step <= MASTERS_MAX)
 
 
 def copy_in_every_zone(settings: Settings, figures: Figures) -> Step | None:
@@ -130,9 +134,11 @@ def _larger(settings: Settings, masters: int) -> Iterator[Step]:
 
 def _step(settings: Settings, masters: int) -> Step:
     other = settings.model_copy(update={"total_memory": masters * settings.pod_memory})
+    refusal = None
     try:
         figures = derive_figures(other)
-    except Refused:
+    except Refused as error:
+        refusal = error.messages[0]
         figures = derive_figures(other.model_copy(update={"eks": None}), judge=False)
     return Step(
         masters=masters,
@@ -145,6 +151,7 @@ def _step(settings: Settings, masters: int) -> Step:
         instance_type=figures.nodes.instance_type if figures.nodes else None,
         nodes_total=figures.nodes.nodes_total if figures.nodes else None,
         infrastructure_usd=figures.cost.infrastructure_usd if figures.cost else None,
+        refusal=refusal,
     )
 
 

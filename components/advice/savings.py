@@ -8,7 +8,7 @@ from components.advice.figures import Figures
 from components.advice.plan_warning import PlanWarning
 from components.advice.remedies import cost_of, plan_of
 from components.advice.right_sizing import MEMORY_TARGET, Step
-from components.config.formats import memory, percent, usd
+from components.config.formats import figure, memory, percent, usd
 from components.config.rules import MASTERS_MIN
 from components.config.settings import GP3_IOPS_INCLUDED, GP3_MIB_PER_SECOND_INCLUDED, Settings
 from components.config.units import format_size
@@ -40,7 +40,7 @@ def cross_zone(figures: Figures, everywhere: Step | None) -> Iterator[PlanWarnin
     yield PlanWarning(
         "cross-zone-traffic-dominates",
         f"Traffic between zones costs {usd(spread.total_usd)} USD a month. That is "
-        f"{cost.cross_zone_to_nodes_ratio:.0f} times the nodes.",
+        f"{_ratio(cost.cross_zone_to_nodes_ratio)} times the nodes.",
         " ".join(sentences) or "Compare the plan's alternatives.",
     )
 
@@ -84,6 +84,11 @@ def too_large(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
             "month.",
             "Take storage.iops and storage.throughputMibPerSecond out of the config.",
         )
+
+
+def _ratio(value: float) -> str:
+    """With a tenth below ten: traffic for 1.4 times as much is not said to cost 1 times as much."""
+    return figure(value, 1 if value < 9.95 else 0)
 
 
 def _usd(figures: Figures) -> float:

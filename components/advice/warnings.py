@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 
 from components.advice.figures import Figures
 from components.advice.plan_warning import PlanWarning
-from components.advice.remedies import Helps, first_change
+from components.advice.remedies import Helps, first_change, plan_of
 from components.advice.right_sizing import MEMORY_TARGET, Step
 from components.advice.savings import cross_zone, more_memory, too_large
-from components.config.formats import count, memory, percent
+from components.config.formats import count, gbps, memory, percent, rate, seconds, share
 from components.config.settings import (
     CapacityType,
     Packing,
@@ -20,6 +20,7 @@ from components.config.settings import (
 from components.config.units import MIB
 from components.plan.alerting import MEMORY_ALERT_PERCENT
 from components.plan.traffic import ASSUMED_INTERFACE_GBPS, SINGLE_FLOW_GBPS
+from components.plan.working_set import WorkingSet
 
 BOUNDS = {
     "core": "Redis's one core is not enough",
@@ -57,14 +58,17 @@ def _working_set(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
     found = figures.working_set
     if not found.own.fits:
         larger = first_change(settings, figures, ("totalMemory",), lambda _, other: other.working_set.own.fits)
-        ttl = [f"Or use --set workload.ttlSeconds={found.needed_ttl_seconds}."] if found.needed_ttl_seconds > 0 else []
+        ways = [larger.sentence(figures)] if larger else []
+        shorter = _ttl_that_fits(settings, found)
+        ways += [f"Use --set workload.ttlSeconds={shorter}."] if shorter else []
+        first, *others = [*ways, "Make images smaller."]
         yield PlanWarning(
             "working-set-exceeds-memory",
-            f"At a hit rate of {settings.workload.hit_rate:.0%}, {found.own.images:,} images are alive and take "
+            f"At a hit rate of {share(settings.workload.hit_rate)}, {found.own.images:,} images are alive and take "
             f"{memory(found.own.size_bytes)}. There is room for {memory(found.room_bytes)}. Images are evicted after "
-            f"{found.seconds_to_eviction} s instead of {settings.workload.ttl_seconds} s. They fit from a hit rate of "
-            f"{found.break_even_hit_rate_beside_backlog:.1%} on.",
-            " ".join([*([larger.sentence(figures)] if larger else []), *ttl, "Or make images smaller."]),
+            f"{seconds(found.seconds_to_eviction or 0)} instead of {seconds(settings.workload.ttl_seconds)}. "
+            f"They fit from a hit rate of {share(found.break_even_hit_rate_beside_backlog, 1)} on.",
+            " ".join([first, *(f"Or {way[0].lower()}{way[1:]}" for way in others)]),
         )
     elif _is_above_alert(settings, figures):
         larger = first_change(
@@ -81,6 +85,15 @@ def _working_set(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
             f"{percent(MEMORY_ALERT_PERCENT)}.",
             larger.sentence(figures) if larger else "Make images smaller, or shorten workload.ttlSeconds.",
         )
+
+
+def _ttl_that_fits(settings: Settings, found: WorkingSet) -> int | None:
+    """The longest TTL with which the images fit; None where even one second is too long."""
+    if found.needed_ttl_seconds < 1:
+        return None
+    workload = settings.workload.model_copy(update={"ttl_seconds": found.needed_ttl_seconds})
+    planned = plan_of(settings, workload=workload)
+    return found.needed_ttl_seconds if planned and planned[1].working_set.own.fits else None
 
 
 def _is_above_alert(settings: Settings, figures: Figures) -> bool:
@@ -188,8 +201,8 @@ def _resync(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
     elif not found.resync_full_fits:
         yield PlanWarning(
             "resync-of-full-master-does-not-fit",
-            f"Each master takes {found.writes_per_second_per_master:,.0f} writes/s. Beside them, and with all pods of "
-            f"a node being masters, {found.resync_worst_gbps:.2g} Gbps are left for a full resync. That of a master "
+            f"The writes to each master are {rate(found.writes_per_second_per_master)}. Beside them, and with all pods "
+            f"of a node being masters, {gbps(found.resync_worst_gbps)} are left for a full resync. That of a master "
             "whose memory is full is cut off, and its lost replica comes back only when there is less load. With the "
             f"images of this hit rate a full resync needs {memory(found.resync_worst_peak_mib * MIB)} of the pod's "
             f"{memory(figures.sizing.limit_memory_mib * MIB)}.",
@@ -223,7 +236,7 @@ def _zones(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
         apart = settings.nodes.placement is Placement.REQUIRED
         yield PlanWarning(
             "copies-share-zone",
-            f"{figures.sizing.copies_per_shard} copies of a shard live in {len(nodes.zones)} zone(s). "
+            f"{figures.sizing.copies_per_shard} copies of a shard live in {count(len(nodes.zones), 'zone')}. "
             + ("They share a zone, though never a node." if apart else "They may share a zone and even a node."),
             "Name as many zones as copies in eks.subnets, and set nodes.placement: required.",
         )

@@ -56,6 +56,19 @@ def percent(value: float, digits: int = 0) -> str:
     return f"{figure(value, digits)} %"
 
 
+def share(value: float, digits: int = 3) -> str:
+    """A share of one with the digits it needs, so many behind the point at most: 0.8 -> 80 %, 0.995 -> 99.5 %.
+
+    It has more of them where it would read as all and is not: a hit rate of 99.99 % still writes images.
+    """
+    hundredfold = 100 * value
+    for places in range(digits, 4):
+        text = figure(hundredfold, places) if places < 3 else plain(hundredfold)
+        if value >= 1 or not text.startswith("100"):
+            return f"{text} %"
+    return "over 99.999 %"
+
+
 def seconds(value: float) -> str:
     """Seconds below two minutes, then minutes, then hours: 440 -> 7 min 20 s."""
     if value < 120:
@@ -97,8 +110,9 @@ def gbps(value: float) -> str:
 
 
 def times(value: float) -> str:
-    """Capacity over demand: 1.25 -> 1.25x, 375 -> 375x."""
-    return f"{figure(value, 2 if value < 100 else 0)}x"
+    """Capacity over demand: 1.25 -> 1.25x, 375 -> 375x. What is too little never reads as if it were enough."""
+    text = figure(value, 2 if value < 100 else 0)
+    return f"under {text}x" if value < 1 and text == "1.00" else f"{text}x"
 
 
 def count(number: int, singular: str, plural: str | None = None) -> str:

@@ -14,6 +14,7 @@ from components.config.engines import server_of
 from components.config.settings import (
     Access,
     CapacityType,
+    DefaultUser,
     Eks,
     Images,
     NodeEndpoint,
@@ -164,6 +165,15 @@ def certificates_name_what_clients_ask_for(tls: Tls, access: Access) -> Iterator
         )
 
 
+def one_change_of_passwords_at_a_time(access: Access) -> Iterator[str]:
+    """A pod knows two ways into another one: the usual one, and one for the time of a change."""
+    if access.default_user is DefaultUser.EVERYTHING and access.also_accepted is not None:
+        yield (
+            "access.defaultUser = everything with access.alsoAccepted: both are for the time of a change, and pods can "
+            "be in one change at a time; end the change of the password first, then give the cluster its users"
+        )
+
+
 def the_server_is_known(images: Images) -> Iterator[str]:
     """An engine and a version that the program was made for, without a fault that lets clients run code."""
     try:
@@ -205,6 +215,9 @@ RULES: Mapping[Rule, str] = {
         "`tls.issuer` or `tls.secret` is given where `tls.mode` is not `plain`, and never both."
     ),
     certificates_name_what_clients_ask_for: ("`access.nodeEndpoint` is `ip` only where `tls.mode` is `plain`."),
+    one_change_of_passwords_at_a_time: (
+        "`access.alsoAccepted` is not given while `access.defaultUser` is `everything`."
+    ),
     the_server_is_known: (
         "`images.redis`, or `images.redisVersion` for it, says an engine and a version of [engines.md](engines.md)."
     ),

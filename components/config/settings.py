@@ -21,6 +21,8 @@ from components.config.zones import ZONE_PATTERN, check_region, region_of
 _SUBNET_PREFIX = "subnet-"
 NAME_PATTERN = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"
 """Of an object of Kubernetes, or of a DNS domain."""
+PASSWORD_BYTES_MAX = 4096
+"""Redis cuts off a client that sends more than 16,384 bytes at once before it is let in."""
 
 
 def _size(value: Any) -> int:
@@ -28,11 +30,17 @@ def _size(value: Any) -> int:
 
 
 def _can_be_carried(password: SecretStr) -> SecretStr:
-    """A container gets its password in an environment variable, and the kernel ends such a value at a NUL byte.
+    """Applications get the password in an environment variable, and the kernel ends such a value at a NUL byte.
 
     A newline at the end is nearly always `echo`'s: clients that are given the password without it would be refused.
     """
     text = password.get_secret_value()
+    try:
+        size_bytes = len(text.encode())
+    except UnicodeEncodeError as error:
+        raise ValueError("a password is text; it has half of a surrogate pair, which no client can send") from error
+    if size_bytes > PASSWORD_BYTES_MAX:
+        raise ValueError(f"a password has at most {PASSWORD_BYTES_MAX} bytes, this one has {size_bytes}")
     if "\0" in text:
         raise ValueError(
             "a password cannot contain a NUL byte; an environment variable cannot hold one; choose another"
@@ -126,6 +134,14 @@ class NodeEndpoint(StrEnum):
 
     HOSTNAME = "hostname"
     IP = "ip"
+
+
+class DefaultUser(StrEnum):
+    """What a client may do that gives a password without a user."""
+
+    REFUSED = "refused"
+    APP = "app"
+    EVERYTHING = "everything"
 
 
 class Prometheus(StrEnum):
@@ -308,7 +324,25 @@ class Access(_Section):
     also_accepted: SecretStr | None = Field(
         None,
         min_length=16,
-        description="a second password that clients may use while the password is changed (docs/runbook.md)",
+        description="a second password that is accepted while the password is changed (docs/runbook.md)",
+    )
+    key_prefix: str = Field(
+        "",
+        max_length=200,
+        pattern=r"^[A-Za-z0-9:_./{}-]*$",
+        examples=["images:"],
+        description="how the keys begin that applications may use (user app); empty = every key",
+    )
+    scripts: str | None = Field(
+        None,
+        min_length=10,
+        description="why applications must run scripts and functions (EVAL, FCALL): each stops its master while it "
+        "runs, and most faults of Redis by which clients run code of their own were in them. Absent = refused",
+    )
+    default_user: DefaultUser = Field(
+        DefaultUser.REFUSED,
+        description="clients that give a password without a user: refused; app = as the user app; everything = may do "
+        "everything, as before there were users. Only to update such a cluster (docs/runbook.md)",
     )
     allow_from_namespaces: tuple[str, ...] = Field(
         (), description="namespaces whose pods may connect (a NetworkPolicy); empty = every pod of the cluster"

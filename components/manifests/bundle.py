@@ -25,7 +25,13 @@ CONFIG_MAP_BYTES_MAX = 1024 * 1024
 @cache
 def scripts() -> dict[str, str]:
     """File name -> text of every script (sh, awk) that runs in the Redis pods."""
-    return {path.name: path.read_text() for path in sorted(_SCRIPTS.iterdir()) if path.is_file()}
+    return {name: (_SCRIPTS / path).read_text() for name, path in script_paths().items()}
+
+
+@cache
+def script_paths() -> dict[str, str]:
+    """File name, which is its key in the ConfigMap -> where it is below the folder of the scripts."""
+    return {path.name: str(path.relative_to(_SCRIPTS)) for path in sorted(_SCRIPTS.rglob("*")) if path.is_file()}
 
 
 @cache

@@ -6,8 +6,9 @@ from components.config.settings import Settings
 from components.manifests import keys, names, tls
 from components.manifests.bundle import sources_digest
 from components.manifests.manifest import Manifest, Ref, kubernetes_object, refs
-from components.manifests.pod import AUTH_KEY, locked_down
+from components.manifests.pod import locked_down
 from components.manifests.topology import TOPOLOGY_KEY, deadline_seconds
+from components.manifests.users import CREDENTIALS_KEY
 from components.plan.plan import Plan
 from components.plan.pool_name import digest
 
@@ -16,6 +17,7 @@ RELEASE, FORM, REPAIR = "release", "form", "repair"
 PACKAGES = ("reconciler", "redis")
 """Python packages the Jobs import, each from a zip in a ConfigMap of its own."""
 _NOBODY = 65534
+_CREDENTIALS_PATH = "/etc/redis-users"
 _LAST_WORDS_SECONDS = 60
 """Between the deadline of the program, which then says what it waited for, and that of its Job."""
 CHECK = "check"
@@ -119,18 +121,23 @@ def repair(settings: Settings, *after: str) -> Manifest:
 def reconciler_pod(settings: Settings, phase: str) -> dict[str, Any]:
     """The pod that runs a phase of the reconciler."""
     command = ["python3", "-m", "reconciler", phase, "--topology", f"/etc/reconciler/{TOPOLOGY_KEY}"]
-    password = {"secretKeyRef": {"name": keys.AUTH, "key": AUTH_KEY}}
-    template = python_pod(settings, phase, command, PACKAGES, [{"name": "REDISCLI_AUTH", "valueFrom": password}])
+    where = {"name": "REDIS_CREDENTIALS", "value": f"{_CREDENTIALS_PATH}/{CREDENTIALS_KEY}"}
+    template = python_pod(settings, phase, command, PACKAGES, [where])
     spec = template["spec"]
-    spec["containers"][0]["volumeMounts"].insert(
-        0, {"name": "topology", "mountPath": "/etc/reconciler", "readOnly": True}
-    )
-    spec["volumes"].insert(0, {"name": "topology", "configMap": {"name": keys.TOPOLOGY}})
+    # The files of the Secret are readable by their group alone.
+    spec["securityContext"]["fsGroup"] = _NOBODY
+    spec["containers"][0]["volumeMounts"][:0] = [
+        {"name": "topology", "mountPath": "/etc/reconciler", "readOnly": True},
+        {"name": "credentials", "mountPath": _CREDENTIALS_PATH, "readOnly": True},
+    ]
+    credentials = [{"key": CREDENTIALS_KEY, "path": CREDENTIALS_KEY}]
+    spec["volumes"][:0] = [
+        {"name": "topology", "configMap": {"name": keys.TOPOLOGY}},
+        {"name": "credentials", "secret": {"secretName": keys.AUTH, "defaultMode": 0o440, "items": credentials}},
+    ]
     if settings.tls.mode.has_tls:
         spec["containers"][0]["volumeMounts"].append(tls.mount())
         spec["volumes"].append(tls.volume(settings, *tls.files_of_clients(settings)))
-        # The files belong to root and to this group.
-        spec["securityContext"]["fsGroup"] = _NOBODY
     return template
 
 

@@ -15,7 +15,12 @@ PRIORITY_CLASS = Ref("priority")
 ROLLOUT_ACCOUNT = Ref("rollout-account")
 ROLLOUT_ROLE = Ref("rollout-role")
 ROLLOUT_BINDING = Ref("rollout-binding")
-PASSWORD = Ref("password", "value")
-ALSO_ACCEPTED = Ref("alsoAccepted", "value")
+
+
+def secret_value(key: str) -> Ref:
+    """A value of that Secret (`components.manifests.users`)."""
+    return Ref(key, "value")
+
+
 READY = "ready"
 """Key of what the caller makes before a pool: its nodes, the classes of its volumes."""

@@ -5,16 +5,30 @@ from typing import Any
 from components.config.settings import ClientCertificates, Placement, Prometheus, Settings
 from components.config.units import kubernetes_quantity
 from components.manifests import keys, names, tls
-from components.manifests.bundle import scripts
+from components.manifests.bundle import script_paths
 from components.manifests.node_groups import node_set
+from components.manifests.users import (
+    FALLBACK_KEY,
+    MASTER_LINKS_KEY,
+    METRICS,
+    METRICS_KEY,
+    OPERATOR,
+    OPERATOR_KEY,
+    USERS_CONF_KEY,
+    fallback_user,
+    has_fallback,
+)
 from components.plan.node_loss import UNREACHABLE_TOLERATION_SECONDS
 from components.plan.plan import Plan
 from components.plan.sizing import EXPORTER_CPU_MILLICORES, EXPORTER_MEMORY_MIB
 from components.plan.tuning import Probe
 
 CONF_KEY = "redis.conf"
-AUTH_KEY = "password"
-ALSO_ACCEPTED_KEY = "alsoAccepted"
+USERS_PATH = "/etc/redis-users"
+"""Where a Redis container has the users and, while the passwords change, its ways into a master."""
+_PATH = "/scripts/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""That of the official images, and before it the scripts' own redis-cli, which knows the pod's user."""
+EXPORTER_TIMEOUT_SECONDS = 5
 METRICS_PORT = "metrics"
 """Name of the exporter's port."""
 SCRAPE_ANNOTATIONS = {"prometheus.io/scrape": "true", "prometheus.io/port": str(names.EXPORTER_PORT)}
@@ -41,7 +55,7 @@ def pod_template(settings: Settings, plan: Plan, copy: int) -> dict[str, Any]:
         "topologySpreadConstraints": _spread(labels),
         "tolerations": [_until_rescheduled(key) for key in ("not-ready", "unreachable")],
         "containers": [_redis(settings, plan, copy)],
-        "volumes": [*_volumes(), *_certificates(settings)],
+        "volumes": [*_volumes(settings), *_certificates(settings)],
     }
     if settings.eks is not None and plan.nodes is not None:
         spec["nodeSelector"] = {
@@ -93,8 +107,11 @@ def _redis(settings: Settings, plan: Plan, copy: int) -> dict[str, Any]:
             {"name": "PORT", "value": str(tls.own_port(settings.tls.mode))},
             *(_tls_env(settings) if settings.tls.mode.has_tls else ()),
             *[{"name": name, "value": str(value)} for name, value in tuning.script_env().items()],
-            _password(),
-            *([] if settings.access.also_accepted is None else [_also_accepted()]),
+            {"name": "PATH", "value": _PATH},
+            {"name": "USERS_CONF", "value": f"{USERS_PATH}/{USERS_CONF_KEY}"},
+            {"name": "REDISCLI_USER", "value": OPERATOR},
+            _password("REDISCLI_AUTH", OPERATOR_KEY),
+            *_fallback(settings),
         ],
         "resources": {
             "requests": {
@@ -117,6 +134,7 @@ def _redis(settings: Settings, plan: Plan, copy: int) -> dict[str, Any]:
             {"name": names.VOLUME, "mountPath": "/data"},
             {"name": "config", "mountPath": "/etc/redis", "readOnly": True},
             {"name": "scripts", "mountPath": "/scripts", "readOnly": True},
+            {"name": "users", "mountPath": USERS_PATH, "readOnly": True},
             {"name": "run", "mountPath": "/run/redis"},
             *([tls.mount()] if settings.tls.mode.has_tls else []),
         ],
@@ -175,7 +193,13 @@ def _exporter(settings: Settings) -> dict[str, Any]:
             # `/scrape?target=` would send the password to any address that whoever reaches the port names
             # (docs/reference/redis.md, "Monitoring"). Only versions from 1.83 on know this switch.
             {"name": "REDIS_EXPORTER_DISABLE_SCRAPE_ENDPOINT", "value": "true"},
-            _password("REDIS_PASSWORD"),
+            # Below the 10 s that Prometheus waits for a scrape by itself. Or a Redis that hangs would be no Redis that
+            # is down, but a scrape without an answer.
+            {"name": "REDIS_EXPORTER_CONNECTION_TIMEOUT", "value": f"{EXPORTER_TIMEOUT_SECONDS}s"},
+            # CONFIG GET tells the password of the user `replica`, so the user `metrics` may not run it.
+            {"name": "REDIS_EXPORTER_CONFIG_COMMAND", "value": "-"},
+            {"name": "REDIS_USER", "value": METRICS},
+            _password("REDIS_PASSWORD", METRICS_KEY),
         ],
         "resources": {
             "requests": {"cpu": f"{EXPORTER_CPU_MILLICORES}m", "memory": kubernetes_quantity(EXPORTER_MEMORY_MIB)},
@@ -186,7 +210,8 @@ def _exporter(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _volumes() -> list[dict[str, Any]]:
+def _volumes(settings: Settings) -> list[dict[str, Any]]:
+    users = [USERS_CONF_KEY, *([MASTER_LINKS_KEY] if has_fallback(settings.access) else [])]
     return [
         {
             "name": "config",
@@ -197,7 +222,15 @@ def _volumes() -> list[dict[str, Any]]:
             "configMap": {
                 "name": keys.CONFIG,
                 "defaultMode": 0o555,
-                "items": [{"key": name, "path": name} for name in scripts()],
+                "items": [{"key": name, "path": path} for name, path in script_paths().items()],
+            },
+        },
+        {
+            "name": "users",
+            "secret": {
+                "secretName": keys.AUTH,
+                "defaultMode": 0o440,
+                "items": [{"key": key, "path": key} for key in users],
             },
         },
         {"name": "run", "emptyDir": {"medium": "Memory", "sizeLimit": "8Mi"}},
@@ -268,14 +301,17 @@ def _field(name: str, path: str) -> dict[str, Any]:
     return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
 
 
-def _password(name: str = "REDISCLI_AUTH") -> dict[str, Any]:
-    """In the environment, where redis-cli looks for it: `kubectl exec … redis-cli` works, and argv shows nothing."""
-    return {"name": name, "valueFrom": {"secretKeyRef": {"name": keys.AUTH, "key": AUTH_KEY}}}
+def _password(name: str, key: str) -> dict[str, Any]:
+    """In the environment, since redis-cli and the exporter read no file: argv shows nothing."""
+    return {"name": name, "valueFrom": {"secretKeyRef": {"name": keys.AUTH, "key": key}}}
 
 
-def _also_accepted() -> dict[str, Any]:
-    """For the server alone; whoever connects from inside a pod uses the password."""
-    return {
-        "name": "ALSO_ACCEPTED_AUTH",
-        "valueFrom": {"secretKeyRef": {"name": keys.AUTH, "key": ALSO_ACCEPTED_KEY}},
-    }
+def _fallback(settings: Settings) -> list[dict[str, Any]]:
+    """How this pod asks one that does not know its password yet, and follows one, while the passwords change."""
+    if not has_fallback(settings.access):
+        return []
+    return [
+        {"name": "FALLBACK_USER", "value": fallback_user(settings.access)},
+        _password("FALLBACK_AUTH", FALLBACK_KEY),
+        {"name": "MASTER_LINKS", "value": f"{USERS_PATH}/{MASTER_LINKS_KEY}"},
+    ]

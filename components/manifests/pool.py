@@ -8,11 +8,12 @@ from components.manifests import jobs, keys, names, network, storage, tls
 from components.manifests.bundle import package_zip_base64, scripts
 from components.manifests.manifest import Manifest, kubernetes_object, made_after
 from components.manifests.monitoring.objects import monitoring
-from components.manifests.pod import ALSO_ACCEPTED_KEY, AUTH_KEY, CONF_KEY
+from components.manifests.pod import CONF_KEY
 from components.manifests.redis_conf import redis_conf
 from components.manifests.rollout import rights, rollout
 from components.manifests.stateful_set import stateful_set
 from components.manifests.topology import TOPOLOGY_KEY, topology
+from components.manifests.users import secret_keys
 from components.plan.plan import Plan
 
 
@@ -67,15 +68,13 @@ def _namespace(plan: Plan) -> Manifest:
 
 def _configuration(settings: Settings, plan: Plan) -> tuple[Manifest, ...]:
     """What pods and Jobs mount. All are named by Pulumi: another content is another object, and its readers follow."""
-    passwords = {AUTH_KEY: keys.PASSWORD}
-    if settings.access.also_accepted is not None:
-        passwords[ALSO_ACCEPTED_KEY] = keys.ALSO_ACCEPTED
+    secret = {key: keys.secret_value(key) for key in secret_keys(settings.access)}
     return (
         _config_map(
             keys.CONFIG.of,
             data={CONF_KEY: redis_conf(plan.tuning, settings.access.node_endpoint, settings.tls), **scripts()},
         ),
-        Manifest(keys.AUTH.of, kubernetes_object("v1", "Secret", namespace=keys.NAMESPACE, stringData=passwords)),
+        Manifest(keys.AUTH.of, kubernetes_object("v1", "Secret", namespace=keys.NAMESPACE, stringData=secret)),
         *(
             _config_map(
                 jobs.package_key(package),

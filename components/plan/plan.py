@@ -6,6 +6,7 @@ Pure: the same settings give the same plan. What is only said about it (costs, w
 import re
 from dataclasses import dataclass
 
+from components.config.formats import gbps, rate, share
 from components.config.load import NAMESPACE
 from components.config.settings import Settings
 from components.config.units import MIB, format_size
@@ -148,16 +149,16 @@ def _refuse_impossible(settings: Settings, sizing: Sizing, load: Load) -> None:
         )
     if traffic.write_gbps_per_master > SINGLE_FLOW_GBPS:
         messages.append(
-            f"workload.requestsPerSecond = {workload.requests_per_second}: at a hit rate of {workload.hit_rate:.0%} a "
-            f"master is written {traffic.write_gbps_per_master:.1f} Gbps, and the one TCP connection to its replica "
+            f"workload.requestsPerSecond = {workload.requests_per_second}: at a hit rate of {share(workload.hit_rate)} "
+            f"a master is written {gbps(traffic.write_gbps_per_master)}, and the one TCP connection to its replica "
             f"carries {SINGLE_FLOW_GBPS:g} Gbps; the replica would fall behind for ever: use a smaller podMemory or a "
             "larger totalMemory, which make more masters"
         )
     elif not load.resync(_ANY_GBPS, 1).fits:
         messages.append(
-            f"podMemory = {format_size(settings.pod_memory)}: a master takes "
-            f"{traffic.writes_per_second / sizing.masters:,.0f} writes/s, and so many wait while its memory is copied "
-            f"over one TCP connection of {SINGLE_FLOW_GBPS:g} Gbps that a full resync does not fit into the pod's "
+            f"podMemory = {format_size(settings.pod_memory)}: the writes to a master are "
+            f"{rate(traffic.writes_per_second / sizing.masters)}, and so many wait while its memory is copied over one "
+            f"TCP connection of {SINGLE_FLOW_GBPS:g} Gbps that a full resync does not fit into the pod's "
             "limit; a lost replica would never come back: use a smaller podMemory, a larger totalMemory or a shorter "
             "workload.ttlSeconds"
         )

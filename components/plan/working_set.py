@@ -95,8 +95,14 @@ def derive_working_set(workload: Workload, sizing: Sizing, backlog_bytes: int) -
         break_even_hit_rate_beside_backlog=_break_even(workload, room),
         seconds_to_eviction=None if own.fits else floor(room / fill_bytes_per_second),
         needed_total_memory_bytes=ceil(own.size_bytes / room_per_master) * sizing.pod_memory_bytes,
-        needed_ttl_seconds=workload.ttl_seconds if own.fits else floor(room / fill_bytes_per_second),
+        needed_ttl_seconds=workload.ttl_seconds if own.fits else _longest_ttl_seconds(workload, room),
     )
+
+
+def _longest_ttl_seconds(workload: Workload, room_bytes: int) -> int:
+    # Images count whole: where one is written every ten seconds, ten seconds more are one image too many.
+    images = floor(room_bytes / (size_class_bytes(workload.object_bytes) * (1 + EXPIRED_SHARE)))
+    return floor(round(images / misses_per_second(workload), 6))
 
 
 def memory_over_time(working_set: WorkingSet, ttl_seconds: int, until_seconds: int) -> Iterator[tuple[int, int]]:

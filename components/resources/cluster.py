@@ -1,11 +1,13 @@
 """Wire: `RedisImageCacheCluster`, the one component of the project."""
 
+from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 import pulumi
 
 from components.config.settings import Settings
-from components.manifests import keys, names, pool, storage, tls
+from components.manifests import keys, names, pool, storage, tls, users
 from components.manifests.manifest import Ref
 from components.manifests.node_groups import CLUSTER_NAME, NODE_NAME_TAG
 from components.plan.plan import Plan, derive_plan
@@ -41,7 +43,9 @@ class RedisImageCacheCluster(pulumi.ComponentResource):
     namespace: pulumi.Output[str]
     """Namespace of the pods; another one after a change of pool."""
     auth_secret: pulumi.Output[str]
-    """Name of the Secret in that namespace whose key `password` clients need."""
+    """Name of the Secret in that namespace whose key `password` is that of the user `app`, which clients are."""
+    user: str = users.APP
+    """The user that applications are."""
     node_group_names: pulumi.Output[dict[str, str]]
     """Zone -> name of its EKS node group; empty without `eks`."""
     plan: Plan
@@ -88,18 +92,21 @@ class RedisImageCacheCluster(pulumi.ComponentResource):
 
 
 def _passwords(name: str, settings: Settings, child: pulumi.ResourceOptions) -> dict[Ref, pulumi.Input[Any]]:
-    """The password that pods use, given or made once and kept in the stack's state, and the one they accept beside."""
-    given, also_accepted = settings.access.password, settings.access.also_accepted
+    """What the pool's Secret holds. The password of `app` is given, or made once and kept in the stack's state."""
+    access = settings.access
+    given = access.password
     # It is there even while another one is given. Otherwise the edit that gives one would delete it, which `protect`
     # forbids, and taking the given one back would make a random one that no client knows.
-    made = RandomPassword(
-        f"{name}-password",
-        _PASSWORD_LENGTH,
-        pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(protect=settings.protect)),
-    )
-    passwords: dict[Ref, pulumi.Input[Any]] = {
-        keys.PASSWORD: pulumi.Output.secret(made.result if given is None else given.get_secret_value())
+    kept = pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(protect=settings.protect))
+    made = RandomPassword(f"{name}-password", _PASSWORD_LENGTH, kept)
+    # From this and the password the cluster's own users have theirs. No pod and no application is given it.
+    service_secret = RandomPassword(f"{name}-service-secret", _PASSWORD_LENGTH, kept)
+
+    def values(known: Sequence[Any]) -> dict[str, str]:
+        return users.secret_values(access, *known)
+
+    password: pulumi.Input[str] = made.result if given is None else given.get_secret_value()
+    secret: pulumi.Output[dict[str, str]] = pulumi.Output.all(password, service_secret.result).apply(values)
+    return {
+        keys.secret_value(key): pulumi.Output.secret(secret.apply(itemgetter(key))) for key in users.secret_keys(access)
     }
-    if also_accepted is not None:
-        passwords[keys.ALSO_ACCEPTED] = pulumi.Output.secret(also_accepted.get_secret_value())
-    return passwords

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# What the scripts of a Redis pod share. Sourced. Needs PORT, and REDISCLI_AUTH in the environment where there is a
-# password.
+# What the scripts of a Redis pod share. Sourced. Needs PORT, and REDISCLI_USER and REDISCLI_AUTH in the environment where
+# there are users (see bin/redis-cli).
 
 # Where the node keeps its table of nodes, and where the scripts keep what they remember.
 NODES_CONF=/data/nodes.conf
@@ -96,32 +96,55 @@ known_nodes() {
 # ask SECONDS HOST COMMAND…: sends one command to the node at HOST, or, without a command, the commands on standard
 # input. Fails when there is no connection or no answer in time. An error *reply* is an answer.
 #
-# While the cluster changes to TLS or back (mode both), the other node may have one of the two ports only.
+# While the passwords change, a node that does not know this pod's user is asked again as the one it knows. While the
+# cluster changes to TLS or back (mode both), the other node may have one of the two ports only.
 ask() {
   ask_seconds=$1
   ask_host=$2
   shift 2
-  if [ "${TLS_MODE:-plain}" != both ]; then
-    ask_tls=
-    [ "${TLS_MODE:-plain}" = plain ] || ask_tls=$over_tls
-    # shellcheck disable=SC2086 # one word each
-    timeout "$ask_seconds" redis-cli -h "$ask_host" -p "$PORT" $ask_tls "$@"
+  if [ -z "${FALLBACK_USER:-}" ] && [ "${TLS_MODE:-plain}" != both ]; then
+    ask_at "$PORT" "$@"
     return
   fi
   ask_input=
   [ $# -gt 0 ] || ask_input=$(cat)
   ask_status=0
-  ask_answer=$(printf '%s\n' "$ask_input" | timeout "$ask_seconds" redis-cli -h "$ask_host" -p "$PORT" "$@" 2>&1) ||
-    ask_status=$?
-  case $ask_answer in
-  *'Connection refused'*)
-    # shellcheck disable=SC2086 # one word each
-    printf '%s\n' "$ask_input" | timeout "$ask_seconds" redis-cli -h "$ask_host" -p "$TLS_PORT" $over_tls "$@"
+  ask_answer=$(ask_once "$@" 2>&1) || ask_status=$?
+  case ${FALLBACK_USER:+$ask_answer} in
+  *WRONGPASS* | *NOAUTH*)
+    ask_status=0
+    ask_answer=$(REDISCLI_USER=$FALLBACK_USER REDISCLI_AUTH=$FALLBACK_AUTH ask_once "$@" 2>&1) || ask_status=$?
+    ;;
+  esac
+  # Why there is no connection belongs to the errors: whoever asks tells by that a node that refuses from one that is gone.
+  case $ask_status in
+  0) printf '%s\n' "$ask_answer" ;;
+  *) printf '%s\n' "$ask_answer" >&2 ;;
+  esac
+  return "$ask_status"
+}
+
+ask_once() {
+  ask_once_status=0
+  ask_once_answer=$(printf '%s\n' "$ask_input" | ask_at "$PORT" "$@" 2>&1) || ask_once_status=$?
+  case ${TLS_MODE:-plain}:$ask_once_answer in
+  both:*'Connection refused'*)
+    printf '%s\n' "$ask_input" | ask_at "$TLS_PORT" "$@"
     return
     ;;
   esac
-  [ "$ask_status" -eq 0 ] || { printf '%s\n' "$ask_answer" >&2 && return "$ask_status"; }
-  printf '%s\n' "$ask_answer"
+  printf '%s\n' "$ask_once_answer"
+  return "$ask_once_status"
+}
+
+# ask_at PORT COMMAND…: at one port, in the language that belongs to it.
+ask_at() {
+  ask_port=$1
+  shift
+  ask_tls=
+  [ "$ask_port" != "${TLS_PORT:-}" ] || ask_tls=$over_tls
+  # shellcheck disable=SC2086 # one word each
+  timeout "$ask_seconds" redis-cli -h "$ask_host" -p "$ask_port" $ask_tls "$@"
 }
 
 . "${0%/*}/way_in.sh"

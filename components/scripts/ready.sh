@@ -15,6 +15,7 @@ set -eu
 . "${0%/*}/lib.sh"
 . "${0%/*}/fence.sh"
 . "${0%/*}/room.sh"
+. "${0%/*}/master_link.sh"
 
 state=$(own_state) || {
   log "not ready: no answer from 127.0.0.1:$PORT within $ANSWER_SECONDS s"
@@ -33,6 +34,7 @@ case $state in
   resume_writes || pod_log "Redis gave no answer, or an unexpected one: writes may stay held back for a moment"
   ;;
 *role:slave*)
+  try_master_links "$state" || pod_log "Redis gave no answer, or an unexpected one: another way into the master was not tried"
   log "not ready: this replica is not in sync with its master"
   exit 1
   ;;

@@ -49,20 +49,6 @@ rm -rf "$scratch" "$RUN/writes-held" "$RUN/busy-since" "$RUN/room-made"
 rm -f /data/temp-*.rdb "$NODES_CONF".tmp* "$NODES_CONF.new"
 mkdir -p "$scratch/dns" "$scratch/answers" "$scratch/errors"
 
-# Prints standard input as a quoted string of redis.conf, every byte escaped. It is no argument, because arguments can
-# be read in the list of processes.
-quoted() {
-  od -An -v -tx1 | awk '
-    { for (i = 1; i <= NF; i++) text = text "\\x" $i }
-    END { printf "\"%s\"\n", text }'
-}
-
-# Prints the digest by which Redis knows a password. (printf is part of the shell, so the password is in no list of
-# processes.)
-digest_of() {
-  printf '%s' "$1" | sha256sum | cut -d ' ' -f 1
-}
-
 # Prints the ports for clients, and the language of the bus and of replication. Redis 7.0 finds a master by the port of
 # the bus's language, so both speak one.
 write_ports() {
@@ -91,17 +77,8 @@ write_server_conf() {
     printf 'replica-announce-ip %s\n' "$POD_IP"
     printf 'cluster-announce-ip %s\n' "$POD_IP"
     printf 'cluster-announce-hostname %s\n' "$my_host"
-    if [ -n "${REDISCLI_AUTH:-}" ]; then
-      secret=$(printf '%s' "$REDISCLI_AUTH" | quoted)
-      printf 'masterauth %s\n' "$secret"
-      if [ -n "${ALSO_ACCEPTED_AUTH:-}" ]; then
-        # While the password is being changed there are two. requirepass takes one, a user takes several.
-        printf 'user default on #%s #%s ~* &* +@all\n' \
-          "$(digest_of "$REDISCLI_AUTH")" "$(digest_of "$ALSO_ACCEPTED_AUTH")"
-      else
-        printf 'requirepass %s\n' "$secret"
-      fi
-    fi
+    # A file with users that is missing must keep Redis from starting: without it everybody would be let in.
+    [ -z "${USERS_CONF:-}" ] || printf 'include %s\n' "$USERS_CONF"
   } >"$RUN/redis.conf.new"
   mv "$RUN/redis.conf.new" "$RUN/redis.conf"
 }

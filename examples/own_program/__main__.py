@@ -81,7 +81,8 @@ cache = RedisImageCacheCluster(
     pulumi.ResourceOptions(providers=[k8s.Provider("shop", kubeconfig=kubeconfig, cluster_identifier=cluster.arn)]),
 )
 
-# An application is given the address, and reads the password from the Secret.
+# An application is given the address and its user, and reads the password from the Secret.
 pulumi.export("endpoint", cache.endpoint)
+pulumi.export("user", cache.user)
 pulumi.export("passwordSecret", pulumi.Output.concat(cache.namespace, "/", cache.auth_secret))
 pulumi.export("nodeGroups", cache.node_group_names)

@@ -218,8 +218,8 @@ def _notes(update: Update) -> list[str]:
     if update.before:
         if any(item.kind == "Secret" for item in update.edit.replaced):
             notes.append(
-                "Passwords change. In one edit new pods could not follow old masters: docs/runbook.md, "
-                '"Change the password", has the three edits.'
+                "Passwords or rights of users change. *release* refuses a password that the nodes do not know beside "
+                'the one of before: docs/runbook.md, "Change the password", has the two edits.'
             )
         if any(step.replaces_pods for step in update.steps()):
             notes.append(

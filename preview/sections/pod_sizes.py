@@ -53,14 +53,14 @@ def pod_sizes(plan: Advice) -> Section:
         f"at most {percent(COMFORTABLE_USE_PERCENT)}.",
         f"A full resync copies a full master. One TCP flow between nodes carries {_FLOW_GBPS:g} Gbps; the sizing "
         f"document counts with {DOCUMENT_FAILOVER_GBPS}.",
-        "A full resync fits when its peak stays below the pod's memory limit.",
+        "A full resync fits when its peak stays below the pod's memory limit on a node full of busy masters.",
         "The blast radius is the share of the images in one shard.",
     )
     refused = [
         row
         for name, size in zip(names, sizes, strict=True)
         if size.refusal
-        for row in ((name, "No nodes hold this size:"), ("", size.refusal))
+        for row in ((name, "There is no plan with this size:"), ("", size.refusal))
     ]
     return Section(
         "Pod sizes", "side by side", (table, *map(Note, notes), *([Facts(tuple(refused))] if refused else []))

@@ -1,9 +1,11 @@
 """What is lost with a pod, a node or a zone, and how long that lasts."""
 
 from components.advice.advice import Advice
-from components.config.formats import count, memory, percent, rate, seconds
+from components.advice.resilience import Resilience
+from components.config.formats import count, gbps, memory, percent, rate, seconds
 from components.config.units import MIB
 from components.plan.node_loss import NODE_REPAIR_SECONDS, UNREACHABLE_TOLERATION_SECONDS, VOLUME_DETACH_SECONDS
+from components.plan.traffic import SINGLE_FLOW_GBPS
 from preview.document import Facts, Section
 
 
@@ -31,17 +33,35 @@ def _shard(plan: Advice) -> tuple[tuple[str, str], ...]:
 
 def _resync(plan: Advice) -> tuple[tuple[str, str], ...]:
     found, tuning = plan.resilience, plan.tuning
+    flow = f"{SINGLE_FLOW_GBPS:g} Gbps"
     backlog = memory(tuning.repl_backlog_bytes)
     if found.repl_backlog_seconds:
         backlog += f", which holds the writes of {seconds(found.repl_backlog_seconds)}"
     return (
         ("full resync", f"A master needs up to {memory(found.resync_peak_mib * MIB)} with the data of this workload."),
         ("", f"A full master needs up to {memory(found.resync_peak_full_mib * MIB)}."),
+        ("", f"That is at {flow}, which one connection carries."),
+        *(("", text) for text in _worst(found)),
         ("", f"The limit of a pod is {memory(found.limit_memory_mib * MIB)}."),
         ("writes per master", f"{rate(found.writes_per_second_per_master)} with this workload"),
-        ("", f"Up to {rate(found.safe_writes_per_second_per_master)}, the full resync of a full master fits."),
+        (
+            "",
+            f"Up to {rate(found.safe_writes_per_second_per_master)}, the full resync of a full master fits at {flow}.",
+        ),
         ("replication backlog", backlog),
         ("output buffer", f"{memory(tuning.replica_output_buffer_limit_bytes)} for a replica"),
+    )
+
+
+def _worst(found: Resilience) -> tuple[str, ...]:
+    """What of it holds on a node whose pods are all masters and as busy as is wanted: the planner's rule, and the
+    warning's."""
+    if not found.resync_fits:
+        return ("On a node full of busy masters none fits.",)
+    return (
+        f"On a node full of busy masters, {gbps(found.resync_worst_gbps)} are left.",
+        f"There a master needs up to {memory(found.resync_worst_peak_mib * MIB)} with the data of this workload.",
+        f"There the full resync of a full master {'fits' if found.resync_full_fits else 'does not fit'}.",
     )
 
 

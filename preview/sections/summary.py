@@ -3,7 +3,7 @@
 from components.advice.advice import Advice
 from components.advice.resilience import Resilience
 from components.advice.warnings import BOUNDS
-from components.config.formats import count, memory, milliseconds, percent, plain, rate, seconds, times, usd
+from components.config.formats import count, memory, milliseconds, percent, plain, rate, seconds, share, times, usd
 from components.config.settings import Settings
 from components.config.units import MIB, format_size
 from preview.document import Facts, Section
@@ -71,13 +71,13 @@ def _load(plan: Advice, settings: Settings) -> Rows:
     )
     evicted = f"They do not fit: from {seconds(found.seconds_to_eviction or 0)} after a start on, images are evicted."
     return (
-        ("images", f"{found.own.images:,} at a hit rate of {percent(100 * workload.hit_rate)}"),
+        ("images", f"{found.own.images:,} at a hit rate of {share(workload.hit_rate)}"),
         (
             "memory of the images",
             f"{memory(found.own.size_bytes)} of {memory(found.memory_bytes)} ({percent(found.own.memory_percent)})",
         ),
         *([] if found.own.fits else [("", evicted)]),
-        ("lowest hit rate", _lowest_hit_rate(100 * found.break_even_hit_rate_beside_backlog)),
+        ("lowest hit rate", _lowest_hit_rate(found.break_even_hit_rate_beside_backlog)),
         (
             "capacity",
             f"{rate(capacity.ops_total)}, {times(capacity.headroom)} the {rate(workload.requests_per_second)} wanted",
@@ -91,10 +91,10 @@ def _load(plan: Advice, settings: Settings) -> Rows:
     )
 
 
-def _lowest_hit_rate(break_even_percent: float) -> str:
-    if not break_even_percent:
+def _lowest_hit_rate(break_even: float) -> str:
+    if not break_even:
         return "none; the images fit even if no request is a hit"
-    return f"{percent(break_even_percent, 1)}; below it the images do not fit"
+    return f"{share(break_even, 1)}; below it the images do not fit"
 
 
 def _losses(plan: Advice) -> Rows:

@@ -1,9 +1,8 @@
 """What the workload asks of the stack: memory for the images, bandwidth, time for an answer."""
 
 from components.advice.advice import Advice
-from components.config.formats import gbps, memory, milliseconds, percent, plain, rate, seconds, times
+from components.config.formats import gbps, memory, milliseconds, percent, plain, rate, seconds, share, times
 from components.config.settings import Settings
-from components.config.units import format_size
 from preview.document import Facts, Note, Section, Table
 
 
@@ -14,7 +13,7 @@ def working_set(plan: Advice, settings: Settings) -> Section:
         ("hit rate", "writes", "images", "memory", "of all memory", "fits"),
         tuple(
             (
-                percent(100 * case.hit_rate) + mark,
+                share(case.hit_rate) + mark,
                 rate(case.writes_per_second),
                 f"{case.images:,}",
                 memory(case.size_bytes),
@@ -26,13 +25,12 @@ def working_set(plan: Advice, settings: Settings) -> Section:
     )
     facts = [
         ("an image", f"{workload.object_bytes:,} bytes, which take {found.size_class_bytes:,} bytes of memory"),
-        ("lowest hit rate", f"{percent(100 * found.break_even_hit_rate, 1)} if images had all of the memory"),
-        ("", f"{percent(100 * found.break_even_hit_rate_beside_backlog, 1)} beside the replication backlog"),
+        ("lowest hit rate", f"{share(found.break_even_hit_rate, 1)} if images had all of the memory"),
+        ("", f"{share(found.break_even_hit_rate_beside_backlog, 1)} beside the replication backlog"),
     ]
     if not found.own.fits:
         facts += [
-            ("to make it fit", f"totalMemory: {format_size(found.needed_total_memory_bytes)}"),
-            ("", f"or workload.ttlSeconds: {found.needed_ttl_seconds}"),
+            ("to make it fit", "The warning working-set-exceeds-memory says what was tried."),
             ("otherwise", f"From {seconds(found.seconds_to_eviction or 0)} after a start on, images are evicted."),
         ]
     return Section(

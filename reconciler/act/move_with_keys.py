@@ -47,11 +47,8 @@ MAX_DUPLICATION_S = 2.0
 class MoveWithKeys(SlotMove):
     """Keys travel from source to target. MIGRATE itself leaves out keys that have expired."""
 
-    def __init__(
-        self, source: Endpoint, target: Endpoint, context: MoveContext, password: str | None, rate: RateLimit
-    ) -> None:
+    def __init__(self, source: Endpoint, target: Endpoint, context: MoveContext, rate: RateLimit) -> None:
         super().__init__(source, target, context)
-        self._password = password
         self._rate = rate
         self._batch = BatchSize()
         self._too_large_bytes = math.inf
@@ -220,8 +217,12 @@ class MoveWithKeys(SlotMove):
         ip, port = self._target.address
         # REPLACE: if both have a key, the source's is the one that clients were served.
         head: list[Argument] = ["MIGRATE", ip, port, "", 0, int(timeout_s * 1000), *options, "REPLACE"]
-        if self._password:
-            head += ["AUTH", self._password]
+        # The source says by them who it is, to the target.
+        credentials = self._target.connection.credentials
+        if credentials.password and credentials.user:
+            head += ["AUTH2", credentials.user, credentials.password]
+        elif credentials.password:
+            head += ["AUTH", credentials.password]
         return (*head, "KEYS", *keys)
 
 

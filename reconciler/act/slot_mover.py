@@ -35,14 +35,12 @@ class SlotMover:
         desired: Topology,
         log: Callable[[str], None],
         deadline: float,
-        password: str | None = None,
         in_threads: bool = True,
     ) -> None:
         self._network = network
         self._reports = {report.node_id: report for report in observation.reports}
         self._log = log
         self._deadline = deadline
-        self._password = password
         self._in_threads = in_threads
         self._stop = threading.Event()
         self._tls = desired.tls
@@ -154,7 +152,7 @@ class SlotMover:
             return MoveNatively(source, target, context, way, self._rate, self._sources)
         if move.mode == "expire":
             return MoveWithoutKeys(source, target, context, self._misses)
-        return MoveWithKeys(source, target, context, self._password, self._rate)
+        return MoveWithKeys(source, target, context, self._rate)
 
     def _endpoint(self, node_id: str, connections: dict[str, Connection]) -> Endpoint:
         report = self._reports[node_id]

@@ -9,8 +9,10 @@ from reconciler.observe.observation import NodeReport
 from reconciler.slots import describe
 
 NOT_ADMITTED_STEP = (
-    "The nodes were started with another password than this program has. Put the old one back into access.password and "
-    'run pulumi up; docs/runbook.md, "Change the password", says how to change it'
+    "The nodes were started with another password than this program has. Put the old one back into access.password, or "
+    "keep it accepted for one update: the old one as access.alsoAccepted beside the new one. A cluster that was made "
+    "before there were users takes access.defaultUser: everything for one update instead. Then run pulumi up "
+    '(docs/runbook.md, "Change the password")'
 )
 """What to do where nodes do not let a Job in."""
 

@@ -1,6 +1,6 @@
 """Writes and reads 1 MB images through a Redis Cluster endpoint; run inside the sandbox's network.
 
-usage: check_images.py HOST:PORT   (the password is taken from REDIS_PASSWORD)
+usage: check_images.py HOST:PORT   (user and password are taken from REDIS_USER and REDIS_PASSWORD)
 
 Where REDIS_CA_FILE is set, connections have TLS: a node's certificate must be of that authority and have the node's
 name. REDIS_CERT_FILE and REDIS_KEY_FILE are shown to nodes that want to see a certificate.
@@ -37,9 +37,8 @@ def main(endpoint: str) -> int:
     """0 when every image came back as written, with its TTL, from more than one master; else 1 with the reason."""
     host, _, port = endpoint.rpartition(":")
     try:
-        client = RedisCluster(
-            host=host, port=int(port), password=os.environ.get("REDIS_PASSWORD") or None, **_tls(os.environ)
-        )
+        user, password = os.environ.get("REDIS_USER") or None, os.environ.get("REDIS_PASSWORD") or None
+        client = RedisCluster(host=host, port=int(port), username=user, password=password, **_tls(os.environ))
         images = {f"sandbox-check:{number}": os.urandom(_IMAGE_BYTES) for number in range(_IMAGES)}
         latencies_ms = []
         for key, image in images.items():

@@ -55,6 +55,13 @@ def parser() -> argparse.ArgumentParser:
     up.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change one config value (repeatable)"
     )
+    up.add_argument(
+        "--hurry",
+        type=float,
+        default=1.0,
+        metavar="FACTOR",
+        help="with exporters: alerts wait, and queries look back, so many times less long (default 1: as rendered)",
+    )
     verb("down", _down, "stop the sandbox and check that nothing of it is left")
     status = verb("status", _status, "show pods, roles, slots, memory, Services, Jobs and claims")
     status.add_argument("--json", action="store_true", help="everything as one JSON object")
@@ -92,18 +99,18 @@ def _add_place(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-c", "--container", help="default: the pod's first")
 
 
-def _sandbox(arguments: argparse.Namespace) -> Sandbox:
-    # `plan` needs no sandbox, and should not wait for what one needs.
-    from sandbox.control.client import Sandbox
-
-    return Sandbox(arguments.name, die_with_parent=False)
-
-
 def _add_namespace(parser: argparse.ArgumentParser) -> None:
     # A default here would undo what was given before the verb, as kubectl takes it too.
     parser.add_argument(
         "-n", "--namespace", default=argparse.SUPPRESS, help="needed only when the name is used in several"
     )
+
+
+def _sandbox(arguments: argparse.Namespace) -> Sandbox:
+    # `plan` needs no sandbox, and should not wait for what one needs.
+    from sandbox.control.client import Sandbox
+
+    return Sandbox(arguments.name, die_with_parent=False)
 
 
 def _say(text: str) -> None:
@@ -122,7 +129,9 @@ def _up(arguments: argparse.Namespace) -> int:
     # Evaluating imports Pulumi and the program: only this command pays for it.
     from sandbox.control.up import up
 
-    return up(_sandbox(arguments), arguments.stack, arguments.set, _say)
+    if not 1 <= arguments.hurry <= 60:
+        raise SandboxError(f"--hurry {arguments.hurry:g}: give a factor from 1 to 60")
+    return up(_sandbox(arguments), arguments.stack, arguments.set, _say, hurry=arguments.hurry)
 
 
 def _down(arguments: argparse.Namespace) -> int:

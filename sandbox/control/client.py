@@ -24,6 +24,7 @@ from sandbox.host.network import GATEWAY_IP
 from sandbox.kubernetes.nodes import Node
 
 _END_TIMEOUT_S = 15.0
+PROMETHEUS_PORT = 9090
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,19 @@ class Sandbox:
         result: str = self._call("renew", certificate=certificate, namespace=namespace)
         return result
 
+    def watch(self, *, hurry: float = 1.0) -> str:
+        """Runs Prometheus in the sandbox, unless it does already; the address of its pages on this machine's loopback.
+
+        With `hurry` every alert waits, and every query looks back, for so much less. Raises SandboxError.
+        """
+        with Connection(self.name) as connection, _loopback_listener() as listener:
+            connection.send({"operation": "watch", "arguments": {"hurry": hurry}}, [listener.fileno()])
+            return str(connection.result())
+
+    def unwatch(self) -> None:
+        """Ends the sandbox's Prometheus. None running is no error."""
+        self._call("unwatch")
+
     def fault(self, verb: str, **arguments: Any) -> str:
         """Breaks something; one line on what was done. Verbs and arguments as `python -m sandbox fault --help`."""
         result: str = self._call("fault", verb=verb, given=arguments)
@@ -241,6 +255,14 @@ class Sandbox:
                 env={**os.environ, "PATH": search, **(env or {})},
             )
             return _wait_with(process, connection.sock, timeout_s)
+
+
+def _loopback_listener() -> socket.socket:
+    """At the port that Prometheus usually has, or at another if something else has that one."""
+    try:
+        return socket.create_server(("127.0.0.1", PROMETHEUS_PORT))
+    except OSError:
+        return socket.create_server(("127.0.0.1", 0))
 
 
 def _scratch_file(stack: contextlib.ExitStack, data: bytes = b"") -> BinaryIO:

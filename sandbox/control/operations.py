@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from preview.resources import Resource
@@ -21,6 +23,7 @@ from sandbox.kubernetes.engine.apply import Applier
 from sandbox.kubernetes.kubelet.worker import Kubelet
 from sandbox.kubernetes.manifests.objects import CronJob, Job
 from sandbox.kubernetes.pods import Pod
+from sandbox.monitoring.watch import Watch
 
 _TRIGGER_TIMEOUT_S = 600.0
 
@@ -40,7 +43,13 @@ class Operations:
     """Every public method is an operation: its name, and its arguments after the client, are those of the request."""
 
     def __init__(
-        self, name: str, cluster: Cluster, kubelet: Kubelet, workloads: Workloads, partitions: Partitions
+        self,
+        name: str,
+        cluster: Cluster,
+        kubelet: Kubelet,
+        workloads: Workloads,
+        partitions: Partitions,
+        directory: Path,
     ) -> None:
         self._name = name
         self._cluster = cluster
@@ -48,6 +57,10 @@ class Operations:
         self._partitions = partitions
         self._faults = Faults(cluster, kubelet, workloads, partitions)
         self._applier = Applier(cluster, workloads)
+        self._watch = Watch(cluster, workloads, self._resources, directory / "prometheus")
+
+    def _resources(self) -> list[Resource]:
+        return [item.resource for item in self._applier.applied.values()]
 
     async def hello(self, client: Client) -> dict[str, Any]:
         """The supervisor's own namespaces: everything the sandbox runs is in them or below their processes."""
@@ -69,7 +82,18 @@ class Operations:
         return f"issued anew into Secret {secret.metadata.namespace}/{secret.metadata.name}"
 
     async def status(self, client: Client) -> dict[str, Any]:
-        return await status_report(self._cluster, self._workloads, self._applier, self._partitions)
+        report = await status_report(self._cluster, self._workloads, self._applier, self._partitions)
+        return report | {"prometheus": self._watch.url, "hurry": self._watch.hurry}
+
+    async def watch(self, client: Client, hurry: float = 1.0) -> str:
+        """Runs Prometheus, and shows it where the caller listens on the machine's loopback; where to look."""
+        fds = client.socket.fds
+        if len(fds) != 1:
+            raise InvalidError("watch needs a listening socket")
+        return await self._watch.start(socket.socket(fileno=fds.pop()), hurry)
+
+    async def unwatch(self, client: Client) -> None:
+        self._watch.stop()
 
     async def exec(
         self, client: Client, pod: str, command: list[str], container: str | None = None, namespace: str | None = None
@@ -168,17 +192,6 @@ class Operations:
         return [[event.at, event.subject, event.reason, event.message] for event in self._cluster.events]
 
 
-async def _forward_signals(inbox: asyncio.Queue[Message], kill: Callable[[], None]) -> None:
-    while True:
-        if "signal" in await inbox.get():
-            kill()
-
-
-OPERATIONS: dict[str, Callable[..., Coroutine[Any, Any, Any]]] = {
-    name: method for name, method in vars(Operations).items() if not name.startswith("_")
-}
-
-
 def _log_of(pod: Pod, container: str | None, previous: bool, *, must: bool) -> LogBuffer | None:
     """Raises NotFoundError where there `must` be one and there is none."""
     status = pod.container(container)
@@ -198,3 +211,14 @@ async def _send_log(client: Client, log: LogBuffer, position: int, *, follow: bo
         if not follow or log.closed:
             return
         await log.grown(position)
+
+
+async def _forward_signals(inbox: asyncio.Queue[Message], kill: Callable[[], None]) -> None:
+    while True:
+        if "signal" in await inbox.get():
+            kill()
+
+
+OPERATIONS: dict[str, Callable[..., Coroutine[Any, Any, Any]]] = {
+    name: method for name, method in vars(Operations).items() if not name.startswith("_")
+}

@@ -13,12 +13,7 @@ from sandbox.host.images import has_server
 Report = dict[str, Any]
 
 _SEPARATOR = "CLUSTER-NODES"
-_CLI = "/scripts/cli.sh"
-"""The pods of this project have it: redis-cli that speaks TLS where nothing else is understood."""
-_QUESTION = (
-    f'cli() {{ if [ -r {_CLI} ]; then sh {_CLI} "$@"; else redis-cli "$@"; fi; }}; '
-    f"cli INFO 2>&1; echo {_SEPARATOR}; cli CLUSTER NODES"
-)
+_QUESTION = f"redis-cli INFO 2>&1; echo {_SEPARATOR}; redis-cli CLUSTER NODES"
 _ASK_TIMEOUT_S = 10.0
 
 

@@ -21,6 +21,8 @@ def status_text(report: Report) -> str:
     console, out = plain_console(WIDTH)
     if report["fault"]:
         console.print(Text(report["fault"]))
+    if report.get("prometheus"):
+        console.print(Text(f"PROMETHEUS  {report['prometheus']}\n"))
     kinds = ("pods", "jobs", "cronJobs", "services", "claims")
     for namespace in sorted({item["namespace"] for kind in kinds for item in report[kind]}):
         here = {kind: [item for item in report[kind] if item["namespace"] == namespace] for kind in kinds}

@@ -51,7 +51,7 @@ async def _main(listener: socket.socket, ready_fd: int, parent_fd: int | None, n
         on_network_change=lambda: partitions.refresh(cluster.networks()),
     )
     workloads = Workloads(cluster, kubelet)
-    operations = Operations(name, cluster, kubelet, workloads, partitions)
+    operations = Operations(name, cluster, kubelet, workloads, partitions, STATE_DIR)
     dns_server = await dns.serve(network.GATEWAY_IP, lambda: cluster_names(cluster))
     api_server = await ApiServer(cluster, workloads, accounts).serve(network.GATEWAY_IP)
     loop = asyncio.get_running_loop()

@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from preview.command import overrides
 from preview.errors import EvaluationError
@@ -23,8 +22,10 @@ _CERTIFICATES = "/tls"
 """Where the pods have the files of their certificate."""
 
 
-def up(sandbox: Sandbox, stack: str, changes: Sequence[str], say: Callable[[str], None]) -> int:
-    """Raises SandboxError with what failed; what was reached until then stays up for inspection."""
+def up(sandbox: Sandbox, stack: str, changes: Sequence[str], say: Callable[[str], None], *, hurry: float = 1.0) -> int:
+    """A stack with exporters gets a Prometheus, whose patience is divided by `hurry`.
+
+    Raises SandboxError with what failed; what was reached until then stays up for inspection."""
     began = time.monotonic()
     say(f"evaluating stack {stack}")
     try:
@@ -49,32 +50,46 @@ def up(sandbox: Sandbox, stack: str, changes: Sequence[str], say: Callable[[str]
     done = ", ".join(f"{count} {verb}" for verb, count in sorted(counts.items()))
     say(f"applied {len(evaluation.resources)} resources ({done or 'no changes'})")
     check(sandbox, evaluation, say)
+    where = _watched(sandbox, evaluation, hurry)
     say(f"up after {time.monotonic() - began:.0f} s")
-    cli = "redis-cli" if evaluation.settings.tls.mode.has_plain else "sh /scripts/cli.sh"
-    say(_USAGE.format(endpoint=evaluation.outputs.get("endpoint", ""), cli=cli))
+    say(_USAGE.format(endpoint=evaluation.outputs.get("endpoint", "")))
+    if where:
+        say(where)
     return 0
+
+
+def _watched(sandbox: Sandbox, evaluation: Evaluation, hurry: float) -> str:
+    """Where to look; nothing to look at without exporters."""
+    if not evaluation.settings.monitoring.exporter:
+        sandbox.unwatch()
+        return ""
+    url = sandbox.watch(hurry=hurry)
+    text = f"  {url}/alerts".ljust(53) + "what fires; also /targets, /rules, /graph"
+    return text if hurry == 1 else f"{text}\n  every alert waits, and every query looks back, {hurry:g} times less long"
 
 
 def check(sandbox: Sandbox, evaluation: Evaluation, say: Callable[[str], None]) -> None:
     """Writes and reads 1 MB images through the stack's own endpoint with an ordinary cluster client."""
     endpoint = str(evaluation.outputs["endpoint"])
-    pod = next(pod for pod in sandbox.pods().values() if has_server(pod["image"]) and pod["ready"])
-    # Only the pods have the password; it goes from there to the client's environment, never to a command line.
-    password = sandbox.exec(
-        pod["name"], ["sh", "-c", 'printf %s "${REDISCLI_AUTH-}"'], namespace=pod["namespace"]
-    ).check()
-    environment = {"REDIS_PASSWORD": password.stdout}
+    environment = {"REDIS_USER": str(evaluation.outputs["user"]), "REDIS_PASSWORD": app_password(evaluation)}
     with tempfile.TemporaryDirectory() as folder:
         if evaluation.settings.tls.mode.has_tls:
-            environment |= _certificate(sandbox, pod, Path(folder))
+            environment |= certificate_files(sandbox, Path(folder))
         done = sandbox.run([sys.executable, str(_CHECK_PROGRAM), endpoint], timeout_s=_CHECK_TIMEOUT_S, env=environment)
     if done.exit != 0:
         raise SandboxError(f"the cache at {endpoint} does not serve images: {(done.stderr or done.stdout).strip()}")
     say(done.stdout.strip())
 
 
-def _certificate(sandbox: Sandbox, pod: Mapping[str, Any], folder: Path) -> dict[str, str]:
-    """The files of a pod's certificate, copied to a folder: variable for the check program -> path."""
+def app_password(evaluation: Evaluation) -> str:
+    """What an application is given. It goes to a client's environment, never to a command line."""
+    secrets = (resource.inputs.get("stringData", {}) for resource in evaluation.resources if resource.kind == "Secret")
+    return next(str(values["password"]) for values in secrets if "password" in values)
+
+
+def certificate_files(sandbox: Sandbox, folder: Path) -> dict[str, str]:
+    """The files of a pod's certificate, copied to a folder: variable for a client program -> path."""
+    pod = next(pod for pod in sandbox.pods().values() if has_server(pod["image"]) and pod["ready"])
     variables = {"REDIS_CA_FILE": "ca.crt", "REDIS_CERT_FILE": "tls.crt", "REDIS_KEY_FILE": "tls.key"}
     for name in variables.values():
         read = sandbox.exec(pod["name"], ["cat", f"{_CERTIFICATES}/{name}"], namespace=pod["namespace"]).check()
@@ -84,7 +99,7 @@ def _certificate(sandbox: Sandbox, pod: Mapping[str, Any], folder: Path) -> dict
 
 _USAGE = """
   make status                                        pods, roles, slots, memory
-  python -m sandbox exec redis-master-0 -- {cli} CLUSTER INFO
+  python -m sandbox exec redis-master-0 -- redis-cli CLUSTER INFO
   python -m sandbox run -- python your_client.py     runs where {endpoint} resolves
   python -m sandbox fault --help                     break it
   make down                                          stop it, leave nothing behind

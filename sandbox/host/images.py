@@ -24,6 +24,7 @@ HELPER_DIR = ".sandbox"
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """PATH of every container, as the official images set it."""
 
+EXPORTER = "redis_exporter"
 SERVER_IMAGES = {"redis": REDIS, "valkey/valkey": VALKEY}
 """Repository of each official image of a server -> its engine."""
 
@@ -150,8 +151,8 @@ def _program(name: str) -> str:
     path = shutil.which(name)
     if path is None:
         raise SandboxError(
-            f"{name} is not installed on this machine; install it (Debian: redis-server, busybox, util-linux, "
-            "prometheus-redis-exporter)"
+            f"{name} is not installed on this machine; install it (Debian: redis-server, busybox, util-linux; "
+            f"{EXPORTER}: make up MONITORING=1)"
         )
     return path
 
@@ -250,8 +251,9 @@ def _server_image(root: Path, server: ServerProgram) -> Image:
 def _exporter(root: Path) -> Image:
     _base(root)
     target = root / "redis_exporter"
-    shutil.copy2(_program("prometheus-redis-exporter"), target)
-    _copy_libraries(root, [str(target)])
+    # Built by sandbox/setup.sh beside the interpreter; a Go program that needs no library.
+    beside = Path(sys.executable).parent / EXPORTER
+    shutil.copy2(beside if beside.exists() else _program(EXPORTER), target)
     return Image("redis_exporter", root, entrypoint=("/redis_exporter",))
 
 

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from sandbox.host import http
 from sandbox.kubernetes.accounts import Accounts
 from sandbox.kubernetes.cluster import Cluster
 from sandbox.kubernetes.controllers import statefulset
@@ -18,7 +19,6 @@ from sandbox.kubernetes.manifests.objects import StatefulSet
 from sandbox.kubernetes.manifests.rights import Role, RoleBinding
 from sandbox.kubernetes.pods import ContainerStatus, Pod
 
-_REQUEST_BYTES_MAX = 64 * 1024
 _MESSAGE_BYTES_MAX = 2048
 """As much of a failed container's log as a kubelet keeps for its message."""
 
@@ -33,30 +33,18 @@ class ApiServer:
 
     async def serve(self, host: str) -> asyncio.Server:
         """Listens where pods reach it."""
-        context = self._accounts.server_context(host)
-        return await asyncio.start_server(self._handle, host, API_PORT, ssl=context, limit=_REQUEST_BYTES_MAX)
+        return await http.serve(host, API_PORT, self._response, self._accounts.server_context(host))
 
-    async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            status, body = self._answer((await reader.readuntil(b"\r\n\r\n")).decode("latin-1"))
-            content = json.dumps(body).encode()
-            head = f"HTTP/1.1 {status} {status.phrase}\r\nContent-Type: application/json\r\nConnection: close\r\n"
-            writer.write(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
-            await writer.drain()
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            return
-        finally:
-            writer.close()
+    def _response(self, request: http.Request) -> http.Answer:
+        status, body = self._answer(request)
+        return http.Answer(status, json.dumps(body).encode())
 
-    def _answer(self, request: str) -> Answer:
-        line, *headers = request.split("\r\n")
-        method, target, _ = line.split(" ", 2)
-        fields = {name.lower(): value.strip() for name, _, value in (header.partition(":") for header in headers)}
-        account = self._accounts.owner(fields.get("authorization", "").removeprefix("Bearer "))
+    def _answer(self, request: http.Request) -> Answer:
+        account = self._accounts.owner(request.fields.get("authorization", "").removeprefix("Bearer "))
         if account is None:
             return _refused(HTTPStatus.UNAUTHORIZED, "Unauthorized")
-        url = urlsplit(target)
-        match [method, *url.path.strip("/").split("/")]:
+        url = urlsplit(request.target)
+        match [request.method, *url.path.strip("/").split("/")]:
             case ["GET", "apis", "apps", "v1", "namespaces", namespace, "statefulsets", name]:
                 refusal = self._refusal(account, "get", "apps", "statefulsets", namespace, name)
                 return refusal or self._set(namespace, name)
@@ -65,7 +53,7 @@ class ApiServer:
             case ["GET", "api", "v1", "namespaces", namespace, "events"]:
                 # The sandbox writes none.
                 return self._refusal(account, "list", "", "events", namespace) or (HTTPStatus.OK, {"items": []})
-        return _refused(HTTPStatus.NOT_FOUND, f"the sandbox's API server does not answer {method} {url.path}")
+        return _refused(HTTPStatus.NOT_FOUND, f"the sandbox's API server does not answer {request.method} {url.path}")
 
     def _refusal(
         self, account: tuple[str, str], verb: str, group: str, resource: str, namespace: str, name: str = ""

@@ -72,6 +72,7 @@ class Pod:
     labels: dict[str, str]
     owner: tuple[str, str, str]
     """(kind, namespace, name) of the controller."""
+    annotations: dict[str, str] = field(default_factory=dict)
     revision: str = ""
     ordinal: int = 0
     claims: dict[str, Claim] = field(default_factory=dict)

@@ -50,7 +50,7 @@ def test_traffic_follows_the_mean_rate_and_nodes_the_peak() -> None:
 def test_a_cache_in_every_zone_pays_no_traffic_and_plans_for_the_worst_hit_rate() -> None:
     found = by_name(derive_advice(option_1()))["a cache in every zone"]
     assert found.traffic_usd == 0
-    assert "falls to 40% at worst" in found.takes
+    assert "falls to 40 % at worst" in found.takes
 
 
 def test_zone_local_reads_are_no_alternative_where_they_cost_more() -> None:

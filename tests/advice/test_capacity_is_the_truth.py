@@ -196,8 +196,27 @@ def test_auto_holds_the_latency_that_is_wanted() -> None:
     assert strict.nodes is not None
     assert usual.nodes is not None
     assert strict.nodes.instance_type != usual.nodes.instance_type
-    with pytest.raises(PlanRefused, match="no EC2 type"):
-        derive_plan(option_1(p95LatencyMs=1))
+
+
+@pytest.mark.parametrize(
+    ("workload", "change"),
+    [
+        ({"p95LatencyMs": 1}, "an answer takes 2.3 ms by itself; raise workload.p95LatencyMs, or make images smaller"),
+        (
+            {"p95LatencyMs": 3, "requestsPerSecond": 60_000, "hitRate": 0.99},
+            "make podMemory smaller, so that more masters share the load",
+        ),
+    ],
+)
+def test_a_latency_that_no_type_keeps_is_refused_with_that_reason_and_what_helps(
+    workload: dict[str, float], change: str
+) -> None:
+    with pytest.raises(PlanRefused) as refusal:
+        derive_plan(option_1(**workload))
+    (said,) = refusal.value.messages
+    assert said.startswith("no EC2 type of the catalogue carries one pod: on ")
+    assert f"and {workload['p95LatencyMs']} ms are wanted" in said
+    assert said.endswith(change)
 
 
 def test_a_core_limits_how_many_masters_do() -> None:
@@ -278,3 +297,9 @@ def test_a_master_that_nobody_asks_breaks_no_rule() -> None:
     figures = derive_figures(option_1())
     idle = replace(figures.load, requests_per_second=0.0)
     assert first_failure(idle, figures.link_gbps, figures.masters_on_link) is None
+
+
+def test_one_write_a_second_is_no_plural() -> None:
+    rare = {"requestsPerSecond": 400_000, "objectBytes": 512 * 2**20, "ttlSeconds": 86_400, "hitRate": 0.9999}
+    with pytest.raises(PlanRefused, match=r"the writes to a master are 0\.67/s, and so many wait"):
+        derive_plan(stack("256GB", "15TB", zones=None, **rare))

@@ -9,8 +9,9 @@ from components.advice.compression import compressed
 from components.advice.figures import derive_figures
 from components.advice.right_sizing import Measured, right_size, scale_out
 from components.config.units import GIB, TIB, format_size
-from preview.text import render_plan
-from tests.plan.stacks import option_1, stack
+from preview.measured import compression, right_sizing
+from preview.text import render_plan, render_sections
+from tests.plan.stacks import ZONES, option_1, stack
 
 
 def test_the_documents_500_gb_fit_8_masters_only_beyond_its_own_alert() -> None:
@@ -110,6 +111,22 @@ def test_scaling_out_goes_over_24_to_32_masters() -> None:
     assert half_more.infrastructure_usd is not None
     assert twice.infrastructure_usd is not None
     assert now.infrastructure_usd < half_more.infrastructure_usd < twice.infrastructure_usd
+
+
+def test_no_more_masters_are_shown_than_a_cluster_may_have() -> None:
+    large = stack("1GB", "400GB", zones=None, requestsPerSecond=100)
+    assert [step.masters for step in scale_out(large)] == [400]
+
+
+def test_a_size_that_no_nodes_hold_is_not_called_enough() -> None:
+    """No type carries the pods: whatever was measured, no number of them is advised."""
+    settings = option_1(zones=ZONES, p95LatencyMs=1)
+    found = right_size(settings, Measured(memory_bytes=500 * GIB))
+    assert found.recommended.refusal is not None
+    said = " ".join(render_sections([right_sizing(found), compression(compressed(settings, 0.9))]).split())
+    assert "Enough: totalMemory" not in said
+    assert "enough totalMemory" not in said
+    assert "None of the sizes that were tried has a plan. With 640GB: no EC2 type" in said
 
 
 def test_scaling_out_without_nodes_of_our_own_has_no_price() -> None:

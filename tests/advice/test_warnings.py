@@ -10,7 +10,9 @@ import pytest
 from components.advice import savings
 from components.advice import warnings as module
 from components.advice.advice import Advice, derive_advice
+from components.advice.figures import derive_figures
 from components.config.settings import Settings
+from preview.text import render_plan
 from tests.plan.stacks import FRANKFURT, SAO_PAULO, ZONES, option_1, option_2, stack
 
 
@@ -130,3 +132,36 @@ def test_a_warning_says_what_is_so_what_to_change_and_its_code() -> None:
                 assert text.endswith("."), text
                 assert ";" not in text, text
             assert str(warning) == f"{warning.what} {warning.change} [{warning.code}]"
+
+
+def test_what_no_cluster_can_be_is_not_advised_against_images_that_do_not_fit() -> None:
+    """Images of a year: no number of masters that a cluster may have holds them."""
+    settings = option_1(ttlSeconds=31_536_000)
+    advice = derive_advice(settings)
+    (warning,) = (warning for warning in advice.warnings if warning.code == "working-set-exceeds-memory")
+    assert warning.change == "Use --set workload.ttlSeconds=622. Or make images smaller."
+    assert "totalMemory: " not in render_plan(advice, settings, stack="prod")
+
+
+def test_a_ttl_that_is_advised_holds_to_the_last_image() -> None:
+    """One image is written in ten seconds, and the memory is full of whole images."""
+    slow = {"requestsPerSecond": 1, "objectBytes": 1_000_000, "hitRate": 0.9}
+    tight = stack("100MB", "609MB", zones=None, ttlSeconds=86_400, **slow)
+    (warning,) = (found for found in derive_advice(tight).warnings if found.code == "working-set-exceeds-memory")
+    assert "--set workload.ttlSeconds=6580. " in warning.change
+    fits = [
+        derive_figures(stack("100MB", "609MB", zones=None, ttlSeconds=ttl, **slow)).working_set.own.fits
+        for ttl in (6580, 6581)
+    ]
+    assert fits == [True, False]
+
+
+def test_a_share_is_not_rounded_to_all_of_it_and_one_of_a_thing_is_no_plural() -> None:
+    def said(settings: Settings, code: str) -> str:
+        return next(warning.what for warning in derive_advice(settings).warnings if warning.code == code)
+
+    rare = stack("64GB", "320GB", zones=None, requestsPerSecond=200, hitRate=0.9996, ttlSeconds=31_536_000)
+    assert "At a hit rate of 99.96 %" in said(rare, "working-set-exceeds-memory")
+    assert "live in 1 zone. They share a zone" in said(option_1(zones=ZONES[:1], nodes=FEW), "copies-share-zone")
+    slightly = said(option_1(dutyCycle=0.06), "cross-zone-traffic-dominates")
+    assert re.search(r"That is 1\.[1-9] times the nodes\.", slightly)

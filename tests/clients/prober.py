@@ -1,7 +1,7 @@
 """When each shard took a write, seen by raw connections: `python -m tests.clients.prober CONFIG.json`.
 
 Runs inside the sandbox's network until the file `stop` of the config is there, then writes `report`: for each shard
-the wall-clock times (s) of its acknowledged writes. The password is taken from REDIS_PASSWORD.
+the wall-clock times (s) of its acknowledged writes. User and password are taken from REDIS_USER and REDIS_PASSWORD.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ class Running:
                     # A shell writes to a file as it comes: what is measured does not wait for the program's end.
                     ["sh", "-c", f"exec {shlex.join(command)} >{shlex.quote(str(self._output(name)))}"],
                     timeout_s=_LONGEST_S,
-                    env={"REDIS_PASSWORD": self.deployment.password},
+                    env=self.deployment.login,
                 )
                 if done.exit != 0:
                     self._failed[name] = f"exit status {done.exit}: {done.stderr[-2000:]}"

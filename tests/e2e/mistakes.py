@@ -113,7 +113,7 @@ def _await_refusal(kube: Kube) -> None:
 @contextmanager
 def _secret_without_its_key(kube: Kube) -> Iterator[None]:
     (secret,) = [item for item in kube.items(f"{_NAMESPACE}/secrets") if "auth" in item["metadata"]["name"]]
-    kube.patch(f"{_NAMESPACE}/secrets/{secret['metadata']['name']}", {"data": {"password": None}})
+    kube.patch(f"{_NAMESPACE}/secrets/{secret['metadata']['name']}", {"data": {"credentials.json": None}})
     yield
 
 
@@ -138,7 +138,7 @@ MISTAKES = (
     ),
     Mistake(
         "a Secret without its key",
-        ("couldn't find key password in Secret",),
+        ("DeadlineExceeded",),
         broken=_secret_without_its_key,
         needs_refresh=True,
     ),

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from components.manifests.users import APP
 from preview.resources import Resource
 from sandbox.control.client import Completed, Sandbox
 from sandbox.errors import NotFoundError, SandboxError
@@ -121,7 +122,7 @@ class RunningLoad:
             self._done = deployment.sandbox.run(
                 [sys.executable, str(_LOAD), str(self._folder / "config.json")],
                 timeout_s=500,
-                env={"REDIS_PASSWORD": deployment.password},
+                env=deployment.login,
             )
         except (SandboxError, TimeoutError, OSError) as error:
             self._done = error
@@ -160,6 +161,13 @@ class Deployment:
     namespace: str = "default"
     resources: tuple[Resource, ...] = ()
     pods_wanted: int = 2 * SHARDS
+    user: str = APP
+    """Empty for a client that gives the password alone."""
+
+    @property
+    def login(self) -> dict[str, str]:
+        """As an application is given it; the document's deployment lets everybody in."""
+        return {"REDIS_USER": self.user, "REDIS_PASSWORD": self.password} if self.password else {}
 
     def pods(self) -> dict[str, dict[str, Any]]:
         """Name -> status of every Redis pod of the cluster."""

@@ -1,7 +1,8 @@
 """Constant load on a Redis Cluster, and a raw prober for each shard: `python load.py CONFIG.json`.
 
-Runs inside the sandbox's network, as an application's pod would. The password is taken from REDIS_PASSWORD. It writes
-what happened, with times of CLOCK_MONOTONIC, to the report file named in the config; `tests.faults.measure` reads it.
+Runs inside the sandbox's network, as an application's pod would. User and password are taken from REDIS_USER and
+REDIS_PASSWORD. It writes what happened, with times of CLOCK_MONOTONIC, to the report file named in the config;
+`tests.faults.measure` reads it.
 
 Each shard has a worker with a client of its own, so that an outage of one shard cannot hide behind requests waiting
 for another.
@@ -47,6 +48,7 @@ def cluster_client(endpoint: str) -> Any:
     return RedisCluster(
         host=host,
         port=int(port),
+        username=os.environ.get("REDIS_USER") or None,
         password=os.environ.get("REDIS_PASSWORD") or None,
         dynamic_startup_nodes=False,
         socket_connect_timeout=1,
@@ -206,6 +208,7 @@ class Prober(threading.Thread):
             self._links[address] = Redis(
                 host=address[0],
                 port=address[1],
+                username=os.environ.get("REDIS_USER") or None,
                 password=os.environ.get("REDIS_PASSWORD") or None,
                 socket_connect_timeout=_PROBE_CONNECT_TIMEOUT_S,
                 socket_timeout=_PROBE_TIMEOUT_S,

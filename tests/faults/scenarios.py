@@ -111,7 +111,7 @@ def crash(
 _EAT = """
 redis-cli CONFIG SET maxmemory 0 maxmemory-clients 0 proto-max-bulk-len 1gb >/dev/null
 {
-  [ -z "${REDISCLI_AUTH-}" ] || printf 'AUTH %s\\r\\n' "$REDISCLI_AUTH"
+  [ -z "${REDISCLI_AUTH-}" ] || printf 'AUTH %s %s\\r\\n' "$REDISCLI_USER" "$REDISCLI_AUTH"
   printf '*2\\r\\n$3\\r\\nGET\\r\\n$500000000\\r\\n'
   head -c 490000000 /dev/zero
   sleep 5

@@ -27,6 +27,7 @@ def main(host: str, port: str, ready: str, awake: str, requests: str) -> None:
     client = RedisCluster(
         host=host,
         port=int(port),
+        username=os.environ.get("REDIS_USER") or None,
         password=os.environ.get("REDIS_PASSWORD") or None,
         socket_connect_timeout=0.2,
         socket_timeout=2,

@@ -13,6 +13,7 @@ import yaml
 from preview.evaluate import Evaluation, evaluate
 from preview.resources import Resource
 from sandbox.control.client import Sandbox
+from sandbox.control.up import app_password
 from sandbox.kubernetes.nodes import Node, Taint
 from tests.faults.deployment import SHARDS, Deployment
 
@@ -93,13 +94,12 @@ def _deployed(sandbox: Sandbox, evaluation: Evaluation) -> Deployment:
 def attached(sandbox: Sandbox, evaluation: Evaluation) -> Deployment:
     """A stack that was applied, once it is whole."""
     namespace = str(evaluation.outputs["plan"]["pool"])
-    password = sandbox.exec("redis-master-0", ["sh", "-c", 'printf %s "$REDISCLI_AUTH"'], namespace=namespace)
     deployment = Deployment(
         "the rendered stack",
         sandbox,
         str(evaluation.outputs["endpoint"]),
         list(evaluation.outputs["discoveryAddresses"]),
-        password.check().stdout,
+        app_password(evaluation),
         namespace,
         evaluation.resources,
         2 * evaluation.plan.sizing.masters,

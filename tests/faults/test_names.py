@@ -38,7 +38,7 @@ def answered_after_a_restart_of_all(deployment: Deployment, requests: int) -> in
             deployment.sandbox.run,
             [sys.executable, str(_CLIENT), host, port, str(ready), str(awake), str(requests)],
             timeout_s=300,
-            env={"REDIS_PASSWORD": deployment.password},
+            env=deployment.login,
         )
         deadline = time.monotonic() + 30
         while not ready.exists() and not client.done() and time.monotonic() < deadline:

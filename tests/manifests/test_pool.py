@@ -11,15 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.config.load import settings_of
-from components.config.settings import Settings
-from components.manifests.keys import ALSO_ACCEPTED, PASSWORD, PRIORITY_CLASS, READY
+from components.config.settings import Access, Settings
+from components.manifests.keys import PRIORITY_CLASS, READY, secret_value
 from components.manifests.manifest import Manifest, Ref, applicable, refs
 from components.manifests.pool import client_manifests, pool_manifests, priority_class
 from components.manifests.storage import storage_classes
+from components.manifests.users import secret_keys
 from components.plan.plan import derive_plan
 from components.resources.stack import KUBERNETES_MINOR_MIN
 
-GIVEN = {PASSWORD, ALSO_ACCEPTED, PRIORITY_CLASS}
+SECRETS = {secret_value(key): "s" * 16 for key in secret_keys(Access.model_validate({"alsoAccepted": "q" * 16}))}
+GIVEN = {PRIORITY_CLASS: "images-priority", **SECRETS}
 
 
 def pool(**config: Any) -> tuple[Settings, tuple[Manifest, ...]]:
@@ -88,10 +90,9 @@ def test_an_object_refers_only_to_what_stands_before_it(config: Mapping[str, Any
 def test_every_object_is_whole_and_valid_as_it_would_be_applied(config: dict[str, Any]) -> None:
     stack, manifests = pool(**config)
     shared = (priority_class(), *storage_classes(stack))
-    given_values = {PASSWORD: "p" * 16, ALSO_ACCEPTED: "q" * 16, PRIORITY_CLASS: "images-priority"}
     objects = [
         *applicable(shared, "images", {}),
-        *applicable(manifests, "images-pool", given_values),
+        *applicable(manifests, "images-pool", GIVEN),
         *applicable(client_manifests(stack, derive_plan(stack)), "images", {}),
     ]
 
@@ -108,10 +109,9 @@ def test_names_that_are_made_up_follow_the_content() -> None:
     names = set()
     for hit_rate in (0.7, 0.8):
         _, manifests = pool(kubeContext="kind", workload={"hitRate": hit_rate})
-        given_values = {PASSWORD: "p" * 16, PRIORITY_CLASS: "images-priority"}
         (config,) = [
             item
-            for item in applicable(manifests, "images", given_values)
+            for item in applicable(manifests, "images", GIVEN)
             if item["kind"] == "ConfigMap" and "redis.conf" in item.get("data", {})
         ]
         names.add(config["metadata"]["name"])

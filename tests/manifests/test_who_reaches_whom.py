@@ -16,6 +16,7 @@ from components.config.load import settings_of
 from components.manifests import bundle, jobs, names
 from components.manifests.manifest import Manifest
 from components.manifests.pool import pool_manifests
+from components.manifests.users import METRICS, METRICS_KEY
 from components.plan.plan import derive_plan
 
 EVERYWHERE = {"kubeContext": "kind"}
@@ -57,7 +58,10 @@ def test_where_namespaces_are_named_they_the_pools_and_the_pods_themselves_reach
 def test_the_exporter_asks_the_redis_of_its_own_pod_with_the_password_of_the_secret() -> None:
     asked = {item["name"]: item for item in containers(**EVERYWHERE, monitoring={"exporter": True})["exporter"]["env"]}
     assert asked["REDIS_ADDR"]["value"] == f"redis://127.0.0.1:{names.REDIS_PORT}"
-    assert "secretKeyRef" in asked["REDIS_PASSWORD"]["valueFrom"]
+    assert asked["REDIS_USER"]["value"] == METRICS
+    assert asked["REDIS_PASSWORD"]["valueFrom"]["secretKeyRef"]["key"] == METRICS_KEY
+    # It would ask for the password of the link to the master, and be refused.
+    assert asked["REDIS_EXPORTER_CONFIG_COMMAND"]["value"] == "-"
 
 
 @pytest.mark.parametrize(

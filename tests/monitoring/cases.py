@@ -146,7 +146,7 @@ CASES: dict[str, Case] = {
         10,
         "critical",
         "redis-master-0 has 91% of its connections in use.",
-        both={f"redis_config_maxclients{{{M0}}}": "10000x240"},
+        both={f"redis_max_clients{{{M0}}}": "10000x240"},
     ),
     "RedisClusterNotOk": Case(
         {f"redis_cluster_state{{{M0}}}": "0x240"},
@@ -220,7 +220,7 @@ CASES: dict[str, Case] = {
         {f"redis_up{{{M0}}}": "0x5 1x240"},
         10,
         "warning",
-        "Redis in redis-master-0 does not answer its exporter.",
+        "Redis in redis-master-0 does not answer, or its exporter does not.",
     ),
     "RedisManyPodsDown": Case(
         up(27), up(28), 5, "critical", "5 of 32 pods are gone, more than one node has.", POOL_LABELS, FORMED

@@ -41,7 +41,7 @@ def test_every_known_series_is_asked_for() -> None:
 
 def test_every_selector_of_the_pool_s_own_series_names_the_pool() -> None:
     for rule in rules_of():
-        for selector in re.findall(r"\b(?:redis_|kube_|kubelet_)\w+\{([^}]*)\}", rule["expr"]):
+        for selector in re.findall(r"\b(?:redis_|kube_|kubelet_|up\b)\w*\{([^}]*)\}", rule["expr"]):
             assert f'namespace="{POOL}"' in selector or selector.startswith("label_topology"), rule
 
 

@@ -10,7 +10,7 @@ from redis.cluster import ClusterNode, RedisCluster
 from redis.crc import key_slot
 
 from tests.pod_life.network import Network
-from tests.pod_life.pods import BUS_PORT, PORT, Pod, wait_until
+from tests.pod_life.pods import ADMIN, BUS_PORT, PORT, Pod, wait_until
 
 SLOTS = 16384
 
@@ -104,6 +104,7 @@ class Cluster:
         pods = [pod for pod in self.pods if pod.ip is not None]
         return RedisCluster(
             startup_nodes=[ClusterNode(pod.ip, PORT) for pod in pods],
+            username=None if pods[0].password is None else ADMIN,
             password=pods[0].password,
             socket_timeout=3,
             socket_connect_timeout=1,

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import redis
 
 from components.config.settings import NodeEndpoint, Tls
 from components.config.units import MIB
@@ -36,7 +37,17 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def network(tmp_path: Path, image: Path) -> Iterator[Network]:
     network = Network(tmp_path, image, ROOT / "usr")
     yield network
+    denied = {pod.name: pod.denied() for pod in network.pods if pod.ip is not None and _serves(pod)}
     network.close()
+    assert {name: found for name, found in denied.items() if found} == {}, "a script lacks a right"
+
+
+def _serves(pod: Pod) -> bool:
+    try:
+        with pod.client() as client:
+            return bool(client.ping())
+    except (redis.RedisError, OSError):
+        return False
 
 
 def small_tuning(replicas_per_master: int = 1) -> Tuning:

@@ -4,6 +4,7 @@ A `Pod` is a `bubblewrap` process tree with its own address, process ids and fil
 redis-server, redis-cli, and the mounts that the rendered Pod has. All of it ends with the test process.
 """
 
+import hashlib
 import os
 import shutil
 import signal
@@ -15,6 +16,9 @@ from typing import TypeVar
 
 import redis
 
+from components.config.settings import Access
+from components.manifests import users
+from components.manifests.pod import USERS_PATH
 from tests.pod_life.namespaces import CLONE_NEWNET, call, new_namespace, run
 from tests.pod_life.network import DNS_IP, Network
 
@@ -31,6 +35,10 @@ SCRIPT_ENV = {
     "ALIVE_TIMEOUT_SECONDS": "5",
     "LONGEST_SCRIPT_SECONDS": "60",
 }
+
+SERVICE_SECRET = "the service secret of a test"  # noqa: S105
+ADMIN = "test"
+"""A user of the tests' own, who may do everything. A rendered pod has none like it."""
 
 T = TypeVar("T")
 
@@ -61,7 +69,14 @@ def enter_network(pod: "Pod") -> None:
 class Pod:
     """One Redis pod. Its volume and its name stay; address and processes come and go."""
 
-    def __init__(self, network: Network, name: str, conf: str, password: str | None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        name: str,
+        conf: str,
+        password: str | None,
+        access: Access | None = None,
+    ) -> None:
         self.network = network
         self.name = name
         self.service = name.rpartition("-")[0]
@@ -72,16 +87,38 @@ class Pod:
         self.ip: str | None = None
         self.base = network.directory / name
         self.data = self.base / "data"
-        for part in ("data", "run", "etc"):
+        for part in ("data", "run", "etc", "users"):
             (self.base / part).mkdir(parents=True)
         (self.base / "etc" / "redis.conf").write_text(conf)
         (self.base / "resolv.conf").write_text(f"nameserver {DNS_IP}\noptions ndots:5 timeout:1 attempts:1\n")
+        if password is not None:
+            self._give_users(access or Access.defaults(), password)
         self.log = self.base / "log"
         self.log.touch()
         self._namespace: int | None = None
         self._link = ""
         self._process: subprocess.Popen[bytes] | None = None
         network.pods.append(self)
+
+    def _give_users(self, access: Access, password: str) -> None:
+        """Files and variables as the rendered pod has them, and the tests' own user besides."""
+        values = users.secret_values(access, password, SERVICE_SECRET)
+        folder = self.base / "users"
+        digest = hashlib.sha256(password.encode()).hexdigest()
+        everything = f"user {ADMIN} on #{digest} ~* &* +@all\n"
+        (folder / users.USERS_CONF_KEY).write_text(values[users.USERS_CONF_KEY] + everything)
+        self.env |= {
+            "USERS_CONF": f"{USERS_PATH}/{users.USERS_CONF_KEY}",
+            "REDISCLI_USER": users.OPERATOR,
+            "REDISCLI_AUTH": values[users.OPERATOR_KEY],
+        }
+        if users.has_fallback(access):
+            (folder / users.MASTER_LINKS_KEY).write_text(values[users.MASTER_LINKS_KEY])
+            self.env |= {
+                "FALLBACK_USER": users.fallback_user(access),
+                "FALLBACK_AUTH": values[users.FALLBACK_KEY],
+                "MASTER_LINKS": f"{USERS_PATH}/{users.MASTER_LINKS_KEY}",
+            }
 
     def create(self, ip: str | None = None) -> None:
         """Gives the pod an address, as the scheduling of a new incarnation does, and starts its container."""
@@ -114,9 +151,8 @@ class Pod:
             )
 
     def environment(self) -> dict[str, str]:
-        secret = {} if self.password is None else {"REDISCLI_AUTH": self.password}
         return {
-            "PATH": "/bin",
+            "PATH": "/scripts/bin:/bin",
             "POD_NAME": self.name,
             "POD_NAMESPACE": NAMESPACE,
             "POD_IP": self.ip or "",
@@ -124,8 +160,19 @@ class Pod:
             "CLUSTER_DOMAIN": "cluster.local",
             "PORT": str(PORT),
             **self.env,
-            **secret,
         }
+
+    def everything_allowed(self) -> dict[str, str]:
+        """The environment by which redis-cli is the tests' own user."""
+        login = {} if self.password is None else {"REDISCLI_USER": ADMIN, "REDISCLI_AUTH": self.password}
+        return self.environment() | login
+
+    def denied(self) -> list[str]:
+        """What Redis has refused since its start to the users that a rendered pod has, for want of a right."""
+        if self.password is None:
+            return []
+        with self.client() as client:
+            return [f"{one['username']}: {one['object']}" for one in client.acl_log() if one["reason"] != "auth"]
 
     def _bubblewrap(self) -> list[str]:
         base = str(self.base)
@@ -135,6 +182,7 @@ class Pod:
             f" --ro-bind {self.network.usr}/lib /usr/lib --ro-bind-try {self.network.usr}/lib64 /usr/lib64"
             f" --ro-bind {self.network.image} /bin --proc /proc --dev /dev"
             f" --ro-bind {SCRIPTS} /scripts --ro-bind {base}/etc /etc/redis --bind {base}/run /run/redis"
+            f" --ro-bind {base}/users {USERS_PATH}"
             f" --ro-bind {base}/resolv.conf /etc/resolv.conf --bind {base}/data /data --remount-ro / --chdir /data"
         ).split()
 
@@ -157,10 +205,10 @@ class Pod:
         return ["nsenter", "-t", str(self.process_id()), "-a", "--preserve-credentials", *command]
 
     def execute(self, *command: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
-        """What `kubectl exec` does."""
+        """What `kubectl exec` does. redis-cli may do everything, other than in a rendered pod."""
         return subprocess.run(
             self.inside(*command),
-            env=self.environment(),
+            env=self.everything_allowed() if command[0] == "redis-cli" else self.environment(),
             capture_output=True,
             text=True,
             timeout=seconds,
@@ -214,6 +262,7 @@ class Pod:
         return redis.Redis(
             host=self.ip or "",
             port=PORT,
+            username=None if self.password is None else ADMIN,
             password=self.password,
             socket_timeout=timeout_seconds,
             socket_connect_timeout=1,

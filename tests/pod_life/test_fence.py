@@ -124,7 +124,7 @@ class TestOnACluster:
             wait_until("writes are held back", lambda: master.lines("held back"), 20)
             waiting = subprocess.Popen(
                 master.inside("redis-cli", "SET", key, "late"),
-                env=master.environment(),
+                env=master.everything_allowed(),
                 stdout=subprocess.PIPE,
                 text=True,
             )

@@ -92,15 +92,26 @@ class TestOnAServer:
         announced = pod.execute("redis-cli", "CONFIG", "GET", "cluster-announce-hostname").stdout.split()[-1]
         assert announced == f"redis-master-0.redis-master.{NAMESPACE}.svc.k8s.example.com"
 
-    def test_any_password_works_and_none_is_shown(self, pod: Pod) -> None:
+    def test_kubectl_exec_redis_cli_is_the_operator_and_no_password_is_shown(self, pod: Pod) -> None:
+        assert pod.execute("sh", "-c", "redis-cli ACL WHOAMI; redis-cli GET x").stdout.split()[:2] == [
+            "operator",
+            "NOPERM",
+        ]
         with pod.client() as client:
-            assert client.ping()
-            assert client.config_get("requirepass", "masterauth") == {"requirepass": AUTH, "masterauth": AUTH}
-        assert pod.execute("redis-cli", "PING").stdout == "PONG\n"
+            client.acl_log_reset()
         assert pod.script("stop.sh").returncode == 0
-        processes = pod.execute("cat", "/proc/1/cmdline").stdout
-        assert AUTH not in pod.log.read_text() + processes
+        shown = pod.log.read_text() + pod.execute("sh", "-c", "cat /proc/[0-9]*/cmdline").stdout
+        secret = (pod.base / "users" / "users.conf").read_text().split()[-1]
+        for text in (AUTH, pod.env["REDISCLI_AUTH"], secret):
+            assert text not in shown
         assert (pod.base / "run" / "redis.conf").stat().st_mode & 0o077 == 0
+
+    def test_a_pod_whose_users_are_missing_lets_nobody_in(self, network: Network, conf: str) -> None:
+        pod = Pod(network, "redis-master-0", conf, AUTH)
+        (pod.base / "users" / "users.conf").unlink()
+        pod.create()
+        pod.wait_for_end()
+        assert pod.lines("users.conf")
 
     def test_a_pod_without_a_password_asks_for_none(self, network: Network, conf: str) -> None:
         pod = Pod(network, "redis-master-0", conf, None)
@@ -135,7 +146,7 @@ class TestOnAServer:
             client.config_set("busy-reply-threshold", 50)
         busy = subprocess.Popen(
             pod.inside("redis-cli", "EVAL", "while true do end", "0"),
-            env=pod.environment(),
+            env=pod.everything_allowed(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

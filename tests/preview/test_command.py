@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from components.config.settings import Access
+from components.manifests.users import secret_keys
 from preview import command
 from preview.errors import EvaluationError
 
@@ -79,7 +81,7 @@ def test_the_json_form_holds_plan_outputs_warnings_and_resources_without_secrets
     keys = {"urn", "type", "name", "parent", "dependsOn", "provider", "inputs"}
     assert all(keys <= set(resource) for resource in shown["resources"])
     (secret,) = (resource for resource in shown["resources"] if resource["type"].endswith(":Secret"))
-    assert secret["inputs"]["stringData"] == {"password": "[secret]"}
+    assert secret["inputs"]["stringData"] == dict.fromkeys(secret_keys(Access.defaults()), "[secret]")
 
 
 @pytest.mark.parametrize(

@@ -122,3 +122,11 @@ def test_names_are_escaped() -> None:
 
 def test_the_same_stack_is_the_same_page() -> None:
     assert option_1_page() == option_1_page()
+
+
+def test_the_charts_speak_of_traffic_and_nodes_as_the_tables_do() -> None:
+    half = option_1(dutyCycle=0.5)
+    shown = render_page(derive_advice(half), half, stack="prod")
+    assert "Traffic counts with the mean rate, which is workload.dutyCycle of the peak." in shown
+    assert "last all day" not in shown
+    assert "Planned: 4 masters on each r6g.12xlarge." in shown

@@ -208,7 +208,7 @@ class TestTheCommand:
 
         shown = capsys.readouterr().out
         assert "16 pods are replaced, one after the other" in shown
-        assert "has the three edits" in shown
+        assert "has the two edits" in shown
         assert "correct-horse" not in shown
 
     def test_another_encrypted_value_is_noted_and_not_shown(

@@ -141,6 +141,16 @@ def test_the_figures_that_matter_are_said(said: str) -> None:
     assert said in " ".join(option_1_text().split())
 
 
+def test_what_a_full_resync_needs_never_reads_as_if_it_fitted_where_a_warning_says_that_it_does_not() -> None:
+    tight, roomy = words(option_1()), words(option_1(nodes={"instanceType": "r7g.12xlarge"}))
+    assert "resync-of-full-master-does-not-fit" in tight
+    assert "On a node full of busy masters, 1.6 Gbps are left. There a master needs up to 50 GiB" in tight
+    assert "There the full resync of a full master does not fit." in tight
+    assert re.search(r"Up to 210/s, the full resync of a full master fits at 5 Gbps\.", tight)
+    assert "resync-of-full-master-does-not-fit" not in roomy
+    assert "There the full resync of a full master fits." in roomy
+
+
 def test_a_stack_without_nodes_says_nothing_of_nodes_and_cost() -> None:
     shown = text(option_1(zones=None))
     assert "COST" not in shown
@@ -151,7 +161,7 @@ def test_a_stack_without_nodes_says_nothing_of_nodes_and_cost() -> None:
 
 def test_a_working_set_that_does_not_fit_says_what_would_help() -> None:
     shown = words(option_1(ttlSeconds=700))
-    assert re.search(r"to make it fit totalMemory: \d+(GB|TB) or workload.ttlSeconds: \d+", shown)
+    assert "to make it fit The warning working-set-exceeds-memory says what was tried." in shown
     assert re.search(r"otherwise From \d+ min( \d+ s)? after a start on, images are evicted\.", shown)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from reconciler.connection import REPLY_TIMEOUT_S, Argument, Reply, ReplyError, UnreachableError
+from reconciler.credentials import Credentials
 from tests.reconciler.fake_commands import answer
 from tests.reconciler.fake_node import DATA, HARMLESS, READS, Killed
 
@@ -22,6 +23,7 @@ class FakeConnection:
         self._ip = ip
         self._name = name
         self._is_open = False
+        self.credentials = Credentials()
         self._queue: list[list[str]] | None = None
         self._watched: list[bytes] = []
 

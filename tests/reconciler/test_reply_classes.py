@@ -26,10 +26,9 @@ SAYS = {
     "MASTERDOWN": "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'. It is a replica "
     "that has lost its master, and answers when one is back",
     "OOM": "OOM command not allowed when used memory > 'maxmemory'. It has no memory left for this. Give the pods more",
-    "NOAUTH": "the node refuses the password in REDISCLI_AUTH: NOAUTH Authentication required",
-    "WRONGPASS": "the node refuses the password in REDISCLI_AUTH: WRONGPASS invalid username-password pair or user is "
-    "disabled",
-    "NOPERM": "NOPERM this user has no permissions to run the 'info' command. Somebody has taken rights from the user",
+    "NOAUTH": "the node refuses the user operator: NOAUTH Authentication required",
+    "WRONGPASS": "the node refuses the user operator: WRONGPASS invalid username-password pair or user is disabled",
+    "NOPERM": "NOPERM this user has no permissions to run the 'info' command. The user has not this right",
     "MISCONF": "currently unable to persist to disk. It cannot write its volume. It should not have to",
     "READONLY": "READONLY You can't write against a read only replica. It is a replica by now",
     "no reply": "no answer in time, as from a stopped process, a lost machine or a cut network (Timeout",

@@ -16,7 +16,7 @@ from tests.resources.stacks import stack
 
 README = Path("README.md").read_text()
 CONTRIBUTING = Path("CONTRIBUTING.md").read_text()
-DOCUMENTS = [*sorted(Path().glob("*.md")), *sorted(Path("docs").rglob("*.md"))]
+DOCUMENTS = [*sorted(Path().glob("*.md")), *sorted(Path("docs").rglob("*.md")), Path("examples/README.md")]
 PROJECT = tomllib.loads(Path("pyproject.toml").read_text())
 
 FOLDERS = sorted(

@@ -24,6 +24,7 @@ GOLDEN = "".join(TEXTS.values())
 FLAG, VALUE = False, True
 KUBECTL = {
     "annotate": {},
+    "create secret generic": {"--from-file": VALUE},
     "delete": {"-l": VALUE},
     "describe": {},
     "drain": {"--ignore-daemonsets": FLAG, "--delete-emptydir-data": FLAG, "--timeout": VALUE},
@@ -35,7 +36,7 @@ KUBECTL = {
     "rollout restart": {},
     "scale": {"--replicas": VALUE},
     "taint": {},
-    "top": {},
+    "top": {"-l": VALUE},
     "uncordon": {},
 }
 """Command -> its options that are used here, and whether each takes a value: `kubectl COMMAND --help` of 1.34."""
@@ -111,13 +112,16 @@ def test_kubectl_knows_the_command_and_what_it_names_is_there(line: str) -> None
         words.pop(0)
         assert re.search(rf"^ +name: {namespace}$", GOLDEN, re.MULTILINE), f"no namespace {namespace}"
     command, operands, options = taken_apart(words, KUBECTL)
+    if command.startswith("create "):
+        # What it names is not there yet.
+        return
     if label := options.get("-l"):
         assert re.search(rf"\b{re.escape(label.replace('=', ': '))}$", GOLDEN, re.MULTILINE), f"nothing has {label}"
     if container := options.get("-c"):
         assert re.search(rf"^ +- name: {container}$", GOLDEN, re.MULTILINE), f"no container {container}"
     if field := options.get("--field-selector"):
         assert field.partition("=")[0] in SELECTED_FIELDS
-    if command in ("get", "describe", "delete", "scale", "taint") and operands:
+    if command in ("get", "describe", "delete", "scale", "taint", "top") and operands:
         assert operands.pop(0) in KINDS
     if command == "taint" and operands:
         assert re.fullmatch(r"\S+=\w+:(NoSchedule|PreferNoSchedule|NoExecute)", operands.pop())

@@ -10,7 +10,7 @@ _FILL = """
 import os, sys
 from redis.cluster import RedisCluster
 host, port, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-client = RedisCluster(host=host, port=port, password=os.environ["REDIS_PASSWORD"])
+client = RedisCluster(host=host, port=port, username=os.environ["REDIS_USER"], password=os.environ["REDIS_PASSWORD"])
 value = os.urandom(500_000)
 for number in range(int(sys.argv[4])):
     client.set(f"image:{number}", value)
@@ -33,6 +33,6 @@ def _run(living: Stack, count: int, writes: int) -> int:
     done = living.sandbox.run(
         [sys.executable, "-c", _FILL, host, port, str(count), str(writes)],
         timeout_s=60,
-        env={"REDIS_PASSWORD": living.deployment.password},
+        env=living.deployment.login,
     )
     return int(done.check().stdout)

@@ -36,9 +36,12 @@ class Stack:
     def sandbox(self) -> Sandbox:
         return self.deployment.sandbox
 
-    def edit(self, **overrides: str) -> Evaluation:
-        """A config edit and `pulumi up`. Keys as for `--set`, with two underscores for a dot."""
-        self.overrides |= {key.replace("__", "."): value for key, value in overrides.items()}
+    def edit(self, **overrides: str | None) -> Evaluation:
+        """A config edit and `pulumi up`. Keys as for `--set`, with two underscores for a dot; None takes a key out."""
+        for key, value in overrides.items():
+            self.overrides.pop(key.replace("__", "."), None)
+            if value is not None:
+                self.overrides[key.replace("__", ".")] = value
         return self.up()
 
     def up(self) -> Evaluation:
@@ -91,6 +94,21 @@ class Stack:
     def _exec(self, pod: str, *command: str) -> str:
         done = self.sandbox.exec(pod, ["redis-cli", *command], namespace=self.deployment.namespace)
         return done.check().stdout.strip()
+
+    def denied(self) -> dict[str, list[str]]:
+        """What nodes have refused for want of a right since their start: pod -> user and command."""
+        found = {}
+        for pod in self.deployment.pods():
+            lines = self._exec(pod, "ACL", "LOG").splitlines()
+            entries = [
+                dict(zip(lines[start::2], lines[start + 1 :: 2], strict=False))
+                for start, line in enumerate(lines)
+                if line == "count"
+            ]
+            refused = [f"{entry['username']}: {entry['object']}" for entry in entries if entry["reason"] != "auth"]
+            if refused:
+                found[pod] = refused
+        return found
 
     def namespaces(self) -> set[str]:
         """Of the pools that have pods."""

@@ -13,6 +13,7 @@ from sandbox.control.client import Completed
 from sandbox.errors import SandboxError
 from tests.resize.harness import Stack, stack
 
+WHY = "the test calls functions"
 pytestmark = pytest.mark.sandbox
 
 LIBRARY = """#!lua name=images
@@ -24,7 +25,8 @@ _CALLS = """
 import json, os, sys, time
 from redis.cluster import RedisCluster
 host, port, stop, count = sys.argv[1], int(sys.argv[2]), sys.argv[3], 300
-client = RedisCluster(host=host, port=port, password=os.environ["REDIS_PASSWORD"], dynamic_startup_nodes=False)
+login = {"username": os.environ["REDIS_USER"], "password": os.environ["REDIS_PASSWORD"]}
+client = RedisCluster(host=host, port=port, dynamic_startup_nodes=False, **login)
 for number in range(count):
     client.fcall("images_put", 1, f"image:{number}", f"value {number}")
 open(stop + ".ready", "w").close()
@@ -70,7 +72,7 @@ class Calls:
             self._done = living.sandbox.run(
                 [sys.executable, "-c", _CALLS, host, port, stop],
                 timeout_s=400,
-                env={"REDIS_PASSWORD": living.deployment.password},
+                env=living.deployment.login,
             )
 
         self._thread = threading.Thread(target=run, daemon=True)
@@ -90,7 +92,7 @@ def test_functions_are_there_before_the_slots_in_a_scale_out_and_in_a_change_of_
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     stop = str(tmp_path_factory.mktemp("calls") / "stop")
-    with stack("resize-functions", podMemory="64MB", totalMemory="192MB") as living:
+    with stack("resize-functions", podMemory="64MB", totalMemory="192MB", access__scripts=WHY) as living:
         load(living)
         calls = Calls(living, stop)
         living.edit(totalMemory="256MB")

@@ -122,7 +122,7 @@ def _sizing(here: str, alerting: Alerting) -> Iterator[Alert]:
         WARNING,
         'Resident memory of {{ $labels.pod }} is {{ $value | printf "%.2f" }} times its data.',
     )
-    connected = f"max by (namespace, pod) (redis_connected_clients{{{here}}} / redis_config_maxclients{{{here}}})"
+    connected = f"max by (namespace, pod) (redis_connected_clients{{{here}}} / redis_max_clients{{{here}}})"
     yield Alert(
         "RedisConnectionStorm",
         f"{connected} > {alerting.connections_share:g}",
@@ -207,12 +207,14 @@ def _replication(here: str, alerting: Alerting) -> Iterator[Alert]:
 
 def _pods(here: str, alerting: Alerting) -> Iterator[Alert]:
     unplanned = f"unless on (namespace) {recorded('planned_change:bool')} == 1"
+    # A machine that is gone takes its exporter along, and Prometheus then knows no more than that it cannot scrape it.
+    scraped = f'max by (namespace, pod) (up{{{here}, pod=~"{_PODS}"}})'
     yield Alert(
         "RedisDown",
-        f"max by (namespace, pod) (redis_up{{{here}}}) == 0",
+        f"max by (namespace, pod) (redis_up{{{here}}}) == 0 or {scraped} == 0",
         alerting.pod_ready_seconds,
         WARNING,
-        "Redis in {{ $labels.pod }} does not answer its exporter.",
+        "Redis in {{ $labels.pod }} does not answer, or its exporter does not.",
     )
     up = f"count by (namespace) (max by (namespace, pod) (redis_up{{{here}}}) == 1)"
     formed = f"max by (namespace) (redis_cluster_slots_assigned{{{here}}}) > 0"

@@ -52,7 +52,10 @@ def _rules(here: str, alerting: Alerting) -> Iterator[tuple[str, str]]:
         return f"sum by (namespace) ({expr})"
 
     master = recorded("master:info")
-    yield "master:info", of_pod(f'redis_instance_info{{{here}, role="master"}}')
+    # Prometheus's Helm chart gives every series the labels of its pod, and `role` is one of them: the *initial* role.
+    # Where it does not honour the exporter's labels, the role of now is `exported_role`.
+    now = f'redis_instance_info{{{here}, exported_role="master"}}'
+    yield "master:info", of_pod(f'{now} or redis_instance_info{{{here}, role="master", exported_role=""}}')
     yield (
         "planned_change:bool",
         f'max by (namespace) (kube_job_status_active{{{here}, job_name=~"{_PLANNED_JOBS}"}}) > bool 0',

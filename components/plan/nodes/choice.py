@@ -30,6 +30,7 @@ from components.plan.nodes.rules import (
     PodsPerNode,
     architecture_mismatch,
     capacity_shortage,
+    common_overload,
     cores_for_pods,
     evened_out,
     nodes_in_zone,
@@ -265,6 +266,9 @@ class _Search:
                 f"nodes.architecture = {self.rules.architecture}: the catalogue has no such type in every zone of "
                 f"{self.market.region}"
             )
+        overload = common_overload(kinds, self.demand, self.rules.packing)
+        if overload:
+            return f"no EC2 type of the catalogue carries one pod: {overload}"
         roomiest = max(kinds, key=lambda kind: kind.allocatable_memory_mib)
         fastest = max(kinds, key=lambda kind: kind.network_baseline_gbps)
         return (

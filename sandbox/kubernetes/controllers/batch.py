@@ -38,6 +38,8 @@ class JobStatus:
 class CronStatus:
     last_scheduled: float = field(default_factory=time.time)
     jobs: list[str] = field(default_factory=list)
+    last_success: float | None = None
+    """When a Job of it last ended well."""
 
 
 class Batch:
@@ -48,7 +50,7 @@ class Batch:
         self._add_pod = add_pod
         self._delete_pod = delete_pod
         self.jobs: dict[Owner, JobStatus] = {}
-        self._crons: dict[Owner, CronStatus] = {}
+        self.crons: dict[Owner, CronStatus] = {}
 
     def step(self) -> None:
         for cron in self._cluster.all(CronJob):
@@ -93,6 +95,9 @@ class Batch:
 
     def _finish_job(self, job: Job, status: JobStatus, condition: str, reason: str) -> None:
         status.condition, status.reason = condition, reason
+        for owner, cron in self.crons.items():
+            if condition == "Complete" and owner[1] == job.metadata.namespace and job.metadata.name in cron.jobs:
+                cron.last_success = time.time()
         for pod in self._cluster.owned(job.key):
             if not pod.finished:
                 self._delete_pod(pod)
@@ -110,7 +115,7 @@ class Batch:
         return "\n".join(filter(None, texts))
 
     def _step_cron(self, cron: CronJob) -> None:
-        status = self._crons.setdefault(cron.key, CronStatus())
+        status = self.crons.setdefault(cron.key, CronStatus())
         self._trim_history(cron, status)
         since = datetime.fromtimestamp(status.last_scheduled, UTC)
         due = croniter(cron.spec.schedule, since).get_next(datetime)
@@ -147,7 +152,7 @@ class Batch:
         if job.key in self._cluster.objects:
             raise InvalidError(f"Job {job.metadata.namespace}/{name} already exists")
         self._cluster.objects[job.key] = job
-        self._crons.setdefault(cron.key, CronStatus()).jobs.append(name)
+        self.crons.setdefault(cron.key, CronStatus()).jobs.append(name)
         self._cluster.touch()
         return job
 
@@ -155,7 +160,7 @@ class Batch:
         return job.key in self.jobs and bool(self.jobs[job.key].condition)
 
     def _jobs_of(self, cron: CronJob) -> list[Job]:
-        names = self._crons.setdefault(cron.key, CronStatus()).jobs
+        names = self.crons.setdefault(cron.key, CronStatus()).jobs
         found = (self._cluster.get(Job, cron.metadata.namespace, name) for name in names)
         return [job for job in found if job is not None]
 
@@ -177,4 +182,4 @@ class Batch:
     def delete_cron(self, cron: CronJob) -> None:
         for job in self._jobs_of(cron):
             self.delete_job(job)
-        self._crons.pop(cron.key, None)
+        self.crons.pop(cron.key, None)

@@ -136,6 +136,7 @@ class Workloads:
                 spec=template.spec,
                 labels=template.metadata.labels | labels,
                 owner=item.key,
+                annotations=template.metadata.annotations,
                 revision=revision,
                 ordinal=ordinal,
                 claims=claims,

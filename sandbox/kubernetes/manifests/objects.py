@@ -247,9 +247,8 @@ NOTED: dict[str, str] = {
     "v1/Namespace": "names are kept apart; nothing else depends on it",
     "scheduling.k8s.io/v1/PriorityClass": "pods are never preempted here",
     "networking.k8s.io/v1/NetworkPolicy": "every pod reaches every pod",
-    "monitoring.coreos.com/v1/ServiceMonitor": "no Prometheus runs here",
-    "monitoring.coreos.com/v1/PodMonitor": "no Prometheus runs here",
-    "monitoring.coreos.com/v1/PrometheusRule": "no Prometheus runs here",
+    "monitoring.coreos.com/v1/PodMonitor": "no operator runs here; the sandbox's Prometheus reads it itself",
+    "monitoring.coreos.com/v1/PrometheusRule": "no operator runs here; the sandbox's Prometheus reads it itself",
 }
 """Kinds that only describe; accepted, listed by `status`, without effect."""
 

@@ -44,7 +44,7 @@ func main() {
 	value := make([]byte, size)
 	_, _ = rand.Read(value)
 	addr, password := net.JoinHostPort(host, port), os.Getenv("REDIS_PASSWORD")
-	client, deadline := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{addr}, Password: password}), time.Duration(0)
+	client, deadline := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{addr}, Username: "app", Password: password}), time.Duration(0)
 	if mode == "recommended" {
 		client, deadline = connect(addr, password), requestTimeout
 	}

@@ -13,6 +13,7 @@ const requestTimeout = 2 * time.Second
 func connect(addr, password string) *redis.ClusterClient {
 	return redis.NewClusterClient(&redis.ClusterOptions{
 		Addrs:                      []string{addr},
+		Username:                   "app",
 		Password:                   password,
 		ContextTimeoutEnabled:      true, // without this, the context's deadline does not end an attempt
 		DialTimeout:                500 * time.Millisecond,

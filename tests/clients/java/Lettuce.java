@@ -36,7 +36,7 @@ public class Lettuce {
     new Random(1).nextBytes(value);
     RedisClusterClient client = args[0].equals("recommended")
         ? Settings.client(host, port, password)
-        : RedisClusterClient.create(RedisURI.builder().withHost(host).withPort(port).withPassword(password.toCharArray()).build());
+        : RedisClusterClient.create(RedisURI.builder().withHost(host).withPort(port).withAuthentication("app", password.toCharArray()).build());
     RedisAdvancedClusterAsyncCommands<byte[], byte[]> commands = client.connect(ByteArrayCodec.INSTANCE).async();
     AtomicInteger running = new AtomicInteger();
     long due = System.nanoTime();

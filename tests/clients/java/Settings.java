@@ -33,7 +33,7 @@ class Settings {
         .reconnectDelay(Delay.exponential(Duration.ofMillis(100), Duration.ofSeconds(1), 2, TimeUnit.MILLISECONDS))
         .build();
     RedisClusterClient client = RedisClusterClient.create(resources,
-        RedisURI.builder().withHost(host).withPort(port).withPassword(password.toCharArray())
+        RedisURI.builder().withHost(host).withPort(port).withAuthentication("app", password.toCharArray())
             .withTimeout(ATTEMPT).build());
     client.setOptions(ClusterClientOptions.builder()
         // Of an attempt. Without it only the blocking API has a time-out, of 60 s.

@@ -17,6 +17,7 @@ export function within(ms, work) {
 export function connect(host, port, password) {
   const cluster = new Cluster([{ host, port }], {
     redisOptions: {
+      username: "app",
       password,
       connectTimeout: 500, // the default is 10 s
       socketTimeout: 1000, // closes a connection on which answers are due and none comes; the default is never
@@ -34,7 +35,7 @@ export function connect(host, port, password) {
 // settings: end
 
 function byDefaults(host, port, password) {
-  const cluster = new Cluster([{ host, port }], { redisOptions: { password } });
+  const cluster = new Cluster([{ host, port }], { redisOptions: { username: "app", password } });
   cluster.on('error', () => {});
   return cluster;
 }

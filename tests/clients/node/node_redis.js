@@ -19,7 +19,7 @@ function within(ms, work) {
 async function open(host, port, password, ms) {
   const cluster = createCluster({
     rootNodes: [{ socket: { host, port } }],
-    defaults: { password, socket: { connectTimeout: 500 } }, // the default is 5 s
+    defaults: { username: "app", password, socket: { connectTimeout: 500 } }, // the default is 5 s
     minimizeConnections: true, // else connecting waits for every node, also for a lost one
     commandOptions: { timeout: ATTEMPT_MS }, // only until a command is written: afterwards nothing ends it
     topologyRefreshOnReconnectionAttemptStrategy: 500,
@@ -60,7 +60,7 @@ export async function connect(host, port, password) {
 // settings: end
 
 async function byDefaults(host, port, password) {
-  const cluster = createCluster({ rootNodes: [{ socket: { host, port } }], defaults: { password } });
+  const cluster = createCluster({ rootNodes: [{ socket: { host, port } }], defaults: { username: "app", password } });
   cluster.on('error', () => {});
   await cluster.connect();
   return (send) => send(cluster);

@@ -31,7 +31,7 @@ async def connect(host: str, port: int, password: str) -> GlideClusterClient:
     return await GlideClusterClient.create(
         GlideClusterClientConfiguration(
             addresses=[NodeAddress(host, port)],
-            credentials=ServerCredentials(password),
+            credentials=ServerCredentials(password, "app"),
             request_timeout=int(ATTEMPT_S * 1000),  # the default, 250 ms, gives up while a node is learned anew
             reconnect_strategy=BackoffStrategy(num_of_retries=3, factor=100, exponent_base=2),  # at most 0.8 s apart
             periodic_checks=PeriodicChecksManualInterval(2),  # s; asks who owns which slot. The default is 60
@@ -76,7 +76,7 @@ class Cache:
 
 async def by_defaults(host: str, port: int, password: str) -> GlideClusterClient:
     return await GlideClusterClient.create(
-        GlideClusterClientConfiguration([NodeAddress(host, port)], credentials=ServerCredentials(password))
+        GlideClusterClientConfiguration([NodeAddress(host, port)], credentials=ServerCredentials(password, "app"))
     )
 
 

@@ -16,6 +16,7 @@ def connect(host: str, port: int, password: str) -> Any:
     return RedisCluster(
         host=host,
         port=port,
+        username="app",
         password=password,
         socket_connect_timeout=0.25,  # a lost node does not refuse; when all are lost, each is waited for in turn
         socket_timeout=1,  # for each attempt
@@ -27,7 +28,7 @@ def connect(host: str, port: int, password: str) -> Any:
 
 
 def by_defaults(host: str, port: int, password: str) -> Any:
-    return RedisCluster(host=host, port=port, password=password)
+    return RedisCluster(host=host, port=port, username="app", password=password)
 
 
 if __name__ == "__main__":

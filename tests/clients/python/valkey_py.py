@@ -16,6 +16,7 @@ def connect(host: str, port: int, password: str) -> Any:
     return ValkeyCluster(
         host=host,
         port=port,
+        username="app",
         password=password,
         socket_connect_timeout=0.25,  # the default is none: a lost node is waited for until the kernel gives up
         socket_timeout=1,  # the default is none: an answer that never comes is waited for, for ever
@@ -28,7 +29,7 @@ def connect(host: str, port: int, password: str) -> Any:
 
 
 def by_defaults(host: str, port: int, password: str) -> Any:
-    return ValkeyCluster(host=host, port=port, password=password)
+    return ValkeyCluster(host=host, port=port, username="app", password=password)
 
 
 if __name__ == "__main__":

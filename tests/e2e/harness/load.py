@@ -11,6 +11,7 @@ from typing import Self
 
 from components.config.settings import Images
 from components.manifests.bundle import package_zip_base64
+from components.manifests.users import APP
 from tests.e2e.harness.engine import CHECKOUT
 from tests.e2e.harness.kube import ApiError, Kube
 from tests.e2e.harness.report import say
@@ -118,7 +119,8 @@ class Load:
             time.sleep(0.2)
 
     def _pod(self) -> dict[str, object]:
-        env = {"PYTHONPATH": "/load:/load/redis.zip", "PYTHONUNBUFFERED": "1", "REDIS_PASSWORD": self._password}
+        env = {"PYTHONPATH": "/load:/load/redis.zip", "PYTHONUNBUFFERED": "1"}
+        env |= {"REDIS_USER": APP, "REDIS_PASSWORD": self._password}
         env["LOAD"] = json.dumps(self._config)
         container = {
             "name": "load",

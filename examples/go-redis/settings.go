@@ -1,0 +1,75 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Of a request with its retries: give each one context.WithTimeout(ctx, requestTimeout).
+const requestTimeout = 2 * time.Second
+
+// How this application talks to the cache. The time-outs and retries are those of docs/clients.md.
+func connect(addr string) (*redis.ClusterClient, error) {
+	verified, err := trusted(setting("REDIS_CA_FILE", "/etc/redis-cache/ca.crt"))
+	if err != nil {
+		return nil, err
+	}
+	return redis.NewClusterClient(&redis.ClusterOptions{
+		Addrs:                      []string{addr},
+		CredentialsProvider:        password, // asked at every new connection
+		TLSConfig:                  verified,
+		ContextTimeoutEnabled:      true,
+		DialTimeout:                500 * time.Millisecond,
+		DialerRetries:              1,
+		ReadTimeout:                500 * time.Millisecond,
+		WriteTimeout:               500 * time.Millisecond,
+		MaxRedirects:               9,
+		MaxRetryBackoff:            200 * time.Millisecond,
+		ClusterStateReloadInterval: 1 * time.Second,
+		FailingTimeoutSeconds:      2,
+		// The copy of a shard that answers first in a ping answers its reads: as a rule one in this zone.
+		// A replica can be a moment behind: a miss, at worst.
+		ReadOnly:       true,
+		RouteByLatency: true,
+		PoolSize:       32, // connections to each node
+	}), nil
+}
+
+// Kubernetes renews the file when the Secret changes.
+func password() (string, string) {
+	text, err := os.ReadFile(setting("REDIS_PASSWORD_FILE", "/etc/redis-cache/password"))
+	if err != nil {
+		return "", "" // the cache refuses it, which is counted
+	}
+	return "", string(text)
+}
+
+// The authority that signed the nodes' certificates; nil, which is without TLS, where there is no such file.
+func trusted(path string) (*tls.Config, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("%s holds no certificate", path)
+	}
+	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, nil
+}
+
+func setting(name, otherwise string) string {
+	if value := os.Getenv(name); value != "" {
+		return value
+	}
+	return otherwise
+}

@@ -1,0 +1,88 @@
+// Serves images over HTTP: from the cache, or on a miss from where they come from.
+//
+//   GET /images/NAME    the image
+//   GET /metrics        counters and latencies, for Prometheus
+//
+// Environment: REDIS_ENDPOINT (the stack output `endpoint`), ORIGIN (a URL that has /NAME), LISTEN (port),
+// TTL_SECONDS, and the files of settings.js.
+import { createServer } from 'node:http';
+import { Counter, Histogram, register } from 'prom-client';
+import { pool, REQUEST_MS, within } from './settings.js';
+
+const [, HOST, PORT] = process.env.REDIS_ENDPOINT.match(/^(.*):(\d+)$/);
+const ORIGIN = process.env.ORIGIN.replace(/\/$/, '');
+const TTL_SECONDS = Number(process.env.TTL_SECONDS ?? 300);
+const ORIGIN_MS = 10_000;
+
+const lookups = new Counter({
+  name: 'image_lookups_total', help: 'Requests for an image, by how they were answered', labelNames: ['result'],
+});
+const cacheErrors = new Counter({
+  name: 'image_cache_errors_total', help: 'Commands that the cache did not answer', labelNames: ['command'],
+});
+const cacheSeconds = new Histogram({
+  name: 'image_cache_seconds', help: 'How long commands took, retries included', labelNames: ['command'],
+});
+
+const client = pool(HOST, Number(PORT));
+class NotFound extends Error {}
+
+// The answer; null also where there is none, since without its cache the application still works.
+async function command(name, send) {
+  const ended = cacheSeconds.startTimer({ command: name });
+  try {
+    return await within(REQUEST_MS, send(client()));
+  } catch {
+    cacheErrors.inc({ command: name });
+    return null;
+  } finally {
+    ended();
+  }
+}
+
+async function fetched(name) {
+  const answer = await fetch(`${ORIGIN}/${name}`, { signal: AbortSignal.timeout(ORIGIN_MS) });
+  if (answer.status === 404) throw new NotFound();
+  if (answer.status !== 200) throw new Error(`the origin answered ${answer.status}`);
+  return Buffer.from(await answer.arrayBuffer());
+}
+
+async function lookUp(name) {
+  const key = `image:${name}`;
+  const cached = await command('get', (cluster) => cluster.getBuffer(key));
+  if (cached !== null) {
+    lookups.inc({ result: 'hit' });
+    return cached;
+  }
+  lookups.inc({ result: 'miss' });
+  const image = await fetched(name);
+  await command('set', (cluster) => cluster.set(key, image, 'EX', TTL_SECONDS));
+  return image;
+}
+
+// However many ask for an image at a time, it is looked up once.
+const underWay = new Map();
+function image(name) {
+  if (underWay.has(name)) {
+    lookups.inc({ result: 'coalesced' });
+  } else {
+    underWay.set(name, lookUp(name).finally(() => underWay.delete(name)));
+  }
+  return underWay.get(name);
+}
+
+async function answer(path) {
+  if (path === '/metrics') return [200, register.contentType, await register.metrics()];
+  const name = path.match(/^\/images\/([^/]+)$/)?.[1];
+  if (name === undefined) return [404, 'text/plain', '/images/NAME or /metrics\n'];
+  try {
+    return [200, 'image/jpeg', await image(name)];
+  } catch (error) {
+    return error instanceof NotFound ? [404, 'text/plain', 'no such image\n'] : [502, 'text/plain', `${error.message}\n`];
+  }
+}
+
+createServer(async (request, response) => {
+  const [status, kind, body] = await answer(request.url);
+  response.writeHead(status, { 'Content-Type': kind, 'Content-Length': Buffer.byteLength(body) }).end(body);
+}).listen(Number(process.env.LISTEN ?? 8080));

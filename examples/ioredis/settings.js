@@ -1,0 +1,44 @@
+// How this application talks to the cache. The time-outs and retries are those of docs/clients.md.
+import { existsSync, readFileSync } from 'node:fs';
+import { Cluster } from 'ioredis';
+
+export const REQUEST_MS = 2000;
+const CONNECTIONS_PER_NODE = 4;
+const PASSWORD_FILE = process.env.REDIS_PASSWORD_FILE ?? '/etc/redis-cache/password';
+const CA_FILE = process.env.REDIS_CA_FILE ?? '/etc/redis-cache/ca.crt';
+
+// ioredis counts commandTimeout anew for some retries, so the whole request has an end of its own.
+export function within(ms, work) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
+  });
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
+}
+
+function connect(host, port) {
+  const cluster = new Cluster([{ host, port }], {
+    redisOptions: {
+      password: readFileSync(PASSWORD_FILE, 'utf8'), // read once: another password needs a restart
+      tls: existsSync(CA_FILE) ? { ca: readFileSync(CA_FILE) } : undefined,
+      connectTimeout: 500,
+      socketTimeout: 1000,
+      commandTimeout: REQUEST_MS,
+    },
+    slotsRefreshTimeout: 1000,
+    slotsRefreshInterval: 2000,
+    retryDelayOnFailover: 200,
+    retryDelayOnClusterDown: 200,
+    // Any copy of a shard may answer a read. A replica can be a moment behind: a miss, at worst.
+    scaleReads: 'all',
+  });
+  cluster.on('error', () => {}); // the request's own promise is rejected too
+  return cluster;
+}
+
+// A client has one connection to each node, and answers of 1 MB come one after the other on it.
+export function pool(host, port) {
+  const clients = Array.from({ length: CONNECTIONS_PER_NODE }, () => connect(host, port));
+  let turn = 0;
+  return () => clients[turn++ % clients.length];
+}

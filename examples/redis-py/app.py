@@ -1,0 +1,134 @@
+"""Serves images over HTTP: from the cache, or on a miss from where they come from.
+
+    GET /images/NAME    the image
+    GET /metrics        counters and latencies, for Prometheus
+
+Environment: REDIS_ENDPOINT (the stack output `endpoint`), ORIGIN (a URL that has /NAME), LISTEN (port),
+TTL_SECONDS, and the files of settings.py.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from concurrent.futures import Future
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import urllib3
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
+from redis.exceptions import RedisClusterException, RedisError
+from settings import CONNECTIONS_PER_NODE, connect
+
+HOST, _, PORT = os.environ["REDIS_ENDPOINT"].rpartition(":")
+ORIGIN = os.environ["ORIGIN"].rstrip("/")
+TTL_SECONDS = int(os.environ.get("TTL_SECONDS", "300"))
+
+LOOKUPS = Counter("image_lookups", "Requests for an image, by how they were answered", ["result"])
+CACHE_ERRORS = Counter("image_cache_errors", "Commands that the cache did not answer", ["command"])
+CACHE_SECONDS = Histogram("image_cache_seconds", "How long commands took, retries included", ["command"])
+
+
+class NotFound(Exception):
+    """The origin has no such image."""
+
+
+class Images:
+    """Images by name. However many ask for one at a time, it is looked up once."""
+
+    def __init__(self) -> None:
+        self._client: Any = None
+        self._connecting = threading.Lock()
+        self._lock = threading.Lock()
+        self._connections = threading.Semaphore(CONNECTIONS_PER_NODE)
+        self._under_way: dict[str, Future[bytes]] = {}
+        self._origin = urllib3.PoolManager(maxsize=32, timeout=urllib3.Timeout(connect=1, read=10), retries=False)
+
+    def get(self, name: str) -> bytes:
+        """Raises NotFound, or what went wrong with the origin."""
+        with self._lock:
+            shared = self._under_way.get(name)
+            if shared is None:
+                mine = self._under_way[name] = Future()
+        if shared is not None:
+            LOOKUPS.labels("coalesced").inc()
+            return shared.result()
+        try:
+            image = self._command("get", name)
+            if image is not None:
+                LOOKUPS.labels("hit").inc()
+                mine.set_result(image)
+                return image
+            LOOKUPS.labels("miss").inc()
+            image = self._fetch(name)
+            mine.set_result(image)  # who waits for it need not wait until it is stored
+            self._command("set", name, image, ex=TTL_SECONDS)
+            return image
+        except BaseException as error:
+            if not mine.done():
+                mine.set_exception(error)
+            raise
+        finally:
+            with self._lock:
+                del self._under_way[name]
+
+    def _command(self, command: str, name: str, *arguments: Any, **options: Any) -> Any:
+        """The answer; None also where there is none, since without its cache the application still works."""
+        try:
+            with CACHE_SECONDS.labels(command).time(), self._connections:
+                return getattr(self._connected(), command)(f"image:{name}", *arguments, **options)
+        except (RedisError, RedisClusterException, OSError):
+            CACHE_ERRORS.labels(command).inc()
+            return None
+
+    def _connected(self) -> Any:
+        # At the first request, not at the start: an application must also start while the cache is away.
+        if self._client is None:
+            with self._connecting:
+                self._client = self._client or connect(HOST, int(PORT))
+        return self._client
+
+    def _fetch(self, name: str) -> bytes:
+        answer = self._origin.request("GET", f"{ORIGIN}/{name}")
+        if answer.status == 404:
+            raise NotFound(name)
+        if answer.status != 200:
+            raise OSError(f"the origin answered {answer.status}")
+        return answer.data
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    images = Images()
+
+    def do_GET(self) -> None:
+        if self.path == "/metrics":
+            self._answer(200, CONTENT_TYPE_LATEST, generate_latest())
+        elif self.path.startswith("/images/"):
+            try:
+                self._answer(200, "image/jpeg", self.images.get(self.path.removeprefix("/images/")))
+            except NotFound:
+                self._answer(404, "text/plain", b"no such image\n")
+            except (OSError, urllib3.exceptions.HTTPError) as error:
+                self._answer(502, "text/plain", f"{error}\n".encode())
+        else:
+            self._answer(404, "text/plain", b"/images/NAME or /metrics\n")
+
+    def _answer(self, status: int, kind: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Requests are counted, not written."""
+
+
+class Server(ThreadingHTTPServer):
+    request_queue_size = 128
+    daemon_threads = True
+
+
+if __name__ == "__main__":
+    Server(("", int(os.environ.get("LISTEN", "8080"))), Handler).serve_forever()

@@ -1,0 +1,39 @@
+"""How this application talks to the cache. The time-outs and retries are those of docs/clients.md."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.cluster import LoadBalancingStrategy, RedisCluster
+from redis.credentials import CredentialProvider
+from redis.retry import Retry
+
+PASSWORD_FILE = Path(os.environ.get("REDIS_PASSWORD_FILE", "/etc/redis-cache/password"))
+CA_FILE = Path(os.environ.get("REDIS_CA_FILE", "/etc/redis-cache/ca.crt"))
+CONNECTIONS_PER_NODE = 32
+"""A command beyond them would be an error: the pool of a cluster client does not wait. app.py does."""
+
+
+class PasswordFile(CredentialProvider):
+    """Kubernetes renews the file when the Secret changes; every new connection reads it anew."""
+
+    def get_credentials(self) -> tuple[str]:
+        return (PASSWORD_FILE.read_text(),)
+
+
+def connect(host: str, port: int) -> Any:
+    return RedisCluster(
+        host=host,
+        port=port,
+        credential_provider=PasswordFile(),
+        **({"ssl": True, "ssl_ca_certs": str(CA_FILE)} if CA_FILE.exists() else {}),
+        socket_connect_timeout=0.25,
+        socket_timeout=1,
+        retry=Retry(ExponentialWithJitterBackoff(base=0.1, cap=0.5), retries=1),
+        # Any copy of a shard may answer a read. A replica can be a moment behind: a miss, at worst.
+        load_balancing_strategy=LoadBalancingStrategy.ROUND_ROBIN,
+        max_connections=CONNECTIONS_PER_NODE,
+    )

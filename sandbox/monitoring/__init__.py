@@ -1,0 +1,1 @@
+"""A Prometheus in the sandbox, and what a cluster shows it besides the pods' own exporters."""

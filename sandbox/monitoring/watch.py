@@ -1,0 +1,188 @@
+"""Runs Prometheus beside the pods, keeps its rules to what is rendered, and shows it on this machine's loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import shutil
+import signal
+import socket
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from preview.resources import Resource
+from sandbox.errors import SandboxError
+from sandbox.host import http
+from sandbox.host.logs import LogBuffer, PipeReader
+from sandbox.host.network import GATEWAY_IP
+from sandbox.host.process import SYSTEM_PATH, Process, spawn
+from sandbox.kubernetes.cluster import Cluster
+from sandbox.kubernetes.controllers.workloads import Workloads
+from sandbox.monitoring.hurry import in_a_hurry
+from sandbox.monitoring.kube_metrics import KubeletMetrics, KubeStateMetrics, exposition
+from sandbox.monitoring.scraping import annotated, configuration, interval_s, monitored, rule_groups
+
+PROMETHEUS_PORT = 9090
+_SHOWN_PORT = 8080
+_PLAIN_TEXT = "text/plain; version=0.0.4; charset=utf-8"
+_FOLLOW_S = 1.0
+_READY_TIMEOUT_S = 30.0
+_CHUNK_BYTES = 1 << 16
+
+
+class Watch:
+    """One Prometheus, or none. It ends with the sandbox, and what it has stored with it."""
+
+    def __init__(
+        self, cluster: Cluster, workloads: Workloads, applied: Callable[[], Iterable[Resource]], directory: Path
+    ) -> None:
+        self._cluster = cluster
+        self._applied = applied
+        self._directory = directory
+        self._sources: dict[str, Callable[[], bytes]] = {
+            "/metrics": lambda: exposition(KubeStateMetrics(cluster, workloads)),
+            "/kubelet/metrics": lambda: exposition(KubeletMetrics(cluster)),
+            "/targets/pods": lambda: json.dumps(annotated(cluster)).encode(),
+            "/targets/pod-monitors": lambda: json.dumps(monitored(cluster, applied())).encode(),
+        }
+        self._closing: list[Callable[[], None]] = []
+        self._process: Process | None = None
+        self._log = LogBuffer()
+        self._written: list[dict[str, Any]] | None = None
+        self.hurry = 1.0
+        self.url: str | None = None
+        """Where people look, on this machine."""
+
+    async def start(self, listener: socket.socket, hurry: float) -> str:
+        """The address of Prometheus's own pages. `listener` is of the machine's own loopback, where they are shown.
+
+        One that runs with the same factor goes on. Raises SandboxError when Prometheus does not start.
+        """
+        if self.url is not None and self.hurry == hurry and self._process is not None and self._process.running:
+            listener.close()
+            return self.url
+        self.stop()
+        program = shutil.which("prometheus", path=SYSTEM_PATH)
+        if program is None:
+            listener.close()
+            raise SandboxError("prometheus is not installed on this machine; `make up MONITORING=1` installs it")
+        self.hurry = hurry
+        try:
+            await self._run(program)
+            await self._show(listener)
+        except BaseException:
+            self.stop()
+            raise
+        return str(self.url)
+
+    async def _run(self, program: str) -> None:
+        shutil.rmtree(self._directory, ignore_errors=True)
+        self._directory.mkdir(parents=True)
+        server = await http.serve(GATEWAY_IP, _SHOWN_PORT, self._answer)
+        self._closing.append(server.close)
+        self._write_rules()
+        config = configuration(f"{GATEWAY_IP}:{_SHOWN_PORT}", str(self._directory / "*.rules.yml"), self.hurry)
+        file = self._directory / "prometheus.yml"
+        file.write_text(yaml.safe_dump(config, sort_keys=False))
+        self._log = LogBuffer()
+        with PipeReader(self._log) as output:
+            self._process = spawn(
+                [
+                    program,
+                    f"--config.file={file}",
+                    f"--storage.tsdb.path={self._directory / 'data'}",
+                    "--storage.tsdb.retention.time=1d",
+                    f"--web.listen-address={GATEWAY_IP}:{PROMETHEUS_PORT}",
+                ],
+                stdout=output,
+                stderr=output,
+            )
+        self._closing.append(self._process.kill)
+        await self._until_ready(self._process)
+        following = asyncio.create_task(self._follow(self._process))
+        self._closing.append(lambda: _cancel(following))
+
+    async def _show(self, listener: socket.socket) -> None:
+        listener.setblocking(False)
+        server = await asyncio.start_server(_forward, sock=listener)
+        self._closing.append(server.close)
+        host, port = listener.getsockname()
+        self.url = f"http://{host}:{port}"
+
+    def stop(self) -> None:
+        """None running is no error."""
+        self.url, self._written = None, None
+        while self._closing:
+            self._closing.pop()()
+
+    def _answer(self, request: http.Request) -> http.Answer:
+        source = self._sources.get(request.target.partition("?")[0])
+        if source is None:
+            return http.Answer(HTTPStatus.NOT_FOUND, b"")
+        kind = "application/json" if request.target.startswith("/targets/") else _PLAIN_TEXT
+        return http.Answer(HTTPStatus.OK, source(), kind)
+
+    def _write_rules(self) -> bool:
+        """Whether they are others than before."""
+        groups = in_a_hurry(rule_groups(self._cluster, self._applied()), self.hurry, interval_s(self.hurry))
+        if groups == self._written:
+            return False
+        self._written = groups
+        text = yaml.safe_dump({"groups": groups}, sort_keys=False, width=10_000, allow_unicode=True)
+        (self._directory / "rendered.rules.yml").write_text(text)
+        return True
+
+    async def _follow(self, process: Process) -> None:
+        while process.running:
+            if self._write_rules():
+                process.kill(signal.SIGHUP)
+            await asyncio.sleep(_FOLLOW_S)
+        self._cluster.event("Prometheus", "Ended", self._log.tail(5))
+
+    async def _until_ready(self, process: Process) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _READY_TIMEOUT_S
+        while process.running and loop.time() < deadline:
+            if await _answers("/-/ready"):
+                return
+            await asyncio.sleep(0.1)
+        raise SandboxError(f"Prometheus did not start: {self._log.tail(5) or 'it said nothing'}")
+
+
+def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+
+
+async def _answers(path: str) -> bool:
+    with contextlib.suppress(OSError):
+        reader, writer = await asyncio.open_connection(GATEWAY_IP, PROMETHEUS_PORT)
+        try:
+            writer.write(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+            return b" 200 " in await reader.readline()
+        finally:
+            writer.close()
+    return False
+
+
+async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Passes a connection of the machine's loopback on to Prometheus in the sandbox's network."""
+    try:
+        far_reader, far_writer = await asyncio.open_connection(GATEWAY_IP, PROMETHEUS_PORT)
+    except OSError:
+        writer.close()
+        return
+    await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while chunk := await reader.read(_CHUNK_BYTES):
+            writer.write(chunk)
+            await writer.drain()
+    with contextlib.suppress(ConnectionError, RuntimeError):
+        writer.close()

@@ -1,0 +1,80 @@
+"""Clients that an application would not want to be: `python load.py KIND [ARGUMENTS]`, inside the sandbox's network.
+
+    images                 reads and writes a few images for ever, four reads for each write
+    fill                   writes images without a TTL for ever
+    misses                 reads one image that is there, and three that are not, for ever
+    connections HOST N     opens N connections and keeps them idle
+    write HOST KEY         writes one value again and again, to one server, waiting for it as long as it takes
+
+The password is taken from REDIS_PASSWORD.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import resource
+import socket
+import sys
+import time
+from typing import Any
+
+from redis import Redis
+from redis.cluster import RedisCluster
+from redis.exceptions import RedisError
+
+ENDPOINT = "redis.redis-image-cache.svc.cluster.local"
+PORT = 6379
+IMAGE = os.urandom(1_000_000)
+
+
+def _client() -> Any:
+    return RedisCluster(host=ENDPOINT, port=PORT, password=os.environ["REDIS_PASSWORD"], socket_timeout=5)
+
+
+def images() -> None:
+    client = _client()
+    for number in itertools.count():
+        if number % 5 == 0:
+            client.set(f"image:{number // 5 % 20}", IMAGE, ex=300)
+        else:
+            client.get(f"image:{number % 20}")
+        time.sleep(0.02)
+
+
+def fill() -> None:
+    client = _client()
+    for number in itertools.count():
+        client.set(f"fill:{number}", IMAGE)
+
+
+def misses() -> None:
+    client = _client()
+    client.set("popular", IMAGE)
+    for number in itertools.count():
+        client.get("popular")
+        for other in range(3):
+            client.get(f"nobody-has-written-this:{number}:{other}")
+        time.sleep(0.01)
+
+
+def connections(host: str, count: str) -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (int(count) + 100, int(count) + 100))
+    held = []
+    for _ in range(int(count)):
+        held.append(socket.create_connection((host, PORT)))
+    while True:
+        time.sleep(1)
+
+
+def write(host: str, key: str) -> None:
+    while True:
+        try:
+            Redis(host=host, port=PORT, password=os.environ["REDIS_PASSWORD"]).set(key, b"x")
+        except RedisError:
+            # It is cut off, is no master any more, or is ending: exactly what it is asked about.
+            time.sleep(0.2)
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]](*sys.argv[2:])
