@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from components.advice.advice import Advice
-from components.config.formats import NONE, gbps, memory, milliseconds, percent, plain, rate, seconds, usd
+from components.config.formats import NONE, gbps, memory, milliseconds, percent, plain, rate, seconds, share, usd
 from components.config.units import MIB, format_size
 from preview.document import Facts, Section, Table
 
@@ -19,7 +19,7 @@ _FIGURES: tuple[tuple[str, Callable[[Advice], str]], ...] = (
     ("usable memory", lambda plan: format_size(plan.sizing.usable_memory_bytes)),
     ("working set", lambda plan: memory(plan.working_set.own.size_bytes)),
     ("memory in use", lambda plan: percent(plan.working_set.own.memory_percent)),
-    ("lowest hit rate", lambda plan: percent(100 * plan.working_set.break_even_hit_rate_beside_backlog, 1)),
+    ("lowest hit rate", lambda plan: share(plan.working_set.break_even_hit_rate_beside_backlog, 1)),
     ("sent by a master", lambda plan: gbps(plan.traffic.egress_gbps_per_master)),
     ("node type", lambda plan: plan.nodes.instance_type if plan.nodes else NONE),
     ("nodes", lambda plan: f"{plan.nodes.nodes_total}" if plan.nodes else NONE),

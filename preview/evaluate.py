@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
-import yaml
 
 from components.advice.advice import Advice
 from components.config.load import NAMESPACE, ConfigErrors
@@ -17,7 +16,7 @@ from components.plan.refusal import PlanRefused
 from preview.engine import record
 from preview.errors import EvaluationError
 from preview.resources import Resource
-from preview.stack_file import read_stack_config, read_yaml
+from preview.stack_file import read_stack_config, read_value, read_yaml
 
 _REGION = "aws:region"
 PROJECT_DIR = Path(__file__).resolve().parent.parent
@@ -116,12 +115,7 @@ def _override(values: dict[str, Any], path: str, text: str) -> None:
 
 
 def _parsed(path: str, text: str) -> Any:
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise EvaluationError(
-            f"--set {path}={text}: {text} is neither JSON nor YAML; quote it for the shell, and close what it opens"
-        ) from None
+    return read_value(text, f"--set {path}")
 
 
 def _decrypted(value: Any) -> Any:

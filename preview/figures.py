@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from components.advice.advice import Advice
 from components.advice.cost import EVERY_ZONE, Cost
-from components.config.formats import count, percent, plain, thousand
+from components.config.formats import count, plain, share, thousand
 from components.config.settings import Settings
 from components.config.units import GIB, format_size
 from components.plan.core import get_seconds
@@ -53,7 +53,7 @@ def _memory(plan: Advice, settings: Settings) -> Figure:
         Line(((0, room), (until, room)), AMBER, is_dashed=True),
     ]
     legend = [
-        (f"this stack, {percent(100 * workload.hit_rate)} hits", BLUE),
+        (f"this stack, {share(workload.hit_rate)} hits", BLUE),
         ("no hits at all", RED),
         ("room for images", AMBER),
     ]

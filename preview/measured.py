@@ -2,7 +2,7 @@
 
 from components.advice.compression import Compression
 from components.advice.right_sizing import MEMORY_TARGET, RightSize, Step
-from components.config.formats import NONE, count, gbps, memory, percent, usd
+from components.config.formats import NONE, count, gbps, memory, percent, share, usd
 from components.config.units import format_size
 from preview.document import Facts, Note, Section, Table
 
@@ -53,7 +53,7 @@ def compression(found: Compression) -> Section:
     facts = [
         ("an image", f"{found.object_bytes:,} bytes, which take {found.size_class_bytes:,} bytes of memory"),
         ("working set", f"{memory(found.images_size_bytes)}, {percent(found.memory_percent)} of the memory"),
-        ("lowest hit rate", percent(100 * found.break_even_hit_rate, 1)),
+        ("lowest hit rate", share(found.break_even_hit_rate, 1)),
         ("sent by a master", gbps(found.egress_gbps_per_master)),
         ("enough", f"{format_size(enough.total_memory_bytes)}: {enough.refusal}")
         if enough.refusal

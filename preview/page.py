@@ -6,7 +6,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from components.advice.advice import Advice
-from components.config.formats import memory, milliseconds, percent, rate, seconds, times, usd
+from components.config.formats import memory, milliseconds, percent, rate, seconds, share, times, usd
 from components.config.settings import Settings
 from preview.document import Facts, Note, Section, Table
 from preview.figures import Figure, figures
@@ -72,8 +72,8 @@ def _cards(plan: Advice, settings: Settings) -> list[Card]:
         ),
         Card(
             "lowest hit rate",
-            percent(100 * found.break_even_hit_rate_beside_backlog, 1),
-            f"{percent(100 * settings.workload.hit_rate)} configured",
+            share(found.break_even_hit_rate_beside_backlog, 1),
+            f"{share(settings.workload.hit_rate)} configured",
         ),
         Card(
             "capacity",

@@ -73,6 +73,8 @@ class OfflineProvider(mocks.Mocks):
                 return {"scalingConfigs": [{"desiredSize": self._node_groups[question["nodeGroupName"]]}]}
             case "aws:eks/getCluster:getCluster":
                 return _eks_cluster(question["name"]) | {"certificateAuthorities": [_CERTIFICATE]}
+            case "aws:eks/getAddon:getAddon":
+                return {"configurationValues": json.dumps({"enableNetworkPolicy": "true"})}
             case "aws:ec2/getSubnet:getSubnet":
                 subnet = question["id"]
                 return {"id": subnet, "availabilityZone": self._subnet_zones.get(subnet, "unknown")}

@@ -24,6 +24,22 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return _read(path)[0]
 
 
+def read_value(text: str, named: str) -> Any:
+    """A value as JSON or YAML. Raises EvaluationError when it is neither, or when a key stands twice in it; `named` is
+    what it was given as."""
+    try:
+        root = yaml.compose(text, yaml.SafeLoader)
+        value = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError):
+        raise EvaluationError(
+            f"{named}={text}: {text} is neither JSON nor YAML; quote it for the shell, and close what it opens"
+        ) from None
+    twice = list(_twice(root, "", set())) if root is not None else []
+    if twice:
+        raise EvaluationError("\n".join(f"{named}: {fault}" for fault in twice))
+    return value
+
+
 def read_stack_config(path: Path) -> dict[Any, Any]:
     """What stands under `config` of a stack file; nothing where it has none.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 
 from reconciler.act.executor import Executor
 from reconciler.act.run_lock import RunLock
@@ -11,6 +12,8 @@ from reconciler.act.slot_mover import SlotMover
 from reconciler.connection import Connections, Network
 from reconciler.decide.actions import Action, Move, RuleResult
 from reconciler.decide.phases import next_step
+from reconciler.decide.state import ClusterState
+from reconciler.decide.strangers import suspects
 from reconciler.exit_status import ExitStatus
 from reconciler.observe.node import RUN_NAME
 from reconciler.observe.observation import Observation
@@ -60,6 +63,7 @@ class Run:
         self._deadline_s = deadline_s
         self._in_threads = in_threads
         self._logged_at: dict[str, float] = {}
+        self._suspected_at: dict[str, float] = {}
 
     def run(self) -> ExitStatus:
         try:
@@ -73,7 +77,9 @@ class Run:
         errors: list[str] = []
         acted = 0
         while True:
-            observation = observe(self._connections, self._desired, self._name, self._look_for_runs)
+            observation = self._with_suspicions(
+                observe(self._connections, self._desired, self._name, self._look_for_runs)
+            )
             step = next_step(self._phase, observation, self._desired)
             for note in step.notes:
                 self._log_now_and_then(note)
@@ -106,6 +112,13 @@ class Run:
                     self._log_now_and_then(f"waiting: and for {len(step.waiting) - MAX_REASONS} more things")
                 pause = min(pause * 1.3, LONG_PAUSE_S)
             self._network.sleep(min(pause, max(0.0, self._deadline - self._network.now())))
+
+    def _with_suspicions(self, observation: Observation) -> Observation:
+        """With how long each member that seems to be a stranger has seemed so to this run."""
+        now = self._network.now()
+        suspected = suspects(ClusterState(observation, self._desired))
+        self._suspected_at = {node_id: self._suspected_at.get(node_id, now) for node_id in suspected}
+        return replace(observation, suspected_s={node_id: now - since for node_id, since in self._suspected_at.items()})
 
     def _act(self, actions: tuple[Action, ...], observation: Observation) -> list[str]:
         """Carry out actions. Returns what went wrong."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,8 @@ class Topology:
     """What is wanted: which pods there are, in which shards, and how the cluster gets there.
 
     `seeds` are names behind which a cluster that already serves may be found. `restore_initial_masters` (`bringHome`
-    in the file): after failovers each shard's initial master becomes master again.
+    in the file): after failovers each shard's initial master becomes master again. `pod_hosts` is a regular expression
+    that the host name of any pod of this cluster matches, in whatever pool. Without it nobody is taken for a stranger.
     """
 
     pool: str
@@ -65,6 +67,7 @@ class Topology:
     node_timeout_ms: int
     deadline_seconds: float
     restore_initial_masters: bool
+    pod_hosts: str | None = None
     move: MoveSettings = field(default_factory=MoveSettings)
 
     @property
@@ -94,6 +97,7 @@ _TOP_KEYS = (
     "nodeTimeoutMs",
     "deadlineSeconds",
     "bringHome",
+    "podHosts",
     "move",
 )
 _NODE_KEYS = ("pod", "host", "port", "shard", "role")
@@ -139,6 +143,17 @@ class _Reader:
             self._wrong(key, kind)
             return default or ""
         return value
+
+    def pattern(self, key: str) -> str | None:
+        """A regular expression; None where there is none."""
+        if key not in self._values:
+            return None
+        expression = self.text(key)
+        try:
+            re.compile(expression)
+        except re.error as error:
+            self._wrong(key, f"a regular expression ({error})")
+        return expression
 
     def whole(self, key: str, default: int | None, low: int, high: int) -> int:
         kind = f"a whole number from {low} to {high}"
@@ -271,6 +286,7 @@ def parse_topology(text: str) -> Topology:
         node_timeout_ms=top.whole("nodeTimeoutMs", 5000, 100, MAX_NODE_TIMEOUT_MS),
         deadline_seconds=top.seconds("deadlineSeconds", 900, 1, 7 * 86400),
         restore_initial_masters=top.flag("bringHome", False),
+        pod_hosts=top.pattern("podHosts"),
         move=_move(problems, top.get("move")),
     )
     if nodes and not problems:

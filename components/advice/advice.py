@@ -7,11 +7,12 @@ from components.advice.alternatives import Alternative, BreakEven, break_evens, 
 from components.advice.figures import Figures, derive_figures
 from components.advice.plan_warning import PlanWarning
 from components.advice.pod_sizes import PodSize, compare_pod_sizes
+from components.advice.remedies import planned_instead
 from components.advice.right_sizing import Step, cheaper_with_more, copy_in_every_zone, scale_out
 from components.advice.warnings import derive_warnings
 from components.config.settings import Settings
 from components.plan.plan import derive_plan
-from components.plan.refusal import Refused
+from components.plan.refusal import PlanRefused, Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +34,25 @@ class Advice(Figures):
         return {"pool": figures.pop("pool"), **figures.pop("sizing"), **figures}
 
 
+def _refusal(settings: Settings) -> PlanRefused:
+    """Why the stack has no plan, with the keys as the stack file names them, and which edits would give it one."""
+    try:
+        derive_plan(settings)
+    except PlanRefused as refusal:
+        options = planned_instead(settings)
+        if not options:
+            return refusal
+        *others, last = refusal.messages
+        return PlanRefused([*others, f"{last}; tried, and planned: {' or '.join(options)}"])
+    raise AssertionError("the figures of a stack were refused, and its plan was not")
+
+
 def derive_advice(settings: Settings) -> Advice:
     """The plan of a stack and all that is said about it. Raises PlanRefused when no plan meets every rule."""
     try:
         figures = derive_figures(settings)
     except Refused:
-        derive_plan(settings)  # raises the same, with the keys as the stack file names them
-        raise
+        raise _refusal(settings) from None
     everywhere = copy_in_every_zone(settings, figures)
     return Advice(
         **{field.name: getattr(figures, field.name) for field in fields(figures)},

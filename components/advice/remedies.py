@@ -11,10 +11,15 @@ from components.config.rules import contradictions
 from components.config.settings import Settings
 from components.config.units import format_size
 from components.plan.refusal import Refused
+from components.plan.sizing import derive_sizing
 
+AUTO = "auto"
+"""`nodes.instanceType` where the planner chooses."""
 _SMALLER_PODS = (2, 4, 8)
 _MORE_MEMORY = (1.125, 1.25, 1.5, 2, 3, 4, 8)
 _TYPES_TRIED = 8
+_ABOUT_THE_SAME = 1.01
+"""Of the least cost. A hundredth is not worth an edit that moves more."""
 
 Helps = Callable[[Settings, Figures], bool]
 
@@ -31,6 +36,11 @@ class Change:
     def option(self) -> str:
         """To paste behind `python -m preview`."""
         return f"--set {self.key}={self.value}"
+
+    @property
+    def usd(self) -> float:
+        """What the stack then costs a month without traffic; 0 where nobody knows."""
+        return self.figures.cost.infrastructure_usd if self.figures.cost else 0.0
 
     def sentence(self, before: Figures) -> str:
         """What to do and what it costs."""
@@ -56,34 +66,62 @@ def plan_of(settings: Settings, **fields: object) -> tuple[Settings, Figures] | 
         return None
 
 
+def planned_instead(settings: Settings) -> tuple[str, ...]:
+    """For a stack that has no plan, the nearest ones that have one, as options: the first of each key. Empty where none
+    that was tried has."""
+    options: list[str] = []
+    if settings.nodes.instance_type != AUTO:
+        free = settings.model_copy(update={"nodes": settings.nodes.model_copy(update={"instance_type": AUTO})})
+        if plan_of(free) is not None:
+            options.append(f"--set nodes.instanceType={AUTO}")
+    masters = derive_sizing(settings).masters
+    for key, tried in (("podMemory", _smaller_pods(settings)), ("totalMemory", _more_masters(settings, masters))):
+        found = next((value for value, fields in tried if plan_of(settings, **fields) is not None), None)
+        options += [f"--set {key}={found}"] if found else []
+    return tuple(options)
+
+
 def first_change(
     settings: Settings, figures: Figures, keys: tuple[str, ...], helps: Helps, least_memory: float = 0
 ) -> Change | None:
-    """The first change of `keys` that helps, in their order; `totalMemory` is at least `least_memory` bytes."""
-    for key in keys:
+    """Of each of `keys` the first change that helps, and of these the one that costs least; of several that cost about
+    the same, or whose cost is not known, the one whose key stands first: the edit with the least to move.
+    `totalMemory` is at least `least_memory` bytes."""
+
+    def of_key(key: str) -> Change | None:
         for value, fields in _OPTIONS[key](settings, figures):
             if key == "totalMemory" and fields["total_memory"] < least_memory:
                 continue
             found = plan_of(settings, **fields)
             if found is not None and helps(*found):
                 return Change(key, value, found[1])
-    return None
+        return None
+
+    found = [change for change in map(of_key, keys) if change is not None]
+    most = _ABOUT_THE_SAME * min((change.usd for change in found), default=0)
+    return next((change for change in found if change.usd <= most), None)
 
 
 Options = Iterator[tuple[str, dict[str, Any]]]
 
 
 def _pod_memory(settings: Settings, figures: Figures) -> Options:
+    return _smaller_pods(settings)
+
+
+def _smaller_pods(settings: Settings) -> Options:
     for divisor in _SMALLER_PODS:
         if settings.pod_memory % (divisor << 20) == 0:
             size = settings.pod_memory // divisor
-            nodes = settings.nodes.model_copy(update={"instance_type": "auto"})
-            if settings.nodes.instance_type == "auto":
-                yield format_size(size), {"pod_memory": size, "nodes": nodes}
+            if settings.nodes.instance_type == AUTO:
+                yield format_size(size), {"pod_memory": size}
 
 
 def _total_memory(settings: Settings, figures: Figures) -> Options:
-    masters = figures.sizing.masters
+    return _more_masters(settings, figures.sizing.masters)
+
+
+def _more_masters(settings: Settings, masters: int) -> Options:
     for count in dict.fromkeys(
         (masters + 1, masters + 2, masters + 3, *(-int(-masters * more) for more in _MORE_MEMORY))
     ):

@@ -75,8 +75,8 @@ def too_large(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
                 f"Use --set totalMemory={format_size(total)}.{cost_of(figures, smaller[1])}",
             )
             break
-    if settings.storage.iops or settings.storage.throughput_mib_per_second:
-        extra = figures.sizing.pods * (volume_usd(0, settings.storage))
+    extra = figures.sizing.pods * volume_usd(0, settings.storage)
+    if extra > 0:
         yield PlanWarning(
             "volume-faster-than-needed",
             "The volumes hold only nodes.conf, a few kilobytes that are written when the cluster changes. More than "

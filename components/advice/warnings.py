@@ -10,6 +10,7 @@ from components.advice.plan_warning import PlanWarning
 from components.advice.remedies import Helps, first_change, plan_of
 from components.advice.right_sizing import MEMORY_TARGET, Step
 from components.advice.savings import cross_zone, more_memory, too_large
+from components.advice.security import policies_hold
 from components.config.formats import count, gbps, memory, percent, rate, seconds, share
 from components.config.settings import (
     CapacityType,
@@ -289,4 +290,5 @@ _RULES: tuple[Rule, ...] = (
     _size_class,
     _purchase,
     too_large,
+    policies_hold,
 )

@@ -126,6 +126,16 @@ def production_keeps_copies_apart(eks: Eks | None, nodes: Nodes) -> Iterator[str
         )
 
 
+def production_names_its_clients(access: Access, nodes: Nodes) -> Iterator[str]:
+    """In production, Redis's port is open to those that are named."""
+    if nodes.production and not access.allow_from_namespaces and not access.allow_from_pods:
+        yield (
+            "access.allowFromNamespaces and access.allowFromPods are empty with nodes.production = true: whoever "
+            "reaches the pods could try passwords on them; name the namespaces of the applications, as in "
+            "access.allowFromNamespaces: [images], or say nodes.production: false"
+        )
+
+
 def volumes_have_one_shape(eks: Eks | None, storage: Storage) -> Iterator[str]:
     """What shapes the StorageClass fast-ssd is said only where that class is made."""
     shape = {
@@ -206,6 +216,9 @@ RULES: Mapping[Rule, str] = {
     production_has_no_spot_nodes: "`nodes.capacityType` is `spot` only where `nodes.production` is `false`.",
     production_keeps_copies_apart: (
         "With `eks`, `nodes.placement` is `preferred` only where `nodes.production` is `false`."
+    ),
+    production_names_its_clients: (
+        "`access.allowFromNamespaces` or `access.allowFromPods` names somebody, unless `nodes.production` is `false`."
     ),
     volumes_have_one_shape: (
         "`storage.iops`, `storage.throughputMibPerSecond` and `storage.kmsKeyId` are given only with `eks` and without "

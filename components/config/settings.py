@@ -7,11 +7,21 @@ Settings are made by `components.config.load`, which also asks the rules between
 """
 
 import json
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    WithJsonSchema,
+    field_validator,
+)
 from pydantic.alias_generators import to_camel
 
 from components.config.engines import EXAMPLE, Server, server_of
@@ -70,6 +80,47 @@ def _every_zone_has_a_subnet(subnets: Any) -> Any:
         raise ValueError("; ".join(wrong))
     return subnets
 
+
+NAMESPACE_PATTERN = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+"""A DNS label: what Kubernetes takes for the name of a namespace."""
+POD_SELECTION_EXAMPLE = "web/app=shop,tier=front"
+_LABEL_NAME = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+_LABEL = rf"([a-z0-9]([-a-z0-9.]{{0,251}}[a-z0-9])?/)?{_LABEL_NAME}={_LABEL_NAME}"
+_POD_SELECTION_PATTERN = rf"^{NAMESPACE_PATTERN}/{_LABEL}(,{_LABEL})*$"
+
+
+def _only_namespaces(names: tuple[str, ...]) -> tuple[str, ...]:
+    wrong = [name for name in names if not re.fullmatch(NAMESPACE_PATTERN, name)]
+    if wrong:
+        shown = ", ".join(json.dumps(name[:100]) for name in wrong)
+        raise ValueError(
+            f"{shown} cannot be the name of a namespace; one has up to 63 of a-z, 0-9 and -, such as images"
+        )
+    return names
+
+
+def _only_pod_selections(selections: tuple[str, ...]) -> tuple[str, ...]:
+    wrong = [text for text in selections if not re.fullmatch(_POD_SELECTION_PATTERN, text)]
+    if wrong:
+        shown = ", ".join(json.dumps(text[:100]) for text in wrong)
+        raise ValueError(
+            f"{shown} does not select pods; write a namespace, a slash and labels, such as {POD_SELECTION_EXAMPLE}"
+        )
+    return selections
+
+
+Namespaces = Annotated[
+    tuple[str, ...],
+    AfterValidator(_only_namespaces),
+    WithJsonSchema({"type": "array", "items": {"type": "string", "pattern": f"^{NAMESPACE_PATTERN}$"}}),
+]
+"""Names of namespaces."""
+PodSelections = Annotated[
+    tuple[str, ...],
+    AfterValidator(_only_pod_selections),
+    WithJsonSchema({"type": "array", "items": {"type": "string", "pattern": _POD_SELECTION_PATTERN}}),
+]
+"""Pods of a namespace by their labels, each written as `web/app=shop,tier=front`."""
 
 SizeBytes = Annotated[
     int, BeforeValidator(_size), WithJsonSchema({"type": "string", "pattern": f"^{SIZE_PATTERN}$"}, mode="validation")
@@ -142,6 +193,16 @@ class DefaultUser(StrEnum):
     REFUSED = "refused"
     APP = "app"
     EVERYTHING = "everything"
+
+
+class PolicyEnforcer(StrEnum):
+    """What makes NetworkPolicies hold: the cluster's network plugin, as far as the program can ask it or is told."""
+
+    AUTO = "auto"
+    CALICO = "calico"
+    CILIUM = "cilium"
+    OTHER = "other"
+    NOBODY = "nobody"
 
 
 class Prometheus(StrEnum):
@@ -313,6 +374,9 @@ class Monitoring(_Section):
         min_length=1,
         description="where people who are paged find docs/runbook.md; each alert links to its section there",
     )
+    allow_from_namespaces: Namespaces = Field(
+        ("monitoring",), description="namespaces whose pods may read the metrics: where Prometheus runs"
+    )
 
 
 class Access(_Section):
@@ -344,8 +408,20 @@ class Access(_Section):
         description="clients that give a password without a user: refused; app = as the user app; everything = may do "
         "everything, as before there were users. Only to update such a cluster (docs/runbook.md)",
     )
-    allow_from_namespaces: tuple[str, ...] = Field(
-        (), description="namespaces whose pods may connect (a NetworkPolicy); empty = every pod of the cluster"
+    allow_from_namespaces: Namespaces = Field(
+        (),
+        description="namespaces whose pods may connect; production names some here or in allowFromPods, else both "
+        "empty = whoever reaches the pods",
+    )
+    allow_from_pods: PodSelections = Field(
+        (),
+        examples=[POD_SELECTION_EXAMPLE],
+        description="pods that may connect: a namespace, and the labels that the pods in it must have",
+    )
+    policies_enforced_by: PolicyEnforcer = Field(
+        PolicyEnforcer.AUTO,
+        description="what makes the cluster's NetworkPolicies hold; auto = with eks its add-on vpc-cni is asked, "
+        "nobody = the ports stand open to whoever reaches the pods",
     )
     node_endpoint: NodeEndpoint = Field(
         NodeEndpoint.HOSTNAME,

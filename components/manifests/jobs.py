@@ -31,7 +31,7 @@ _REPAIR_DEADLINE_SECONDS = 55
 
 def labels(phase: str) -> dict[str, str]:
     """Of a phase's Jobs and their pods: `kubectl get jobs -l phase=form`."""
-    return {"app": "redis-reconciler", "phase": phase}
+    return {**names.JOB_LABEL, "phase": phase}
 
 
 def job(settings: Settings, plan: Plan, phase: str, *after: str) -> Manifest:

@@ -12,6 +12,8 @@ TOPOLOGY = Ref("topology")
 """ConfigMap of what the reconciler is to bring about."""
 PRIORITY_CLASS = Ref("priority")
 """PriorityClass of all pods. It outlives pools."""
+POOL_GUARD = Ref("pool-guard")
+"""Admission policy that says who may mark a namespace as a pool. It outlives pools."""
 ROLLOUT_ACCOUNT = Ref("rollout-account")
 ROLLOUT_ROLE = Ref("rollout-role")
 ROLLOUT_BINDING = Ref("rollout-binding")

@@ -2,6 +2,10 @@
 person needs them; everything else is autonamed.
 """
 
+import re
+
+from components.plan.pool_name import POOL_NAME_START
+
 CLIENT_NAMESPACE = "redis-image-cache"
 """Namespace of what outlives a pool: the client Service that applications are given."""
 CLIENT_SERVICE = "redis"
@@ -27,9 +31,16 @@ REDIS_GROUP_ID = 1000
 """Both as in the official Alpine image of Redis."""
 
 APP_LABEL = {"app": "redis"}
+JOB_LABEL = {"app": "redis-reconciler"}
+"""Of the pods of all Jobs."""
+CLUSTER_LABEL = {"redis-image-cache/cluster": CLIENT_NAMESPACE}
+"""Of the namespaces of the cluster's pools. Network policies let pods in by it, so `components/manifests/guard.py`
+keeps others from setting it."""
 POD_INDEX_LABEL = "apps.kubernetes.io/pod-index"
 ZONE_LABEL = "topology.kubernetes.io/zone"
 HOST_LABEL = "kubernetes.io/hostname"
+NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name"
+"""The API server gives it to every namespace, and lets nobody set it otherwise."""
 POOL_LABEL = "redis-image-cache/pool"
 """Label and taint key of the nodes that carry one pool and nothing else."""
 
@@ -66,3 +77,10 @@ def pod_name(copy: int, ordinal: int) -> str:
 def pod_host(copy: int, ordinal: int, namespace: str, cluster_domain: str) -> str:
     """Stable name of one pod, which its Redis announces."""
     return f"{pod_name(copy, ordinal)}.{service_host(set_name(copy), namespace, cluster_domain)}"
+
+
+def pod_hosts(cluster_domain: str) -> str:
+    """Regular expression of the host names that pods of this cluster announce, in whatever pool: an update cannot know
+    the pools of a later one."""
+    sets = "|".join((set_name(0), rf"{set_name(1)}(?:-[0-9]+)?"))
+    return rf"({sets})-[0-9]+\.\1\.{POOL_NAME_START}[a-z0-9-]+\.svc\.{re.escape(cluster_domain)}"

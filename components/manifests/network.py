@@ -1,10 +1,10 @@
-"""How pods are found, who may reach them, and how many may leave at a time. Pure."""
+"""How pods are found, and how many may leave at a time. Pure."""
 
 from typing import Any
 
 from components.config.settings import Settings
 from components.manifests import keys, names, tls
-from components.manifests.manifest import PART_OF, Manifest, kubernetes_object
+from components.manifests.manifest import Manifest, kubernetes_object
 
 
 def headless_service(settings: Settings, copy: int) -> Manifest:
@@ -88,32 +88,3 @@ def disruption_budget() -> Manifest:
             },
         ),
     )
-
-
-def network_policy(settings: Settings) -> Manifest:
-    """Who reaches the pods: themselves, the reconciler, and (if namespaces are named) only theirs."""
-    own: list[dict[str, Any]] = [{"podSelector": {}}]
-    pools = {"namespaceSelector": {"matchLabels": PART_OF}}
-    bus = {"from": [pools, *own], "ports": [{"port": names.BUS_PORT}]}
-    allowed = list(settings.access.allow_from_namespaces)
-    clients: dict[str, Any] = {"ports": [{"port": port} for port in tls.client_ports(settings.tls.mode).values()]}
-    if allowed:
-        clients["from"] = [*own, pools, _namespaces([*allowed, names.CLIENT_NAMESPACE])]
-    rules = [bus, clients]
-    if settings.monitoring.exporter:
-        rules.append({"ports": [{"port": names.EXPORTER_PORT}]})
-    return Manifest(
-        "network",
-        kubernetes_object(
-            "networking.k8s.io/v1",
-            "NetworkPolicy",
-            name=names.APP_LABEL["app"],
-            namespace=keys.NAMESPACE,
-            spec={"podSelector": {"matchLabels": names.APP_LABEL}, "policyTypes": ["Ingress"], "ingress": rules},
-        ),
-    )
-
-
-def _namespaces(allowed: list[str]) -> dict[str, Any]:
-    named = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": allowed}
-    return {"namespaceSelector": {"matchExpressions": [named]}}

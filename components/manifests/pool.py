@@ -9,6 +9,7 @@ from components.manifests.bundle import package_zip_base64, scripts
 from components.manifests.manifest import Manifest, kubernetes_object, made_after
 from components.manifests.monitoring.objects import monitoring
 from components.manifests.pod import CONF_KEY
+from components.manifests.policies import network_policies
 from components.manifests.redis_conf import redis_conf
 from components.manifests.rollout import rights, rollout
 from components.manifests.stateful_set import stateful_set
@@ -30,7 +31,7 @@ def pool_manifests(settings: Settings, plan: Plan) -> tuple[Manifest, ...]:
     before_pods = (
         *(network.headless_service(settings, copy) for copy in copies),
         network.discovery_service(settings),
-        network.network_policy(settings),
+        *network_policies(settings),
         network.disruption_budget(),
         *storage.claims(settings, plan),
         *tls.certificate(settings, plan.pool),
@@ -60,7 +61,7 @@ def pool_manifests(settings: Settings, plan: Plan) -> tuple[Manifest, ...]:
 
 def _namespace(plan: Plan) -> Manifest:
     """The pods meet the strictest Pod Security Standard, and the namespace holds them to it."""
-    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    labels = {"pod-security.kubernetes.io/enforce": "restricted", **names.CLUSTER_LABEL}
     return Manifest(
         keys.NAMESPACE.of, kubernetes_object("v1", "Namespace", name=plan.pool, labels=labels), after=(keys.READY,)
     )

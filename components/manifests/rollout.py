@@ -41,6 +41,11 @@ def rights(stateful_sets: tuple[Manifest, ...]) -> tuple[Manifest, ...]:
     )
 
 
+def rollout_phase(stateful_set: str) -> str:
+    """Phase of the Job that waits for the StatefulSet of this name."""
+    return f"rollout-{stateful_set}"
+
+
 def rollout(settings: Settings, plan: Plan, stateful_set: Manifest, *after: str) -> Manifest:
     """A Job that ends when the StatefulSet's last pod runs what was described, or names the pod that holds it up.
 
@@ -63,8 +68,8 @@ def rollout(settings: Settings, plan: Plan, stateful_set: Manifest, *after: str)
         {"name": "ROLLED_OUT", "value": digest(str(stateful_set.body["spec"]))},
         *({"name": f"ROLLED_OUT_{ref.of.upper()}", "value": ref} for ref in mounted),
     ]
-    template = jobs.python_pod(settings, f"rollout-{name}", command, ("reconciler",), environment)
+    template = jobs.python_pod(settings, rollout_phase(name), command, ("reconciler",), environment)
     template["spec"] |= {"serviceAccountName": keys.ROLLOUT_ACCOUNT, "automountServiceAccountToken": True}
     return jobs.job_of(
-        f"rollout-{name}", template, plan.rollout_timeout_seconds, stateful_set.key, keys.ROLLOUT_BINDING.of, *after
+        rollout_phase(name), template, plan.rollout_timeout_seconds, stateful_set.key, keys.ROLLOUT_BINDING.of, *after
     )

@@ -51,6 +51,7 @@ def topology(settings: Settings, plan: Plan) -> str:
             "nodeTimeoutMs": plan.tuning.node_timeout_ms,
             "deadlineSeconds": deadline_seconds(plan),
             "bringHome": True,
+            "podHosts": names.pod_hosts(settings.cluster_domain),
             "move": {
                 "mode": plan.resize.mode.value,
                 "bytesPerSecond": plan.resize.max_bytes_per_second,

@@ -62,13 +62,28 @@ _SCRIPTS = (
     "+function|load",
 )
 _REPLICA = ("+psync", "+replconf", "+ping")
+_MOVES_SLOTS = (
+    # Servers that move slots themselves do so by CLUSTER SYNCSLOTS, as the user of the link to a master. A server that
+    # does not know it would not start with a rule for it, so all others are taken away instead.
+    "+cluster",
+    *(
+        f"-cluster|{word}"
+        for word in (
+            *("addslots", "addslotsrange", "bumpepoch", "count-failure-reports", "countkeysinslot", "delslots"),
+            *("delslotsrange", "failover", "flushslots", "forget", "getkeysinslot", "help", "info", "keyslot", "links"),
+            *("meet", "myid", "nodes", "replicas", "replicate", "reset", "saveconfig", "set-config-epoch", "setslot"),
+            *("shards", "slaves", "slots"),
+        )
+    ),
+)
 _OPERATOR = (
     # To observe.
     *("+ping", "+echo", "+info", "+dbsize", "+time", "+role", "+command", "+client", "+memory", "+latency", "+slowlog"),
     *("+monitor", "+acl|log", "+acl|whoami", "+config|get"),
     # To form, repair and resize.
     *("+cluster", "+asking", "+multi", "+exec", "+discard", "+watch", "+unwatch", "+unlink", "+migrate", "+flushall"),
-    *("+restore", "+restore-asking", "+function"),
+    # MIGRATE sends its target SELECT and RESTORE-ASKING.
+    *("+select", "+restore", "+restore-asking", "+function"),
     # To fence, to make room, to end a script and to stop.
     *("+config|set", "+script|kill", "+shutdown"),
     # What redis-cli asks for --bigkeys and --memkeys.
@@ -113,8 +128,8 @@ def app_rules(access: Access) -> tuple[str, ...]:
     )
 
 
-def secret_values(access: Access, password: str, service_secret: str) -> dict[str, str]:
-    """Key -> value of the Secret that pods and Jobs read."""
+def secret_values(access: Access, password: str, service_secret: str, *, moves_slots: bool = False) -> dict[str, str]:
+    """Key -> value of the Secret that pods and Jobs read. `moves_slots`: the servers do so themselves (ADR 27)."""
     accepted = [password]
     if access.also_accepted is not None:
         accepted.append(access.also_accepted.get_secret_value())
@@ -133,7 +148,7 @@ def secret_values(access: Access, password: str, service_secret: str) -> dict[st
     link_user, link_password = _link(access, replica, password)
     lines = [
         _user(APP, accepted, app_rules(access)),
-        _user(REPLICA, replica, ("-@all", *_REPLICA)),
+        _user(REPLICA, replica, ("-@all", *_REPLICA, *(_MOVES_SLOTS if moves_slots else ()))),
         _user(OPERATOR, operator, ("~*", "-@all", *_OPERATOR)),
         _user(METRICS, metrics, ("-@all", *_METRICS)),
         _default_user(access, accepted),

@@ -8,6 +8,8 @@ from components.config.units import MIB, redis_size
 from components.config.zones import letter_of, region_of
 from components.plan.sizing import Sizing
 
+POOL_NAME_START = "redis-"
+"""How the name of every pool begins."""
 _PLAIN_ZONES = "abc"
 _CLASS_LENGTH_MAX = 20
 NAMESPACE_LENGTH_MAX = 63
@@ -21,7 +23,7 @@ def pool_name(settings: Settings, sizing: Sizing) -> str:
     It names exactly what Kubernetes cannot change in a StatefulSet that exists. A config that changes any of it makes a
     second pool beside the first; under the same name it would replace StatefulSets that hold slots (docs/adr/0005).
     """
-    name = f"redis-{redis_size(settings.pod_memory)}"
+    name = f"{POOL_NAME_START}{redis_size(settings.pod_memory)}"
     if settings.storage.size is not None and settings.storage.size != sizing.request_memory_mib * MIB:
         name += f"-vol{redis_size(settings.storage.size)}"
     name += _zones_suffix(settings.zones)

@@ -8,6 +8,7 @@ import pulumi
 
 from components.config.settings import Settings
 from components.manifests import keys, names, pool, storage, tls, users
+from components.manifests.guard import pool_guard
 from components.manifests.manifest import Ref
 from components.manifests.node_groups import CLUSTER_NAME, NODE_NAME_TAG
 from components.plan.plan import Plan, derive_plan
@@ -68,7 +69,9 @@ class RedisImageCacheCluster(pulumi.ComponentResource):
             )
             self.node_group_names = groups.names
             ready.append(groups)
-        shared = register_all(name, (pool.priority_class(), *storage.storage_classes(settings)), {}, {}, child)
+        shared = register_all(
+            name, (pool.priority_class(), *pool_guard(), *storage.storage_classes(settings)), {}, {}, child
+        )
         ready += [item for key, item in shared.items() if key != keys.PRIORITY_CLASS.of]
         redis_pool = RedisPool(
             f"{name}-{plan.pool}",
@@ -103,7 +106,8 @@ def _passwords(name: str, settings: Settings, child: pulumi.ResourceOptions) -> 
     service_secret = RandomPassword(f"{name}-service-secret", _PASSWORD_LENGTH, kept)
 
     def values(known: Sequence[Any]) -> dict[str, str]:
-        return users.secret_values(access, *known)
+        moves_slots = settings.images.server.line.native_move is not None
+        return users.secret_values(access, *known, moves_slots=moves_slots)
 
     password: pulumi.Input[str] = made.result if given is None else given.get_secret_value()
     secret: pulumi.Output[dict[str, str]] = pulumi.Output.all(password, service_secret.result).apply(values)

@@ -15,6 +15,7 @@ from components.decision import decide
 from components.manifests import names, tls
 from components.plan.plan import Plan
 from components.plan.refusal import PlanRefused
+from components.resources.enforcement import enforcement_faults
 from components.resources.sdk import ask_aws_now
 
 KUBERNETES_MINOR_MIN = 32
@@ -47,7 +48,11 @@ def kubernetes_provider(settings: Settings) -> k8s.Provider:
     if settings.eks is None:
         return k8s.Provider("kubernetes", context=settings.kube_context)
     cluster = ask_aws_now("eks/getCluster:getCluster", {"name": settings.eks.cluster_name})
-    faults = [*_cluster_faults(settings.eks, cluster), *_subnet_faults(settings.eks)]
+    faults = [
+        *_cluster_faults(settings.eks, cluster),
+        *_subnet_faults(settings.eks),
+        *enforcement_faults(settings),
+    ]
     if faults:
         raise pulumi.RunError(_refusal(faults))
     return k8s.Provider(

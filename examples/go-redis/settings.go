@@ -23,7 +23,7 @@ func connect(addr string) (*redis.ClusterClient, error) {
 	}
 	return redis.NewClusterClient(&redis.ClusterOptions{
 		Addrs:                      []string{addr},
-		CredentialsProvider:        password, // asked at every new connection
+		CredentialsProvider:        credentials, // asked at every new connection
 		TLSConfig:                  verified,
 		ContextTimeoutEnabled:      true,
 		DialTimeout:                500 * time.Millisecond,
@@ -43,12 +43,12 @@ func connect(addr string) (*redis.ClusterClient, error) {
 }
 
 // Kubernetes renews the file when the Secret changes.
-func password() (string, string) {
+func credentials() (string, string) {
 	text, err := os.ReadFile(setting("REDIS_PASSWORD_FILE", "/etc/redis-cache/password"))
 	if err != nil {
 		return "", "" // the cache refuses it, which is counted
 	}
-	return "", string(text)
+	return setting("REDIS_USER", "app"), string(text)
 }
 
 // The authority that signed the nodes' certificates; nil, which is without TLS, where there is no such file.

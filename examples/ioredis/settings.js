@@ -19,6 +19,7 @@ export function within(ms, work) {
 function connect(host, port) {
   const cluster = new Cluster([{ host, port }], {
     redisOptions: {
+      username: process.env.REDIS_USER ?? 'app',
       password: readFileSync(PASSWORD_FILE, 'utf8'), // read once: another password needs a restart
       tls: existsSync(CA_FILE) ? { ca: readFileSync(CA_FILE) } : undefined,
       connectTimeout: 500,

@@ -71,6 +71,7 @@ cache = RedisImageCacheCluster(
             "podMemory": "32GB",
             "totalMemory": "256GB",
             "workload": {"requestsPerSecond": 2000, "objectBytes": 400_000},
+            "access": {"allowFromPods": ["shop/app=thumbnails"]},
             "eks": {
                 "clusterName": cluster.name,
                 "subnets": {zone: subnet.id for zone, subnet in subnets.items()},

@@ -11,6 +11,7 @@ from redis.cluster import LoadBalancingStrategy, RedisCluster
 from redis.credentials import CredentialProvider
 from redis.retry import Retry
 
+USER = os.environ.get("REDIS_USER", "app")
 PASSWORD_FILE = Path(os.environ.get("REDIS_PASSWORD_FILE", "/etc/redis-cache/password"))
 CA_FILE = Path(os.environ.get("REDIS_CA_FILE", "/etc/redis-cache/ca.crt"))
 CONNECTIONS_PER_NODE = 32
@@ -20,8 +21,8 @@ CONNECTIONS_PER_NODE = 32
 class PasswordFile(CredentialProvider):
     """Kubernetes renews the file when the Secret changes; every new connection reads it anew."""
 
-    def get_credentials(self) -> tuple[str]:
-        return (PASSWORD_FILE.read_text(),)
+    def get_credentials(self) -> tuple[str, str]:
+        return USER, PASSWORD_FILE.read_text()
 
 
 def connect(host: str, port: int) -> Any:

@@ -20,6 +20,7 @@ from reconciler.decide import (
     native_jobs,
     other_runs,
     replication,
+    strangers,
     unowned_slots,
 )
 from reconciler.decide.actions import RuleResult
@@ -61,6 +62,7 @@ REPAIR: tuple[Rule, ...] = (
     membership.refuse_two_clusters,
     membership.name_missing_pods,
     membership.finish_unless_formed,
+    strangers.turn_strangers_out,
     membership.meet,
     failed_owners.replace_failed_owners,
     membership.forget_failed_nodes,

@@ -5,7 +5,8 @@ Nodes may disagree, and each of them may be wrong. Nothing here hides that: the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from reconciler.observe.cluster_nodes import NodeEntry
@@ -138,6 +139,9 @@ class Observation:
 
     `other_hosts` are host names of nodes that do not answer and that this topology does not have, but that DNS still
     knows (or could not tell): pods of another pool that are only away. `own_run` is the name of the run that looks.
+    `other_names` has the addresses that DNS gives for the names of pods that this topology does not have: none where
+    there is no such name, None where DNS did not answer. `suspected_s` says for how many seconds this run has taken a
+    member for a stranger, by node id.
     """
 
     reports: tuple[NodeReport, ...]
@@ -145,3 +149,5 @@ class Observation:
     seeds: tuple[SeedAnswer, ...] = ()
     other_hosts: frozenset[str] = frozenset()
     own_run: str = ""
+    other_names: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
+    suspected_s: Mapping[str, float] = field(default_factory=dict)

@@ -19,6 +19,7 @@ from reconciler.connection import (
     text,
 )
 from reconciler.observe.cluster_nodes import NodeEntry
+from reconciler.observe.host_names import HostNames
 from reconciler.observe.libraries import libraries
 from reconciler.observe.native_jobs import read_jobs
 from reconciler.observe.node import ask_node, milliseconds, run_names
@@ -46,9 +47,10 @@ def observe(connections: Connections, desired: Topology, own_run: str = "", look
     not done every time, because a cluster has thousands of clients, and each master lists all of its own.
     """
     found = _Found()
-    missing = _ask_wanted_pods(connections, desired, found)
-    seeds = [_ask_seed(connections, name, desired, found) for name in desired.seeds]
-    _follow_tables(connections, desired, found, set())
+    names = HostNames(connections, desired)
+    missing = _ask_wanted_pods(connections, desired, found, names)
+    seeds = [_ask_seed(connections, name, desired, found, names) for name in desired.seeds]
+    _follow_tables(connections, desired, found, set(), names)
     reports = list(found.reports.values())
     half_moved = _with_half_moved_keys(connections, reports, look_for_runs)
     return Observation(
@@ -57,6 +59,7 @@ def observe(connections: Connections, desired: Topology, own_run: str = "", look
         seeds=tuple(seeds),
         other_hosts=_other_hosts(connections, reports, desired),
         own_run=own_run,
+        other_names=names.others(reports),
     )
 
 
@@ -87,9 +90,11 @@ def _resolve(connections: Connections, node: TopologyNode) -> Address | MissingP
     return addresses[0], node.port
 
 
-def _ask_wanted_pods(connections: Connections, desired: Topology, found: _Found) -> list[MissingPod]:
+def _ask_wanted_pods(connections: Connections, desired: Topology, found: _Found, names: HostNames) -> list[MissingPod]:
     """Asks the pods of the topology by their host names. Returns those that are missing."""
     resolved = connections.map(lambda node: _resolve(connections, node), desired.nodes)
+    for node, where in zip(desired.nodes, resolved, strict=True):
+        names.learn(node.host, where)
     missing = [answer for answer in resolved if isinstance(answer, MissingPod)]
     targets: list[tuple[Address, str | None]] = [
         (answer, node.pod)
@@ -130,7 +135,7 @@ def _wrong_pod(report: NodeReport, node: TopologyNode, desired: Topology) -> str
     return None
 
 
-def _ask_seed(connections: Connections, name: str, desired: Topology, found: _Found) -> SeedAnswer:
+def _ask_seed(connections: Connections, name: str, desired: Topology, found: _Found, names: HostNames) -> SeedAnswer:
     """Asks at every address of a seed, and every node that the answers lead to."""
     host, _, own_port = name.partition(":")
     try:
@@ -149,7 +154,8 @@ def _ask_seed(connections: Connections, name: str, desired: Topology, found: _Fo
         if report.node_id not in found.reports and (own, report.myself.port) == (report.ip, report.port):
             found.reports[report.node_id] = report
             found.asked.add((report.ip, report.port))
-    _follow_tables(connections, desired, found, {address for report in reports for address in _addresses(report)})
+    told = {address for report in reports for address in _addresses(report, names)}
+    _follow_tables(connections, desired, found, told, names)
     if reports or len(new) < len(addresses):
         return SeedAnswer(name, True, "a node answers there")
     reasons = "; ".join(f"{address[0]}: {answer}" for address, _, answer in answers)
@@ -159,19 +165,26 @@ def _ask_seed(connections: Connections, name: str, desired: Topology, found: _Fo
     return SeedAnswer(name, False, f"{name} {what} ({reasons})", not_admitted, wrong_mode)
 
 
-def _addresses(report: NodeReport) -> set[Address]:
-    """Where the nodes that a node knows are to be found."""
-    return {address for entry in report.entries if (address := _entry_address(entry))}
+def _addresses(report: NodeReport, names: HostNames) -> set[Address]:
+    """Where the nodes that a node knows are to be found, as far as they are pods: who asks gives away the password."""
+    names.look_up(report.entries)
+    return {
+        address
+        for entry in report.entries
+        if (address := _entry_address(entry)) and ("myself" in entry.flags or names.is_pod(entry))
+    }
 
 
 def _entry_address(entry: NodeEntry) -> Address | None:
     return (entry.ip, entry.port) if entry.ip and not entry.address_lost else None
 
 
-def _follow_tables(connections: Connections, desired: Topology, found: _Found, more: set[Address]) -> None:
+def _follow_tables(
+    connections: Connections, desired: Topology, found: _Found, more: set[Address], names: HostNames
+) -> None:
     """Asks nodes at the addresses in the tables of those found (and at `more`), until no new one turns up."""
     for _ in range(MAX_ROUNDS):
-        known = {address for report in found.reports.values() for address in _addresses(report)}
+        known = {address for report in found.reports.values() for address in _addresses(report, names)}
         new = (known | more) - found.asked
         if not new:
             break

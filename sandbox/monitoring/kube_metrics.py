@@ -1,5 +1,5 @@
 """What kube-state-metrics and the kubelet of a real cluster show of these pods, Jobs and volumes: the series that the
-rendered rules ask for, under the names and labels of kube-state-metrics 2 (its folder docs/metrics) and of the kubelet.
+rendered rules ask for, under the names and labels of kube-state-metrics 2 and of the kubelet.
 """
 
 from __future__ import annotations

@@ -299,6 +299,30 @@ def test_a_master_that_nobody_asks_breaks_no_rule() -> None:
     assert first_failure(idle, figures.link_gbps, figures.masters_on_link) is None
 
 
+@pytest.mark.parametrize(
+    "refused",
+    [
+        stack("256GB", "1TB"),
+        option_1(hitRate=0.5),
+        option_1(nodes={"instanceType": "m6i.2xlarge"}),
+        stack("128GB", "1TB", zones=None, requestsPerSecond=20_000, hitRate=0.7),
+    ],
+)
+def test_what_is_said_to_be_planned_instead_of_a_refused_stack_is(refused: Settings) -> None:
+    with pytest.raises(PlanRefused) as refusal:
+        derive_advice(refused)
+    options = refusal.value.messages[-1].split("; tried, and planned: ")[1].split(" or ")
+    for option in options:
+        key, _, value = option.removeprefix("--set ").partition("=")
+        derive_plan(edited(refused, key, value))
+
+
+def test_nothing_is_said_to_be_planned_instead_where_nothing_is() -> None:
+    with pytest.raises(PlanRefused) as refusal:
+        derive_advice(option_1(p95LatencyMs=1))
+    assert "tried, and planned" not in str(refusal.value)
+
+
 def test_one_write_a_second_is_no_plural() -> None:
     rare = {"requestsPerSecond": 400_000, "objectBytes": 512 * 2**20, "ttlSeconds": 86_400, "hitRate": 0.9999}
     with pytest.raises(PlanRefused, match=r"the writes to a master are 0\.67/s, and so many wait"):

@@ -16,7 +16,8 @@ from components.config.settings import Settings
 from components.config.units import parse_size
 
 EKS = {"clusterName": "c", "subnets": {f"us-east-1{letter}": f"subnet-{letter}" for letter in "abc"}}
-GOOD = {"eks": json.dumps(EKS)}
+CLIENTS = {"allowFromNamespaces": ["web"]}
+GOOD = {"eks": json.dumps(EKS), "access": json.dumps(CLIENTS)}
 PYDANTIC = re.compile(
     r"\b(tuple|dict|dictionary|str|string|int|integer|float|bool|boolean|NoneType|None|True|False|should|Input|iterable|"
     r"mapping|instance of|valid (string|integer|list|number|\w+))\b|\[type=|\['"
@@ -107,6 +108,13 @@ def test_more_masters_than_a_cluster_carries_are_refused_with_what_to_do() -> No
         ({"resize": {"mode": "expires"}}, ["resize.mode", "did you mean expire?"]),
         ({"access": {"allowFromNamespaces": "web"}}, ["access.allowFromNamespaces", "must be a list"]),
         ({"access": {"allowFromNamespaces": ["web", 1]}}, ["access.allowFromNamespaces.1 = 1", "must be a text"]),
+        (
+            {"access": {"allowFromNamespaces": ["web", "Shop_1"]}},
+            ["access.allowFromNamespaces", '"Shop_1"', "a-z, 0-9"],
+        ),
+        ({"access": {"allowFromPods": ["web"]}}, ["access.allowFromPods", '"web"', "web/app=shop,tier=front"]),
+        ({"access": {}}, ["access.allowFromNamespaces", "access.allowFromPods", "nodes.production: false"]),
+        ({"access": {"policiesEnforcedBy": "celium"}}, ["did you mean cilium?"]),
         ({"access": {"password": "short"}}, ["access.password = [secret]", "at least 16 characters"]),
         ({"eks": EKS | {"tags": ["a"]}}, ["eks.tags", "must be a map"]),
         ({"eks": EKS | {"subnets": {}}}, ["eks.subnets", "must not be empty"]),
@@ -156,7 +164,7 @@ def test_a_password_that_no_container_can_be_given_is_refused_and_not_shown(key:
 
 def test_a_password_may_have_a_newline_inside() -> None:
     given = "sixteen bytes and\nmore"
-    password = load_settings(GOOD | {"access": json.dumps({"password": given})}).access.password
+    password = load_settings(GOOD | {"access": json.dumps(CLIENTS | {"password": given})}).access.password
 
     assert password is not None
     assert password.get_secret_value() == given
@@ -173,7 +181,7 @@ def test_a_local_zone_or_a_region_is_no_zone(subnet: object) -> None:
 
 def test_python_values_are_held_to_the_same_rules_as_a_stack_file() -> None:
     with pytest.raises(ConfigErrors) as refusal:
-        settings_of(podMemory="64", eks=EKS | {"subnets": {"us-east-1a": "subnet-1"}}, Nodes={})
+        settings_of(podMemory="64", eks=EKS | {"subnets": {"us-east-1a": "subnet-1"}}, access=CLIENTS, Nodes={})
 
     keys = [message.split(" ")[0].rstrip(":") for message in refusal.value.messages]
     assert keys == ["redis-image-cache:Nodes", "redis-image-cache:podMemory", "redis-image-cache:eks.subnets"]
@@ -228,7 +236,7 @@ def test_no_error_of_any_key_speaks_of_pythons_types_or_repeats_a_long_value(pat
             value = {key: value}
         given = {**EKS, **value} if path[0] == "eks" and len(path) > 1 else value
         try:
-            settings_of(**({"eks": EKS} | {path[0]: given}))
+            settings_of(**({"eks": EKS, "access": CLIENTS} | {path[0]: given}))
         except ConfigErrors as refusal:
             refused += 1
             for message in refusal.messages:

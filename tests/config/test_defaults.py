@@ -13,7 +13,8 @@ from components.config.reference import declarations
 from components.config.settings import Settings
 from components.config.units import GIB, TIB
 
-CLUSTER = {"kubeContext": "kind"}
+CLIENTS = {"allowFromNamespaces": ["web"]}
+CLUSTER = {"kubeContext": "kind", "access": json.dumps(CLIENTS)}
 
 
 def declared() -> dict[str, dict[str, Any]]:
@@ -33,7 +34,7 @@ def test_the_project_file_declares_every_key_with_the_type_default_and_descripti
 def test_without_any_key_but_the_cluster_the_settings_are_those_of_the_project_file() -> None:
     written = {key: as_text(declaration["default"]) for key, declaration in declared().items()} | CLUSTER
 
-    assert load_settings(CLUSTER) == load_settings(written) == settings_of(**CLUSTER)
+    assert load_settings(CLUSTER) == load_settings(written) == settings_of(kubeContext="kind", access=CLIENTS)
 
 
 @given(st.sets(st.sampled_from(sorted(set(fields_of(Settings)) - set(CLUSTER)))))
@@ -45,7 +46,7 @@ def test_a_key_that_is_left_out_has_the_value_of_its_default(left_out: set[str])
 
 
 def test_the_defaults_are_the_documents_first_option() -> None:
-    found = settings_of(**CLUSTER)
+    found = settings_of(kubeContext="kind", access=CLIENTS)
 
     assert (found.pod_memory, found.total_memory, found.copies_per_shard) == (64 * GIB, TIB, 2)
     workload = found.workload
@@ -57,7 +58,7 @@ def test_the_defaults_are_the_documents_first_option() -> None:
 
 def test_settings_from_python_values_are_those_of_the_same_stack_file() -> None:
     eks = {"clusterName": "c", "subnets": {f"eu-west-1{letter}": f"subnet-{letter}" for letter in "abc"}}
-    values = {"podMemory": "128GB", "replicasPerMaster": 2, "eks": eks, "workload": {"hitRate": 0.9}}
+    values = {"podMemory": "128GB", "replicasPerMaster": 2, "eks": eks, "workload": {"hitRate": 0.9}, "access": CLIENTS}
 
     assert settings_of(**values) == load_settings({key: as_text(value) for key, value in values.items()})
     assert settings_of(**values).zones == ("eu-west-1a", "eu-west-1b", "eu-west-1c")

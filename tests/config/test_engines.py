@@ -108,7 +108,7 @@ def test_what_is_refused_says_why(reference: str, words: str) -> None:
 
 def refusals(**images: Any) -> tuple[str, ...]:
     with pytest.raises(ConfigErrors) as refused:
-        settings_of(podMemory="128GB", kubeContext="kind", images=images)
+        settings_of(podMemory="128GB", kubeContext="kind", access={"allowFromNamespaces": ["web"]}, images=images)
     return refused.value.messages
 
 
@@ -129,7 +129,10 @@ def test_what_is_told_must_agree_with_the_tag() -> None:
 
 
 def test_the_default_image_is_accepted() -> None:
-    assert settings_of(podMemory="128GB", kubeContext="kind").images.server.title == "Redis 7.4"
+    assert (
+        settings_of(podMemory="128GB", kubeContext="kind", access={"allowFromNamespaces": ["web"]}).images.server.title
+        == "Redis 7.4"
+    )
 
 
 def test_the_document_has_the_table() -> None:

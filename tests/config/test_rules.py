@@ -178,16 +178,33 @@ def test_every_rule_is_asked_and_none_where_a_setting_is_wrong_already() -> None
         "replicas_per_master": 3,
         "storage": Storage.model_validate({"iops": 4000, "className": "gp3"}),
         "tls": tls(mode="both", issuer="ca", secret="kept"),
-        "access": Access.model_validate({"nodeEndpoint": "ip"}),
         "images": Images.model_validate({"redis": "redis:6"}),
+        "access": Access.model_validate(
+            {"defaultUser": "everything", "alsoAccepted": "the one of before", "nodeEndpoint": "ip"}
+        ),
     }
     # Of the two rules about zones only one speaks.
     assert len(list(rules.contradictions(valid))) == len(rules.RULES) - 1
     assert list(rules.contradictions({})) == []
     without_nodes = {name: value for name, value in valid.items() if name != "nodes"}
-    assert len(list(rules.contradictions(without_nodes))) == 6
+    assert len(list(rules.contradictions(without_nodes))) == 7
+
+
+@pytest.mark.parametrize(
+    ("production", "access", "refused"),
+    [
+        (True, {}, True),
+        (False, {}, False),
+        (True, {"allowFromNamespaces": ["web"]}, False),
+        (True, {"allowFromPods": ["web/app=shop"]}, False),
+    ],
+)
+def test_production_says_who_may_connect(production: bool, access: dict[str, Any], refused: bool) -> None:
+    found = list(rules.production_names_its_clients(Access.model_validate(access), nodes(production=production)))
+    assert bool(found) == refused
+    assert all("access.allowFromNamespaces: [images]" in text for text in found), "it says what to write"
 
 
 def test_every_rule_takes_settings_by_their_names() -> None:
-    settings = settings_of(kubeContext="kind")
+    settings = settings_of(kubeContext="kind", access={"allowFromPods": ["web/app=shop"]})
     assert list(rules.contradictions({name: getattr(settings, name) for name in type(settings).model_fields})) == []

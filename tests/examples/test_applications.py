@@ -107,6 +107,7 @@ def test_an_application_serves_each_image_from_the_cache_after_one_look_at_the_o
     in_pods(stack, "CONFIG", "RESETSTAT")
     environment = {
         "REDIS_ENDPOINT": stack.endpoint,
+        "REDIS_USER": stack.user,
         "REDIS_PASSWORD_FILE": str(tmp_path / "password"),
         "REDIS_CA_FILE": str(tmp_path / "no-ca.crt"),
         "TTL_SECONDS": str(TTL_SECONDS),
@@ -180,6 +181,7 @@ def with_tls(tmp_path: Path) -> Iterator[dict[str, str]]:
         client.close()
         yield {
             "REDIS_ENDPOINT": f"localhost:{port}",
+            "REDIS_USER": "default",
             "REDIS_PASSWORD_FILE": str(tmp_path / "password"),
             "REDIS_CA_FILE": str(tmp_path / "ca.crt"),
         }

@@ -16,16 +16,16 @@ from tests.clients.drivers import HERE, _found
 from tests.examples.programs import EXAMPLES, PROGRAMS, Program
 
 OWN = {
-    "redis-py": {"password=password"},
-    "go-redis": {"Addrs: []string{addr}", "Password: password"},
+    "redis-py": {'username="app"', "password=password"},
+    "go-redis": {"Addrs: []string{addr}", 'Username: "app"', "Password: password"},
     "lettuce": {
-        "RedisURI.builder().withHost(host).withPort(port).withPassword(password.toCharArray())",
+        'RedisURI.builder().withHost(host).withPort(port).withAuthentication("app", password.toCharArray())',
         "client.setOptions(ClusterClientOptions.builder()",
         ".build());",
     },
-    "ioredis": {"password"},
+    "ioredis": {'username: "app"', "password"},
 }
-"""What an application has in another way: the password is a file, and TLS is a condition."""
+"""What an application has in another way: user and password come from outside, and TLS is a condition."""
 STRUCTURE = re.compile(r"^(import|from|def|class|func|type|package|function|static <T>|static Redis\w+)\b")
 
 

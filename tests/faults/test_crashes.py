@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from tests.faults import resync, rows, scenarios
+from tests.faults import resync, rows, scenarios, strangers
 from tests.faults.deployment import Deployment
 from tests.faults.scenarios import PATIENT, Outcome
 
@@ -87,3 +87,17 @@ def test_all_pods_that_restart_at_other_addresses_find_each_other_again(whole: D
     outcome = scenarios.restart_all(whole, ips=ips)
     assert writable_within(outcome, rows.RESTART_ALL_S)
     assert outcome.whole_after_s is not None
+
+
+def test_a_stranger_that_claims_every_slot_over_the_bus_is_turned_out_and_its_slots_are_served_again(
+    whole: Deployment,
+) -> None:
+    """What it was believed to own, the masters have dropped: a cache fills again."""
+    with whole.load() as running:
+        running.mark()
+        intrusion = strangers.intrude(whole, "redis-master-0", repair_at_once=True)
+        found = running.end()
+    assert intrusion.believed_after_s is not None, "the attack must be one"
+    assert intrusion.out_after_s is not None
+    assert found.write_gap.ended
+    assert found.lost_updates_after == 0

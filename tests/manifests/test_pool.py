@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,20 +14,23 @@ from hypothesis import strategies as st
 
 from components.config.load import settings_of
 from components.config.settings import Access, Settings
+from components.manifests.guard import pool_guard
 from components.manifests.keys import PRIORITY_CLASS, READY, secret_value
 from components.manifests.manifest import Manifest, Ref, applicable, refs
 from components.manifests.pool import client_manifests, pool_manifests, priority_class
 from components.manifests.storage import storage_classes
+from components.manifests.topology import TOPOLOGY_KEY, topology
 from components.manifests.users import secret_keys
 from components.plan.plan import derive_plan
 from components.resources.stack import KUBERNETES_MINOR_MIN
+from tests.plan.stacks import CLIENTS
 
 SECRETS = {secret_value(key): "s" * 16 for key in secret_keys(Access.model_validate({"alsoAccepted": "q" * 16}))}
 GIVEN = {PRIORITY_CLASS: "images-priority", **SECRETS}
 
 
 def pool(**config: Any) -> tuple[Settings, tuple[Manifest, ...]]:
-    stack = settings_of(**config)
+    stack = settings_of(**{"access": CLIENTS} | config)
     return stack, pool_manifests(stack, derive_plan(stack))
 
 
@@ -47,7 +52,7 @@ def drawn(config: Mapping[str, Any]) -> dict[str, Any]:
     total = f"{int(config['podMemory'][:-2]) * config['masters']}{unit}"
     zones = dict(list(ZONES.items())[: config["zones"]])
     place = {"eks": {"clusterName": "c", "subnets": zones}} if zones else {"kubeContext": "kind"}
-    access = {"alsoAccepted": "battery-staple-horse"} if config["second_password"] else {}
+    access = CLIENTS | ({"alsoAccepted": "battery-staple-horse"} if config["second_password"] else {})
     return {
         "podMemory": config["podMemory"],
         "totalMemory": total,
@@ -89,7 +94,7 @@ def test_an_object_refers_only_to_what_stands_before_it(config: Mapping[str, Any
 )
 def test_every_object_is_whole_and_valid_as_it_would_be_applied(config: dict[str, Any]) -> None:
     stack, manifests = pool(**config)
-    shared = (priority_class(), *storage_classes(stack))
+    shared = (priority_class(), *pool_guard(), *storage_classes(stack))
     objects = [
         *applicable(shared, "images", {}),
         *applicable(manifests, "images-pool", GIVEN),
@@ -116,3 +121,32 @@ def test_names_that_are_made_up_follow_the_content() -> None:
         ]
         names.add(config["metadata"]["name"])
     assert len(names) == 2
+
+
+@pytest.mark.parametrize("domain", ["cluster.local", "k8s.example.com"])
+@settings(max_examples=20)
+@given(CONFIGS)
+def test_the_host_names_of_pods_are_known_by_their_form_in_pools_of_any_name(
+    domain: str, config: Mapping[str, Any]
+) -> None:
+    """An old pool's repair must know the pods of a new one, which has another name."""
+    _, manifests = pool(**drawn(config), clusterDomain=domain)
+    (wanted,) = (
+        json.loads(item.body["data"][TOPOLOGY_KEY])
+        for item in manifests
+        if item.kind == "ConfigMap" and TOPOLOGY_KEY in item.body.get("data", {})
+    )
+    other = settings_of(podMemory="128GB", kubeContext="kind", access=CLIENTS, clusterDomain=domain)
+    known = json.loads(topology(other, derive_plan(other)))["podHosts"]
+    hosts = [node["host"] for node in wanted["nodes"]]
+    assert all(re.fullmatch(known, host) for host in hosts), hosts[0]
+    for host in hosts[:2]:
+        name, service, rest = host.split(".", 2)
+        for foreign in (
+            f"evil-{host}",
+            f"{host}.evil.com",
+            f"{name}.other.{rest}",
+            f"{name}x.{service}.{rest}",
+            host[:-1],
+        ):
+            assert not re.fullmatch(known, foreign), foreign

@@ -14,8 +14,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from preview.command import overrides
+from preview.evaluate import evaluate
 from sandbox.control.client import Sandbox
-from sandbox.control.up import up
+from sandbox.control.up import app_password, up
 from tests.monitoring import load as load_program
 
 POOL = "redis-256mb"
@@ -72,8 +74,10 @@ class Live:
     def shell(self, pod: str, script: str) -> str:
         return self.sandbox.exec(pod, ["sh", "-c", script]).check().stdout
 
-    def password(self) -> str:
-        return self.shell(self.pods()[0], 'printf %s "$REDISCLI_AUTH"')
+    def login(self) -> dict[str, str]:
+        """As an application is given it."""
+        evaluation = evaluate("local", overrides(WATCHED))
+        return {"REDIS_USER": str(evaluation.outputs["user"]), "REDIS_PASSWORD": app_password(evaluation)}
 
     @contextlib.contextmanager
     def load(self, kind: str, *arguments: str) -> Iterator[None]:
@@ -83,7 +87,7 @@ class Live:
         # A process of its own: `run` keeps its caller until the client ends.
         process = subprocess.Popen(
             [sys.executable, "-m", "sandbox", "--name", self.sandbox.name, "run", "--", *script],
-            env={**os.environ, "REDIS_PASSWORD": self.password()},
+            env={**os.environ, **self.login()},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,

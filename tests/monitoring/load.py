@@ -6,7 +6,7 @@
     connections HOST N     opens N connections and keeps them idle
     write HOST KEY         writes one value again and again, to one server, waiting for it as long as it takes
 
-The password is taken from REDIS_PASSWORD.
+User and password are taken from REDIS_USER and REDIS_PASSWORD.
 """
 
 from __future__ import annotations
@@ -28,8 +28,12 @@ PORT = 6379
 IMAGE = os.urandom(1_000_000)
 
 
+def _login() -> dict[str, str]:
+    return {"username": os.environ["REDIS_USER"], "password": os.environ["REDIS_PASSWORD"]}
+
+
 def _client() -> Any:
-    return RedisCluster(host=ENDPOINT, port=PORT, password=os.environ["REDIS_PASSWORD"], socket_timeout=5)
+    return RedisCluster(host=ENDPOINT, port=PORT, **_login(), socket_timeout=5)
 
 
 def images() -> None:
@@ -70,7 +74,7 @@ def connections(host: str, count: str) -> None:
 def write(host: str, key: str) -> None:
     while True:
         try:
-            Redis(host=host, port=PORT, password=os.environ["REDIS_PASSWORD"]).set(key, b"x")
+            Redis(host=host, port=PORT, **_login()).set(key, b"x")
         except RedisError:
             # It is cut off, is no master any more, or is ending: exactly what it is asked about.
             time.sleep(0.2)

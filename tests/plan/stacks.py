@@ -5,6 +5,8 @@ from typing import Any
 from components.config.load import settings_of
 from components.config.settings import Settings
 
+CLIENTS = {"allowFromNamespaces": ["images"]}
+"""Who may connect, which a stack of production says."""
 ZONES = ("us-east-1a", "us-east-1b", "us-east-1c")
 IRELAND = ("eu-west-1a", "eu-west-1b", "eu-west-1c")
 FRANKFURT = ("eu-central-1a", "eu-central-1b", "eu-central-1c")
@@ -36,6 +38,7 @@ def stack(
         storage=storage or {},
         monitoring=monitoring or {},
         resize=resize or {},
+        access=CLIENTS,
     )
 
 

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable
 
 import pytest
+import redis
 
 from tests.pod_life.clusters import Cluster
 from tests.pod_life.fake_server import FakeServer
@@ -145,5 +146,15 @@ def test_a_replica_without_its_master_is_alive_and_not_ready(cluster: Cluster) -
         master.signal(signal.SIGSTOP)
         client.execute_command("CLIENT", "KILL", "TYPE", "master")
     key = cluster.key_of(0)
-    wait_until("the link is down", lambda: "MASTERDOWN" in replica.execute("redis-cli", "GET", key).stdout)
+
+    def refuses() -> bool:
+        with replica.client() as client:
+            client.execute_command("READONLY")
+            try:
+                client.get(key)
+            except redis.exceptions.MasterDownError:
+                return True
+            return False
+
+    wait_until("the link is down", refuses)
     assert [replica.script(name).returncode for name in ("alive.sh", "ready.sh", "stop.sh")] == [0, 1, 0]

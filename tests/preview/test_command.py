@@ -90,6 +90,10 @@ def test_the_json_form_holds_plan_outputs_warnings_and_resources_without_secrets
         (("--stack", "staging"), "the stacks here are local, prod"),
         (("--set", "podMemory"), "--set takes KEY=VALUE"),
         (("--set", "workload={hitRate"), "--set workload={hitRate: {hitRate is neither JSON nor YAML"),
+        (
+            ("--set", 'workload={"hitRate": 0.8, "hitRate": 0.9}'),
+            "--set workload: line 1: hitRate stands twice, first in line 1",
+        ),
         (("--set", "workload.hitRate=["), "--set workload.hitRate=[: [ is neither JSON nor YAML"),
         (("--set", "nodes.instanceType=m6i.2xlarge"), "m6i.2xlarge"),
         (("--set", "nodes.instanceType=r7g.12large"), "did you mean r7g.12xlarge?"),

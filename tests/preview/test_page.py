@@ -130,3 +130,12 @@ def test_the_charts_speak_of_traffic_and_nodes_as_the_tables_do() -> None:
     assert "Traffic counts with the mean rate, which is workload.dutyCycle of the peak." in shown
     assert "last all day" not in shown
     assert "Planned: 4 masters on each r6g.12xlarge." in shown
+
+
+def test_a_hit_rate_that_is_nearly_all_reads_so_everywhere() -> None:
+    rare = option_1(zones=None, hitRate=0.9996)
+    shown = render_page(derive_advice(rare), rare, stack="prod")
+    assert "99.96 % configured" in shown
+    assert "this stack, 99.96 % hits" in shown
+    assert "100 % hits" not in shown
+    assert "hit rate of 100 %" not in shown

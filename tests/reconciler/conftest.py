@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,10 +40,10 @@ def fleet() -> Iterator[Fleet]:
 def reconcile(fleet: Fleet, tmp_path: Path) -> Callable[..., tuple[int, str]]:
     """Runs the reconciler as its own process against a topology; returns exit status and output."""
 
-    def run(phase: str, topology: dict[str, object], *extra: str, password: str | None = None) -> tuple[int, str]:
+    def run(phase: str, topology: dict[str, object], *extra: str, **login: Any) -> tuple[int, str]:
         file = tmp_path / "topology.json"
         file.write_text(json.dumps(topology))
-        child = fleet.spawn(phase, file, *extra, password=password)
+        child = fleet.spawn(phase, file, *extra, **login)
         output, _ = child.communicate(timeout=120)
         return child.returncode, output
 

@@ -256,10 +256,14 @@ class Fleet:
             if isinstance(value, bytes) and value.rstrip(b".") == str(index).encode()
         )
 
-    def spawn(self, phase: str, file: Path, *extra: str, password: str | None = None) -> subprocess.Popen[str]:
+    def spawn(
+        self, phase: str, file: Path, *extra: str, password: str | None = None, credentials: Path | None = None
+    ) -> subprocess.Popen[str]:
         env = {key: value for key, value in os.environ.items() if key != "REDISCLI_AUTH"}
         if password:
             env["REDISCLI_AUTH"] = password
+        if credentials:
+            env["REDIS_CREDENTIALS"] = str(credentials)
         child = subprocess.Popen(
             [sys.executable, "-m", "reconciler", phase, "--topology", str(file), *extra],
             stdout=subprocess.PIPE,

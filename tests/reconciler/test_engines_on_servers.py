@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from components.config.settings import Access
+from components.manifests import users
 from sandbox.host.servers import REDIS, VALKEY, ServerProgram, servers
 from tests.reconciler.load import Load
 from tests.reconciler.servers import Fleet, assert_formed, eventually
@@ -47,18 +50,24 @@ def lives(fleet: Fleet) -> bool:
 
 
 def test_a_cluster_that_grows_and_shrinks_under_load_loses_no_key_and_no_server(
-    fleet: Fleet, reconcile: Reconcile
+    fleet: Fleet, reconcile: Reconcile, server: ServerProgram, tmp_path: Path
 ) -> None:
+    """As the users of a rendered cluster: none of them lacks a right."""
     fleet.formed(3)
     fleet.write(KEYS)
     fleet.shards(1, first=3)
+    login = {"credentials": give_users(fleet, server, tmp_path / "credentials.json")}
     with Load(fleet, KEYS) as load:
-        status, output = reconcile("form", fleet.topology(4, deadlineSeconds=DEADLINE_S))
+        status, output = reconcile("form", fleet.topology(4, deadlineSeconds=DEADLINE_S), **login)
         assert status == 0, output
         assert lives(fleet)
         assert_formed(fleet, 4)
-        status, output = reconcile("release", fleet.topology(3, deadlineSeconds=DEADLINE_S))
+        status, output = reconcile("release", fleet.topology(3, deadlineSeconds=DEADLINE_S), **login)
         assert status == 0, output
+    assert {pod: node.call("ACL", "LOG") for pod, node in fleet.servers.items() if node.call("ACL", "LOG")} == {}
+    replica = fleet.servers["redis-replica-0"]
+    replica.call("CLIENT", "KILL", "TYPE", "master")
+    eventually(lambda: replica.info("replication")["master_link_status"] == "up")
     assert lives(fleet)
     assert load.requests > 0
     assert load.misses == 0
@@ -94,6 +103,21 @@ def test_a_new_pool_takes_over_under_load_however_often_the_run_is_killed(
     # A master that was emptied at one blow would copy all data from the one that emptied it.
     assert all(fleet.servers[f"redis-master-{shard}"].myself.is_master for shard in range(3))
     assert "do not move slots by themselves" not in output
+
+
+def give_users(fleet: Fleet, server: ServerProgram, credentials: Path) -> Path:
+    """Gives running servers their users, and says by whom the reconciler comes in."""
+    moves_slots = server.version >= ((9,) if server.engine == VALKEY else (8, 4))
+    values = users.secret_values(Access.defaults(), "the password of a test", "a secret", moves_slots=moves_slots)
+    for node in fleet.servers.values():
+        for line in values[users.USERS_CONF_KEY].splitlines():
+            word, *rest = shlex.split(line)
+            if word == "user" and rest[0] != users.DEFAULT:
+                node.call("ACL", "SETUSER", rest[0], "reset", *rest[1:])
+            elif word != "user":
+                node.call("CONFIG", "SET", word, *rest)
+    credentials.write_text(values[users.CREDENTIALS_KEY])
+    return credentials
 
 
 def test_a_large_slot_moves_whole(fleet: Fleet, reconcile: Reconcile) -> None:

@@ -24,16 +24,18 @@ GOLDEN = "".join(TEXTS.values())
 FLAG, VALUE = False, True
 KUBECTL = {
     "annotate": {},
+    "auth can-i": {"--list": FLAG, "--as": VALUE, "-n": VALUE},
     "create secret generic": {"--from-file": VALUE},
     "delete": {"-l": VALUE},
     "describe": {},
     "drain": {"--ignore-daemonsets": FLAG, "--delete-emptydir-data": FLAG, "--timeout": VALUE},
     "edit": {},
     "exec": {"-c": VALUE, "-i": FLAG},
-    "get": {"-L": VALUE, "-l": VALUE, "-o": VALUE, "-w": FLAG, "--field-selector": VALUE},
-    "label": {},
+    "get": {"-A": FLAG, "-L": VALUE, "-l": VALUE, "-o": VALUE, "-w": FLAG, "--field-selector": VALUE},
+    "label": {"--dry-run": VALUE, "--as": VALUE},
     "logs": {"-f": FLAG, "-l": VALUE, "-c": VALUE, "--previous": FLAG, "--since": VALUE, "--tail": VALUE},
     "rollout restart": {},
+    "run": {"--rm": FLAG, "-it": FLAG, "--restart": VALUE, "--image": VALUE},
     "scale": {"--replicas": VALUE},
     "taint": {},
     "top": {"-l": VALUE},
@@ -47,11 +49,17 @@ PULUMI = {
     "install": {},
     "preview": {},
     "refresh": {},
+    "stack export": {},
     "stack init": {},
     "up": {"--continue-on-error": FLAG, "--refresh": FLAG, "--stack": VALUE},
 }
 """The same: `pulumi COMMAND --help`, of the version that docs/reference/engine.md names."""
-KINDS = {"events", "job", "jobs", "node", "nodes", "pod", "pods", "pvc", "statefulset"}
+KINDS = {
+    *("events", "job", "jobs", "namespace", "namespaces", "networkpolicies", "node", "nodes", "pod", "pods", "pvc"),
+    *("secret", "statefulset"),
+}
+OF_EVERY_CLUSTER = "default"
+"""A namespace."""
 SELECTED_FIELDS = {"reason"}
 """Of events (https://kubernetes.io/docs/concepts/overview/working-with-objects/field-selectors)."""
 
@@ -110,22 +118,31 @@ def test_kubectl_knows_the_command_and_what_it_names_is_there(line: str) -> None
     namespace = words.pop(1) if words[0] == "-n" else None
     if namespace:
         words.pop(0)
-        assert re.search(rf"^ +name: {namespace}$", GOLDEN, re.MULTILINE), f"no namespace {namespace}"
+        there = re.search(rf"^ +name: {namespace}$", GOLDEN, re.MULTILINE)
+        assert there or namespace == OF_EVERY_CLUSTER, f"no namespace {namespace}"
     command, operands, options = taken_apart(words, KUBECTL)
-    if command.startswith("create "):
+    if command.startswith("create ") or command == "run":
         # What it names is not there yet.
         return
+    if command == "auth can-i":
+        *_, account = options["--as"].split(":")
+        assert re.search(rf"^ +name: {account}$", GOLDEN, re.MULTILINE), f"no account {account}"
+        return
     if label := options.get("-l"):
-        assert re.search(rf"\b{re.escape(label.replace('=', ': '))}$", GOLDEN, re.MULTILINE), f"nothing has {label}"
+        key, _, value = label.partition("=")
+        assert re.search(rf"\b{re.escape(key)}: {value or '.+'}$", GOLDEN, re.MULTILINE), f"nothing has {label}"
     if container := options.get("-c"):
         assert re.search(rf"^ +- name: {container}$", GOLDEN, re.MULTILINE), f"no container {container}"
     if field := options.get("--field-selector"):
         assert field.partition("=")[0] in SELECTED_FIELDS
-    if command in ("get", "describe", "delete", "scale", "taint", "top") and operands:
+    if command in ("get", "describe", "delete", "label", "scale", "taint", "top") and operands:
         assert operands.pop(0) in KINDS
+    if command == "label" and operands[1:]:
+        key, _, value = operands.pop().partition("=")
+        assert re.search(rf"^ +{re.escape(key)}: {value}$", GOLDEN, re.MULTILINE), f"nothing has {key}={value}"
     if command == "taint" and operands:
         assert re.fullmatch(r"\S+=\w+:(NoSchedule|PreferNoSchedule|NoExecute)", operands.pop())
-    names = [word for word in operands if not word.isupper()]
+    names = [word for word in operands if not word.isupper() and word != OF_EVERY_CLUSTER]
     if names and namespace:
         assert (namespace, names[0]) in pods()
     else:
@@ -176,7 +193,10 @@ def test_aws_has_the_operation_its_parameters_and_what_is_read_of_its_answer(lin
         if name == "query":
             shape: Any = called.output_shape
             for step in rest.pop(0).split("."):
-                shape = shape.members[step]
+                # A list's own step ends in [], and several of one structure stand in brackets.
+                for name in step.strip("[]").split(","):
+                    found = shape.members[name]
+                shape = found.member if hasattr(found, "member") else found
         elif name == "output":
             assert rest.pop(0) in ("json", "text", "table", "yaml")
         else:

@@ -11,6 +11,8 @@ ROOT = Path(__file__).parents[2]
 _DOCUMENTS = (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "examples/README.md")
 _FENCED = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _OURS = ("make ", "python -m ", "kubectl ", "pulumi ", "redis-cli ")
+_BETWEEN = re.compile(r""";(?=(?:[^'"]|'[^']*'|"[^"]*")*$)""")
+"""A semicolon that no quotes enclose."""
 _INLINE = re.compile(rf"`((?:{'|'.join(_OURS)})[^`]+)`")
 
 
@@ -20,7 +22,7 @@ def _commands() -> Iterator[str]:
         for language, block in _FENCED.findall(text):
             for line in block.replace("\\\n", " ").splitlines():
                 if language == "sh":
-                    yield from (part.strip() for part in line.partition(" #")[0].split(";"))
+                    yield from (part.strip() for part in _BETWEEN.split(line.partition(" #")[0]))
                 elif not language and line.strip().startswith(_OURS):
                     # What a command prints may show others, each with its meaning some spaces beside it.
                     yield re.split(r" {3,}", line.strip())[0]
@@ -34,7 +36,10 @@ WRITTEN = sorted(set(_commands()) - {""})
 INSIDE = [
     line
     for line in WRITTEN
-    if line.startswith(("kubectl ", "python -m sandbox exec")) and " -- " in line and "…" not in line
+    if line.startswith(("kubectl ", "python -m sandbox exec"))
+    and " exec " in line
+    and " -- " in line
+    and "…" not in line
 ]
 """Commands that run in a container of a pod, and are written whole."""
 

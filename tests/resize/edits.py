@@ -51,6 +51,9 @@ EDITS: Mapping[str, tuple[Mapping[str, str], ...]] = {
     "monitoring.release": (
         {"monitoring.exporter": "true", "monitoring.prometheus": "operator", "monitoring.release": "prometheus"},
     ),
+    "monitoring.allowFromNamespaces": (
+        {"monitoring.exporter": "true", "monitoring.allowFromNamespaces": '["prometheus"]'},
+    ),
     "monitoring.runbookUrl": ({"monitoring.exporter": "true", "monitoring.runbookUrl": "https://wiki/redis"},),
     "access.password": ({"access.password": "correct-horse-battery"},),
     "access.alsoAccepted": ({"access.alsoAccepted": "battery-staple-horse"},),
@@ -58,6 +61,8 @@ EDITS: Mapping[str, tuple[Mapping[str, str], ...]] = {
     "access.scripts": ({"access.scripts": "the shop counts in Lua"},),
     "access.defaultUser": ({"access.defaultUser": "app"}, {"access.defaultUser": "everything"}),
     "access.allowFromNamespaces": ({"access.allowFromNamespaces": '["shop"]'},),
+    "access.allowFromPods": ({"access.allowFromPods": '["web/app=shop"]'},),
+    "access.policiesEnforcedBy": ({"access.policiesEnforcedBy": "cilium"},),
     "access.nodeEndpoint": ({"access.nodeEndpoint": "ip"},),
     "tls.mode": (
         {"tls.mode": "both", "tls.issuer": "redis-ca"},

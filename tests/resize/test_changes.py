@@ -22,6 +22,7 @@ def test_another_pod_size_and_back_loses_no_key_and_fails_no_request() -> None:
             measured = load.end()
         assert living.namespaces() == {larger.plan.pool}
         assert sorted(living.masters().values()) == [5461, 5461, 5462]
+        assert living.denied() == {}
         assert_nothing_lost(measured, requests_at_least=500)
 
 

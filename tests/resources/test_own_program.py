@@ -61,7 +61,8 @@ def test_no_output_is_taken_for_its_text() -> None:
 
 
 def of(**config: Any) -> RedisImageCacheClusterArgs:
-    return RedisImageCacheClusterArgs.of({"eks": {"clusterName": "shop", "subnets": SUBNETS}, **config})
+    eks = {"clusterName": "shop", "subnets": SUBNETS}
+    return RedisImageCacheClusterArgs.of({"eks": eks, "access": {"allowFromNamespaces": ["shop"]}, **config})
 
 
 def test_plain_values_need_no_outputs_and_every_key_has_its_default() -> None:

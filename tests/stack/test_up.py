@@ -153,3 +153,10 @@ def test_no_password_is_in_any_process_s_arguments_or_log(running: tuple[Sandbox
     for pod in ("redis-master-0", "redis-replica-0"):
         arguments = sandbox.exec(pod, ["sh", "-c", "cat /proc/[0-9]*/cmdline"]).stdout
         assert password not in arguments + sandbox.logs(pod)
+
+
+def test_no_user_was_refused_a_command(running: tuple[Sandbox, list[str]]) -> None:
+    """Not the Jobs, the scripts, the client that wrote images, nor the commands of the documents."""
+    sandbox, _ = running
+    for pod in (name for name, pod in sandbox.pods().items() if pod["owner"]["kind"] == "StatefulSet"):
+        assert sandbox.exec(pod, ["redis-cli", "ACL", "LOG"]).check().stdout.strip() == ""

@@ -247,6 +247,8 @@ NOTED: dict[str, str] = {
     "v1/Namespace": "names are kept apart; nothing else depends on it",
     "scheduling.k8s.io/v1/PriorityClass": "pods are never preempted here",
     "networking.k8s.io/v1/NetworkPolicy": "every pod reaches every pod",
+    "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy": "whoever runs `up` may do anything",
+    "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicyBinding": "whoever runs `up` may do anything",
     "monitoring.coreos.com/v1/PodMonitor": "no operator runs here; the sandbox's Prometheus reads it itself",
     "monitoring.coreos.com/v1/PrometheusRule": "no operator runs here; the sandbox's Prometheus reads it itself",
 }

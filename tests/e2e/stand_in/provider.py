@@ -191,6 +191,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc
                     "kubernetesNetworkConfigs": [{"ipFamily": "ipv4"}],
                     "status": "ACTIVE",
                 }
+            case "aws:eks/getAddon:getAddon":
+                answer = {**arguments, "configurationValues": '{"enableNetworkPolicy": "true"}'}
             case "aws:ec2/getSubnet:getSubnet":
                 answer = {"id": arguments["id"], "availabilityZone": ZONES[arguments["id"]]}
             case "aws:eks/getNodeGroups:getNodeGroups":

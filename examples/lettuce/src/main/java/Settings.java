@@ -36,10 +36,10 @@ class Settings {
   }
 
   /** Kubernetes renews the file when the Secret changes; every new connection reads it anew. */
-  private static Mono<RedisCredentials> password() {
+  private static Mono<RedisCredentials> credentials() {
     return Mono.fromCallable(() -> {
       Path file = Path.of(of("REDIS_PASSWORD_FILE", "/etc/redis-cache/password"));
-      return RedisCredentials.just(null, Files.readString(file).toCharArray());
+      return RedisCredentials.just(of("REDIS_USER", "app"), Files.readString(file).toCharArray());
     });
   }
 
@@ -53,7 +53,7 @@ class Settings {
         .reconnectDelay(Delay.exponential(Duration.ofMillis(100), Duration.ofSeconds(1), 2, TimeUnit.MILLISECONDS))
         .build();
     RedisClusterClient client = RedisClusterClient.create(resources,
-        RedisURI.builder().withHost(host).withPort(port).withAuthentication(Settings::password)
+        RedisURI.builder().withHost(host).withPort(port).withAuthentication(Settings::credentials)
             .withSsl(CA_FILE.exists())
             .withTimeout(ATTEMPT).build());
     ClusterClientOptions.Builder options = ClusterClientOptions.builder()

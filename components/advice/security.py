@@ -1,0 +1,25 @@
+"""What a stack's config gives away: each with what to change."""
+
+from collections.abc import Iterator
+
+from components.advice.figures import Figures
+from components.advice.plan_warning import PlanWarning
+from components.config.settings import PolicyEnforcer, Settings
+
+
+def policies_hold(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
+    """Whether the network policies hold anybody back, as far as the config says. With `eks`, AWS is asked besides."""
+    enforcer = settings.access.policies_enforced_by
+    if enforcer is PolicyEnforcer.NOBODY:
+        yield PlanWarning(
+            "policies-not-enforced",
+            "Nobody enforces the NetworkPolicies. Whoever reaches a pod reaches the cluster bus, which knows no "
+            "password, and can take all slots there.",
+            "Enable policies in the cluster's network plugin, and name it in access.policiesEnforcedBy.",
+        )
+    elif enforcer is PolicyEnforcer.AUTO and settings.eks is None and settings.nodes.production:
+        yield PlanWarning(
+            "policies-perhaps-not-enforced",
+            "The program cannot ask this cluster whether it enforces NetworkPolicies.",
+            "Name what does it in access.policiesEnforcedBy: calico, cilium or other.",
+        )
