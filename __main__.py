@@ -16,5 +16,6 @@ cache = RedisImageCacheCluster(
 
 pulumi.export("endpoint", cache.endpoint)
 pulumi.export("user", cache.user)
+pulumi.export("connection", cache.connection)
 pulumi.export("discoveryAddresses", discovery_addresses(settings, advice))
 pulumi.export("plan", headline(advice))

@@ -295,7 +295,7 @@ def as_json(evaluation: "Evaluation") -> dict[str, object]:
 
     return {
         "plan": evaluation.plan.to_json(),
-        "outputs": evaluation.outputs,
+        "outputs": evaluation.masked_outputs,
         "warnings": list(evaluation.warnings),
         "resources": [masked(resource) for resource in evaluation.resources],
     }

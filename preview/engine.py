@@ -31,6 +31,7 @@ class Recording:
 
     resources: list[Resource] = field(default_factory=list)
     outputs: dict[str, Any] = field(default_factory=dict)
+    secret_outputs: frozenset[str] = frozenset()
     warnings: list[str] = field(default_factory=list)
 
 
@@ -56,7 +57,8 @@ def record(
     # The mocks answer in the loop's worker threads, each of which would make an event loop and leave it open.
     loop.set_default_executor(ThreadPoolExecutor(1, initializer=asyncio.set_event_loop, initargs=(worker_loop,)))
     try:
-        pulumi.runtime.set_all_config(config)
+        # Nothing is written anywhere here. What stands in a stack file as plain text is refused where that is read.
+        pulumi.runtime.set_all_config(config, [key for key in config if key.startswith(f"{project}:")])
         monitor = _RecordingMonitor(
             OfflineProvider(subnet_zones_in(config) | dict(subnet_zones or {}), node_groups or {}), recording
         )
@@ -88,6 +90,8 @@ async def _run(program: Program, recording: Recording) -> None:
         raise RuntimeError("the program lost its stack")
     outputs = pulumi.Output.all(**cast(Stack, stack).outputs)
     recording.outputs = dict(cast(Mapping[str, Any], await outputs.future(with_unknowns=False) or {}))
+    given = {name: pulumi.Output.from_input(value) for name, value in cast(Stack, stack).outputs.items()}
+    recording.secret_outputs = frozenset([name for name, output in given.items() if await output.is_secret()])
 
 
 class _NoCallbacks:

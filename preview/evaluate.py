@@ -10,6 +10,7 @@ import pulumi
 
 from components.advice.advice import Advice
 from components.config.load import NAMESPACE, ConfigErrors
+from components.config.plain_secrets import plain_secrets
 from components.config.settings import Settings
 from components.decision import Decision, decide
 from components.plan.refusal import PlanRefused
@@ -32,6 +33,12 @@ class Evaluation:
     outputs: dict[str, Any]
     warnings: tuple[str, ...]
     resources: tuple[Resource, ...]
+    secret_outputs: frozenset[str] = frozenset()
+
+    @property
+    def masked_outputs(self) -> dict[str, Any]:
+        """The outputs as `pulumi stack output` prints them."""
+        return {name: _mask(value) if name in self.secret_outputs else value for name, value in self.outputs.items()}
 
 
 def evaluate(
@@ -59,6 +66,7 @@ def evaluate(
         outputs=recording.outputs,
         warnings=tuple(recording.warnings),
         resources=tuple(recording.resources),
+        secret_outputs=recording.secret_outputs,
     )
 
 
@@ -92,7 +100,10 @@ def stack_config(stack: str, overrides: Mapping[str, str], directory: Path = PRO
         for key, declared in project["config"].items()
         if "default" in declared
     }
-    values |= read_stack_config(stack_file)
+    written = read_stack_config(stack_file)
+    if faults := plain_secrets({str(key).removeprefix(f"{NAMESPACE}:"): value for key, value in written.items()}):
+        raise EvaluationError("\n".join(faults))
+    values |= written
     for path, text in overrides.items():
         _override(values, path, text)
     return {str(key): _text(_decrypted(value)) for key, value in values.items()}

@@ -136,6 +136,17 @@ def production_names_its_clients(access: Access, nodes: Nodes) -> Iterator[str]:
         )
 
 
+def who_is_told_is_let_in(access: Access) -> Iterator[str]:
+    """A namespace that is given the password can use it."""
+    let_in = {*access.allow_from_namespaces, *(selection.partition("/")[0] for selection in access.allow_from_pods)}
+    shut_out = [namespace for namespace in access.deliver_to if let_in and namespace not in let_in]
+    if shut_out:
+        yield (
+            f"access.deliverTo names {', '.join(shut_out)}: no pod there may connect; add it to "
+            "access.allowFromNamespaces, or some of its pods to access.allowFromPods"
+        )
+
+
 def volumes_have_one_shape(eks: Eks | None, storage: Storage) -> Iterator[str]:
     """What shapes the StorageClass fast-ssd is said only where that class is made."""
     shape = {
@@ -219,6 +230,10 @@ RULES: Mapping[Rule, str] = {
     ),
     production_names_its_clients: (
         "`access.allowFromNamespaces` or `access.allowFromPods` names somebody, unless `nodes.production` is `false`."
+    ),
+    who_is_told_is_let_in: (
+        "A namespace of `access.deliverTo` is in `access.allowFromNamespaces`, or has pods in `access.allowFromPods`, "
+        "where these name anybody."
     ),
     volumes_have_one_shape: (
         "`storage.iops`, `storage.throughputMibPerSecond` and `storage.kmsKeyId` are given only with `eks` and without "

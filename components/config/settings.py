@@ -418,6 +418,11 @@ class Access(_Section):
         examples=[POD_SELECTION_EXAMPLE],
         description="pods that may connect: a namespace, and the labels that the pods in it must have",
     )
+    deliver_to: Namespaces = Field(
+        (),
+        description="namespaces that get a Secret redis-image-cache with address, port, user and password; they must "
+        "exist",
+    )
     policies_enforced_by: PolicyEnforcer = Field(
         PolicyEnforcer.AUTO,
         description="what makes the cluster's NetworkPolicies hold; auto = with eks its add-on vpc-cni is asked, "

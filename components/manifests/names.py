@@ -10,6 +10,8 @@ CLIENT_NAMESPACE = "redis-image-cache"
 """Namespace of what outlives a pool: the client Service that applications are given."""
 CLIENT_SERVICE = "redis"
 """In the client namespace the stable name of the cache, in each pool the Service it points to."""
+CLIENT_SECRET = "redis-image-cache"  # noqa: S105 (a name)
+"""In each namespace of `access.deliverTo`, what an application needs to connect; the same for the life of the stack."""
 STORAGE_CLASS = "fast-ssd"
 VOLUME = "redis-data"
 REPAIR = "redis-repair"

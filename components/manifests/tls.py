@@ -23,8 +23,9 @@ def client_ports(mode: TlsMode) -> dict[str, int]:
 
 
 def endpoint_port(mode: TlsMode) -> int:
-    """The port that applications are given."""
-    return names.TLS_PORT if mode.has_tls else names.REDIS_PORT
+    """The port that applications are given: without TLS while there is one, since those that use it by then would be
+    cut off by another. They move to the other port one by one, in mode `both`."""
+    return own_port(mode)
 
 
 def own_port(mode: TlsMode) -> int:

@@ -9,6 +9,7 @@ import hmac
 import json
 from collections.abc import Iterable
 
+from components.config.engines import MIGRATESLOTS
 from components.config.settings import Access, DefaultUser
 
 APP, REPLICA, OPERATOR, METRICS, DEFAULT = "app", "replica", "operator", "metrics", "default"
@@ -102,6 +103,12 @@ _OPERATOR = (
         "+object",
     ),
 )
+_TAKES_SLOTS = (
+    # A Valkey sends the keys of a slot to their new owner as ordinary commands, as that user.
+    "~*",
+    "&*",
+    *("+@write", "-flushall", "-flushdb", "-swapdb", "-migrate", "+@transaction", "+select", "+publish", "+spublish"),
+)
 _METRICS = (
     *("+ping", "+info", "+dbsize", "+cluster|info", "+slowlog|get", "+slowlog|len"),
     *("+latency|latest", "+latency|histogram", "+client|setname"),
@@ -128,8 +135,11 @@ def app_rules(access: Access) -> tuple[str, ...]:
     )
 
 
-def secret_values(access: Access, password: str, service_secret: str, *, moves_slots: bool = False) -> dict[str, str]:
-    """Key -> value of the Secret that pods and Jobs read. `moves_slots`: the servers do so themselves (ADR 27)."""
+def secret_values(
+    access: Access, password: str, service_secret: str, *, native_move: str | None = None
+) -> dict[str, str]:
+    """Key -> value of the Secret that pods and Jobs read. `native_move` is the command by which the servers move slots
+    themselves, if they do (ADR 27)."""
     accepted = [password]
     if access.also_accepted is not None:
         accepted.append(access.also_accepted.get_secret_value())
@@ -148,7 +158,7 @@ def secret_values(access: Access, password: str, service_secret: str, *, moves_s
     link_user, link_password = _link(access, replica, password)
     lines = [
         _user(APP, accepted, app_rules(access)),
-        _user(REPLICA, replica, ("-@all", *_REPLICA, *(_MOVES_SLOTS if moves_slots else ()))),
+        _user(REPLICA, replica, ("-@all", *_REPLICA, *_moves(native_move))),
         _user(OPERATOR, operator, ("~*", "-@all", *_OPERATOR)),
         _user(METRICS, metrics, ("-@all", *_METRICS)),
         _default_user(access, accepted),
@@ -166,6 +176,12 @@ def secret_values(access: Access, password: str, service_secret: str, *, moves_s
         values[FALLBACK_KEY] = ways[-1][1]
         values[MASTER_LINKS_KEY] = "".join(f"{link}\n" for _, _, link in ways)
     return values
+
+
+def _moves(native_move: str | None) -> tuple[str, ...]:
+    if native_move is None:
+        return ()
+    return (*_MOVES_SLOTS, *(_TAKES_SLOTS if native_move == MIGRATESLOTS else ()))
 
 
 def secret_keys(access: Access) -> tuple[str, ...]:

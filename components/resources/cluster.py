@@ -8,6 +8,7 @@ import pulumi
 
 from components.config.settings import Settings
 from components.manifests import keys, names, pool, storage, tls, users
+from components.manifests.delivery import connection, delivered
 from components.manifests.guard import pool_guard
 from components.manifests.manifest import Ref
 from components.manifests.node_groups import CLUSTER_NAME, NODE_NAME_TAG
@@ -41,6 +42,8 @@ class RedisImageCacheCluster(pulumi.ComponentResource):
 
     endpoint: pulumi.Output[str]
     """host:port that a cluster client is given, the same for the life of the stack."""
+    connection: pulumi.Output[dict[str, str]]
+    """What a client needs: host, port, username, password. A secret."""
     namespace: pulumi.Output[str]
     """Namespace of the pods; another one after a change of pool."""
     auth_secret: pulumi.Output[str]
@@ -73,10 +76,11 @@ class RedisImageCacheCluster(pulumi.ComponentResource):
             name, (pool.priority_class(), *pool_guard(), *storage.storage_classes(settings)), {}, {}, child
         )
         ready += [item for key, item in shared.items() if key != keys.PRIORITY_CLASS.of]
+        passwords = _passwords(name, settings, child)
         redis_pool = RedisPool(
             f"{name}-{plan.pool}",
             pool.pool_manifests(settings, plan),
-            {keys.PRIORITY_CLASS: shared[keys.PRIORITY_CLASS.of].name, **_passwords(name, settings, child)},
+            {keys.PRIORITY_CLASS: shared[keys.PRIORITY_CLASS.of].name, **passwords},
             ready,
             guard.hooks,
             child,
@@ -85,12 +89,17 @@ class RedisImageCacheCluster(pulumi.ComponentResource):
         # A destroy deletes first what nothing depends on, all of it at once. That is the client Service alone: where
         # it is protected, nothing else goes.
         kept = pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(protect=settings.protect))
+        told = register_all(name, delivered(settings, _COMPLETE), passwords, {_COMPLETE: redis_pool.complete}, child)
+        ready_for_clients = (*redis_pool.complete, *told.values())
         client = register_all(
-            name, pool.client_manifests(settings, plan, _COMPLETE), {}, {_COMPLETE: redis_pool.complete}, kept
+            name, pool.client_manifests(settings, plan, _COMPLETE), {}, {_COMPLETE: ready_for_clients}, kept
         )
         guard.lift_after(client["client"])
         host = names.service_host(names.CLIENT_SERVICE, names.CLIENT_NAMESPACE, settings.cluster_domain)
         self.endpoint = client["client"].id.apply(lambda _: f"{host}:{tls.endpoint_port(settings.tls.mode)}")
+        self.connection = pulumi.Output.secret(
+            connection(settings) | {"password": passwords[keys.secret_value(users.PASSWORD_KEY)]}
+        )
         self.register_outputs({"endpoint": self.endpoint})
 
 
@@ -106,8 +115,7 @@ def _passwords(name: str, settings: Settings, child: pulumi.ResourceOptions) -> 
     service_secret = RandomPassword(f"{name}-service-secret", _PASSWORD_LENGTH, kept)
 
     def values(known: Sequence[Any]) -> dict[str, str]:
-        moves_slots = settings.images.server.line.native_move is not None
-        return users.secret_values(access, *known, moves_slots=moves_slots)
+        return users.secret_values(access, *known, native_move=settings.images.server.line.native_move)
 
     password: pulumi.Input[str] = made.result if given is None else given.get_secret_value()
     secret: pulumi.Output[dict[str, str]] = pulumi.Output.all(password, service_secret.result).apply(values)

@@ -9,6 +9,7 @@ import pulumi_kubernetes as k8s
 
 from components.advice.advice import Advice
 from components.config.load import NAMESPACE, ConfigErrors
+from components.config.plain_secrets import plain_secrets
 from components.config.settings import Eks, Settings
 from components.config.units import format_size
 from components.decision import decide
@@ -28,6 +29,12 @@ def read_stack() -> tuple[Settings, Advice]:
     prefix = f"{NAMESPACE}:"
     config = pulumi.runtime.config.get_config_env() | pulumi.runtime.config.CONFIG.get()
     own = {key.removeprefix(prefix): str(value) for key, value in config.items() if key.startswith(prefix)}
+    # The engine names the encrypted ones in the environment, the Automation API directly.
+    encrypted = set(pulumi.runtime.config.get_config_secret_keys_env())
+    encrypted |= {f"{prefix}{key}" for key in own if pulumi.runtime.config.is_config_secret(f"{prefix}{key}")}
+    plain = {key: value for key, value in own.items() if f"{prefix}{key}" not in encrypted}
+    if faults := plain_secrets(plain):
+        raise pulumi.RunError(_refusal(faults))
     try:
         decision = decide(own, config.get("aws:region"))
     except (ConfigErrors, PlanRefused) as refusal:

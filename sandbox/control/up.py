@@ -73,7 +73,7 @@ def check(sandbox: Sandbox, evaluation: Evaluation, say: Callable[[str], None]) 
     endpoint = str(evaluation.outputs["endpoint"])
     environment = {"REDIS_USER": str(evaluation.outputs["user"]), "REDIS_PASSWORD": app_password(evaluation)}
     with tempfile.TemporaryDirectory() as folder:
-        if evaluation.settings.tls.mode.has_tls:
+        if not evaluation.settings.tls.mode.has_plain:
             environment |= certificate_files(sandbox, Path(folder))
         done = sandbox.run([sys.executable, str(_CHECK_PROGRAM), endpoint], timeout_s=_CHECK_TIMEOUT_S, env=environment)
     if done.exit != 0:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from components.config.engines import LINES
 from components.config.settings import Access
 from components.manifests import users
 from sandbox.host.servers import REDIS, VALKEY, ServerProgram, servers
@@ -107,8 +108,9 @@ def test_a_new_pool_takes_over_under_load_however_often_the_run_is_killed(
 
 def give_users(fleet: Fleet, server: ServerProgram, credentials: Path) -> Path:
     """Gives running servers their users, and says by whom the reconciler comes in."""
-    moves_slots = server.version >= ((9,) if server.engine == VALKEY else (8, 4))
-    values = users.secret_values(Access.defaults(), "the password of a test", "a secret", moves_slots=moves_slots)
+    native_moves = {(line.engine.value, line.major, line.minor): line.native_move for line in LINES}
+    native_move = native_moves.get((server.engine, *server.version[:2]))
+    values = users.secret_values(Access.defaults(), "the password of a test", "a secret", native_move=native_move)
     for node in fleet.servers.values():
         for line in values[users.USERS_CONF_KEY].splitlines():
             word, *rest = shlex.split(line)

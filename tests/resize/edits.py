@@ -62,6 +62,7 @@ EDITS: Mapping[str, tuple[Mapping[str, str], ...]] = {
     "access.defaultUser": ({"access.defaultUser": "app"}, {"access.defaultUser": "everything"}),
     "access.allowFromNamespaces": ({"access.allowFromNamespaces": '["shop"]'},),
     "access.allowFromPods": ({"access.allowFromPods": '["web/app=shop"]'},),
+    "access.deliverTo": ({"access.deliverTo": '["images"]'},),
     "access.policiesEnforcedBy": ({"access.policiesEnforcedBy": "cilium"},),
     "access.nodeEndpoint": ({"access.nodeEndpoint": "ip"},),
     "tls.mode": (

@@ -1,0 +1,38 @@
+"""What applications need to connect, in the namespaces that the config names. Pure."""
+
+from typing import Any
+
+from components.config.settings import Settings
+from components.manifests import keys, names, tls, users
+from components.manifests.manifest import Manifest, kubernetes_object
+
+
+def connection(settings: Settings) -> dict[str, Any]:
+    """All but the password: the same whatever pool serves. The port changes with `tls.mode` alone."""
+    return {
+        "host": names.service_host(names.CLIENT_SERVICE, names.CLIENT_NAMESPACE, settings.cluster_domain),
+        "port": str(tls.endpoint_port(settings.tls.mode)),
+        "username": users.APP,
+    }
+
+
+def delivered(settings: Settings, *after: str) -> tuple[Manifest, ...]:
+    """A Secret in each of these namespaces, under a name that does not change, so that applications can name it.
+
+    Its content changes in place. It comes after the pods that accept a new password, and a mounted file follows it
+    within a minute or two.
+    """
+    return tuple(
+        Manifest(
+            f"delivered-{namespace}",
+            kubernetes_object(
+                "v1",
+                "Secret",
+                name=names.CLIENT_SECRET,
+                namespace=namespace,
+                stringData={**connection(settings), "password": keys.secret_value(users.PASSWORD_KEY)},
+            ),
+            after=after,
+        )
+        for namespace in settings.access.deliver_to
+    )
