@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     deadline_s = desired.deadline_seconds if options.deadline is None else options.deadline
 
     def network(name: str) -> RealNetwork:
-        return RealNetwork(credentials, desired.tls, desired.tls_ca_file, name)
+        return RealNetwork(credentials, desired.tls, name)
 
     run = Run(options.phase, desired, network(f"reconciler-{options.phase}"), network, _log, deadline_s)
     try:

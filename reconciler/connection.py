@@ -24,6 +24,8 @@ from redis.retry import Retry
 
 from reconciler.credentials import Credentials
 from reconciler.error_replies import BUSY, LOADING, busy_reason, reply_text
+from reconciler.tls import Tls
+from reconciler.tls_connection import TlsConnection, takes_connections
 
 CONNECT_TIMEOUT_S = 3.0
 """For connecting, authenticating and naming the connection. A master that forks to copy a large dataset answers nobody
@@ -49,6 +51,10 @@ class UnreachableError(Exception):
 
 class RefusedError(UnreachableError):
     """The node lives, but refuses the connection or every command on it: it answered with an error."""
+
+
+class WrongModeError(RefusedError):
+    """The node lives, and takes connections in another way only: with TLS, or without."""
 
 
 class NotAdmittedError(RefusedError):
@@ -103,12 +109,12 @@ class Network(Protocol):
 class RedisConnection:
     """A connection through redis-py. Not to be shared between threads."""
 
-    def __init__(
-        self, address: Address, credentials: Sequence[Credentials], tls: bool, ca_file: str | None, name: str
-    ) -> None:
-        options: dict[str, Any] = {
+    def __init__(self, address: Address, credentials: Sequence[Credentials], tls: Tls, name: str) -> None:
+        self._address = address
+        self._tls = tls
+        self._door = tls.doors(address[1])[0]
+        self._options: dict[str, Any] = {
             "host": address[0],
-            "port": address[1],
             "client_name": name,
             "socket_connect_timeout": CONNECT_TIMEOUT_S,
             "socket_timeout": CONNECT_TIMEOUT_S,
@@ -117,23 +123,27 @@ class RedisConnection:
             # A command that may have been carried out must not be sent twice behind the caller's back.
             "retry": Retry(NoBackoff(), 0),
         }
-        self._class: Any = redis_connection.Connection
-        if tls:
-            self._class = redis_connection.SSLConnection
-            # Nodes are reached by the address they gossip, which no certificate carries; the authority is checked.
-            options |= {"ssl_cert_reqs": "required", "ssl_check_hostname": False, "ssl_ca_certs": ca_file}
-        self._options = options
         self._lock = threading.Lock()
         self._ways_in = tuple(credentials)
         self.credentials = self._ways_in[0]
         self._connection: Any = self._made()
 
     def _made(self) -> Any:
-        return self._class(**self._options, username=self.credentials.user, password=self.credentials.password)
+        port, has_tls = self._door
+        options = {
+            **self._options,
+            "port": port,
+            "username": self.credentials.user,
+            "password": self.credentials.password,
+        }
+        # redis-py says no types of what a connection takes.
+        plain: Any = redis_connection.Connection
+        return TlsConnection(self._tls, **options) if has_tls else plain(**options)
 
     def _open(self) -> None:
-        """Connect, unless that is done. First by what the node took the last time: its pod may have another by now."""
+        """Connect, unless that is done. First as the node took it the last time: its pod may have another by now."""
         others = [way for way in self._ways_in if way is not self.credentials]
+        doors = [door for door in self._tls.doors(self._address[1]) if door != self._door]
         while True:
             try:
                 self._connection.connect()
@@ -142,7 +152,24 @@ class RedisConnection:
                 if not others:
                     raise
                 self.credentials = others.pop(0)
-                self._connection = self._made()
+            except redis.exceptions.ConnectionError as error:
+                if not isinstance(error.__context__, ConnectionRefusedError):
+                    raise
+                if not doors:
+                    self._raise_if_in_the_opposite_mode()
+                    raise
+                self._door = doors.pop(0)
+            self._connection = self._made()
+
+    def _raise_if_in_the_opposite_mode(self) -> None:
+        other = self._tls.other_door(self._address[1])
+        if other is not None and takes_connections(self._address[0], other, CONNECT_TIMEOUT_S):
+            has, wanted = ("with TLS", "without") if self._tls.mode == "plain" else ("without TLS", "with it")
+            raise WrongModeError(
+                f"it takes connections {has} alone (port {other}), and the config wants them {wanted}. The change "
+                "takes two edits, so that no client is cut off: set tls.mode to both, move the clients, then go on "
+                "(docs/runbook.md)"
+            )
 
     def call(self, *arguments: Argument, timeout_s: float = REPLY_TIMEOUT_S) -> Reply:
         with self._lock, _Translated(self):
@@ -218,14 +245,13 @@ class _Translated:
 class RealNetwork:
     """redis-py and the resolver of the machine."""
 
-    def __init__(self, credentials: Sequence[Credentials], tls: bool, ca_file: str | None, client_name: str) -> None:
+    def __init__(self, credentials: Sequence[Credentials], tls: Tls, client_name: str) -> None:
         self._credentials = credentials
         self._tls = tls
-        self._ca_file = ca_file
         self._client_name = client_name
 
     def connect(self, address: Address) -> Connection:
-        return RedisConnection(address, self._credentials, self._tls, self._ca_file, self._client_name)
+        return RedisConnection(address, self._credentials, self._tls, self._client_name)
 
     def resolve(self, host: str) -> list[str]:
         try:

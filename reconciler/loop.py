@@ -126,7 +126,7 @@ class Run:
             self._log(f"{self._phase}: {type(action).__name__}: {action.why}")
         moves = [action for action in actions if isinstance(action, Move)]
         others = [action for action in actions if not isinstance(action, Move)]
-        errors = Executor(self._connections, observation).carry_out(others)
+        errors = Executor(self._connections, observation, self._desired.tls).carry_out(others)
         if moves:
             mover = SlotMover(
                 self._named_network,

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from reconciler.json_reader import Reader, Version, show
+from reconciler.tls import MODES as TLS_MODES
+from reconciler.tls import Tls
 
 MIN_MASTERS = 3
 """Redis Cluster fails over by a majority of masters: with fewer than three, losing one loses the majority."""
@@ -68,8 +70,7 @@ class Topology:
 
     pool: str
     port: int
-    tls: bool
-    tls_ca_file: str | None
+    tls: Tls
     nodes: tuple[TopologyNode, ...]
     seeds: tuple[str, ...]
     node_timeout_ms: int
@@ -96,7 +97,11 @@ _TOP_KEYS = (
     "pool",
     "port",
     "tls",
+    "tlsPort",
+    "tlsName",
     "tlsCaFile",
+    "tlsCertFile",
+    "tlsKeyFile",
     "nodes",
     "seeds",
     "nodeTimeoutMs",
@@ -120,6 +125,24 @@ def _node(problems: list[str], index: int, raw: object, port: int) -> TopologyNo
         shard=reader.whole("shard", None, 0, 999),
         role=reader.text("role", one_of=ROLES),
     )
+
+
+def _tls(problems: list[str], top: Reader) -> Tls:
+    tls = Tls(
+        mode=top.text("tls", TLS_MODES[0], TLS_MODES),
+        port=top.whole("tlsPort", 0, 1, 65535) if top.get("tlsPort") is not None else None,
+        name=top.text("tlsName", "") or None,
+        ca_file=top.text("tlsCaFile", "") or None,
+        cert_file=top.text("tlsCertFile", "") or None,
+        key_file=top.text("tlsKeyFile", "") or None,
+    )
+    if tls.mode != TLS_MODES[0] and tls.ca_file is None:
+        problems.append(f"tlsCaFile: missing; with tls {tls.mode} the file of the authority to trust is needed")
+    if (tls.cert_file is None) != (tls.key_file is None):
+        problems.append("tlsCertFile, tlsKeyFile: one of the two is missing; give both or none")
+    if tls.mode == "both" and tls.port is None:
+        problems.append("tlsPort: missing; with tls both the port of TLS is needed")
+    return tls
 
 
 def _move(problems: list[str], raw: object) -> MoveSettings:
@@ -179,8 +202,7 @@ def parse_topology(text: str) -> Topology:
     desired = Topology(
         pool=top.text("pool"),
         port=port,
-        tls=top.flag("tls", False),
-        tls_ca_file=top.text("tlsCaFile", "") or None,
+        tls=_tls(problems, top),
         nodes=nodes,
         seeds=tuple(str(seed) for seed in seeds),
         node_timeout_ms=top.whole("nodeTimeoutMs", 5000, 100, MAX_NODE_TIMEOUT_MS),

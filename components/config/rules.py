@@ -17,10 +17,12 @@ from components.config.settings import (
     DefaultUser,
     Eks,
     Images,
+    NodeEndpoint,
     Nodes,
     Placement,
     Settings,
     Storage,
+    Tls,
 )
 from components.config.units import MIB, format_size
 
@@ -161,6 +163,29 @@ def volumes_have_one_shape(eks: Eks | None, storage: Storage) -> Iterator[str]:
         )
 
 
+def certificates_have_one_source(tls: Tls) -> Iterator[str]:
+    """An issuer or a Secret, one of the two, where there is TLS."""
+    if tls.issuer is not None and tls.secret is not None:
+        yield (
+            f"tls.issuer = {tls.issuer} with tls.secret = {tls.secret}: the certificate comes from one of the two; "
+            "remove the other"
+        )
+    if tls.mode.has_tls and tls.issuer is None and tls.secret is None:
+        yield (
+            f"tls.mode = {tls.mode.value} without a certificate: name a cert-manager issuer with tls.issuer, or a "
+            "Secret with tls.secret"
+        )
+
+
+def certificates_name_what_clients_ask_for(tls: Tls, access: Access) -> Iterator[str]:
+    """With TLS, clients are led to names, which certificates have, and not to addresses, which they have not."""
+    if tls.mode.has_tls and access.node_endpoint is NodeEndpoint.IP:
+        yield (
+            f"access.nodeEndpoint = ip with tls.mode = {tls.mode.value}: clients would be led to addresses, and a "
+            "certificate has names alone, so they would refuse every node; use nodeEndpoint: hostname"
+        )
+
+
 def one_change_of_passwords_at_a_time(access: Access) -> Iterator[str]:
     """A pod knows two ways into another one: the usual one, and one for the time of a change."""
     if access.default_user is DefaultUser.EVERYTHING and access.also_accepted is not None:
@@ -214,6 +239,10 @@ RULES: Mapping[Rule, str] = {
         "`storage.iops`, `storage.throughputMibPerSecond` and `storage.kmsKeyId` are given only with `eks` and without "
         "`storage.className`."
     ),
+    certificates_have_one_source: (
+        "`tls.issuer` or `tls.secret` is given where `tls.mode` is not `plain`, and never both."
+    ),
+    certificates_name_what_clients_ask_for: ("`access.nodeEndpoint` is `ip` only where `tls.mode` is `plain`."),
     one_change_of_passwords_at_a_time: (
         "`access.alsoAccepted` is not given while `access.defaultUser` is `everything`."
     ),

@@ -29,6 +29,8 @@ from components.config.units import GIB, MIB, SIZE_PATTERN, TIB, parse_size
 from components.config.zones import ZONE_PATTERN, check_region, region_of
 
 _SUBNET_PREFIX = "subnet-"
+NAME_PATTERN = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"
+"""Of an object of Kubernetes, or of a DNS domain."""
 PASSWORD_BYTES_MAX = 4096
 """Redis cuts off a client that sends more than 16,384 bytes at once before it is let in."""
 
@@ -209,6 +211,33 @@ class Prometheus(StrEnum):
 
     OPERATOR = "operator"
     ANNOTATIONS = "annotations"
+
+
+class TlsMode(StrEnum):
+    """How connections to Redis are protected. `both` is the way from one of the others to the other: clients may use
+    either port, and the nodes speak TLS among themselves."""
+
+    PLAIN = "plain"
+    BOTH = "both"
+    REQUIRED = "required"
+
+    @property
+    def has_tls(self) -> bool:
+        """Whether there is a port for TLS."""
+        return self is not TlsMode.PLAIN
+
+    @property
+    def has_plain(self) -> bool:
+        """Whether there is a port without TLS."""
+        return self is not TlsMode.REQUIRED
+
+
+class ClientCertificates(StrEnum):
+    """Whether clients show a certificate of their own. Nodes always do, to each other."""
+
+    NONE = "none"
+    OPTIONAL = "optional"
+    REQUIRED = "required"
 
 
 class _Section(BaseModel):
@@ -411,6 +440,42 @@ class Access(_Section):
         return None if password is None else _can_be_carried(password)
 
 
+class Tls(_Section):
+    """Whether connections are encrypted, and where the certificate comes from."""
+
+    mode: TlsMode = Field(
+        TlsMode.PLAIN,
+        description="required = clients, replication and the cluster bus speak TLS alone, clients on port 6380; both = "
+        "clients may use port 6379 without TLS too, which is the way from plain to required and back; plain = no TLS",
+    )
+    issuer: str | None = Field(
+        None,
+        pattern=NAME_PATTERN,
+        max_length=253,
+        examples=["redis-ca"],
+        description="cert-manager issuer that signs the certificate of the pods. It must sign for this cache alone: "
+        "whoever has a certificate of its authority can join the cluster",
+    )
+    issuer_kind: str = Field(
+        "ClusterIssuer", pattern=r"^[A-Z][A-Za-z0-9]{0,62}$", examples=["ClusterIssuer"], description="kind of it"
+    )
+    issuer_group: str = Field(
+        "cert-manager.io", pattern=NAME_PATTERN, examples=["cert-manager.io"], description="API group of that kind"
+    )
+    secret: str | None = Field(
+        None,
+        pattern=NAME_PATTERN,
+        max_length=253,
+        examples=["images-redis-tls"],
+        description="instead of an issuer: a Secret of type kubernetes.io/tls in the pool's namespace, with the keys "
+        "tls.crt, tls.key and ca.crt, which somebody else puts there and renews",
+    )
+    client_certificates: ClientCertificates = Field(
+        ClientCertificates.NONE,
+        description="whether clients show a certificate of the same authority: none, optional or required",
+    )
+
+
 class Images(_Section):
     """Container images. All are used as published."""
 
@@ -490,7 +555,7 @@ class Settings(_Section):
     )
     cluster_domain: str = Field(
         default="cluster.local",
-        pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$",
+        pattern=NAME_PATTERN,
         max_length=100,
         examples=["cluster.local"],
         description="DNS domain of the Kubernetes cluster: what stands behind .svc. in the names of its Services",
@@ -508,6 +573,10 @@ class Settings(_Section):
     storage: Storage = Field(default_factory=Storage.defaults, description="The volumes of the pods")
     monitoring: Monitoring = Field(default_factory=Monitoring.defaults, description="What Prometheus can read")
     access: Access = Field(default_factory=Access.defaults, description="Who may talk to the cache")
+    tls: Tls = Field(
+        default_factory=Tls.defaults,
+        description="Whether connections are encrypted, and where the certificate comes from",
+    )
     images: Images = Field(default_factory=Images.defaults, description="The container images")
     resize: Resize = Field(
         default_factory=Resize.defaults, description="How slots move when podMemory or totalMemory changes"

@@ -3,15 +3,15 @@
 from typing import Any
 
 from components.config.settings import Settings
-from components.manifests import keys, names, users
+from components.manifests import keys, names, tls, users
 from components.manifests.manifest import Manifest, kubernetes_object
 
 
 def connection(settings: Settings) -> dict[str, Any]:
-    """All but the password: the same for the life of the stack, whatever pool serves."""
+    """All but the password: the same whatever pool serves. The port changes with `tls.mode` alone."""
     return {
         "host": names.service_host(names.CLIENT_SERVICE, names.CLIENT_NAMESPACE, settings.cluster_domain),
-        "port": str(names.REDIS_PORT),
+        "port": str(tls.endpoint_port(settings.tls.mode)),
         "username": users.APP,
     }
 

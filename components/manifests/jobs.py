@@ -3,7 +3,7 @@
 from typing import Any
 
 from components.config.settings import Settings
-from components.manifests import keys, names
+from components.manifests import keys, names, tls
 from components.manifests.bundle import sources_digest
 from components.manifests.manifest import Manifest, Ref, kubernetes_object, refs
 from components.manifests.pod import locked_down
@@ -135,6 +135,9 @@ def reconciler_pod(settings: Settings, phase: str) -> dict[str, Any]:
         {"name": "topology", "configMap": {"name": keys.TOPOLOGY}},
         {"name": "credentials", "secret": {"secretName": keys.AUTH, "defaultMode": 0o440, "items": credentials}},
     ]
+    if settings.tls.mode.has_tls:
+        spec["containers"][0]["volumeMounts"].append(tls.mount())
+        spec["volumes"].append(tls.volume(settings, *tls.files_of_clients(settings)))
     return template
 
 

@@ -17,8 +17,17 @@ VOLUME = "redis-data"
 REPAIR = "redis-repair"
 """CronJob that mends the cluster every minute."""
 REDIS_PORT = 6379
+TLS_PORT = 6380
+"""Where Redis takes connections with TLS, in every mode that has them: a client that has changed need not change again
+when the port without TLS is closed."""
 BUS_PORT = 16379
 EXPORTER_PORT = 9121
+TLS_OBJECT = "redis-tls"
+"""Secret in the pool's namespace that cert-manager keeps the certificate in."""
+TLS_PATH = "/tls"
+"""Where pods mount the certificate."""
+CERTIFICATE, PRIVATE_KEY, AUTHORITY = "tls.crt", "tls.key", "ca.crt"
+"""Keys of such a Secret, and names of the mounted files."""
 REDIS_USER_ID = 999
 REDIS_GROUP_ID = 1000
 """Both as in the official Alpine image of Redis."""

@@ -1,11 +1,13 @@
 """How pods are found, and how many may leave at a time. Pure."""
 
+from typing import Any
+
 from components.config.settings import Settings
-from components.manifests import keys, names
+from components.manifests import keys, names, tls
 from components.manifests.manifest import Manifest, kubernetes_object
 
 
-def headless_service(copy: int) -> Manifest:
+def headless_service(settings: Settings, copy: int) -> Manifest:
     """The governing Service of one StatefulSet. It names pods before they are ready: peers must find each other
     while the whole cluster starts anew with other addresses."""
     return Manifest(
@@ -21,7 +23,7 @@ def headless_service(copy: int) -> Manifest:
                 "publishNotReadyAddresses": True,
                 "selector": names.set_labels(copy),
                 "ports": [
-                    {"name": "redis", "port": names.REDIS_PORT, "targetPort": "redis"},
+                    *_client_ports(settings),
                     {"name": "cluster-bus", "port": names.BUS_PORT, "targetPort": "cluster-bus"},
                 ],
             },
@@ -29,7 +31,7 @@ def headless_service(copy: int) -> Manifest:
     )
 
 
-def discovery_service() -> Manifest:
+def discovery_service(settings: Settings) -> Manifest:
     """All ready pods of a pool under one name, for a cluster client's first connection."""
     return Manifest(
         "discovery",
@@ -41,10 +43,15 @@ def discovery_service() -> Manifest:
             spec={
                 "clusterIP": "None",
                 "selector": names.APP_LABEL,
-                "ports": [{"name": "redis", "port": names.REDIS_PORT, "targetPort": "redis"}],
+                "ports": _client_ports(settings),
             },
         ),
     )
+
+
+def _client_ports(settings: Settings) -> list[dict[str, Any]]:
+    ports = tls.client_ports(settings.tls.mode)
+    return [{"name": name, "port": port, "targetPort": name} for name, port in ports.items()]
 
 
 def client_service(settings: Settings, pool: str, *after: str) -> Manifest:

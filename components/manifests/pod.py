@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from components.config.settings import Placement, Prometheus, Settings
+from components.config.settings import ClientCertificates, Placement, Prometheus, Settings
 from components.config.units import kubernetes_quantity
-from components.manifests import keys, names
+from components.manifests import keys, names, tls
 from components.manifests.bundle import script_paths
 from components.manifests.node_groups import node_set
 from components.manifests.users import (
@@ -55,7 +55,7 @@ def pod_template(settings: Settings, plan: Plan, copy: int) -> dict[str, Any]:
         "topologySpreadConstraints": _spread(labels),
         "tolerations": [_until_rescheduled(key) for key in ("not-ready", "unreachable")],
         "containers": [_redis(settings, plan, copy)],
-        "volumes": _volumes(settings),
+        "volumes": [*_volumes(settings), *_certificates(settings)],
     }
     if settings.eks is not None and plan.nodes is not None:
         spec["nodeSelector"] = {
@@ -95,7 +95,7 @@ def _redis(settings: Settings, plan: Plan, copy: int) -> dict[str, Any]:
         "image": settings.images.redis,
         "command": ["sh", "/scripts/start.sh"],
         "ports": [
-            {"name": "redis", "containerPort": names.REDIS_PORT},
+            *({"name": name, "containerPort": port} for name, port in tls.client_ports(settings.tls.mode).items()),
             {"name": "cluster-bus", "containerPort": names.BUS_PORT},
         ],
         "env": [
@@ -104,7 +104,8 @@ def _redis(settings: Settings, plan: Plan, copy: int) -> dict[str, Any]:
             _field("POD_IP", "status.podIP"),
             {"name": "SERVICE_NAME", "value": names.set_name(copy)},
             {"name": "CLUSTER_DOMAIN", "value": settings.cluster_domain},
-            {"name": "PORT", "value": str(names.REDIS_PORT)},
+            {"name": "PORT", "value": str(tls.own_port(settings.tls.mode))},
+            *(_tls_env(settings) if settings.tls.mode.has_tls else ()),
             *[{"name": name, "value": str(value)} for name, value in tuning.script_env().items()],
             {"name": "PATH", "value": _PATH},
             {"name": "USERS_CONF", "value": f"{USERS_PATH}/{USERS_CONF_KEY}"},
@@ -135,8 +136,18 @@ def _redis(settings: Settings, plan: Plan, copy: int) -> dict[str, Any]:
             {"name": "scripts", "mountPath": "/scripts", "readOnly": True},
             {"name": "users", "mountPath": USERS_PATH, "readOnly": True},
             {"name": "run", "mountPath": "/run/redis"},
+            *([tls.mount()] if settings.tls.mode.has_tls else []),
         ],
     }
+
+
+def _tls_env(settings: Settings) -> list[dict[str, Any]]:
+    """What the scripts need to know besides: that there is TLS, and whether there is a port without it."""
+    return [
+        {"name": "TLS_MODE", "value": settings.tls.mode.value},
+        {"name": "TLS_PORT", "value": str(names.TLS_PORT)},
+        {"name": "BUS_PORT", "value": str(names.BUS_PORT)},
+    ]
 
 
 def _cpu_limit(plan: Plan) -> dict[str, str]:
@@ -144,13 +155,41 @@ def _cpu_limit(plan: Plan) -> dict[str, str]:
     return {} if millicores is None else {"cpu": f"{millicores}m"}
 
 
+_EXPORTER_CERTIFICATES = "tls-exporter"
+"""Volume of what the exporter needs of the certificate, without the key where it shows none."""
+
+
+def _certificates(settings: Settings) -> list[dict[str, Any]]:
+    if not settings.tls.mode.has_tls:
+        return []
+    volumes = [tls.volume(settings, names.CERTIFICATE, names.PRIVATE_KEY, names.AUTHORITY)]
+    if settings.monitoring.exporter and not settings.tls.mode.has_plain:
+        volumes.append(tls.volume(settings, *tls.files_of_clients(settings), name=_EXPORTER_CERTIFICATES))
+    return volumes
+
+
+def _exporter_address(settings: Settings) -> list[dict[str, Any]]:
+    """Where the exporter finds Redis, and what it shows and wants to see there."""
+    port = tls.own_port(settings.tls.mode)
+    if settings.tls.mode.has_plain:
+        return [{"name": "REDIS_ADDR", "value": f"redis://127.0.0.1:{port}"}]
+    files = {"CA_CERT_FILE": names.AUTHORITY}
+    if settings.tls.client_certificates is ClientCertificates.REQUIRED:
+        files |= {"CLIENT_CERT_FILE": names.CERTIFICATE, "CLIENT_KEY_FILE": names.PRIVATE_KEY}
+    return [
+        {"name": "REDIS_ADDR", "value": f"rediss://127.0.0.1:{port}"},
+        *({"name": f"REDIS_EXPORTER_TLS_{key}", "value": f"{names.TLS_PATH}/{file}"} for key, file in files.items()),
+    ]
+
+
 def _exporter(settings: Settings) -> dict[str, Any]:
+    has_plain = settings.tls.mode.has_plain
     return {
         "name": "exporter",
         "image": settings.images.exporter,
         "ports": [{"name": METRICS_PORT, "containerPort": names.EXPORTER_PORT}],
         "env": [
-            {"name": "REDIS_ADDR", "value": f"redis://127.0.0.1:{names.REDIS_PORT}"},
+            *_exporter_address(settings),
             # `/scrape?target=` would send the password to any address that whoever reaches the port names
             # (docs/reference/redis.md, "Monitoring"). Only versions from 1.83 on know this switch.
             {"name": "REDIS_EXPORTER_DISABLE_SCRAPE_ENDPOINT", "value": "true"},
@@ -167,6 +206,7 @@ def _exporter(settings: Settings) -> dict[str, Any]:
             "limits": {"memory": kubernetes_quantity(EXPORTER_MEMORY_MIB)},
         },
         "securityContext": locked_down(),
+        **({} if has_plain else {"volumeMounts": [tls.mount(_EXPORTER_CERTIFICATES)]}),
     }
 
 

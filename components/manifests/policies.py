@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from components.config.settings import Settings
-from components.manifests import jobs, keys, names
+from components.manifests import jobs, keys, names, tls
 from components.manifests.manifest import Manifest, kubernetes_object
 from components.manifests.rollout import rollout_phase
 
@@ -18,6 +18,9 @@ _NODE_LOCAL_DNS = "169.254.20.10/32"
 """Where NodeLocal DNSCache listens, on clusters that run it. It is an address of the node, which no pod has."""
 _API_SERVER_PORTS = (443, 6443)
 """Of the API server's own addresses: 443 on EKS, 6443 where kubeadm made the cluster."""
+_REDIS_PORTS = (names.REDIS_PORT, names.TLS_PORT)
+"""Pods and Jobs may use both in every mode of TLS: a change of it rolls the pods, and those that have not rolled yet
+use the other one. Whoever a policy holds back waits; whoever is refused knows at once that nobody listens."""
 _OF_REDIS = {"matchLabels": names.APP_LABEL}
 _PHASES_ON_REDIS = (jobs.RELEASE, jobs.FORM, jobs.REPAIR)
 
@@ -59,8 +62,8 @@ def _policy(
 def _into_redis(settings: Settings) -> list[Rule]:
     pods, programs = _in_pools(names.APP_LABEL), _in_pools(names.JOB_LABEL)
     rules = [
-        {"from": [pods], "ports": _tcp(names.REDIS_PORT, names.BUS_PORT)},
-        {"from": [programs], "ports": _tcp(names.REDIS_PORT)},
+        {"from": [pods], "ports": _tcp(*_REDIS_PORTS, names.BUS_PORT)},
+        {"from": [programs], "ports": _tcp(*_REDIS_PORTS)},
         _clients(settings),
     ]
     if settings.monitoring.exporter:
@@ -78,17 +81,17 @@ def _clients(settings: Settings) -> Rule:
     access = settings.access
     named = [_namespaces(access.allow_from_namespaces)] if access.allow_from_namespaces else []
     named += [_selected(selection) for selection in access.allow_from_pods]
-    return {**({"from": named} if named else {}), "ports": _tcp(names.REDIS_PORT)}
+    return {**({"from": named} if named else {}), "ports": _tcp(*tls.client_ports(settings.tls.mode).values())}
 
 
 def _out_of_redis() -> list[Rule]:
     """A pod finds its peers by name, talks to them, and replicates or moves keys to them. Answers to clients are part
     of the clients' connections."""
-    return [_dns(), {"to": [_in_pools(names.APP_LABEL)], "ports": _tcp(names.REDIS_PORT, names.BUS_PORT)}]
+    return [_dns(), {"to": [_in_pools(names.APP_LABEL)], "ports": _tcp(*_REDIS_PORTS, names.BUS_PORT)}]
 
 
 def _to_redis() -> Rule:
-    return {"to": [_in_pools(names.APP_LABEL)], "ports": _tcp(names.REDIS_PORT)}
+    return {"to": [_in_pools(names.APP_LABEL)], "ports": _tcp(*_REDIS_PORTS)}
 
 
 def _to_api_server() -> Rule:

@@ -4,7 +4,7 @@ alive. Pure."""
 from typing import Any
 
 from components.config.settings import Settings
-from components.manifests import jobs, keys, names, network, storage
+from components.manifests import jobs, keys, names, network, storage, tls
 from components.manifests.bundle import package_zip_base64, scripts
 from components.manifests.manifest import Manifest, kubernetes_object, made_after
 from components.manifests.monitoring.objects import monitoring
@@ -32,11 +32,12 @@ def pool_manifests(settings: Settings, plan: Plan) -> tuple[Manifest, ...]:
     """
     copies = range(plan.sizing.copies_per_shard)
     before_pods = (
-        *(network.headless_service(copy) for copy in copies),
-        network.discovery_service(),
+        *(network.headless_service(settings, copy) for copy in copies),
+        network.discovery_service(settings),
         *network_policies(settings),
         network.disruption_budget(),
         *storage.claims(settings, plan),
+        *tls.certificate(settings, plan.pool),
         *monitoring(settings, plan),
     )
     # The nodes too, although the namespace waits for them: what goes in one update goes in reverse order.
@@ -76,7 +77,8 @@ def _configuration(settings: Settings, plan: Plan) -> tuple[Manifest, ...]:
     secret = {key: keys.secret_value(key) for key in secret_keys(settings.access)}
     return (
         _config_map(
-            keys.CONFIG.of, data={CONF_KEY: redis_conf(plan.tuning, settings.access.node_endpoint), **scripts()}
+            keys.CONFIG.of,
+            data={CONF_KEY: redis_conf(plan.tuning, settings.access.node_endpoint, settings.tls), **scripts()},
         ),
         Manifest(keys.AUTH.of, kubernetes_object("v1", "Secret", namespace=keys.NAMESPACE, stringData=secret)),
         *(

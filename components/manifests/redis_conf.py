@@ -3,15 +3,24 @@
 What differs from pod to pod (address, announced host name, port, password) is added by `scripts/start.sh`.
 """
 
-from components.config.settings import NodeEndpoint
+from components.config.settings import ClientCertificates, NodeEndpoint, Tls
 from components.config.units import redis_size
+from components.manifests import names
 from components.plan.sizing import OVERHEAD_FACTOR
 from components.plan.tuning import FORK_STALL_MS_PER_GIB, Tuning
 
 NODES_CONF_PATH = "/data/nodes.conf"
 
 
-def redis_conf(tuning: Tuning, node_endpoint: NodeEndpoint) -> str:
+_AUTH_CLIENTS = {
+    ClientCertificates.NONE: "no",
+    ClientCertificates.OPTIONAL: "optional",
+    ClientCertificates.REQUIRED: "yes",
+}
+"""Value of tls-auth-clients."""
+
+
+def redis_conf(tuning: Tuning, node_endpoint: NodeEndpoint, tls: Tls) -> str:
     """The redis.conf that all pods of a pool share."""
     paragraphs = (
         *_memory(tuning),
@@ -20,6 +29,7 @@ def redis_conf(tuning: Tuning, node_endpoint: NodeEndpoint) -> str:
         *_replication(tuning),
         *_nothing_on_disk(),
         *_clients(tuning),
+        *_tls(tls),
         *_process(tuning),
     )
     lines = ["# Derived from the stack config; edits here are lost."]
@@ -199,6 +209,24 @@ def _clients(tuning: Tuning) -> tuple[tuple[str, ...], ...]:
         (
             "Only pods allowed by the network policy get here, and they need the password; replicas would be refused.",
             "protected-mode no",
+        ),
+    )
+
+
+def _tls(tls: Tls) -> tuple[tuple[str, ...], ...]:
+    if not tls.mode.has_tls:
+        return ()
+    return (
+        (
+            "The certificate that clients see, and that nodes show each other. The bus always wants one.",
+            f"tls-cert-file {names.TLS_PATH}/{names.CERTIFICATE}",
+            f"tls-key-file {names.TLS_PATH}/{names.PRIVATE_KEY}",
+            f"tls-ca-cert-file {names.TLS_PATH}/{names.AUTHORITY}",
+            f"tls-auth-clients {_AUTH_CLIENTS[tls.client_certificates]}",
+        ),
+        (
+            "The bus stays where it is when the port for clients is another: by default it is found by that port.",
+            f"cluster-port {names.BUS_PORT}",
         ),
     )
 

@@ -4,7 +4,7 @@ import json
 
 from components.config.engines import Line, can_follow, can_take_keys, newest_of_each
 from components.config.settings import Settings
-from components.manifests import names
+from components.manifests import names, tls
 from components.plan.plan import Plan
 
 TOPOLOGY_KEY = "topology.json"
@@ -16,6 +16,20 @@ def deadline_seconds(plan: Plan) -> int:
     return plan.tuning.form_deadline_seconds + plan.resize.deadline_seconds
 
 
+def _tls(settings: Settings) -> dict[str, object]:
+    mode = settings.tls.mode
+    if not mode.has_tls:
+        return {"tls": mode.value, "tlsPort": names.TLS_PORT}
+    files = dict(zip(("tlsCaFile", "tlsCertFile", "tlsKeyFile"), tls.files_of_clients(settings), strict=False))
+    return {
+        "tls": mode.value,
+        "tlsPort": names.TLS_PORT,
+        # Nodes are reached by addresses. This name is in the certificate of every one of them.
+        "tlsName": names.service_host(names.CLIENT_SERVICE, names.CLIENT_NAMESPACE, settings.cluster_domain),
+        **{key: f"{names.TLS_PATH}/{file}" for key, file in files.items()},
+    }
+
+
 def topology(settings: Settings, plan: Plan) -> str:
     """The desired topology as the reconciler reads it (JSON)."""
     copies = plan.sizing.copies_per_shard
@@ -23,7 +37,7 @@ def topology(settings: Settings, plan: Plan) -> str:
         {
             "pool": plan.pool,
             "port": names.REDIS_PORT,
-            "tls": False,
+            **_tls(settings),
             "nodes": [
                 {
                     "pod": names.pod_name(copy, shard),

@@ -7,7 +7,7 @@ from typing import Any
 import pulumi
 
 from components.config.settings import Settings
-from components.manifests import keys, names, pool, storage, users
+from components.manifests import keys, names, pool, storage, tls, users
 from components.manifests.delivery import connection, delivered
 from components.manifests.guard import pool_guard
 from components.manifests.manifest import Ref
@@ -96,7 +96,7 @@ class RedisImageCacheCluster(pulumi.ComponentResource):
         )
         guard.lift_after(client["client"])
         host = names.service_host(names.CLIENT_SERVICE, names.CLIENT_NAMESPACE, settings.cluster_domain)
-        self.endpoint = client["client"].id.apply(lambda _: f"{host}:{names.REDIS_PORT}")
+        self.endpoint = client["client"].id.apply(lambda _: f"{host}:{tls.endpoint_port(settings.tls.mode)}")
         self.connection = pulumi.Output.secret(
             connection(settings) | {"password": passwords[keys.secret_value(users.PASSWORD_KEY)]}
         )

@@ -13,7 +13,7 @@ from components.config.plain_secrets import plain_secrets
 from components.config.settings import Eks, Settings
 from components.config.units import format_size
 from components.decision import decide
-from components.manifests import names
+from components.manifests import names, tls
 from components.plan.plan import Plan
 from components.plan.refusal import PlanRefused
 from components.resources.enforcement import enforcement_faults
@@ -155,4 +155,4 @@ def discovery_addresses(settings: Settings, plan: Plan) -> list[str]:
         names.service_host(names.set_name(copy), plan.pool, settings.cluster_domain)
         for copy in range(plan.sizing.copies_per_shard)
     )
-    return [f"{host}:{names.REDIS_PORT}" for host in hosts]
+    return [f"{host}:{tls.endpoint_port(settings.tls.mode)}" for host in hosts]

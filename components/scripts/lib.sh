@@ -6,6 +6,15 @@
 NODES_CONF=/data/nodes.conf
 RUN=/run/redis
 
+# Where the node's certificate is mounted.
+TLS=/tls
+# How redis-cli asks over TLS: arguments, one word each. The files are named; what is in them is in no list of processes.
+over_tls="--tls --cacert $TLS/ca.crt --cert $TLS/tls.crt --key $TLS/tls.key"
+# How redis-cli reaches this pod's own Redis. Where every port has TLS, by a socket that only this container has: a
+# certificate whose time is over keeps clients out, but must not have the probes restart a Redis that is full of keys.
+own_address="-h 127.0.0.1 -p ${PORT:-}"
+[ "${TLS_MODE:-plain}" != required ] || own_address="-s $RUN/redis.sock"
+
 log() {
   printf '%s %s: %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "${0##*/}" "$*" >&2
 }
@@ -38,7 +47,8 @@ probe() {
   clock
   probe_end=$((now + probe_seconds * 100))
   # A shell gives a background process no standard input, so it is passed on as descriptor 3.
-  { redis-cli -h 127.0.0.1 -p "$PORT" "$@" <&3 3<&- & } 3<&0
+  # shellcheck disable=SC2086 # one word each
+  { redis-cli $own_address "$@" <&3 3<&- & } 3<&0
   probe_pid=$!
   # It has ended when its state is Z, or when the shell has collected it already and it has no entry any more.
   while { read -r _ _ probe_state _ <"/proc/$probe_pid/stat"; } 2>/dev/null && [ "$probe_state" != Z ]; do
@@ -86,20 +96,21 @@ known_nodes() {
 # ask SECONDS HOST COMMAND…: sends one command to the node at HOST, or, without a command, the commands on standard
 # input. Fails when there is no connection or no answer in time. An error *reply* is an answer.
 #
-# While the passwords change, a node that does not know this pod's user is asked again as the one it knows.
+# While the passwords change, a node that does not know this pod's user is asked again as the one it knows. While the
+# cluster changes to TLS or back (mode both), the other node may have one of the two ports only.
 ask() {
   ask_seconds=$1
   ask_host=$2
   shift 2
-  if [ -z "${FALLBACK_USER:-}" ]; then
-    timeout "$ask_seconds" redis-cli -h "$ask_host" -p "$PORT" "$@"
+  if [ -z "${FALLBACK_USER:-}" ] && [ "${TLS_MODE:-plain}" != both ]; then
+    ask_at "$PORT" "$@"
     return
   fi
   ask_input=
   [ $# -gt 0 ] || ask_input=$(cat)
   ask_status=0
   ask_answer=$(ask_once "$@" 2>&1) || ask_status=$?
-  case $ask_answer in
+  case ${FALLBACK_USER:+$ask_answer} in
   *WRONGPASS* | *NOAUTH*)
     ask_status=0
     ask_answer=$(REDISCLI_USER=$FALLBACK_USER REDISCLI_AUTH=$FALLBACK_AUTH ask_once "$@" 2>&1) || ask_status=$?
@@ -114,7 +125,26 @@ ask() {
 }
 
 ask_once() {
-  printf '%s\n' "$ask_input" | timeout "$ask_seconds" redis-cli -h "$ask_host" -p "$PORT" "$@"
+  ask_once_status=0
+  ask_once_answer=$(printf '%s\n' "$ask_input" | ask_at "$PORT" "$@" 2>&1) || ask_once_status=$?
+  case ${TLS_MODE:-plain}:$ask_once_answer in
+  both:*'Connection refused'*)
+    printf '%s\n' "$ask_input" | ask_at "$TLS_PORT" "$@"
+    return
+    ;;
+  esac
+  printf '%s\n' "$ask_once_answer"
+  return "$ask_once_status"
+}
+
+# ask_at PORT COMMAND…: at one port, in the language that belongs to it.
+ask_at() {
+  ask_port=$1
+  shift
+  ask_tls=
+  [ "$ask_port" != "${TLS_PORT:-}" ] || ask_tls=$over_tls
+  # shellcheck disable=SC2086 # one word each
+  timeout "$ask_seconds" redis-cli -h "$ask_host" -p "$ask_port" $ask_tls "$@"
 }
 
 . "${0%/*}/way_in.sh"

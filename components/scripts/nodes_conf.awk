@@ -1,6 +1,6 @@
 # Checks a nodes.conf and gives every node its present address.
 #
-#   awk -v self_ip=IP -f nodes_conf.awk DNS nodes.conf
+#   awk -v self_ip=IP -v port=PORT -v bus_port=PORT -f nodes_conf.awk DNS nodes.conf
 #
 # DNS is a file with lines `HOST IP`, `HOST gone` (the name does not exist) or `HOST unknown` (no name server answered).
 # A line of nodes.conf (Redis 7.0; from 7.2 on there are more comma-separated fields after the host name):
@@ -65,7 +65,7 @@ $1 == "vars" {
   } else if (host != "" && state[host] ~ /^[0-9.]+$/) {
     # That the node failed was observed at its old address, so it says nothing about the new one.
     if (state[host] != ip) $3 = without($3, "fail,fail?")
-    if (ports == "0@0") ports = port "@" port + 10000
+    if (ports == "0@0") ports = port "@" bus_port
     $3 = without($3, "noaddr")
     ip = state[host]
   }

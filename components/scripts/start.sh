@@ -22,6 +22,7 @@ domain=$SERVICE_NAME.$POD_NAMESPACE.svc.$CLUSTER_DOMAIN
 my_host=$POD_NAME.$domain
 here=${0%/*}
 . "$here/lib.sh"
+. "$here/certificate.sh"
 
 SERVER_CONF=/etc/redis/redis.conf
 # Seconds. When a name server has not answered by then, the old addresses are kept: they are often still right.
@@ -48,10 +49,27 @@ rm -rf "$scratch" "$RUN/writes-held" "$RUN/busy-since" "$RUN/room-made"
 rm -f /data/temp-*.rdb "$NODES_CONF".tmp* "$NODES_CONF.new"
 mkdir -p "$scratch/dns" "$scratch/answers" "$scratch/errors"
 
+# Prints the ports for clients, and the language of the bus and of replication. Redis 7.0 finds a master by the port of
+# the bus's language, so both speak one.
+write_ports() {
+  case ${TLS_MODE:-plain} in
+  plain) printf 'port %s\n' "$PORT" ;;
+  both) printf 'port %s\ntls-port %s\n' "$PORT" "$TLS_PORT" ;;
+  required) printf 'port 0\ntls-port %s\nunixsocket %s\nunixsocketperm 700\n' "$TLS_PORT" "$RUN/redis.sock" ;;
+  *)
+    log "TLS_MODE is ${TLS_MODE}; it must be plain, both or required"
+    return 1
+    ;;
+  esac
+  if [ "${TLS_MODE:-plain}" != plain ]; then
+    printf 'tls-cluster %s\ntls-replication %s\n' "$bus_tls" "$bus_tls"
+  fi
+}
+
 write_server_conf() {
   {
     printf 'include %s\n' "$SERVER_CONF"
-    printf 'port %s\n' "$PORT"
+    write_ports
     # 127.0.0.1 is for kubectl exec and the probes. Replicas connect from the pod's own address, so that their master
     # lists them with the addresses they listen on.
     printf 'bind %s 127.0.0.1\n' "$POD_IP"
@@ -129,7 +147,7 @@ refresh_addresses() {
   await_own_name
   awk '$1 != "vars" && split($2, part, ",") > 1 && part[2] != "" && $3 !~ /myself/ { print part[2] }' "$NODES_CONF" |
     sort -u | resolve >"$scratch/dns.table"
-  awk -v self_ip="$POD_IP" -v port="$PORT" -f "$here/nodes_conf.awk" \
+  awk -v self_ip="$POD_IP" -v port="$announced_port" -v bus_port="${BUS_PORT:-$((PORT + 10000))}" -f "$here/nodes_conf.awk" \
     "$scratch/dns.table" "$NODES_CONF" >"$scratch/nodes.conf"
   replace_nodes_conf
   log "addresses of the others: $(awk '
@@ -165,7 +183,7 @@ survey() {
   done
   own=$NODES_CONF
   [ -s "$own" ] || own=/dev/null
-  awk -v my_ip="$POD_IP" -v my_host="$my_host" -v port="$PORT" -v own="$own" -f "$here/survey.awk" \
+  awk -v my_ip="$POD_IP" -v my_host="$my_host" -v own="$own" -f "$here/survey.awk" \
     "$own" "$scratch/answers/"* | sort -k1,1 -k3,3nr >"$scratch/found"
 }
 
@@ -188,6 +206,42 @@ some_others() {
     awk '$2 ~ /^[0-9]/ { print $2 }' "$scratch/set.table" >"$scratch/others"
   fi
   targets=$(awk -v me="$POD_IP" '$1 != me' "$scratch/others" | shuf -n "$OTHERS_MAX")
+}
+
+# Sets `bus_tls` to whether this node speaks TLS on the cluster bus: yes or no. Sets `announced_port` to the port for
+# clients that nodes.conf has of each node, which is the one of the bus's language.
+#
+# All nodes must speak the same language, or they cannot hear each other. In mode both they change it together, while
+# they run (reconciler/decide/bus.py), so a node that starts meanwhile asks one that lives. When none does, all start
+# anew, and each goes by the language in which the cluster was last: nodes.conf has the port that belongs to it.
+choose_bus_language() {
+  case ${TLS_MODE:-plain} in
+  both) ask_bus_language ;;
+  required) bus_tls=yes ;;
+  *) bus_tls=no ;;
+  esac
+  announced_port=$PORT
+  [ "$bus_tls" = no ] || announced_port=$TLS_PORT
+}
+
+ask_bus_language() {
+  bus_tls=yes
+  if [ -s "$NODES_CONF" ]; then
+    bus_tls=$(awk -v tls=":$TLS_PORT@" '
+      $3 ~ /myself/ { spoken = index($2, tls) ? "yes" : "no" }
+      END { print spoken == "" ? "yes" : spoken }' "$NODES_CONF")
+  fi
+  some_others
+  for other in $targets; do
+    spoken=$(ask "$ANSWER_SECONDS" "$other" CONFIG GET tls-cluster 2>/dev/null | tail -n 1) || spoken=
+    case $spoken in
+    yes | no)
+      bus_tls=$spoken
+      break
+      ;;
+    esac
+  done
+  log "tls-cluster $bus_tls, as the other nodes have it"
 }
 
 # promote IP FORCE|TAKEOVER: lets the replica at IP become master.
@@ -281,10 +335,12 @@ protect_data() {
   done
 }
 
+choose_bus_language
 write_server_conf
 refresh_addresses
 protect_data
 rm -rf "$scratch"
 trap - TERM
 keep_way_in
+[ "${TLS_MODE:-plain}" = plain ] || watch_certificate
 exec redis-server "$RUN/redis.conf"

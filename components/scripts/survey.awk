@@ -1,6 +1,6 @@
 # Reads what other nodes answered, and says which of them this pod endangers by starting.
 #
-#   awk -v my_ip=IP -v my_host=HOST -v port=PORT -v own=FILE -f survey.awk FILE ANSWERS/IP…
+#   awk -v my_ip=IP -v my_host=HOST -v own=FILE -f survey.awk FILE ANSWERS/IP…
 #
 # FILE is this pod's nodes.conf (/dev/null without one). ANSWERS/IP is the answer of the node at IP to INFO replication,
 # DBSIZE and CLUSTER NODES.
@@ -56,7 +56,6 @@ FNR == 1 {
 
 is_answer && /^role:/ { role[from] = substr($0, 6) }
 is_answer && /^master_host:/ { follows[from] = substr($0, 13) }
-is_answer && /^master_port:/ { follows[from] = follows[from] ":" substr($0, 13) }
 is_answer && /^slave_repl_offset:/ { offset[from] = substr($0, 19) }
 is_answer && /^[0-9]+$/ { keys[from] = $0 }
 
@@ -82,7 +81,7 @@ NF >= 8 && length($1) == 40 {
         successor = from " " id " " $7 slots()
       }
     } else if (host_in($2) == my_host) my_ids[id] = 1
-    else if (index($2, my_ip ":" port "@") == 1) at_my_address[id] = 1
+    else if (ip_in($2) == my_ip) at_my_address[id] = 1
     if (has($3, "fail")) failed[id] = 1
     seen[id] = 1
     masters_of[id] = masters_of[id] " " $4
@@ -97,7 +96,7 @@ END {
   if (successor != "") print "successor " successor
   for (ip in id_at) {
     if (role[ip] != "slave" || keys[ip] + 0 == 0 || !((ip, master_id[ip]) in serving)) continue
-    if (master_id[ip] in my_ids || follows[ip] == my_ip ":" port) print "replica " ip " " offset[ip] + 0
+    if (master_id[ip] in my_ids || follows[ip] == my_ip) print "replica " ip " " offset[ip] + 0
   }
   # Whom no answer mentions is known from this pod's own file alone.
   for (id in own_master)

@@ -33,7 +33,8 @@ keep_way_in() {
       done
     ) &
     while :; do
-      redis-cli -h 127.0.0.1 -p "$PORT" <&3 3<&- >>"$WAY_IN_ANSWERS" 2>&1 &
+      # shellcheck disable=SC2086 # one word each
+      redis-cli $own_address <&3 3<&- >>"$WAY_IN_ANSWERS" 2>&1 &
       echo "$!" >"$WAY_IN_PID"
       wait "$!" || :
       sleep 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from reconciler.act.bus import BUS_PORT_DISTANCE, switch_bus
 from reconciler.act.failover import hand_over
 from reconciler.act.native_jobs import cancel_job, find_job
 from reconciler.act.ownership import take_slots
@@ -21,6 +22,7 @@ from reconciler.decide.actions import (
     Reset,
     SetEpoch,
     SetSlotStable,
+    SwitchBus,
     TakeSlots,
 )
 from reconciler.observe.cluster_nodes import NodeEntry, parse_cluster_nodes
@@ -28,6 +30,7 @@ from reconciler.observe.libraries import libraries
 from reconciler.observe.native_jobs import NativeWay
 from reconciler.observe.observation import Observation
 from reconciler.slots import describe, ranges
+from reconciler.tls import NO_TLS, Tls
 
 CHECK_INTERVAL_S = 0.1
 CHECK_TIMEOUT_S = 10.0
@@ -40,8 +43,10 @@ Check = Callable[[], str | None]
 class Executor:
     """Carries out actions other than moves, on the nodes of one observation."""
 
-    def __init__(self, connections: Connections, observation: Observation) -> None:
+    def __init__(self, connections: Connections, observation: Observation, tls: Tls = NO_TLS) -> None:
         self._connections = connections
+        self._tls = tls
+        self._has_tls = {report.node_id: report.bus_has_tls for report in observation.reports}
         self._addresses = {report.node_id: (report.ip, report.port) for report in observation.reports}
 
     def carry_out(self, actions: Iterable[Action]) -> list[str]:
@@ -95,7 +100,7 @@ class Executor:
                 self._to(node).call("CLUSTER", "SET-CONFIG-EPOCH", config_epoch)
                 return lambda: None if self._myself(node).config_epoch == config_epoch else "its epoch is another"
             case Meet(node, other, ip, port):
-                self._to(node).call("CLUSTER", "MEET", ip, port)
+                self._to(node).call("CLUSTER", "MEET", ip, *self._ports_to_meet(node, port))
                 return lambda: None if other in self._known_nodes(node) else "they have not met yet"
             case AssignSlots():
                 return self._assign(action)
@@ -121,6 +126,8 @@ class Executor:
             case SetSlotStable(node, slot):
                 self._to(node).call("CLUSTER", "SETSLOT", slot, "STABLE")
                 return lambda: None
+            case SwitchBus(nodes, has_tls):
+                return switch_bus(self._connections, {node: self._addresses[node] for node in nodes}, has_tls)
             case CancelNativeJob(node, way, job):
                 cancel_job(self._to(node), way, job)
                 return lambda: "it has not ended yet" if self._is_under_way(node, way, job) else None
@@ -129,6 +136,11 @@ class Executor:
                 return lambda: None if self._has_library(node, library, code) else "it does not have it yet"
             case Move():
                 raise TypeError("moves are carried out by SlotMover")
+
+    def _ports_to_meet(self, node: str, port: int) -> tuple[int, ...]:
+        """What CLUSTER MEET is given: the port for clients, and the bus's where Redis would not find it by that."""
+        meant = self._tls.bus_port(port, self._has_tls[node])
+        return (meant,) if meant == port else (meant, port + BUS_PORT_DISTANCE)
 
     def _assign(self, action: AssignSlots) -> Check:
         bounds: list[Argument] = [bound for pair in ranges(action.slots) for bound in pair]

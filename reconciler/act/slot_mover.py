@@ -43,6 +43,7 @@ class SlotMover:
         self._deadline = deadline
         self._in_threads = in_threads
         self._stop = threading.Event()
+        self._tls = desired.tls
         self._rate = RateLimit(network, desired.move.bytes_per_second)
         self._misses = RateLimit(network, desired.move.extra_misses_per_second)
         self._sources = 1
@@ -155,8 +156,8 @@ class SlotMover:
 
     def _endpoint(self, node_id: str, connections: dict[str, Connection]) -> Endpoint:
         report = self._reports[node_id]
-        # The other side must reach it where it is announced; we may have come by another way.
-        address = (report.myself.ip or report.ip, report.port)
+        # The other side must reach it where it is announced, in the bus's language; we may have come by another way.
+        address = (report.myself.ip or report.ip, self._tls.bus_port(report.port, report.bus_has_tls))
         connection = self._connect(node_id, connections)
         return Endpoint(node_id, report.name, address, connection, report.takes_marks_in_transactions)
 

@@ -115,6 +115,15 @@ class Move:
 
 
 @dataclass(frozen=True)
+class SwitchBus:
+    """CONFIG SET tls-cluster and tls-replication on all of `nodes` at the same moment."""
+
+    nodes: tuple[str, ...]
+    has_tls: bool
+    why: str
+
+
+@dataclass(frozen=True)
 class CancelNativeJob:
     """End a job by which servers move slots themselves, on the node that has the say in it. The slots stay where they
     are, and the target drops what it has got of them."""
@@ -147,6 +156,7 @@ Action: TypeAlias = (
     | Forget
     | SetSlotStable
     | Move
+    | SwitchBus
     | CancelNativeJob
     | LoadLibrary
 )

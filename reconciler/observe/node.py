@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from reconciler.connection import (
     Address,
     Connections,
@@ -16,8 +18,11 @@ from reconciler.error_replies import BUSY, LOADING, NOT_ADMITTED, busy_reason
 from reconciler.observe.cluster_nodes import parse_cluster_nodes
 from reconciler.observe.native_jobs import first_two_numbers, native_way
 from reconciler.observe.observation import NodeReport
+from reconciler.tls import Tls
 
 QUESTIONS = (("CLUSTER", "NODES"), ("CLUSTER", "INFO"), ("INFO",), ("DBSIZE",), ("TIME",))
+BUS_QUESTIONS = (("CONFIG", "GET", "tls-cluster"), ("CONFIG", "GET", "tls-port"))
+"""Asked beside them where nodes may have two ports."""
 ANSWER_TIMEOUT_S = 3.0
 
 VALKEY_ONLY = "valkey_version"
@@ -59,16 +64,27 @@ def milliseconds(time: Reply | ReplyError) -> float:
     return int(text(time[0])) * 1000 + int(text(time[1])) / 1000
 
 
-def ask_node(connections: Connections, address: Address, pod: str | None) -> NodeReport:
+def _value(reply: Reply | ReplyError) -> str:
+    """Of an answer to CONFIG GET, a name and its value; empty where the server has no such directive."""
+    if isinstance(reply, ReplyError):
+        raise reply
+    return text(reply[1]) if isinstance(reply, list) and len(reply) == 2 else ""
+
+
+def ask_node(connections: Connections, address: Address, pod: str | None, tls: Tls) -> NodeReport:
     """One node's report. Raises `UnreachableError` or `ReplyError` when the node is not able to answer (yet)."""
     connection = connections.to(address)
-    nodes, cluster_info, info, keys, time = connection.pipeline(QUESTIONS, ANSWER_TIMEOUT_S)
+    asked = QUESTIONS if tls.port is None else (*QUESTIONS, *BUS_QUESTIONS)
+    nodes, cluster_info, info, keys, time, *bus = connection.pipeline(asked, ANSWER_TIMEOUT_S)
     if isinstance(nodes, ReplyError) and str(nodes).startswith(BUSY):
         raise RefusedError(busy_reason(nodes))
-    for answer in (nodes, cluster_info, info, keys, time):
+    for answer in (nodes, cluster_info, info, keys, time, *bus):
         if isinstance(answer, ReplyError) and str(answer).startswith(NOT_ADMITTED):
             raise NotAdmittedError(str(answer))
-    entries = parse_cluster_nodes(text(nodes), milliseconds(time))
+    entries = tuple(
+        replace(entry, port=tls.known_port(entry.port, address[1]))
+        for entry in parse_cluster_nodes(text(nodes), milliseconds(time))
+    )
     facts = parse_info(text(info))
     if facts.get("loading") == "1":
         raise RefusedError(LOADING)
@@ -93,4 +109,6 @@ def ask_node(connections: Connections, address: Address, pod: str | None) -> Nod
         version=first_two_numbers(facts.get(VALKEY_ONLY) or facts.get("redis_version", "")),
         native_way=native_way(facts),
         library_count=int(facts.get("number_of_libraries", "0")),
+        bus_has_tls=bool(bus) and _value(bus[0]) == "yes",
+        has_tls_port=bool(bus) and _value(bus[1]) not in ("", "0"),
     )

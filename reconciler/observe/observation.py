@@ -56,6 +56,9 @@ class NodeReport:
     engine: str = "redis"
     version: tuple[int, int] | None = None
     """The first two numbers of the server's version; None if it does not tell one."""
+    bus_has_tls: bool = False
+    """New connections of the cluster bus, of replication and of MIGRATE are made with TLS (tls-cluster)."""
+    has_tls_port: bool = False
     native_way: NativeWay | None = None
     """How it can move slots by itself; None if it cannot."""
     native_jobs: tuple[NativeJob, ...] = ()
@@ -106,13 +109,15 @@ class MissingPod:
     """A wanted pod that did not tell what was asked, and why.
 
     `no_such_name`: DNS answered that its host name does not exist. `lives`: it answered with an error. `not_admitted`:
-    with one that says it does not let this program in.
+    with one that says it does not let this program in. `wrong_mode`: it takes connections, but only with TLS where none
+    is wanted, or only without.
     """
 
     pod: str
     reason: str
     no_such_name: bool = False
     lives: bool = False
+    wrong_mode: bool = False
     not_admitted: bool = False
 
 
@@ -121,13 +126,14 @@ class SeedAnswer:
     """What came of asking at a seed, a name behind which a cluster that already serves may be found.
 
     `is_conclusive`: either a node answered there, or DNS said that the name does not exist. A time-out proves nothing.
-    `not_admitted`: nodes answered there, and none of them lets this program in.
+    `not_admitted`: nodes answered there, and none of them lets this program in. `wrong_mode` as of `MissingPod`.
     """
 
     name: str
     is_conclusive: bool
     reason: str
     not_admitted: bool = False
+    wrong_mode: bool = False
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from reconciler.connection import (
     RefusedError,
     ReplyError,
     UnreachableError,
+    WrongModeError,
     integer,
     text,
 )
@@ -23,6 +24,7 @@ from reconciler.observe.libraries import libraries
 from reconciler.observe.native_jobs import read_jobs
 from reconciler.observe.node import ask_node, milliseconds, run_names
 from reconciler.observe.observation import MissingPod, NodeReport, Observation, SeedAnswer
+from reconciler.tls import Tls
 from reconciler.topology import Topology, TopologyNode
 
 MAX_ROUNDS = 8
@@ -47,8 +49,8 @@ def observe(connections: Connections, desired: Topology, own_run: str = "", look
     found = _Found()
     names = HostNames(connections, desired)
     missing = _ask_wanted_pods(connections, desired, found, names)
-    seeds = [_ask_seed(connections, name, desired.port, found, names) for name in desired.seeds]
-    _follow_tables(connections, found, set(), names)
+    seeds = [_ask_seed(connections, name, desired, found, names) for name in desired.seeds]
+    _follow_tables(connections, desired, found, set(), names)
     reports = list(found.reports.values())
     half_moved = _with_half_moved_keys(connections, reports, look_for_runs)
     return Observation(
@@ -62,13 +64,13 @@ def observe(connections: Connections, desired: Topology, own_run: str = "", look
 
 
 def _ask_many(
-    connections: Connections, targets: Iterable[tuple[Address, str | None]]
+    connections: Connections, targets: Iterable[tuple[Address, str | None]], tls: Tls
 ) -> list[tuple[Address, str | None, NodeReport | Exception]]:
     """The reports of many nodes, asked at once; instead of a report, the reason why there is none."""
 
     def ask(target: tuple[Address, str | None]) -> NodeReport | Exception:
         try:
-            return ask_node(connections, *target)
+            return ask_node(connections, *target, tls)
         except (UnreachableError, ReplyError, ValueError) as error:
             return error
 
@@ -99,14 +101,20 @@ def _ask_wanted_pods(connections: Connections, desired: Topology, found: _Found,
         for node, answer in zip(desired.nodes, resolved, strict=True)
         if not isinstance(answer, MissingPod)
     ]
-    for address, pod, answer in _ask_many(connections, targets):
+    for address, pod, answer in _ask_many(connections, targets, desired.tls):
         found.asked.add(address)
         node = desired.node(pod or "")
         if isinstance(answer, Exception):
             lives = isinstance(answer, RefusedError | ReplyError)
-            not_admitted = isinstance(answer, NotAdmittedError)
-            said = f"{address[0]}:{address[1]}: {answer}"
-            missing.append(MissingPod(node.pod, said, lives=lives, not_admitted=not_admitted))
+            missing.append(
+                MissingPod(
+                    node.pod,
+                    f"{address[0]}:{address[1]}: {answer}",
+                    lives=lives,
+                    not_admitted=isinstance(answer, NotAdmittedError),
+                    wrong_mode=isinstance(answer, WrongModeError),
+                )
+            )
             continue
         reason = _wrong_pod(answer, node, desired)
         if reason is None and answer.node_id in found.reports:
@@ -127,17 +135,17 @@ def _wrong_pod(report: NodeReport, node: TopologyNode, desired: Topology) -> str
     return None
 
 
-def _ask_seed(connections: Connections, name: str, port: int, found: _Found, names: HostNames) -> SeedAnswer:
+def _ask_seed(connections: Connections, name: str, desired: Topology, found: _Found, names: HostNames) -> SeedAnswer:
     """Asks at every address of a seed, and every node that the answers lead to."""
     host, _, own_port = name.partition(":")
     try:
-        addresses = [(ip, int(own_port or port)) for ip in connections.network.resolve(host)]
+        addresses = [(ip, int(own_port or desired.port)) for ip in connections.network.resolve(host)]
     except NoSuchNameError as error:
         return SeedAnswer(name, True, str(error))
     except NameNotResolvedError as error:
         return SeedAnswer(name, False, str(error))
     new = [address for address in addresses if address not in found.asked]
-    answers = _ask_many(connections, [(address, None) for address in new])
+    answers = _ask_many(connections, [(address, None) for address in new], desired.tls)
     reports = [answer for _, _, answer in answers if isinstance(answer, NodeReport)]
     for report in reports:
         # A Service has an address of its own, behind which another node may answer the next time. So a node is only
@@ -146,13 +154,15 @@ def _ask_seed(connections: Connections, name: str, port: int, found: _Found, nam
         if report.node_id not in found.reports and (own, report.myself.port) == (report.ip, report.port):
             found.reports[report.node_id] = report
             found.asked.add((report.ip, report.port))
-    _follow_tables(connections, found, {address for report in reports for address in _addresses(report, names)}, names)
+    told = {address for report in reports for address in _addresses(report, names)}
+    _follow_tables(connections, desired, found, told, names)
     if reports or len(new) < len(addresses):
         return SeedAnswer(name, True, "a node answers there")
     reasons = "; ".join(f"{address[0]}: {answer}" for address, _, answer in answers)
     not_admitted = any(isinstance(answer, NotAdmittedError) for _, _, answer in answers)
     what = "lets nobody in" if not_admitted else "has an address but nothing answers there"
-    return SeedAnswer(name, False, f"{name} {what} ({reasons})", not_admitted)
+    wrong_mode = any(isinstance(answer, WrongModeError) for _, _, answer in answers)
+    return SeedAnswer(name, False, f"{name} {what} ({reasons})", not_admitted, wrong_mode)
 
 
 def _addresses(report: NodeReport, names: HostNames) -> set[Address]:
@@ -169,7 +179,9 @@ def _entry_address(entry: NodeEntry) -> Address | None:
     return (entry.ip, entry.port) if entry.ip and not entry.address_lost else None
 
 
-def _follow_tables(connections: Connections, found: _Found, more: set[Address], names: HostNames) -> None:
+def _follow_tables(
+    connections: Connections, desired: Topology, found: _Found, more: set[Address], names: HostNames
+) -> None:
     """Asks nodes at the addresses in the tables of those found (and at `more`), until no new one turns up."""
     for _ in range(MAX_ROUNDS):
         known = {address for report in found.reports.values() for address in _addresses(report, names)}
@@ -177,7 +189,7 @@ def _follow_tables(connections: Connections, found: _Found, more: set[Address], 
         if not new:
             break
         found.asked |= new
-        for _, _, answer in _ask_many(connections, [(address, None) for address in sorted(new)]):
+        for _, _, answer in _ask_many(connections, [(address, None) for address in sorted(new)], desired.tls):
             if isinstance(answer, NodeReport):
                 found.reports.setdefault(answer.node_id, answer)
 

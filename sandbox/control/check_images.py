@@ -1,6 +1,9 @@
 """Writes and reads 1 MB images through a Redis Cluster endpoint; run inside the sandbox's network.
 
 usage: check_images.py HOST:PORT   (user and password are taken from REDIS_USER and REDIS_PASSWORD)
+
+Where REDIS_CA_FILE is set, connections have TLS: a node's certificate must be of that authority and have the node's
+name. REDIS_CERT_FILE and REDIS_KEY_FILE are shown to nodes that want to see a certificate.
 """
 
 from __future__ import annotations
@@ -8,6 +11,8 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from redis.cluster import RedisCluster
 from redis.exceptions import RedisError
@@ -17,12 +22,23 @@ _IMAGE_BYTES = 1_000_000
 _TTL_S = 300
 
 
+def _tls(environment: Mapping[str, str]) -> dict[str, Any]:
+    if "REDIS_CA_FILE" not in environment:
+        return {}
+    return {
+        "ssl": True,
+        "ssl_ca_certs": environment["REDIS_CA_FILE"],
+        "ssl_certfile": environment.get("REDIS_CERT_FILE"),
+        "ssl_keyfile": environment.get("REDIS_KEY_FILE"),
+    }
+
+
 def main(endpoint: str) -> int:
     """0 when every image came back as written, with its TTL, from more than one master; else 1 with the reason."""
     host, _, port = endpoint.rpartition(":")
     try:
         user, password = os.environ.get("REDIS_USER") or None, os.environ.get("REDIS_PASSWORD") or None
-        client = RedisCluster(host=host, port=int(port), username=user, password=password)
+        client = RedisCluster(host=host, port=int(port), username=user, password=password, **_tls(os.environ))
         images = {f"sandbox-check:{number}": os.urandom(_IMAGE_BYTES) for number in range(_IMAGES)}
         latencies_ms = []
         for key, image in images.items():

@@ -146,6 +146,11 @@ class Sandbox:
         result: Message = self._call("trigger", cronjob=cronjob, namespace=namespace, wait=wait)
         return result
 
+    def renew(self, certificate: str, namespace: str | None = None) -> str:
+        """Has a certificate issued anew, as cert-manager does when it is about to end."""
+        result: str = self._call("renew", certificate=certificate, namespace=namespace)
+        return result
+
     def watch(self, *, hurry: float = 1.0) -> str:
         """Runs Prometheus in the sandbox, unless it does already; the address of its pages on this machine's loopback.
 

@@ -74,6 +74,13 @@ class Operations:
     async def apply(self, client: Client, resources: list[Message]) -> dict[str, int]:
         return await self._applier.apply([Resource.from_json(item) for item in resources], client.progress)
 
+    async def renew(self, client: Client, certificate: str, namespace: str | None = None) -> str:
+        """Issues a certificate anew, as cert-manager does when it is about to end."""
+        secret = self._workloads.certificates.issue(self._workloads.certificates.find(certificate, namespace))
+        self._workloads.refresh_volumes(*secret.key)
+        self._cluster.touch()
+        return f"issued anew into Secret {secret.metadata.namespace}/{secret.metadata.name}"
+
     async def status(self, client: Client) -> dict[str, Any]:
         report = await status_report(self._cluster, self._workloads, self._applier, self._partitions)
         return report | {"prometheus": self._watch.url, "hurry": self._watch.hurry}

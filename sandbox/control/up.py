@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,10 +14,12 @@ from preview.evaluate import Evaluation, evaluate
 from sandbox.control.client import Sandbox
 from sandbox.errors import SandboxError
 from sandbox.host.dns import CLUSTER_DOMAIN
-from sandbox.host.images import stand_in
+from sandbox.host.images import has_server, stand_in
 
 _CHECK_PROGRAM = Path(__file__).parent / "check_images.py"
 _CHECK_TIMEOUT_S = 120.0
+_CERTIFICATES = "/tls"
+"""Where the pods have the files of their certificate."""
 
 
 def up(sandbox: Sandbox, stack: str, changes: Sequence[str], say: Callable[[str], None], *, hurry: float = 1.0) -> int:
@@ -68,11 +71,11 @@ def _watched(sandbox: Sandbox, evaluation: Evaluation, hurry: float) -> str:
 def check(sandbox: Sandbox, evaluation: Evaluation, say: Callable[[str], None]) -> None:
     """Writes and reads 1 MB images through the stack's own endpoint with an ordinary cluster client."""
     endpoint = str(evaluation.outputs["endpoint"])
-    done = sandbox.run(
-        [sys.executable, str(_CHECK_PROGRAM), endpoint],
-        timeout_s=_CHECK_TIMEOUT_S,
-        env={"REDIS_USER": str(evaluation.outputs["user"]), "REDIS_PASSWORD": app_password(evaluation)},
-    )
+    environment = {"REDIS_USER": str(evaluation.outputs["user"]), "REDIS_PASSWORD": app_password(evaluation)}
+    with tempfile.TemporaryDirectory() as folder:
+        if not evaluation.settings.tls.mode.has_plain:
+            environment |= certificate_files(sandbox, Path(folder))
+        done = sandbox.run([sys.executable, str(_CHECK_PROGRAM), endpoint], timeout_s=_CHECK_TIMEOUT_S, env=environment)
     if done.exit != 0:
         raise SandboxError(f"the cache at {endpoint} does not serve images: {(done.stderr or done.stdout).strip()}")
     say(done.stdout.strip())
@@ -82,6 +85,16 @@ def app_password(evaluation: Evaluation) -> str:
     """What an application is given. It goes to a client's environment, never to a command line."""
     secrets = (resource.inputs.get("stringData", {}) for resource in evaluation.resources if resource.kind == "Secret")
     return next(str(values["password"]) for values in secrets if "password" in values)
+
+
+def certificate_files(sandbox: Sandbox, folder: Path) -> dict[str, str]:
+    """The files of a pod's certificate, copied to a folder: variable for a client program -> path."""
+    pod = next(pod for pod in sandbox.pods().values() if has_server(pod["image"]) and pod["ready"])
+    variables = {"REDIS_CA_FILE": "ca.crt", "REDIS_CERT_FILE": "tls.crt", "REDIS_KEY_FILE": "tls.key"}
+    for name in variables.values():
+        read = sandbox.exec(pod["name"], ["cat", f"{_CERTIFICATES}/{name}"], namespace=pod["namespace"]).check()
+        (folder / name).write_text(read.stdout)
+    return {variable: str(folder / name) for variable, name in variables.items()}
 
 
 _USAGE = """

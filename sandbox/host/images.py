@@ -159,19 +159,8 @@ def _program(name: str) -> str:
 
 def _base(root: Path) -> None:
     """busybox with links for its applets, users, and the directories every image has."""
-    for directory in (
-        "bin",
-        "sbin",
-        "usr/bin",
-        "usr/sbin",
-        "usr/local/bin",
-        "etc",
-        "root",
-        "var",
-        "home",
-        "run",
-        "mnt",
-    ):
+    outer = ("bin", "sbin", "etc", "root", "var", "home", "run", "mnt")
+    for directory in (*outer, "usr/bin", "usr/sbin", "usr/local/bin"):
         (root / directory).mkdir(parents=True, exist_ok=True)
     for directory in ("tmp", "var/tmp"):
         (root / directory).mkdir(parents=True, exist_ok=True)

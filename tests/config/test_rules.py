@@ -6,7 +6,7 @@ import pytest
 
 from components.config import rules
 from components.config.load import settings_of
-from components.config.settings import Access, Eks, Images, Nodes, Storage
+from components.config.settings import Access, Eks, Images, Nodes, Storage, Tls
 from components.config.units import GIB, MIB
 
 LETTERS = "abcdef"
@@ -16,6 +16,10 @@ def eks(zones: int) -> Eks:
     return Eks.model_validate(
         {"clusterName": "c", "subnets": {f"us-east-1{letter}": f"subnet-{letter}" for letter in LETTERS[:zones]}}
     )
+
+
+def tls(**keys: Any) -> Tls:
+    return Tls.model_validate(keys)
 
 
 def nodes(**keys: Any) -> Nodes:
@@ -139,6 +143,31 @@ def test_a_volume_is_shaped_only_where_its_class_is_made_here(key: str, value: A
     assert not list(rules.volumes_have_one_shape(None, Storage.model_validate({"className": "gp3"})))
 
 
+@pytest.mark.parametrize(
+    ("keys", "begins"),
+    [
+        ({}, None),
+        ({"issuer": "ca"}, None),
+        ({"mode": "both", "issuer": "ca"}, None),
+        ({"mode": "required", "secret": "kept"}, None),
+        ({"mode": "both"}, "tls.mode = both without a certificate"),
+        ({"mode": "required"}, "tls.mode = required without a certificate"),
+        ({"mode": "required", "issuer": "ca", "secret": "kept"}, "tls.issuer = ca with tls.secret = kept"),
+    ],
+)
+def test_a_certificate_has_one_source(keys: dict[str, Any], begins: str | None) -> None:
+    found = list(rules.certificates_have_one_source(tls(**keys)))
+    assert [message[: len(begins or "")] for message in found] == ([] if begins is None else [begins])
+
+
+@pytest.mark.parametrize("mode", ["plain", "both", "required"])
+@pytest.mark.parametrize("endpoint", ["hostname", "ip"])
+def test_where_there_is_tls_nodes_are_named(mode: str, endpoint: str) -> None:
+    access = Access.model_validate({"nodeEndpoint": endpoint})
+    found = list(rules.certificates_name_what_clients_ask_for(tls(mode=mode, issuer="ca"), access))
+    assert bool(found) == (mode != "plain" and endpoint == "ip")
+
+
 def test_every_rule_is_asked_and_none_where_a_setting_is_wrong_already() -> None:
     valid = {
         "pod_memory": 2 * GIB,
@@ -148,14 +177,17 @@ def test_every_rule_is_asked_and_none_where_a_setting_is_wrong_already() -> None
         "nodes": nodes(capacityType="spot", placement="preferred"),
         "replicas_per_master": 3,
         "storage": Storage.model_validate({"iops": 4000, "className": "gp3"}),
+        "tls": tls(mode="both", issuer="ca", secret="kept"),
         "images": Images.model_validate({"redis": "redis:6"}),
-        "access": Access.model_validate({"defaultUser": "everything", "alsoAccepted": "the one of before"}),
+        "access": Access.model_validate(
+            {"defaultUser": "everything", "alsoAccepted": "the one of before", "nodeEndpoint": "ip"}
+        ),
     }
     # Of the two rules about zones only one speaks, and of the two about who is let in.
     assert len(list(rules.contradictions(valid))) == len(rules.RULES) - 2
     assert list(rules.contradictions({})) == []
     without_nodes = {name: value for name, value in valid.items() if name != "nodes"}
-    assert len(list(rules.contradictions(without_nodes))) == 5
+    assert len(list(rules.contradictions(without_nodes))) == 7
 
 
 @pytest.mark.parametrize(

@@ -230,7 +230,7 @@ PROVOCATIONS = (
         ("RedisJobFailed", "RedisRollDoesNotEnd"), "up --set images.redis=(one that no registry has)", update_fails, 240
     ),
 )
-SHORT = ("RedisDown", "RedisMetricsMissing", "RedisWritesHeldBack")
+SHORT = ("RedisVolumeNearlyFull", "RedisDown", "RedisMetricsMissing")
 """Three that take seconds: they are provoked together with every run of the tests."""
 
 

@@ -94,6 +94,7 @@ def test_right_sizing_reads_what_is_in_use_from_prometheus(running: Live, capsys
     assert "Enough: totalMemory: " in shown
 
 
+@pytest.mark.second_look
 @pytest.mark.parametrize("line", DOCUMENT)
 def test_a_monitoring_command_of_the_sizing_document_runs_as_it_is_written(running: Live, line: str) -> None:
     written, _, expected = line.partition("  # ")

@@ -24,6 +24,7 @@ def stack(
     storage: dict[str, Any] | None = None,
     monitoring: dict[str, Any] | None = None,
     resize: dict[str, Any] | None = None,
+    access: dict[str, Any] | None = None,
     **workload: Any,
 ) -> Settings:
     """Settings as a stack file with these keys gives them; `zones=None` is a cluster that is not EKS."""
@@ -38,7 +39,7 @@ def stack(
         storage=storage or {},
         monitoring=monitoring or {},
         resize=resize or {},
-        access=CLIENTS,
+        access=CLIENTS if access is None else access,
     )
 
 

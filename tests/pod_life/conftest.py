@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from components.config.settings import NodeEndpoint
+from components.config.settings import NodeEndpoint, Tls
 from components.config.units import MIB
 from components.manifests.redis_conf import redis_conf
 from components.plan.tuning import Tuning, derive_tuning
@@ -64,7 +64,7 @@ def small_tuning(replicas_per_master: int = 1) -> Tuning:
 @pytest.fixture
 def conf() -> str:
     """The derived redis.conf of a sandbox-size pod."""
-    return redis_conf(small_tuning(), NodeEndpoint.HOSTNAME)
+    return redis_conf(small_tuning(), NodeEndpoint.HOSTNAME, Tls.defaults())
 
 
 @pytest.fixture

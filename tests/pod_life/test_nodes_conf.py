@@ -17,7 +17,7 @@ def rewrite(text: str, dns: dict[str, str]) -> tuple[int, str, str]:
         table, file = Path(directory, "dns"), Path(directory, "nodes.conf")
         table.write_text("".join(f"{host} {state}\n" for host, state in dns.items()))
         file.write_text(text)
-        done = awk("nodes_conf.awk", table, file, self_ip=SELF_IP, port=6379)
+        done = awk("nodes_conf.awk", table, file, self_ip=SELF_IP, port=6379, bus_port=16379)
         return done.returncode, done.stdout, done.stderr
 
 

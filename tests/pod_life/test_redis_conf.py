@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.config.settings import NodeEndpoint
+from components.config.settings import NodeEndpoint, Tls
 from components.config.units import GIB, MIB
 from components.manifests.redis_conf import redis_conf
 from components.plan.tuning import derive_tuning
@@ -28,6 +28,7 @@ def conf_of(maxmemory_bytes: int, limit_bytes: int, replicas_per_master: int = 1
             replicas_per_master=replicas_per_master,
         ),
         NodeEndpoint.HOSTNAME,
+        Tls.defaults(),
     )
 
 

@@ -50,7 +50,7 @@ def survey(own: str = OWN, **answers: str) -> list[str]:
             path = Path(directory, f"10.0.0.{number[1:]}")
             path.write_text(text)
             paths.append(path)
-        done = awk("survey.awk", file, *paths, my_ip=MY_IP, my_host=MY_HOST, port=6379, own=file)
+        done = awk("survey.awk", file, *paths, my_ip=MY_IP, my_host=MY_HOST, own=file)
         assert (done.returncode, done.stderr) == (0, "")
         return sorted(line for line in done.stdout.splitlines() if not line.startswith("member"))
 

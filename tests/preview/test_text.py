@@ -15,7 +15,7 @@ from preview.page import render_page
 from preview.resources import Resource
 from preview.text import render_plan, render_resources, render_sections, render_summary
 from preview.writer import Style
-from tests.plan.stacks import FRANKFURT, IRELAND, SAO_PAULO, option_1, stack
+from tests.plan.stacks import CLIENTS, FRANKFURT, IRELAND, SAO_PAULO, option_1, stack
 from tests.preview.stacks import extreme_stacks, option_1_advice, stacks
 
 
@@ -188,7 +188,10 @@ def test_spot_nodes_have_a_column_of_their_own() -> None:
 
 
 def test_without_a_warning_there_is_no_section_for_them() -> None:
-    assert "WARNINGS" not in text(stack("4GB", "64GB", zones=None, requestsPerSecond=500, ttlSeconds=300))
+    enforced = {**CLIENTS, "policiesEnforcedBy": "cilium"}
+    assert "WARNINGS" not in text(
+        stack("4GB", "64GB", zones=None, requestsPerSecond=500, ttlSeconds=300, access=enforced)
+    )
 
 
 def test_a_terminal_gets_colour() -> None:

@@ -145,7 +145,7 @@ def test_with_tls_a_cluster_is_formed_and_grown_with_its_keys(
     ca_file = Path(authority(tmp_path, "ours"))
     options = tls_options(tmp_path, str(ca_file))
     password = secrets.token_urlsafe()
-    tls: dict[str, Any] = {"tls": True, "tlsCaFile": str(ca_file)}
+    tls: dict[str, Any] = {"tls": "required", "tlsCaFile": str(ca_file)}
     for shard in range(3):
         fleet.add(f"redis-master-{shard}", *options, password=password, ca_file=ca_file)
     status, output = reconcile("form", fleet.topology(3, **tls), password=password)

@@ -17,7 +17,7 @@ from reconciler.topology import TopologyError, parse_topology
 GOOD: dict[str, Any] = {
     "pool": "redis-64gb",
     "port": 6379,
-    "tls": False,
+    "tls": "plain",
     "nodes": [
         {"pod": f"redis-{role}-{shard}", "host": f"redis-{role}-{shard}.test", "shard": shard, "role": role}
         for shard in range(3)
@@ -51,7 +51,10 @@ def test_a_good_file_is_taken_with_its_defaults() -> None:
         ({"pool": ""}, 'pool: "" is given, a string that is not empty is needed'),
         ({"port": "6379"}, 'port: "6379" is given, a whole number from 1 to 65535 is needed'),
         ({"port": True}, "port: true is given"),
-        ({"tls": "no"}, 'tls: "no" is given, true or false is needed'),
+        ({"tls": "no"}, 'tls: "no" is given, one of plain, both, required is needed'),
+        ({"tls": "required"}, "tlsCaFile: missing"),
+        ({"tls": "both", "tlsCaFile": "ca.crt"}, "tlsPort: missing"),
+        ({"tlsCertFile": "tls.crt"}, "tlsCertFile, tlsKeyFile: one of the two is missing"),
         ({"nodes": []}, "nodes: [] is given, a list that is not empty is needed"),
         ({"nodes": {}}, "nodes: {} is given"),
         ({"nodes": GOOD["nodes"][:4]}, "nodes: 2 shards are given; Redis Cluster needs at least 3 masters"),

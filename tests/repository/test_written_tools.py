@@ -51,6 +51,7 @@ PULUMI = {
     "preview": {},
     "refresh": {},
     "stack export": {},
+    "stack output": {"--show-secrets": FLAG, "--json": FLAG},
     "stack init": {},
     "up": {"--continue-on-error": FLAG, "--refresh": FLAG, "--stack": VALUE},
 }
@@ -156,9 +157,13 @@ def test_pulumi_knows_the_command_and_the_program_takes_its_values(line: str) ->
     if command != "config set":
         stacks = [options["--stack"]] if "--stack" in options else []
         assert all(ROOT.joinpath(f"Pulumi.{stack}.yaml").exists() for stack in stacks)
-        assert len(operands) == (command == "stack init")
+        assert len(operands) == (command in ("stack init", "stack output"))
         return
-    if operands:
+    if len(operands) == 1:
+        # It asks for the value.
+        assert "--secret" in options
+        assert all(part in operands[0] for part in ("redis-image-cache:", ".")), "the key as a stack file has it"
+    elif operands:
         key, value = operands
         assert ("." in key) == ("--path" in options), "without --path, a dot is part of the key's name"
         # An ellipsis or a variable stands for what only the reader knows, and nobody else is to read.

@@ -36,7 +36,7 @@ def test_a_namespace_is_given_all_that_a_client_needs_as_a_secret() -> None:
     assert found.inputs["stringData"] == {
         "host": "redis.redis-image-cache.svc.cluster.local",
         "port": "6379",
-        "username": "default",
+        "username": "app",
         "password": PASSWORD,
     }
     assert found.secrets == {"stringData"}

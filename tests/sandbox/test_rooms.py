@@ -1,4 +1,4 @@
-"""The sandbox has three rooms, and none of them reaches into one above it."""
+"""The sandbox has four rooms, and none of them reaches into one above it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ ROOT = Path(__file__).resolve().parents[2]
 MAY_USE = {
     "sandbox.host": {"sandbox.errors"},
     "sandbox.kubernetes": {"sandbox.errors", "sandbox.host", "preview.resources", "preview.changes"},
-    "sandbox.control": {"sandbox.errors", "sandbox.host", "sandbox.kubernetes", "preview"},
+    "sandbox.monitoring": {"sandbox.errors", "sandbox.host", "sandbox.kubernetes", "components.manifests", "preview"},
+    "sandbox.control": {"sandbox.errors", "sandbox.host", "sandbox.kubernetes", "sandbox.monitoring", "preview"},
 }
 """Room -> what of this project it may use beside itself: processes know nothing of Kubernetes, and Kubernetes nothing
 of the command line."""

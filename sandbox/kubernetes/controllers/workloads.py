@@ -5,6 +5,7 @@ from __future__ import annotations
 from sandbox.kubernetes.cluster import Cluster
 from sandbox.kubernetes.controllers import statefulset
 from sandbox.kubernetes.controllers.batch import Batch
+from sandbox.kubernetes.controllers.certificates import Certificates
 from sandbox.kubernetes.controllers.placement import place_pods
 from sandbox.kubernetes.kubelet.volumes import shows
 from sandbox.kubernetes.kubelet.worker import Kubelet, PodWorker
@@ -24,6 +25,7 @@ class Workloads:
         self.workers: dict[str, PodWorker] = {}
         self._observed: dict[tuple[str, str, str], tuple[int, StatefulSet]] = {}
         """StatefulSet -> how many edits of it the controller has seen, and the last of them."""
+        self.certificates = Certificates(cluster)
         self.batch = Batch(cluster, self._add_pod, self.delete_pod)
 
     async def run(self) -> None:

@@ -17,6 +17,7 @@ from sandbox.kubernetes.controllers.workloads import Workloads
 from sandbox.kubernetes.engine.awaiting import ready, wait_conditions
 from sandbox.kubernetes.engine.changes import Applied, Changes, Step, Verb, plan_changes
 from sandbox.kubernetes.manifests.base import not_enforced
+from sandbox.kubernetes.manifests.certificate import Certificate
 from sandbox.kubernetes.manifests.objects import (
     NOTED,
     CronJob,
@@ -208,6 +209,11 @@ class _Update:
         if isinstance(item, PersistentVolumeClaim):
             self._workloads.claim(item.metadata.namespace, item.metadata.name, item.spec)
         self._workloads.refresh_volumes(*item.key)
+        self._issue(item)
+
+    def _issue(self, item: KubernetesObject) -> None:
+        if isinstance(item, Certificate):
+            self._workloads.refresh_volumes(*self._workloads.certificates.issue(item).key)
 
     def _update(self, item: KubernetesObject) -> None:
         old = self._cluster.objects.get(item.key)
@@ -215,6 +221,7 @@ class _Update:
             statefulset.check_update(old, item)
         self._cluster.objects[item.key] = item
         self._workloads.refresh_volumes(*item.key)
+        self._issue(item)
 
     async def _await(self, step: Step, item: KubernetesObject | None) -> None:
         if item is None or item.metadata.annotations.get("pulumi.com/skipAwait") == "true":

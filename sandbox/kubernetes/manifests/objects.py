@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from preview.resources import Resource
 from sandbox.errors import UnsupportedError
 from sandbox.kubernetes.manifests.base import Manifest, NotEnforced, decode
+from sandbox.kubernetes.manifests.certificate import Certificate
 from sandbox.kubernetes.manifests.kubernetes_object import KubernetesObject as KubernetesObject
 from sandbox.kubernetes.manifests.metadata import Labels, LabelSelector, TemplateMeta, is_dns_label
 from sandbox.kubernetes.manifests.pod import PodTemplate
@@ -235,6 +236,7 @@ RUN: dict[str, type[KubernetesObject]] = {
     "batch/v1/CronJob": CronJob,
     "policy/v1/PodDisruptionBudget": PodDisruptionBudget,
     "storage.k8s.io/v1/StorageClass": StorageClass,
+    "cert-manager.io/v1/Certificate": Certificate,
     "v1/ServiceAccount": ServiceAccount,
     "rbac.authorization.k8s.io/v1/Role": Role,
     "rbac.authorization.k8s.io/v1/RoleBinding": RoleBinding,

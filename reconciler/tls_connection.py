@@ -1,0 +1,45 @@
+"""A connection of redis-py with TLS, that trusts the authority of the cache and no other."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from functools import cache
+from typing import Any
+
+from redis import connection as redis_connection
+
+from reconciler.tls import Tls
+
+
+class TlsConnection(redis_connection.SSLConnection):  # type: ignore[misc, unused-ignore]
+    """A connection of redis-py that trusts one authority, and asks the node for the cache's name.
+
+    redis-py's own also trusts every authority that the machine's image trusts, and compares the name with the address.
+    """
+
+    def __init__(self, tls: Tls, **options: Any) -> None:
+        super().__init__(**options)
+        self._tls = tls
+
+    def _wrap_socket_with_ssl(self, sock: socket.socket) -> ssl.SSLSocket:
+        return _context(self._tls).wrap_socket(sock, server_hostname=self._tls.name)
+
+
+@cache
+def _context(tls: Tls) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = tls.name is not None
+    context.load_verify_locations(cafile=tls.ca_file)
+    if tls.cert_file is not None:
+        context.load_cert_chain(tls.cert_file, tls.key_file)
+    return context
+
+
+def takes_connections(ip: str, port: int, timeout_s: float) -> bool:
+    """Whether something listens there. Nothing is said to it."""
+    try:
+        with socket.create_connection((ip, port), timeout_s):
+            return True
+    except OSError:
+        return False
