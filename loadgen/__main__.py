@@ -56,6 +56,8 @@ def arguments() -> argparse.ArgumentParser:
         "--zone", default="", metavar="CIDR,…", help="address ranges of the own zone, for --reads-from zone"
     )
     parser.add_argument("--ca-file", help="speak TLS, and trust this authority")
+    parser.add_argument("--cert-file", help="show this certificate")
+    parser.add_argument("--key-file", help="the certificate's private key")
     parser.add_argument("--p95-ms", type=float, help="fail when p95 is longer")
     parser.add_argument("--met", action="store_true", help="fail when the rate was not met, or any request failed")
     parser.add_argument("--json", action="store_true")
@@ -68,7 +70,9 @@ def target_of(options: argparse.Namespace) -> Target:
         raise WrongWorkload(f"the endpoint is {options.endpoint}; it must be HOST:PORT")
     zone = tuple(ipaddress.IPv4Network(part) for part in options.zone.split(",") if part)
     password, user = (os.environ.get(name) or None for name in ("REDISCLI_AUTH", "REDIS_USER"))
-    return Target(host, int(port), password, options.ca_file, options.reads_from, zone, user)
+    return Target(
+        host, int(port), password, options.ca_file, options.reads_from, zone, user, options.cert_file, options.key_file
+    )
 
 
 def shares_of(options: argparse.Namespace) -> list[Share]:

@@ -33,6 +33,8 @@ class Target:
     reads_from: str = "master"
     zone: tuple[ipaddress.IPv4Network, ...] = ()
     user: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
 
     def __post_init__(self) -> None:
         if self.reads_from not in READS_FROM:
@@ -41,7 +43,12 @@ class Target:
             raise WrongWorkload("reads from the own zone need its address ranges, and no others do: give both or none")
 
     def tls(self) -> ssl.SSLContext | None:
-        return None if self.ca_file is None else ssl.create_default_context(cafile=self.ca_file)
+        if self.ca_file is None:
+            return None
+        context = ssl.create_default_context(cafile=self.ca_file)
+        if self.cert_file is not None:
+            context.load_cert_chain(self.cert_file, self.key_file)
+        return context
 
     def client(self, host: str, port: int) -> redis.Redis:
         return redis.Redis(
@@ -53,6 +60,8 @@ class Target:
             socket_timeout=_ANSWER_S,
             ssl=self.ca_file is not None,
             ssl_ca_certs=self.ca_file,
+            ssl_certfile=self.cert_file,
+            ssl_keyfile=self.key_file,
         )
 
 

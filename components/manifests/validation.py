@@ -4,7 +4,7 @@ from math import ceil
 
 from components.config.settings import Settings
 from components.config.units import MIB, kubernetes_quantity
-from components.manifests import jobs, keys, names
+from components.manifests import jobs, keys, names, tls
 from components.manifests.manifest import Manifest, refs
 from components.manifests.users import APP, PASSWORD_KEY
 from components.plan.plan import Plan
@@ -40,7 +40,7 @@ def validation(settings: Settings, plan: Plan, coming: tuple[Manifest, ...], *af
         "python3",
         "-m",
         "loadgen",
-        f"{host}:{names.REDIS_PORT}",
+        f"{host}:{tls.endpoint_port(settings.tls.mode)}",
         f"--rate={rate(settings)}",
         f"--hit-rate={settings.workload.hit_rate}",
         f"--sizes={max(_SIZE_MIN_BYTES, settings.workload.object_bytes)}",
@@ -54,6 +54,8 @@ def validation(settings: Settings, plan: Plan, coming: tuple[Manifest, ...], *af
         "--met",
         f"--p95-ms={wanted.p95_latency_ms or settings.workload.p95_latency_ms}",
     ]
+    files = () if settings.tls.mode.has_plain else tls.files_of_clients(settings)
+    command += [f"--{_OPTIONS[file]}={names.TLS_PATH}/{file}" for file in files]
     password = {"secretKeyRef": {"name": keys.AUTH, "key": PASSWORD_KEY}}
     mentioned = dict.fromkeys(ref for item in coming for ref in refs(item.body) if ref != keys.NAMESPACE)
     template = jobs.python_pod(
@@ -74,9 +76,17 @@ def validation(settings: Settings, plan: Plan, coming: tuple[Manifest, ...], *af
         "requests": {"cpu": "1000m", "memory": memory},
         "limits": {"memory": memory},
     }
+    if files:
+        spec = template["spec"]
+        # The files of the Secret are readable by their group alone.
+        spec["securityContext"]["fsGroup"] = spec["securityContext"]["runAsGroup"]
+        spec["containers"][0]["volumeMounts"].append(tls.mount())
+        spec["volumes"].append(tls.volume(settings, *files))
     return jobs.job_of(VALIDATION, template, _FILL_SECONDS + _WARM_UP_SECONDS + wanted.seconds + _END_SECONDS, *after)
 
 
+_OPTIONS = {names.AUTHORITY: "ca-file", names.CERTIFICATE: "cert-file", names.PRIVATE_KEY: "key-file"}
+"""File of the certificate's Secret -> the load generator's option for it."""
 _SIZE_MIN_BYTES = 64
 """The load generator's smallest image."""
 _END_SECONDS = 30
