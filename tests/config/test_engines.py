@@ -71,7 +71,7 @@ def test_a_patch_with_known_faults_is_refused_and_the_first_without_is_named(
 def test_a_line_that_is_not_in_the_table_is_refused_with_the_whole_table(
     engine: Engine, version: tuple[int, int], part: tuple[str, str, str]
 ) -> None:
-    line = Line(engine, *version, 0, "")
+    line = Line(engine, *version, 0, "", None)
     if any((known.engine, known.version) == (engine, line.version) for known in LINES):
         return
     with pytest.raises(ValueError, match="accepted: ") as refused:
