@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what is missing, and only that: a virtual environment, Python packages, Debian packages.
-#   setup.sh venv REQUIREMENTS…   setup.sh debian   setup.sh monitoring   setup.sh browser   setup.sh node   setup.sh clients   setup.sh bench
+#   setup.sh venv REQUIREMENTS…   setup.sh debian   setup.sh monitoring   setup.sh node   setup.sh clients   setup.sh bench
 #   setup.sh actionlint
 set -eu
 
@@ -10,7 +10,6 @@ say() { printf '  %s\n' "$*" >&2; }
 # are tried, and of what the cache is measured beside.
 PACKAGES='redis-server:redis-server redis-tools:redis-cli bubblewrap:bwrap busybox:busybox iproute2:ip shellcheck:shellcheck util-linux:unshare'
 MONITORING_PACKAGES='prometheus:prometheus'
-BROWSER_PACKAGES='chromium:chromium fonts-dejavu-core:/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf'
 NODE_PACKAGES='containerd:containerd crun:crun containernetworking-plugins:/usr/lib/cni/bridge openssl:openssl'
 CLIENT_PACKAGES='default-jdk-headless:javac maven:mvn'
 BENCH_PACKAGES='memcached:memcached nginx-light:nginx'
@@ -110,7 +109,6 @@ monitoring)
     install_debian "$MONITORING_PACKAGES"
     install_go_program redis_exporter github.com/oliver006/redis_exporter "$REDIS_EXPORTER" github.com/oliver006/redis_exporter
     ;;
-browser) install_debian "$BROWSER_PACKAGES" ;;
 node) install_debian "$NODE_PACKAGES" ;;
 clients) install_debian "$CLIENT_PACKAGES" ;;
 bench) install_debian "$BENCH_PACKAGES" ;;
@@ -118,7 +116,7 @@ actionlint)
     install_go_program actionlint github.com/rhysd/actionlint/cmd/actionlint "$ACTIONLINT" github.com/rhysd/actionlint
     ;;
 *)
-    say 'usage: setup.sh venv REQUIREMENTS… | setup.sh debian | setup.sh monitoring | setup.sh browser | setup.sh node | setup.sh clients | setup.sh bench | setup.sh actionlint'
+    say 'usage: setup.sh venv REQUIREMENTS… | setup.sh debian | setup.sh monitoring | setup.sh node | setup.sh clients | setup.sh bench | setup.sh actionlint'
     exit 2
     ;;
 esac

@@ -14,6 +14,7 @@ from components.manifests.manifest import Manifest
 from components.manifests.pool import pool_manifests
 from components.manifests.tls import client_ports, dns_names
 from components.plan.plan import derive_plan
+from tests.plan.stacks import CLIENTS as LET_IN
 
 MODES = ("plain", "both", "required")
 CLIENTS = ("none", "optional", "required")
@@ -22,7 +23,9 @@ PORTS = {"plain": [6379], "both": [6379, 6380], "required": [6380]}
 
 def pool(mode: str = "plain", clients: str = "none", **more: Any) -> dict[str, Manifest]:
     tls = {"mode": mode, "clientCertificates": clients, **({} if mode == "plain" else {"issuer": "redis-ca"})}
-    stack = settings_of(**{"kubeContext": "kind", "monitoring": {"exporter": True}, "tls": tls} | more)
+    stack = settings_of(
+        **{"kubeContext": "kind", "access": LET_IN, "monitoring": {"exporter": True}, "tls": tls} | more
+    )
     return {item.key: item for item in pool_manifests(stack, derive_plan(stack))}
 
 

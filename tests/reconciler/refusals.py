@@ -13,6 +13,7 @@ import pytest
 from reconciler import connection
 from reconciler.connection import RedisConnection, Reply, ReplyError, UnreachableError
 from reconciler.credentials import Credentials
+from reconciler.tls import Tls
 
 REPLIES: dict[str, str | None] = {
     "max clients": "ERR max number of clients + cluster connections reached",
@@ -92,7 +93,7 @@ def refusal(name: str) -> Refusal:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(connection, "CONNECT_TIMEOUT_S", wait_s)
         for commands in ([("CLUSTER", "NODES")], [("CLUSTER", "NODES"), ("INFO",)]):
-            one = RedisConnection(server.address, [Credentials("operator", "a password")], False, None, "a test")
+            one = RedisConnection(server.address, [Credentials("operator", "a password")], Tls(), "a test")
             try:
                 if len(commands) == 1:
                     one.call(*commands[0], timeout_s=wait_s)

@@ -13,6 +13,7 @@ from reconciler.act.progress import Progress
 from reconciler.act.rate import RateLimit
 from reconciler.act.slot_move import MoveContext
 from reconciler.connection import REPLY_TIMEOUT_S, Argument, Reply, ReplyError, UnreachableError
+from reconciler.credentials import Credentials
 from tests.reconciler.fake_cluster import FakeCluster
 
 
@@ -39,6 +40,7 @@ class Target(Source):
     def __init__(self, *, lives: bool) -> None:
         super().__init__()
         self._lives = lives
+        self.credentials = Credentials(None, None)
 
     def call(self, *arguments: Argument, timeout_s: float = REPLY_TIMEOUT_S) -> Reply:
         if not self._lives:

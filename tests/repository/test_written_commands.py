@@ -48,6 +48,10 @@ def test_a_preview_runs_as_it_is_written(
 ) -> None:
     monkeypatch.chdir(ROOT)
     status = command.main(shlex.split(line)[3:])
+    if "--measured-from" in line:
+        # It asks a Prometheus that nobody has here; tests/preview/test_prometheus.py has one.
+        assert "no address" in capsys.readouterr().err
+        return
     assert status in ((0, 3) if "--fail-on" in line else (0,)), capsys.readouterr().err
 
 
