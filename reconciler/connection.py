@@ -136,7 +136,8 @@ class RedisConnection:
             "username": self.credentials.user,
             "password": self.credentials.password,
         }
-        return TlsConnection(self._tls, **options) if has_tls else redis_connection.Connection(**options)
+        plain: Any = redis_connection.Connection
+        return TlsConnection(self._tls, **options) if has_tls else plain(**options)
 
     def _open(self) -> None:
         """Connect, unless that is done. First as the node took it the last time: its pod may have another by now."""
