@@ -15,6 +15,8 @@ from typing import Any
 from components.advice.advice import Advice
 from components.config.formats import count, seconds
 from components.config.settings import MoveMode
+from components.manifests.names import CLIENT_SECRET
+from components.manifests.validation import VALIDATION
 from components.plan.plan import POD_START_SECONDS
 from components.plan.resize import JOB_SECONDS, JOIN_SECONDS
 from preview.diff.edit import Edit, PodSet, nodes_of, pod_sets, wanted_nodes
@@ -91,7 +93,9 @@ class Update:
             *self._pods(),
             *self._form(),
             *self._clients(),
+            *self._told(),
             *self._others(),
+            *self._validation(),
             *self._deletes(),
         )
 
@@ -200,6 +204,29 @@ class Update:
             yield Step("The client Service points to the new pool. Clients have followed the slots already.", 0, 0)
         elif not self.before:
             yield Step("The client Service gives applications their name of the cache.", 0, 0)
+
+    def _told(self) -> Iterator[Step]:
+        """Applications get what they need to connect, in namespaces of their own."""
+        secrets = [
+            [item for item in side if item.kind == "Secret" and item.inputs["metadata"]["name"] == CLIENT_SECRET]
+            for side in ((*self.edit.created, *self.edit.changed), self.edit.deleted)
+        ]
+        for found, what in zip(secrets, ("is told in", "is told no longer in"), strict=True):
+            if found:
+                where = ", ".join(sorted(item.inputs["metadata"]["namespace"] for item in found))
+                yield Step(f"How to connect {what} {where} (Secret {CLIENT_SECRET}).", 0, 0)
+
+    def _validation(self) -> Iterator[Step]:
+        """It runs after *form*, and nothing waits for it."""
+        if job := self.edit.runs(VALIDATION):
+            limit_seconds = float(job.inputs["spec"]["activeDeadlineSeconds"])
+            yield Step(
+                "validation puts a load of images on the cache, and fails the update if it misses the rate or the p95.",
+                0,
+                limit_seconds,
+            )
+        elif any(item.kind == "Job" and item.name.endswith(f"-{VALIDATION}") for item in self.edit.deleted):
+            yield Step("No load is put on the cache at the end of an update any more.", 0, 0)
 
     def _others(self) -> Iterator[Step]:
         if not self.before or self.exchanges_the_pool:

@@ -10,12 +10,13 @@ import pytest
 
 from components.config.load import settings_of
 from components.manifests import names
+from components.manifests.keys import AUTH
 from components.manifests.manifest import Manifest
 from components.manifests.pool import pool_manifests
 from components.manifests.tls import client_ports, dns_names
 from components.plan.plan import derive_plan
-from tests.plan.stacks import CLIENTS as LET_IN
 
+EVERYWHERE: dict[str, Any] = {"kubeContext": "kind", "nodes": {"production": False}}
 MODES = ("plain", "both", "required")
 CLIENTS = ("none", "optional", "required")
 PORTS = {"plain": [6379], "both": [6379, 6380], "required": [6380]}
@@ -23,9 +24,7 @@ PORTS = {"plain": [6379], "both": [6379, 6380], "required": [6380]}
 
 def pool(mode: str = "plain", clients: str = "none", **more: Any) -> dict[str, Manifest]:
     tls = {"mode": mode, "clientCertificates": clients, **({} if mode == "plain" else {"issuer": "redis-ca"})}
-    stack = settings_of(
-        **{"kubeContext": "kind", "access": LET_IN, "monitoring": {"exporter": True}, "tls": tls} | more
-    )
+    stack = settings_of(**{**EVERYWHERE, "monitoring": {"exporter": True}, "tls": tls} | more)
     return {item.key: item for item in pool_manifests(stack, derive_plan(stack))}
 
 
@@ -56,11 +55,9 @@ def test_pods_services_and_the_network_policy_have_the_same_ports_for_clients(mo
         ports = [port for port in manifests[key].body["spec"]["ports"] if port["name"] != "cluster-bus"]
         assert {port["name"]: port["port"] for port in ports} == of_pods
         assert all(port["targetPort"] == port["name"] for port in ports)
-    (clients,) = [
-        rule["ports"]
-        for rule in manifests["network"].body["spec"]["ingress"]
-        if {port["port"] for port in rule["ports"]} & {6379, 6380}
-    ]
+    rules = manifests["network"].body["spec"]["ingress"]
+    # Of the rule that lets in whom the config names, which is nobody in particular here.
+    (clients,) = [rule["ports"] for rule in rules if "from" not in rule]
     assert [port["port"] for port in clients] == PORTS[mode]
 
 
@@ -106,7 +103,7 @@ def test_the_exporter_asks_where_its_redis_listens(mode: str, address: str) -> N
 
 
 def test_the_certificate_has_the_name_of_every_pod_and_service_and_of_the_cache() -> None:
-    stack = settings_of(kubeContext="kind", replicasPerMaster=2, tls={"mode": "both", "issuer": "redis-ca"})
+    stack = settings_of(**EVERYWHERE, replicasPerMaster=2, tls={"mode": "both", "issuer": "redis-ca"})
     plan = derive_plan(stack)
     given = dns_names(stack, plan.pool)
 
@@ -136,7 +133,7 @@ def test_a_given_secret_is_mounted_and_nothing_is_asked_of_cert_manager() -> Non
     assert "certificate" not in manifests
     for key in ("redis-master", "form"):
         secrets = {volume["secret"]["secretName"] for volume in pod_of(manifests, key)["volumes"] if "secret" in volume}
-        assert secrets == {"images-redis-tls"}
+        assert secrets == {"images-redis-tls", AUTH}
 
 
 @pytest.mark.parametrize("mode", MODES)
