@@ -136,10 +136,7 @@ class RedisConnection:
             "username": self.credentials.user,
             "password": self.credentials.password,
         }
-<<<<<<< HEAD
         # redis-py says no types of what a connection takes.
-=======
->>>>>>> wt-tls
         plain: Any = redis_connection.Connection
         return TlsConnection(self._tls, **options) if has_tls else plain(**options)
 

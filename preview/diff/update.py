@@ -15,8 +15,6 @@ from typing import Any
 from components.advice.advice import Advice
 from components.config.formats import count, seconds
 from components.config.settings import MoveMode
-from components.manifests.names import CLIENT_SECRET
-from components.manifests.validation import VALIDATION
 from components.plan.plan import POD_START_SECONDS
 from components.plan.resize import JOB_SECONDS, JOIN_SECONDS
 from preview.diff.edit import Edit, PodSet, nodes_of, pod_sets, wanted_nodes
@@ -208,24 +206,24 @@ class Update:
     def _told(self) -> Iterator[Step]:
         """Applications get what they need to connect, in namespaces of their own."""
         secrets = [
-            [item for item in side if item.kind == "Secret" and item.inputs["metadata"]["name"] == CLIENT_SECRET]
+            [item for item in side if item.kind == "Secret" and "-delivered-" in item.name]
             for side in ((*self.edit.created, *self.edit.changed), self.edit.deleted)
         ]
         for found, what in zip(secrets, ("is told in", "is told no longer in"), strict=True):
             if found:
                 where = ", ".join(sorted(item.inputs["metadata"]["namespace"] for item in found))
-                yield Step(f"How to connect {what} {where} (Secret {CLIENT_SECRET}).", 0, 0)
+                yield Step(f"How to connect {what} {where}.", 0, 0)
 
     def _validation(self) -> Iterator[Step]:
         """It runs after *form*, and nothing waits for it."""
-        if job := self.edit.runs(VALIDATION):
+        if job := self.edit.runs("validation"):
             limit_seconds = float(job.inputs["spec"]["activeDeadlineSeconds"])
             yield Step(
                 "validation puts a load of images on the cache, and fails the update if it misses the rate or the p95.",
                 0,
                 limit_seconds,
             )
-        elif any(item.kind == "Job" and item.name.endswith(f"-{VALIDATION}") for item in self.edit.deleted):
+        elif any(item.kind == "Job" and item.name.endswith("-validation") for item in self.edit.deleted):
             yield Step("No load is put on the cache at the end of an update any more.", 0, 0)
 
     def _others(self) -> Iterator[Step]:

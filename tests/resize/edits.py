@@ -74,7 +74,7 @@ EDITS: Mapping[str, tuple[Mapping[str, str], ...]] = {
     "tls.issuerGroup": ({"tls.mode": "both", "tls.issuer": "redis-ca", "tls.issuerGroup": "awspca.cert-manager.io"},),
     "tls.secret": ({"tls.mode": "both", "tls.secret": "images-redis-tls"},),
     "tls.clientCertificates": ({"tls.mode": "both", "tls.issuer": "redis-ca", "tls.clientCertificates": "required"},),
-    "images.redis": ({"images.redis": "redis:8.2.7-alpine"},),
+    "images.redis": ({"images.redis": "redis:8.2-alpine"},),
     "images.redisVersion": ({"images.redisVersion": "redis 7.4.11"},),
     "images.python": ({"images.python": "python:3.12-alpine"},),
     "images.exporter": ({"images.exporter": "oliver006/redis_exporter:v1.75.0", "monitoring.exporter": "true"},),
