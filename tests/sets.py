@@ -34,7 +34,7 @@ SETS = {
     "slow": ("second_look", "looks a second time at what a test of the other sets shows"),
 }
 """Name -> (pytest's expression of markers, what is in it). Each test is in exactly one."""
-AT_ONCE = ("-n", "2", "--dist", "loadfile")
+AT_ONCE = ("-n", "2", "--dist", "loadfile", "--durations", "25", "--durations-min", "10")
 """A file's tests share clusters, so that a file stays with one process. (loadgroup does nothing with pytest 9: xdist
 3.8 still names items by _nodeid.) Three real ones at a time were no faster on two cores: 1,252 s instead of 1,192 s."""
 AGAIN = "--again"

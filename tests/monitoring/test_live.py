@@ -17,7 +17,7 @@ from tests.monitoring.live import POOL, Live, eventually, live
 from tests.monitoring.provocations import PROVOCATIONS, SHORT, provoke
 from tests.monitoring.stacks import KNOWN, rules_of, series, watched
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.second_look]
 
 PANELS = [panel for row in panels(*watched("local")).values() for panel in row]
 DOCUMENT = r"""

@@ -31,7 +31,7 @@ def both(pair: tuple[str, str]) -> dict[str, str]:
 
 
 PAIRS = [pair for pair in combinations(EDITS, 2) if pair not in REFUSED]
-SAMPLE = frozenset(random.Random(1).sample(PAIRS, 120))
+SAMPLE = frozenset(random.Random(1).sample(PAIRS, 60))
 
 
 def marked(pair: tuple[str, str]) -> ParameterSet:

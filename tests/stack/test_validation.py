@@ -10,7 +10,7 @@ from preview.evaluate import evaluate
 from sandbox.control.client import Sandbox
 from sandbox.errors import ApplyError
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.second_look]
 
 ASKED = {"validation.enabled": "true", "validation.requestsPerSecond": "5", "validation.seconds": "5"}
 MET = {"validation.p95LatencyMs": "60000"}
