@@ -10,7 +10,7 @@ import redis
 import trustme
 
 from tests.pod_life.network import Network
-from tests.pod_life.pods import BUS_PORT, PORT, Pod
+from tests.pod_life.pods import ADMIN, BUS_PORT, PORT, Pod
 
 TLS_PORT = 6380
 LOOK_SECONDS = 1
@@ -76,6 +76,7 @@ class TlsPod(Pod):
         return redis.Redis(
             host=self.ip or "",
             port=TLS_PORT,
+            username=None if self.password is None else ADMIN,
             password=self.password,
             socket_timeout=timeout_seconds,
             socket_connect_timeout=1,

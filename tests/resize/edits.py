@@ -60,7 +60,7 @@ EDITS: Mapping[str, tuple[Mapping[str, str], ...]] = {
     "access.keyPrefix": ({"access.keyPrefix": '"images:"'},),
     "access.scripts": ({"access.scripts": "the shop counts in Lua"},),
     "access.defaultUser": ({"access.defaultUser": "app"}, {"access.defaultUser": "everything"}),
-    "access.allowFromNamespaces": ({"access.allowFromNamespaces": '["shop"]'},),
+    "access.allowFromNamespaces": ({"access.allowFromNamespaces": '["images", "shop"]'},),
     "access.allowFromPods": ({"access.allowFromPods": '["web/app=shop"]'},),
     "access.deliverTo": ({"access.deliverTo": '["images"]'},),
     "access.policiesEnforcedBy": ({"access.policiesEnforcedBy": "cilium"},),

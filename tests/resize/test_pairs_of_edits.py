@@ -20,8 +20,13 @@ REFUSED = [
     ("storage.iops", "storage.className"),
     ("storage.throughputMibPerSecond", "storage.className"),
     ("storage.kmsKeyId", "storage.className"),
+    *(("access.nodeEndpoint", key) for key in EDITS if key.startswith("tls.")),
+    *((key, "tls.secret") for key in ("tls.mode", "tls.issuer", "tls.issuerKind", "tls.issuerGroup")),
+    ("tls.secret", "tls.clientCertificates"),
+    ("images.redis", "images.redisVersion"),
 ]
-"""A StorageClass that is there already is not shaped by the config."""
+"""A StorageClass that is there already is not shaped by the config. Certificates have names and no addresses, and come
+from an issuer or from a Secret. An image is not of two versions."""
 
 ONE_AFTER_THE_OTHER = 16
 
