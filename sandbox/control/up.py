@@ -46,11 +46,12 @@ def up(sandbox: Sandbox, stack: str, changes: Sequence[str], say: Callable[[str]
     if not sandbox.is_running:
         say("starting the sandbox")
         sandbox.start()
+    # Before the Jobs, which tell it what they do.
+    where = _watched(sandbox, evaluation, hurry)
     counts = sandbox.apply(evaluation.resources, say)
     done = ", ".join(f"{count} {verb}" for verb, count in sorted(counts.items()))
     say(f"applied {len(evaluation.resources)} resources ({done or 'no changes'})")
     check(sandbox, evaluation, say)
-    where = _watched(sandbox, evaluation, hurry)
     say(f"up after {time.monotonic() - began:.0f} s")
     say(_USAGE.format(endpoint=evaluation.outputs.get("endpoint", "")))
     if where:

@@ -23,8 +23,9 @@ from sandbox.host.network import GATEWAY_IP
 from sandbox.host.process import SYSTEM_PATH, Process, spawn
 from sandbox.kubernetes.cluster import Cluster
 from sandbox.kubernetes.controllers.workloads import Workloads
+from sandbox.monitoring import pushgateway
 from sandbox.monitoring.hurry import in_a_hurry
-from sandbox.monitoring.kube_metrics import KubeletMetrics, KubeStateMetrics, exposition
+from sandbox.monitoring.kube_metrics import CertManagerMetrics, KubeletMetrics, KubeStateMetrics, exposition
 from sandbox.monitoring.scraping import annotated, configuration, interval_s, monitored, rule_groups
 
 PROMETHEUS_PORT = 9090
@@ -46,6 +47,7 @@ class Watch:
         self._directory = directory
         self._sources: dict[str, Callable[[], bytes]] = {
             "/metrics": lambda: exposition(KubeStateMetrics(cluster, workloads)),
+            "/cert-manager/metrics": lambda: exposition(CertManagerMetrics(cluster)),
             "/kubelet/metrics": lambda: exposition(KubeletMetrics(cluster)),
             "/targets/pods": lambda: json.dumps(annotated(cluster)).encode(),
             "/targets/pod-monitors": lambda: json.dumps(monitored(cluster, applied())).encode(),
@@ -67,30 +69,38 @@ class Watch:
             listener.close()
             return self.url
         self.stop()
-        program = shutil.which("prometheus", path=SYSTEM_PATH)
-        if program is None:
+        programs = {name: shutil.which(name, path=SYSTEM_PATH) for name in ("prometheus", pushgateway.PROGRAM)}
+        if None in programs.values():
             listener.close()
-            raise SandboxError("prometheus is not installed on this machine; `make up MONITORING=1` installs it")
+            missing = " and ".join(name for name, path in programs.items() if path is None)
+            raise SandboxError(f"{missing}: not installed on this machine; `make up MONITORING=1` installs it")
         self.hurry = hurry
         try:
-            await self._run(program)
+            await self._run(str(programs["prometheus"]), str(programs[pushgateway.PROGRAM]))
             await self._show(listener)
         except BaseException:
             self.stop()
             raise
         return str(self.url)
 
-    async def _run(self, program: str) -> None:
+    async def _run(self, program: str, gateway: str) -> None:
         shutil.rmtree(self._directory, ignore_errors=True)
         self._directory.mkdir(parents=True)
         server = await http.serve(GATEWAY_IP, _SHOWN_PORT, self._answer)
         self._closing.append(server.close)
         self._write_rules()
-        config = configuration(f"{GATEWAY_IP}:{_SHOWN_PORT}", str(self._directory / "*.rules.yml"), self.hurry)
+        config = configuration(
+            f"{GATEWAY_IP}:{_SHOWN_PORT}",
+            f"{GATEWAY_IP}:{pushgateway.PORT}",
+            str(self._directory / "*.rules.yml"),
+            self.hurry,
+        )
         file = self._directory / "prometheus.yml"
         file.write_text(yaml.safe_dump(config, sort_keys=False))
         self._log = LogBuffer()
         with PipeReader(self._log) as output:
+            listen = f"--web.listen-address={GATEWAY_IP}:{pushgateway.PORT}"
+            self._closing.append(spawn([gateway, listen], stdout=output, stderr=output).kill)
             self._process = spawn(
                 [
                     program,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pulumi
@@ -18,6 +19,11 @@ from components.resources.definitions import missing
 from preview.engine import record
 from preview.provider import OfflineProvider
 from tests.plan.stacks import CLIENTS
+
+
+class _NotThereError(Exception):
+    """As the engine says it."""
+
 
 OPERATOR = {"exporter": True, "prometheus": "operator"}
 TLS = {"mode": "required", "issuer": "redis-ca"}
@@ -54,7 +60,7 @@ def registered(monkeypatch: pytest.MonkeyPatch, known: set[str]) -> tuple[list[s
 
     def answer(self: OfflineProvider, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         if args.resource_id and args.resource_id not in known:
-            raise RuntimeError(f"resource '{args.resource_id}' does not exist")
+            raise _NotThereError(f"resource '{args.resource_id}' does not exist")
         if not args.resource_id:
             made.append(args.name)
         return new_resource(self, args)
@@ -66,11 +72,8 @@ def registered(monkeypatch: pytest.MonkeyPatch, known: set[str]) -> tuple[list[s
     def program() -> None:
         RedisImageCacheCluster("images", RedisImageCacheClusterArgs(settings))
 
-    try:
+    with contextlib.suppress(_NotThereError):
         record(program, "redis-image-cache", "prod")
-    except RuntimeError as error:
-        assert "does not exist" in str(error)
-        assert said
     return made, said
 
 
