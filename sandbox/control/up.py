@@ -66,6 +66,7 @@ def _watched(sandbox: Sandbox, evaluation: Evaluation, hurry: float) -> str:
         return ""
     url = sandbox.watch(hurry=hurry)
     text = f"  {url}/alerts".ljust(53) + "what fires; also /targets, /rules, /graph"
+    text += "\n" + "  python -m sandbox dashboard".ljust(53) + "the dashboard as a page, from what Prometheus knows"
     return text if hurry == 1 else f"{text}\n  every alert waits, and every query looks back, {hurry:g} times less long"
 
 
