@@ -47,17 +47,23 @@ def hung(live: Live) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def unplaced(live: Live) -> Iterator[None]:
-    """A replica's pod finds no node, and neither does any *repair*."""
+def _cordoned(live: Live) -> Iterator[None]:
+    """No pod is placed: neither a pod of Redis, nor that of a *repair*."""
     nodes = [node["name"] for node in live.sandbox.status()["nodes"]]
     for node in nodes:
         live.sandbox.fault("cordon", node=node)
-    live.sandbox.fault("kill-pod", pod="redis-replica-0")
     try:
         yield
     finally:
         for node in nodes:
             live.sandbox.fault("uncordon", node=node)
+
+
+@contextlib.contextmanager
+def unplaced(live: Live) -> Iterator[None]:
+    with _cordoned(live):
+        live.sandbox.fault("kill-pod", pod="redis-replica-0")
+        yield
 
 
 @contextlib.contextmanager
@@ -152,21 +158,22 @@ def unseen(live: Live) -> Iterator[None]:
 
 @contextlib.contextmanager
 def stranger(live: Live) -> Iterator[None]:
-    """Another Redis, that no pod is for, joins the cluster."""
-    live.shell(
-        "redis-master-0",
-        "redis-server --port 7000 --cluster-enabled yes --cluster-config-file /run/redis/stranger.conf"
-        " --save '' --dir /run/redis --daemonize yes --cluster-announce-ip $POD_IP --protected-mode no >/dev/null;"
-        " until redis-cli -p 7000 ping >/dev/null 2>&1; do sleep 0.1; done; redis-cli cluster meet $POD_IP 7000",
-    )
-    identity = live.shell("redis-master-0", "redis-cli -p 7000 cluster myid").strip()
-    try:
+    """Another Redis, that no pod is for, joins the cluster while nothing repairs it. The next *repair* turns it out."""
+    # It knows none of the cluster's users.
+    itself = "env -u REDISCLI_AUTH -u REDISCLI_USER redis-cli -p 7000"
+    with _cordoned(live):
+        live.shell(
+            "redis-master-0",
+            "redis-server --port 7000 --cluster-enabled yes --cluster-config-file /run/redis/stranger.conf"
+            " --save '' --dir /run/redis --daemonize yes --cluster-announce-ip $POD_IP --protected-mode no >/dev/null;"
+            f" until {itself} ping >/dev/null 2>&1; do sleep 0.1; done; redis-cli cluster meet $POD_IP 7000",
+        )
         yield
-    finally:
-        live.shell("redis-master-0", "redis-cli -p 7000 shutdown nosave 2>/dev/null; true")
-        for pod in live.pods():
-            with contextlib.suppress(SandboxError):
-                live.redis(pod, "cluster", "forget", identity)
+    # It goes once it was turned out: one that is only down would be forgotten for another reason.
+    eventually(
+        lambda: "cluster_known_nodes:6" in live.redis("redis-master-0", "cluster", "info"), 180, "repair turns it out"
+    )
+    live.shell("redis-master-0", f"{itself} shutdown nosave 2>/dev/null; true")
 
 
 @contextlib.contextmanager

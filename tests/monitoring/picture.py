@@ -1,0 +1,74 @@
+"""`python -m tests.monitoring.picture FILE.png`: the dashboard of a running stack `local`, as a browser shows it.
+
+A stack with its Prometheus serves images for some minutes. In between a master is lost and comes back, so that there is
+something to see. Every figure is what that Prometheus says.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from sandbox.control.dashboard import write_dashboard
+from tests.monitoring.live import Live, live
+from tests.monitoring.provocations import settled
+
+BROWSER = "chromium-headless-shell"
+"""Debian's Chromium without a window; `make test-long` and `make picture` install it."""
+WIDTH_PX, HEIGHT_PX = 1440, 1800
+_BEFORE_S, _AFTER_S = 100, 140
+_BROWSER_TIMEOUT_S = 120
+
+
+def photographed(page: Path, picture: Path) -> None:
+    """What a browser shows of a page, as a PNG. Raises CalledProcessError with what the browser says."""
+    with tempfile.TemporaryDirectory(prefix="browser-") as profile:
+        subprocess.run(
+            [
+                BROWSER,
+                # Root has no other way, and the page is our own.
+                "--no-sandbox",
+                "--disable-gpu",
+                "--hide-scrollbars",
+                f"--user-data-dir={profile}",
+                f"--window-size={WIDTH_PX},{HEIGHT_PX}",
+                f"--screenshot={picture}",
+                page.absolute().as_uri(),
+            ],
+            check=True,
+            capture_output=True,
+            timeout=_BROWSER_TIMEOUT_S,
+        )
+
+
+def some_minutes(running: Live, say: Callable[[str], None]) -> float:
+    """Serves images, loses a master and gets it back; how many seconds that took."""
+    began = time.monotonic()
+    with running.load("images"):
+        say(f"images are read and written for {_BEFORE_S} s")
+        time.sleep(_BEFORE_S)
+        say("redis-master-1 is killed; its replica takes over, and repair makes it master again")
+        running.sandbox.fault("kill-pod", pod="redis-master-1")
+        settled(running)
+        time.sleep(_AFTER_S)
+    return time.monotonic() - began
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Writes the picture."""
+    picture = Path(arguments[0]).absolute()
+    with live(f"picture-{os.getpid()}", print) as running, tempfile.TemporaryDirectory(prefix="picture-") as folder:
+        seconds = some_minutes(running, print)
+        (page,) = write_dashboard(running.sandbox, Path(folder) / "dashboard.html", seconds)
+        photographed(page, picture)
+    print(f"written to {picture}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
