@@ -155,7 +155,7 @@ MISTAKES = (
     Mistake(
         "an operator's kinds that the cluster does not have",
         (
-            "redis-image-cache:monitoring.prometheus = operator: the cluster does not show the kind PodMonitor",
+            "redis-image-cache:monitoring.prometheus = operator: the cluster does not show the kind",
             "install the Prometheus operator first, or set monitoring.prometheus: annotations",
         ),
         {"monitoring": {"exporter": True, "prometheus": "operator"}},
