@@ -1,6 +1,6 @@
 """Clients that an application would not want to be: `python load.py KIND [ARGUMENTS]`, inside the sandbox's network.
 
-    images                 reads and writes a few images for ever, four reads for each write
+    images [N]             reads N images for ever, and writes those that are not there
     fill                   writes images without a TTL for ever
     misses                 reads one image that is there, and three that are not, for ever
     connections HOST N     opens N connections and keeps them, without logging in
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import random
 import resource
 import socket
 import sys
@@ -44,13 +45,15 @@ def for_ever(step: Callable[[Any, int], None]) -> None:
             time.sleep(0.2)
 
 
-def images() -> None:
-    def step(client: Any, number: int) -> None:
-        if number % 5 == 0:
-            client.set(f"image:{number // 5 % 20}", IMAGE, ex=300)
-        else:
-            client.get(f"image:{number % 20}")
-        time.sleep(0.02)
+def images(count: str = "20") -> None:
+    chosen = random.Random(1)
+
+    def step(client: Any, _: int) -> None:
+        # As an application uses a cache: the first images are asked for most, and what is not there is put there.
+        name = f"image:{int(int(count) * chosen.random() ** 2)}"
+        if client.get(name) is None:
+            client.set(name, IMAGE, ex=300)
+        time.sleep(0.01)
 
     for_ever(step)
 
