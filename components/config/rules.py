@@ -163,6 +163,15 @@ def volumes_have_one_shape(eks: Eks | None, storage: Storage) -> Iterator[str]:
         )
 
 
+def what_is_asked_of_nodes_is_theirs(eks: Eks | None, nodes: Nodes) -> Iterator[str]:
+    """Nodes that are not made here are not encrypted here, and nobody must believe that they were."""
+    if nodes.transit_encryption and eks is None:
+        yield (
+            "nodes.transitEncryption = true without eks: the nodes are not made here, so it would change nothing; use "
+            "tls.mode: required, or remove it"
+        )
+
+
 def certificates_have_one_source(tls: Tls) -> Iterator[str]:
     """An issuer or a Secret, one of the two, where there is TLS."""
     if tls.issuer is not None and tls.secret is not None:
@@ -239,6 +248,7 @@ RULES: Mapping[Rule, str] = {
         "`storage.iops`, `storage.throughputMibPerSecond` and `storage.kmsKeyId` are given only with `eks` and without "
         "`storage.className`."
     ),
+    what_is_asked_of_nodes_is_theirs: "`nodes.transitEncryption` is `true` only with `eks`.",
     certificates_have_one_source: (
         "`tls.issuer` or `tls.secret` is given where `tls.mode` is not `plain`, and never both."
     ),

@@ -311,6 +311,11 @@ class Nodes(_Section):
         Placement.REQUIRED,
         description="required = a pod waits rather than share a node with a copy of its shard; preferred = it may",
     )
+    transit_encryption: bool = Field(
+        False,
+        description="true takes only types whose network card encrypts what nodes send each other, and so not the "
+        "cheap c6g, m6g, r6g, r6gd and x2gd. With tls.mode: required it adds nothing but a second layer",
+    )
     allow_fewer_zones: bool = Field(False, description="true permits one or two zones, at the price of a zone outage")
     spare_per_zone: int = Field(
         0,

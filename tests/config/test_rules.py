@@ -127,6 +127,16 @@ def test_production_keeps_copies_apart(zones: int, keys: dict[str, Any], refused
     assert bool(found) == refused
 
 
+@pytest.mark.parametrize(("key", "value"), [("transitEncryption", True)])
+def test_nodes_that_are_not_made_here_are_asked_for_nothing(key: str, value: Any) -> None:
+    asked = nodes(**{key: value})
+    assert not list(rules.what_is_asked_of_nodes_is_theirs(eks(3), asked))
+    assert not list(rules.what_is_asked_of_nodes_is_theirs(None, nodes()))
+    (message,) = rules.what_is_asked_of_nodes_is_theirs(None, asked)
+    assert message.startswith(f"nodes.{key} = ")
+    assert "without eks" in message
+
+
 SHAPES: list[tuple[str, Any]] = [("iops", 4000), ("throughputMibPerSecond", 200), ("kmsKeyId", "key")]
 
 
@@ -183,8 +193,8 @@ def test_every_rule_is_asked_and_none_where_a_setting_is_wrong_already() -> None
             {"defaultUser": "everything", "alsoAccepted": "the one of before", "nodeEndpoint": "ip"}
         ),
     }
-    # Of the two rules about zones only one speaks, and of the two about who is let in.
-    assert len(list(rules.contradictions(valid))) == len(rules.RULES) - 2
+    # Of the two rules about zones only one speaks, and of the two about who is let in. With eks, nodes are made here.
+    assert len(list(rules.contradictions(valid))) == len(rules.RULES) - 3
     assert list(rules.contradictions({})) == []
     without_nodes = {name: value for name, value in valid.items() if name != "nodes"}
     assert len(list(rules.contradictions(without_nodes))) == 7

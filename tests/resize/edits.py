@@ -39,6 +39,7 @@ EDITS: Mapping[str, tuple[Mapping[str, str], ...]] = {
     "nodes.capacityType": ({"nodes.capacityType": "spot", "nodes.production": "false"},),
     "nodes.production": ({"nodes.production": "false"},),
     "nodes.placement": ({"nodes.placement": "preferred", "nodes.production": "false"},),
+    "nodes.transitEncryption": ({"nodes.transitEncryption": "true"},),
     "nodes.allowFewerZones": ({"nodes.allowFewerZones": "true", "eks.subnets": json.dumps(SUBNETS)},),
     "nodes.sparePerZone": ({"nodes.sparePerZone": "1"},),
     "storage.size": ({"storage.size": "20GB"},),
