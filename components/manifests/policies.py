@@ -12,6 +12,7 @@ from components.config.settings import Settings
 from components.manifests import jobs, keys, names, tls
 from components.manifests.manifest import Manifest, kubernetes_object
 from components.manifests.rollout import rollout_phase
+from components.manifests.validation import VALIDATION
 
 _DNS_PORT = 53
 _NODE_LOCAL_DNS = "169.254.20.10/32"
@@ -22,7 +23,7 @@ _REDIS_PORTS = (names.REDIS_PORT, names.TLS_PORT)
 """Pods and Jobs may use both in every mode of TLS: a change of it rolls the pods, and those that have not rolled yet
 use the other one. Whoever a policy holds back waits; whoever is refused knows at once that nobody listens."""
 _OF_REDIS = {"matchLabels": names.APP_LABEL}
-_PHASES_ON_REDIS = (jobs.RELEASE, jobs.FORM, jobs.REPAIR)
+_PHASES_ON_REDIS = (jobs.RELEASE, jobs.FORM, jobs.REPAIR, VALIDATION)
 
 Rule = dict[str, Any]
 
