@@ -23,15 +23,18 @@ def read_definitions(
 def _read(name: str, kind: CustomKind, child: pulumi.ResourceOptions) -> pulumi.Resource:
     definition = ReadDefinition(f"{name}-definition-{kind.kind.lower()}", kind.definition, child)
 
-    async def explained() -> None:
+    async def was_found() -> bool:
         try:
             await definition.urn.future()
         except Exception:
             # What the engine said is shown as it is, beside this.
             pulumi.log.error(missing(kind))
+            return False
+        return True
 
     # An output, because the program waits for those before it ends.
-    pulumi.Output.from_input(explained())
+    answer: pulumi.Input[bool] = was_found()
+    pulumi.Output.from_input(answer)
     return definition
 
 
