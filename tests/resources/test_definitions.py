@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
-import logging
-from collections.abc import Iterator
 from typing import Any
 
 import pulumi
@@ -30,14 +27,6 @@ TLS = {"mode": "required", "issuer": "redis-ca"}
 def definitions(**config: Any) -> set[str]:
     settings = settings_of(kubeContext="kind", access=CLIENTS, **config)
     return {kind.definition for kind in custom_kinds(pool_manifests(settings, derive_plan(settings)))}
-
-
-@pytest.fixture
-def quiet_end(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Each resource that waited for what is not there would be told of, once its future is collected."""
-    yield
-    monkeypatch.setattr(logging.getLogger("asyncio"), "disabled", True)
-    gc.collect()
 
 
 @pytest.mark.parametrize(
@@ -91,7 +80,6 @@ def test_where_the_cluster_has_the_operator_everything_is_made(monkeypatch: pyte
     assert any(name.endswith("-pod-monitor") for name in made)
 
 
-@pytest.mark.usefixtures("quiet_end")
 @pytest.mark.parametrize("lacking", sorted(definitions(monitoring=OPERATOR)))
 def test_where_it_lacks_a_kind_nothing_of_the_pool_is_made_and_it_says_what_to_do(
     monkeypatch: pytest.MonkeyPatch, lacking: str
