@@ -137,6 +137,19 @@ def test_nodes_that_are_not_made_here_are_asked_for_nothing(key: str, value: Any
     assert "without eks" in message
 
 
+@pytest.mark.parametrize(
+    ("key_region", "refused"), [("us-east-1", False), ("us-east-2", True), ("us-gov-east-1", True)]
+)
+def test_the_key_of_root_volumes_is_in_the_nodes_region(key_region: str, refused: bool) -> None:
+    key = f"arn:aws:kms:{key_region}:111122223333:key/1234abcd"
+    cluster = eks(3).model_copy(update={"node_kms_key_arn": key})
+    found = list(rules.the_key_is_where_the_nodes_are(cluster))
+    assert bool(found) == refused
+    assert all(f"in {key_region} and the nodes are in us-east-1" in text for text in found)
+    assert not list(rules.the_key_is_where_the_nodes_are(eks(3)))
+    assert not list(rules.the_key_is_where_the_nodes_are(None))
+
+
 SHAPES: list[tuple[str, Any]] = [("iops", 4000), ("throughputMibPerSecond", 200), ("kmsKeyId", "key")]
 
 
@@ -182,7 +195,7 @@ def test_every_rule_is_asked_and_none_where_a_setting_is_wrong_already() -> None
     valid = {
         "pod_memory": 2 * GIB,
         "total_memory": GIB,
-        "eks": eks(2),
+        "eks": eks(2).model_copy(update={"node_kms_key_arn": "arn:aws:kms:eu-west-1:111122223333:key/1234abcd"}),
         "kube_context": "kind",
         "nodes": nodes(capacityType="spot", placement="preferred"),
         "replicas_per_master": 3,

@@ -32,6 +32,10 @@ EDITS: Mapping[str, tuple[Mapping[str, str], ...]] = {
         {"eks.subnets": json.dumps(SUBNETS | {"us-east-1c": "subnet-0a1b2c3d4e5f69999"})},
     ),
     "eks.nodeRoleArn": ({"eks.nodeRoleArn": "arn:aws:iam::111122223333:role/nodes"},),
+    "eks.cniRole": ({"eks.cniRole": "node"}, {"eks.cniRole": "own"}),
+    "eks.nodeKmsKeyArn": (
+        {"eks.nodeKmsKeyArn": "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"},
+    ),
     "eks.tags": ({"eks.tags": '{"team": "pictures"}'},),
     "nodes.instanceType": ({"nodes.instanceType": "r7i.12xlarge"}, {"nodes.instanceType": "r7g.16xlarge"}),
     "nodes.architecture": ({"nodes.architecture": "x86_64"}, {"nodes.architecture": "arm64"}),
