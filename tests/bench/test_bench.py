@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.bench import page, predictions, text
+from tests.bench import document, page, predictions, text
 from tests.bench.__main__ import main
 from tests.bench.predictions import Prediction
 from tests.plan.calibrate import SIZES
@@ -115,6 +115,20 @@ def test_the_page_opens_offline_and_marks_each_fault() -> None:
 def test_what_was_left_out_is_not_shown() -> None:
     assert "TTL" not in text.render({**BENCH, "ours": {"node_timeout_s": 5.0}, "plain": {}})
     assert "<svg" not in page.render({**BENCH, "ours": {"node_timeout_s": 5.0}, "plain": {}})
+
+
+def test_the_document_has_what_was_printed_and_says_how_it_came_about() -> None:
+    bench = with_predictions(BENCH)
+    shown = document.render(bench)
+    assert text.render(bench) in shown
+    assert "120 MB over a link of 160 Mbit/s" in shown
+    assert "{" not in shown
+
+
+def test_the_document_is_of_a_whole_run(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--without", "plain", "--write", "docs/bench.md"])
+    assert "--write needs every part" in capsys.readouterr().err
 
 
 def test_nothing_is_missed_where_all_is_well() -> None:
