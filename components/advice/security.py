@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from components.advice.figures import Figures
 from components.advice.plan_warning import PlanWarning
-from components.config.settings import PolicyEnforcer, Settings
+from components.config.settings import CniRole, PolicyEnforcer, Settings
 
 
 def policies_hold(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
@@ -22,4 +22,16 @@ def policies_hold(settings: Settings, figures: Figures) -> Iterator[PlanWarning]
             "policies-perhaps-not-enforced",
             "The program cannot ask this cluster whether it enforces NetworkPolicies.",
             "Name what does it in access.policiesEnforcedBy: calico, cilium or other.",
+        )
+
+
+def nodes_may_little(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
+    """Whether the config gives nodes rights that they need not have. With `auto` AWS is asked instead."""
+    eks = settings.eks
+    if eks is not None and eks.node_role_arn is None and eks.cni_role is CniRole.NODE:
+        yield PlanWarning(
+            "nodes-may-change-networks",
+            "The nodes' role has AmazonEKS_CNI_Policy. Whoever takes over a node may change network interfaces of the "
+            "whole account.",
+            "Give the add-on vpc-cni a role of its own, and set eks.cniRole to auto or own.",
         )

@@ -26,6 +26,7 @@ from components.config.settings import (
     Tls,
 )
 from components.config.units import MIB, format_size
+from components.config.zones import region_of
 
 MASTERS_MIN = 3
 """Redis Cluster promotes a replica by a majority of masters; with two, the loss of one leaves no majority."""
@@ -173,6 +174,28 @@ def volumes_have_one_shape(eks: Eks | None, storage: Storage) -> Iterator[str]:
         )
 
 
+def what_is_asked_of_nodes_is_theirs(eks: Eks | None, nodes: Nodes) -> Iterator[str]:
+    """Nodes that are not made here are not encrypted here, and nobody must believe that they were."""
+    if nodes.transit_encryption and eks is None:
+        yield (
+            "nodes.transitEncryption = true without eks: the nodes are not made here, so it would change nothing; use "
+            "tls.mode: required, or remove it"
+        )
+
+
+def the_key_is_where_the_nodes_are(eks: Eks | None) -> Iterator[str]:
+    """A KMS key of another region is found by no volume, which shows when the first node does not start."""
+    if eks is None or eks.node_kms_key_arn is None:
+        return
+    key_region = eks.node_kms_key_arn.split(":")[3]
+    others = sorted({region_of(zone) for zone in eks.subnets} - {key_region})
+    if others:
+        yield (
+            f"eks.nodeKmsKeyArn = {eks.node_kms_key_arn}: the key is in {key_region} and the nodes are in "
+            f"{', '.join(others)}; name a key of the nodes' region"
+        )
+
+
 def certificates_have_one_source(tls: Tls) -> Iterator[str]:
     """An issuer or a Secret, one of the two, where there is TLS."""
     if tls.issuer is not None and tls.secret is not None:
@@ -250,6 +273,8 @@ RULES: Mapping[Rule, str] = {
         "`storage.iops`, `storage.throughputMibPerSecond` and `storage.kmsKeyId` are given only with `eks` and without "
         "`storage.className`."
     ),
+    what_is_asked_of_nodes_is_theirs: "`nodes.transitEncryption` is `true` only with `eks`.",
+    the_key_is_where_the_nodes_are: "`eks.nodeKmsKeyArn` is a key of the region of `eks.subnets`.",
     certificates_have_one_source: (
         "`tls.issuer` or `tls.secret` is given where `tls.mode` is not `plain`, and never both."
     ),

@@ -205,6 +205,14 @@ class PolicyEnforcer(StrEnum):
     NOBODY = "nobody"
 
 
+class CniRole(StrEnum):
+    """Whose rights the VPC CNI uses to give pods their network interfaces."""
+
+    AUTO = "auto"
+    OWN = "own"
+    NODE = "node"
+
+
 class Prometheus(StrEnum):
     """How a Prometheus learns of the exporters and of the alert rules: from objects of the Prometheus operator, or from
     annotations of the pods and a file in a ConfigMap, which need nothing installed in the cluster."""
@@ -286,6 +294,18 @@ class Eks(_Section):
         examples=["arn:aws:iam::123456789012:role/redis-nodes"],
         description="ARN of the IAM role of the nodes; absent = made here",
     )
+    cni_role: CniRole = Field(
+        CniRole.AUTO,
+        description="whose rights the VPC CNI uses: own = those of its own role; node = those of the nodes' role, "
+        "which is then given AmazonEKS_CNI_Policy where it is made here; auto = the add-on vpc-cni is asked",
+    )
+    node_kms_key_arn: str | None = Field(
+        None,
+        pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$",
+        examples=["arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"],
+        description="ARN of the KMS key of the nodes' root volumes, which are encrypted in any case; absent = AWS's "
+        "own. The key's policy must let the role AWSServiceRoleForAutoScaling use it",
+    )
     tags: dict[str, str] = Field(default_factory=dict, description="AWS tags of all that is made")
 
 
@@ -310,6 +330,11 @@ class Nodes(_Section):
     placement: Placement = Field(
         Placement.REQUIRED,
         description="required = a pod waits rather than share a node with a copy of its shard; preferred = it may",
+    )
+    transit_encryption: bool = Field(
+        False,
+        description="true takes only types whose network card encrypts what nodes send each other, and so not the "
+        "cheap c6g, m6g, r6g, r6gd and x2gd. With tls.mode: required it adds nothing but a second layer",
     )
     allow_fewer_zones: bool = Field(False, description="true permits one or two zones, at the price of a zone outage")
     spare_per_zone: int = Field(

@@ -21,7 +21,7 @@ from tests.bench import servers
 from tests.faults import planned
 from tests.faults.deployment import SHARDS, Deployment
 from tests.faults.load import shard_keys
-from tests.faults.resync import RESYNC_DATA_MB, RESYNC_RATE, full_resync
+from tests.faults.resync import RESYNC_DATA_MB, RESYNC_RATE, RESYNC_WRITES, full_resync
 from tests.faults.stacks import local_stack
 
 Report = dict[str, Any]
@@ -29,6 +29,7 @@ IMAGE_BYTES = 1_000_000
 TAG = shard_keys(0, SHARDS, "bench", 1)[0]
 """Keys that have it lie in the first shard."""
 TTL_S = 8
+EXPIRING_BYTES = 100_000
 QUIET_S = 4.0
 _WHOLE_WITHIN_S = 400.0
 
@@ -111,7 +112,7 @@ def expiry(deployment: Deployment, writes_per_s: float) -> Report:
 
     empty = used()
     given = ["--rate", str(writes_per_s), "--hit-rate", "0", "--images", "1", "--ttl", str(TTL_S)]
-    given += ["--sizes", "100000", "--warm-up", "0", "--duration", str(5 * TTL_S)]
+    given += ["--sizes", str(EXPIRING_BYTES), "--warm-up", "0", "--duration", str(5 * TTL_S)]
     samples: list[tuple[float, int, int]] = []
     with running(deployment, *given) as load_:
         began = time.monotonic()
@@ -126,6 +127,7 @@ def expiry(deployment: Deployment, writes_per_s: float) -> Report:
     high = [sample for sample in samples if sample[1] > most / 2]
     return {
         "ttl_s": TTL_S,
+        "image_bytes": EXPIRING_BYTES,
         "wanted_writes_per_s": writes_per_s,
         "writes_per_s": report["latency"]["set"]["count"] / report["measured_s"],
         "samples": samples,
@@ -171,6 +173,8 @@ def resync(deployment: Deployment) -> tuple[Report, Report]:
         {
             "bytes": data,
             "link_bytes_per_s": megabits * 1e6 / 8,
+            "writes_per_s": RESYNC_WRITES.requests_per_second * RESYNC_WRITES.write_share,
+            "write_bytes": RESYNC_WRITES.value_bytes,
             "s": found.quiet_s,
             "under_load_s": found.loaded_s,
             "full_syncs_under_load": found.full_syncs,
@@ -268,7 +272,7 @@ def changes(deployment: Deployment, rate: float) -> Report:
         # The old pool's nodes are forgotten by the repair: now, instead of at the next full minute.
         deployment.sandbox.trigger("redis-repair", namespace=deployment.namespace, wait=True)
         found = re.search(r"Job \S+-form-\S+ in ([\d.]+)s", "\n".join(said))
-        return {"moved_bytes": moved, "form_s": float(found[1]) if found else 0.0}
+        return {"sources": SHARDS, "moved_bytes": moved, "form_s": float(found[1]) if found else 0.0}
 
     def rolled() -> None:
         deployment.sandbox.apply(local_stack(("images.redis", "redis:7.2-alpine")).resources)

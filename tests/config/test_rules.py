@@ -127,6 +127,29 @@ def test_production_keeps_copies_apart(zones: int, keys: dict[str, Any], refused
     assert bool(found) == refused
 
 
+@pytest.mark.parametrize(("key", "value"), [("transitEncryption", True)])
+def test_nodes_that_are_not_made_here_are_asked_for_nothing(key: str, value: Any) -> None:
+    asked = nodes(**{key: value})
+    assert not list(rules.what_is_asked_of_nodes_is_theirs(eks(3), asked))
+    assert not list(rules.what_is_asked_of_nodes_is_theirs(None, nodes()))
+    (message,) = rules.what_is_asked_of_nodes_is_theirs(None, asked)
+    assert message.startswith(f"nodes.{key} = ")
+    assert "without eks" in message
+
+
+@pytest.mark.parametrize(
+    ("key_region", "refused"), [("us-east-1", False), ("us-east-2", True), ("us-gov-east-1", True)]
+)
+def test_the_key_of_root_volumes_is_in_the_nodes_region(key_region: str, refused: bool) -> None:
+    key = f"arn:aws:kms:{key_region}:111122223333:key/1234abcd"
+    cluster = eks(3).model_copy(update={"node_kms_key_arn": key})
+    found = list(rules.the_key_is_where_the_nodes_are(cluster))
+    assert bool(found) == refused
+    assert all(f"in {key_region} and the nodes are in us-east-1" in text for text in found)
+    assert not list(rules.the_key_is_where_the_nodes_are(eks(3)))
+    assert not list(rules.the_key_is_where_the_nodes_are(None))
+
+
 SHAPES: list[tuple[str, Any]] = [("iops", 4000), ("throughputMibPerSecond", 200), ("kmsKeyId", "key")]
 
 
@@ -172,7 +195,7 @@ def test_every_rule_is_asked_and_none_where_a_setting_is_wrong_already() -> None
     valid = {
         "pod_memory": 2 * GIB,
         "total_memory": GIB,
-        "eks": eks(2),
+        "eks": eks(2).model_copy(update={"node_kms_key_arn": "arn:aws:kms:eu-west-1:111122223333:key/1234abcd"}),
         "kube_context": "kind",
         "nodes": nodes(capacityType="spot", placement="preferred"),
         "replicas_per_master": 3,
@@ -184,8 +207,8 @@ def test_every_rule_is_asked_and_none_where_a_setting_is_wrong_already() -> None
             {"defaultUser": "everything", "alsoAccepted": "the one of before", "nodeEndpoint": "ip"}
         ),
     }
-    # Of the two rules about zones only one speaks, and of the two about who is let in.
-    assert len(list(rules.contradictions(valid))) == len(rules.RULES) - 2
+    # Of the two rules about zones only one speaks, and of the two about who is let in. With eks, nodes are made here.
+    assert len(list(rules.contradictions(valid))) == len(rules.RULES) - 3
     assert list(rules.contradictions({})) == []
     without_nodes = {name: value for name, value in valid.items() if name != "nodes"}
     assert len(list(rules.contradictions(without_nodes))) == 8

@@ -89,6 +89,8 @@ class Load:
     value_bytes: int = 100_000
     keys_per_shard: int = 60
     seed: int = 1
+    prefix: str = ""
+    """Of its keys: two loads at once each know what they wrote only where nobody else writes it."""
 
 
 class RunningLoad:
@@ -107,6 +109,7 @@ class RunningLoad:
             "requests_per_second_per_shard": load.requests_per_second,
             "write_share": load.write_share,
             "seed": load.seed,
+            "prefix": load.prefix,
             "ready": str(folder / "ready"),
             "stop": str(folder / "stop"),
             "report": str(self._report),
@@ -166,11 +169,14 @@ class Deployment:
     """Where those stand in the network whom the deployment lets in."""
     user: str = APP
     """Empty for a client that gives the password alone."""
+    ca_file: str = ""
+    """The authority that a client with TLS trusts; empty for one without TLS."""
 
     @property
     def login(self) -> dict[str, str]:
         """As an application is given it; the document's deployment lets everybody in."""
-        return {"REDIS_USER": self.user, "REDIS_PASSWORD": self.password} if self.password else {}
+        tls = {"REDIS_CA_FILE": self.ca_file} if self.ca_file else {}
+        return ({"REDIS_USER": self.user, "REDIS_PASSWORD": self.password} if self.password else {}) | tls
 
     def run(
         self, command: Sequence[str], *, timeout_s: float | None = None, env: dict[str, str] | None = None

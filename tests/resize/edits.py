@@ -32,6 +32,10 @@ EDITS: Mapping[str, tuple[Mapping[str, str], ...]] = {
         {"eks.subnets": json.dumps(SUBNETS | {"us-east-1c": "subnet-0a1b2c3d4e5f69999"})},
     ),
     "eks.nodeRoleArn": ({"eks.nodeRoleArn": "arn:aws:iam::111122223333:role/nodes"},),
+    "eks.cniRole": ({"eks.cniRole": "node"}, {"eks.cniRole": "own"}),
+    "eks.nodeKmsKeyArn": (
+        {"eks.nodeKmsKeyArn": "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"},
+    ),
     "eks.tags": ({"eks.tags": '{"team": "pictures"}'},),
     "nodes.instanceType": ({"nodes.instanceType": "r7i.12xlarge"}, {"nodes.instanceType": "r7g.16xlarge"}),
     "nodes.architecture": ({"nodes.architecture": "x86_64"}, {"nodes.architecture": "arm64"}),
@@ -39,6 +43,7 @@ EDITS: Mapping[str, tuple[Mapping[str, str], ...]] = {
     "nodes.capacityType": ({"nodes.capacityType": "spot", "nodes.production": "false"},),
     "nodes.production": ({"nodes.production": "false"},),
     "nodes.placement": ({"nodes.placement": "preferred", "nodes.production": "false"},),
+    "nodes.transitEncryption": ({"nodes.transitEncryption": "true"},),
     "nodes.allowFewerZones": ({"nodes.allowFewerZones": "true", "eks.subnets": json.dumps(SUBNETS)},),
     "nodes.sparePerZone": ({"nodes.sparePerZone": "1"},),
     "storage.size": ({"storage.size": "20GB"},),
