@@ -69,8 +69,8 @@ soak: .venv/tests .venv/sandbox ## kill pods and Jobs at random moments, also du
 	@$(PYTHON) -m tests.faults.soak --seed $(SEED)
 	@$(PYTHON) -m tests.resize.soak --seed $(SEED)
 
-bench: .venv/tests .venv/sandbox .venv/bench ## measure throughput, latency, TTL, eviction and changes under load, beside memcached and nginx, and hold the plan's predictions to it (15 minutes); JSON=FILE PAGE=FILE keep it
-	@$(PYTHON) -m tests.bench $(if $(JSON),--json '$(JSON)') --page '$(or $(PAGE),.bench.html)' $(if $(WITHOUT),--without '$(WITHOUT)')
+bench: .venv/tests .venv/sandbox .venv/bench ## measure throughput, latency, TTL, eviction and changes under load, beside memcached and nginx, and hold the plan's predictions to it (15 minutes); JSON=FILE PAGE=FILE WRITE=docs/bench.md keep it
+	@$(PYTHON) -m tests.bench $(if $(JSON),--json '$(JSON)') $(if $(WRITE),--write '$(WRITE)') --page '$(or $(PAGE),.bench.html)' $(if $(WITHOUT),--without '$(WITHOUT)')
 
 bench-plan: .venv/program ## measure how long `make plan` takes beside importing Pulumi
 	@$(PYTHON) -m tests.preview.bench_plan

@@ -8,7 +8,7 @@ say() { printf '  %s\n' "$*" >&2; }
 
 # Debian's package -> a command that it brings: of the sandbox, of what watches it, of a real node, of the clients that
 # are tried, and of what the cache is measured beside.
-PACKAGES='redis-server:redis-server redis-tools:redis-cli bubblewrap:bwrap busybox:busybox iproute2:ip shellcheck:shellcheck util-linux:unshare'
+PACKAGES='redis-server:redis-server redis-tools:redis-cli bubblewrap:bwrap busybox:busybox iproute2:ip nftables:nft shellcheck:shellcheck util-linux:unshare'
 MONITORING_PACKAGES='prometheus:prometheus'
 NODE_PACKAGES='containerd:containerd crun:crun containernetworking-plugins:/usr/lib/cni/bridge openssl:openssl'
 CLIENT_PACKAGES='default-jdk-headless:javac maven:mvn'

@@ -17,6 +17,7 @@ from components.config.settings import (
     DefaultUser,
     Eks,
     Images,
+    Monitoring,
     NodeEndpoint,
     Nodes,
     Placement,
@@ -148,6 +149,15 @@ def who_is_told_is_let_in(access: Access) -> Iterator[str]:
         )
 
 
+def metrics_have_a_reader(monitoring: Monitoring) -> Iterator[str]:
+    """Exporters run for somebody."""
+    if monitoring.exporter and not monitoring.allow_from_namespaces:
+        yield (
+            "monitoring.allowFromNamespaces is empty with monitoring.exporter = true: nobody could read the metrics; "
+            "name the namespace that Prometheus runs in, as in monitoring.allowFromNamespaces: [monitoring]"
+        )
+
+
 def volumes_have_one_shape(eks: Eks | None, storage: Storage) -> Iterator[str]:
     """What shapes the StorageClass fast-ssd is said only where that class is made."""
     shape = {
@@ -258,6 +268,7 @@ RULES: Mapping[Rule, str] = {
         "A namespace of `access.deliverTo` is in `access.allowFromNamespaces`, or has pods in `access.allowFromPods`, "
         "where these name anybody."
     ),
+    metrics_have_a_reader: ("`monitoring.allowFromNamespaces` names somebody where `monitoring.exporter` is `true`."),
     volumes_have_one_shape: (
         "`storage.iops`, `storage.throughputMibPerSecond` and `storage.kmsKeyId` are given only with `eks` and without "
         "`storage.className`."

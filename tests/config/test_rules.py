@@ -6,7 +6,7 @@ import pytest
 
 from components.config import rules
 from components.config.load import settings_of
-from components.config.settings import Access, Eks, Images, Nodes, Storage, Tls
+from components.config.settings import Access, Eks, Images, Monitoring, Nodes, Storage, Tls
 from components.config.units import GIB, MIB
 
 LETTERS = "abcdef"
@@ -202,6 +202,7 @@ def test_every_rule_is_asked_and_none_where_a_setting_is_wrong_already() -> None
         "storage": Storage.model_validate({"iops": 4000, "className": "gp3"}),
         "tls": tls(mode="both", issuer="ca", secret="kept"),
         "images": Images.model_validate({"redis": "redis:6"}),
+        "monitoring": Monitoring.model_validate({"exporter": True, "allowFromNamespaces": []}),
         "access": Access.model_validate(
             {"defaultUser": "everything", "alsoAccepted": "the one of before", "nodeEndpoint": "ip"}
         ),
@@ -226,6 +227,12 @@ def test_production_says_who_may_connect(production: bool, access: dict[str, Any
     found = list(rules.production_names_its_clients(Access.model_validate(access), nodes(production=production)))
     assert bool(found) == refused
     assert all("access.allowFromNamespaces: [images]" in text for text in found), "it says what to write"
+
+
+def test_whoever_runs_exporters_says_who_reads_them() -> None:
+    for exporter, readers, refused in ((True, [], True), (False, [], False), (True, ["watch"], False)):
+        given = Monitoring.model_validate({"exporter": exporter, "allowFromNamespaces": readers})
+        assert bool(list(rules.metrics_have_a_reader(given))) == refused
 
 
 def test_every_rule_takes_settings_by_their_names() -> None:

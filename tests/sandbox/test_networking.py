@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.control.client import Sandbox
+from sandbox.control.place import ON_A_NODE
 from tests.sandbox.conftest import eventually
 from tests.sandbox.manifests import SLEEP, container, headless, pod_spec, resource, stateful_set
 
@@ -214,9 +215,9 @@ def test_no_packet_can_leave_the_machine(sandbox: Sandbox) -> None:
     sandbox.apply([stateful_set("web", pod_spec(container(SLEEP)))])
     done = sandbox.exec("web-0", ["nc", "-w", "2", "192.0.2.1", "80"])
     assert done.exit != 0
-    routes = sandbox.run(["ip", "route"]).stdout
+    routes = sandbox.run(["ip", "route"], place=ON_A_NODE).stdout
     assert "default" not in routes
-    links = sandbox.run(["ip", "-o", "link"]).stdout
+    links = sandbox.run(["ip", "-o", "link"], place=ON_A_NODE).stdout
     assert {line.split(":")[1].split("@")[0].strip()[:4] for line in links.splitlines() if "state UP" in line} <= {
         "veth"
     }
@@ -260,7 +261,7 @@ def test_delay_and_loss_of_a_link_are_felt_by_every_peer_and_end_when_asked(sand
     assert float(sandbox.run(["python", "-c", FETCH, ip], timeout_s=60).check().stdout) > 0.8
     sandbox.fault("slow-link", pod="web-1")
     assert handshake_s("web-0") < 0.2
-    rules = sandbox.run(["ip", "rule"]).stdout
+    rules = sandbox.run(["ip", "rule"], place=ON_A_NODE).stdout
     assert "slow" not in rules
 
 
@@ -271,4 +272,6 @@ def test_a_link_that_loses_everything_is_a_silent_one_and_does_not_outlive_its_p
     sandbox.fault("slow-link", pod="web-1", loss_percent=100)
     assert not talks(sandbox, "web-0", ip)
     sandbox.fault("kill-pod", pod="web-1", now=True)
-    eventually(lambda: "slow" not in sandbox.run(["ip", "-o", "link"]).stdout, 5, "the emulated link is gone")
+    eventually(
+        lambda: "slow" not in sandbox.run(["ip", "-o", "link"], place=ON_A_NODE).stdout, 5, "the emulated link is gone"
+    )
