@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what is missing, and only that: a virtual environment, Python packages, Debian packages.
 #   setup.sh venv REQUIREMENTS…   setup.sh debian   setup.sh monitoring   setup.sh node   setup.sh clients   setup.sh bench
-#   setup.sh actionlint
+#   setup.sh actionlint   setup.sh checkov REQUIREMENTS
 set -eu
 
 say() { printf '  %s\n' "$*" >&2; }
@@ -112,11 +112,16 @@ monitoring)
 node) install_debian "$NODE_PACKAGES" ;;
 clients) install_debian "$CLIENT_PACKAGES" ;;
 bench) install_debian "$BENCH_PACKAGES" ;;
+checkov)
+    if [ ! -x .checkov/bin/python ]; then python3 -m venv .checkov; fi
+    say 'installing checkov into .checkov (about a minute the first time)'
+    .checkov/bin/python -m pip install --quiet --disable-pip-version-check -r "$2"
+    ;;
 actionlint)
     install_go_program actionlint github.com/rhysd/actionlint/cmd/actionlint "$ACTIONLINT" github.com/rhysd/actionlint
     ;;
 *)
-    say 'usage: setup.sh venv REQUIREMENTS… | setup.sh debian | setup.sh monitoring | setup.sh node | setup.sh clients | setup.sh bench | setup.sh actionlint'
+    say 'usage: setup.sh venv REQUIREMENTS… | setup.sh debian | setup.sh monitoring | setup.sh node | setup.sh clients | setup.sh bench | setup.sh actionlint | setup.sh checkov REQUIREMENTS'
     exit 2
     ;;
 esac

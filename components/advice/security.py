@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from components.advice.figures import Figures
 from components.advice.plan_warning import PlanWarning
+from components.config.images import is_pinned
 from components.config.settings import CniRole, PolicyEnforcer, Settings
 
 
@@ -34,4 +35,22 @@ def nodes_may_little(settings: Settings, figures: Figures) -> Iterator[PlanWarni
             "The nodes' role has AmazonEKS_CNI_Policy. Whoever takes over a node may change network interfaces of the "
             "whole account.",
             "Give the add-on vpc-cni a role of its own, and set eks.cniRole to auto or own.",
+        )
+
+
+def images_are_pinned(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
+    """Whether production runs the bytes that were looked at. No default has a digest: whoever runs it looks one up."""
+    images = settings.images
+    used = {"redis": images.redis, "python": images.python}
+    if settings.monitoring.exporter:
+        used["exporter"] = images.exporter
+    by_tag = {key: image for key, image in used.items() if not is_pinned(image)}
+    if settings.nodes.production and by_tag:
+        key, image = next(iter(by_tag.items()))
+        yield PlanWarning(
+            "images-not-pinned",
+            f"There is no digest in {' and '.join(f'images.{name}' for name in by_tag)}. What a tag names may "
+            "change, and a pod that restarts on another node may then run other bytes than the rest.",
+            f"Add the digest to the tag, such as images.{key}={image}@sha256:DIGEST. "
+            f"`docker buildx imagetools inspect {images.fetched(image)}` prints it.",
         )

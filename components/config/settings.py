@@ -25,6 +25,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from components.config.engines import EXAMPLE, Server, server_of
+from components.config.images import REGISTRY_PATTERN, ImageName, fetched_from
 from components.config.units import GIB, MIB, SIZE_PATTERN, TIB, parse_size
 from components.config.zones import ZONE_PATTERN, check_region, region_of
 
@@ -109,6 +110,22 @@ def _only_pod_selections(selections: tuple[str, ...]) -> tuple[str, ...]:
     return selections
 
 
+def _only_secrets(names: tuple[str, ...]) -> tuple[str, ...]:
+    wrong = [name for name in names if len(name) > 253 or not re.fullmatch(NAME_PATTERN, name)]
+    if wrong:
+        shown = ", ".join(json.dumps(name[:100]) for name in wrong)
+        raise ValueError(
+            f"{shown} cannot be the name of a Secret; one has a-z, 0-9, - and dots, such as registry-login"
+        )
+    return names
+
+
+SecretNames = Annotated[
+    tuple[str, ...],
+    AfterValidator(_only_secrets),
+    WithJsonSchema({"type": "array", "items": {"type": "string", "pattern": NAME_PATTERN}}),
+]
+"""Names of Secrets."""
 Namespaces = Annotated[
     tuple[str, ...],
     AfterValidator(_only_namespaces),
@@ -502,11 +519,10 @@ class Tls(_Section):
 
 
 class Images(_Section):
-    """Container images. All are used as published."""
+    """Container images. All are used as published. In production each is to be named with its digest."""
 
-    redis: str = Field(
+    redis: ImageName = Field(
         "redis:7.4-alpine",
-        min_length=1,
         description="an official image of Redis or Valkey, from any registry; docs/engines.md has the versions",
     )
     redis_version: str = Field(
@@ -514,12 +530,28 @@ class Images(_Section):
         examples=[EXAMPLE],
         description="engine and version of images.redis, where its name and tag do not say them; else empty",
     )
-    python: str = Field("python:3.13-alpine", min_length=1, description="runs the reconciler's Jobs")
-    exporter: str = Field(
+    python: ImageName = Field("python:3.13-alpine", description="runs the reconciler's Jobs")
+    exporter: ImageName = Field(
         "oliver006/redis_exporter:v1.92.1",
-        min_length=1,
         description="redis_exporter, which runs where monitoring.exporter is true",
     )
+    registry: str = Field(
+        "",
+        pattern=rf"{REGISTRY_PATTERN}|^$",
+        examples=["mirror.example.com/docker-hub"],
+        description="a mirror of Docker Hub, from which images are fetched whose names begin with no host: redis as "
+        "mirror/library/redis. Empty = Docker Hub itself",
+    )
+    pull_secrets: SecretNames = Field(
+        (),
+        examples=["registry-login"],
+        description="Secrets of type kubernetes.io/dockerconfigjson in the pool's namespace, with which nodes log in "
+        "to registries; somebody else puts them there. ECR needs none",
+    )
+
+    def fetched(self, image: str) -> str:
+        """The name under which a node fetches one of the images."""
+        return fetched_from(self.registry, image)
 
     @property
     def server(self) -> Server:

@@ -25,6 +25,7 @@ def stack(
     monitoring: dict[str, Any] | None = None,
     resize: dict[str, Any] | None = None,
     access: dict[str, Any] | None = None,
+    images: dict[str, Any] | None = None,
     **workload: Any,
 ) -> Settings:
     """Settings as a stack file with these keys gives them; `zones=None` is a cluster that is not EKS."""
@@ -39,6 +40,7 @@ def stack(
         storage=storage or {},
         monitoring=monitoring or {},
         resize=resize or {},
+        images=images or {},
         access=CLIENTS if access is None else access,
     )
 

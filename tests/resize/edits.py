@@ -83,6 +83,8 @@ EDITS: Mapping[str, tuple[Mapping[str, str], ...]] = {
     "images.redisVersion": ({"images.redisVersion": "redis 7.4.11"},),
     "images.python": ({"images.python": "python:3.12-alpine"},),
     "images.exporter": ({"images.exporter": "oliver006/redis_exporter:v1.75.0", "monitoring.exporter": "true"},),
+    "images.registry": ({"images.registry": "mirror.example.com/docker-hub"},),
+    "images.pullSecrets": ({"images.pullSecrets": '["registry-login"]'},),
     "resize.mode": ({"resize.mode": "expire"},),
     "resize.maxMibPerSecond": ({"resize.maxMibPerSecond": "500"},),
     "resize.extraMissesPerSecond": ({"resize.extraMissesPerSecond": "100"},),
