@@ -52,8 +52,8 @@ class MoveSettings:
 @dataclass(frozen=True)
 class WantedServer:
     """What the pods will run. By engine (redis, valkey) the newest version that it can be with: `shares_bus_with` in
-    one cluster at all, `follows` as a replica of it, `takes_keys_of` when keys come from it one by one. With an engine that
-    is not named it cannot be."""
+    one cluster at all, `follows` as a replica of it, `takes_keys_of` when keys come from it one by one. With an engine
+    that is not named it cannot be."""
 
     title: str
     shares_bus_with: Mapping[str, Version]

@@ -392,6 +392,12 @@ class Storage(_Section):
     )
 
 
+_LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_PORT = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+_SERVICE_AND_PORT = rf"^{_LABEL}\.{_LABEL}:{_PORT}$"
+"""A Service of the cluster, as any namespace can name it."""
+
+
 class Monitoring(_Section):
     """What shows the cluster's state to Prometheus."""
 
@@ -418,6 +424,13 @@ class Monitoring(_Section):
     )
     allow_from_namespaces: Namespaces = Field(
         ("monitoring",), description="namespaces whose pods may read the metrics: where Prometheus runs"
+    )
+    pushgateway: str | None = Field(
+        None,
+        pattern=_SERVICE_AND_PORT,
+        examples=["prometheus-pushgateway.monitoring:9091"],
+        description="Prometheus Pushgateway that the Jobs tell what they do and what they wait for: its Service, a "
+        "dot, its namespace, and the port, which its pods must have too; absent = they tell nobody",
     )
 
 

@@ -25,8 +25,8 @@ def refuse_what_cannot_be_read(state: ClusterState) -> RuleResult:
         if not _is_among(report, wanted.shares_bus_with):
             return RuleResult(
                 refused=f"{report.name} runs {running}, and {wanted.title} cannot be in one cluster with it. Nothing "
-                f"was changed. Set images.redis to {running} or later, or take the cache away first and let a new one fill "
-                "itself"
+                f"was changed. Set images.redis to {running} or later, or take the cache away first and let a new one "
+                "fill itself"
             )
         reads = wanted.follows if stays else wanted.takes_keys_of
         if _is_among(report, reads) or not (stays or state.desired.move.mode == "copy"):

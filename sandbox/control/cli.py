@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from preview import command as plan_command
@@ -83,6 +84,9 @@ def parser() -> argparse.ArgumentParser:
     _add_namespace(trigger)
     events = verb("events", _events, "show what happened to pods and Jobs, oldest first")
     events.add_argument("--pod", help="only of this pod")
+    dashboard = verb("dashboard", _dashboard, "write the dashboard as a page, drawn from what its Prometheus knows")
+    dashboard.add_argument("file", nargs="?", default="dashboard.html", help="default: dashboard.html")
+    dashboard.add_argument("--minutes", type=float, default=15.0, help="how far the graphs look back (default 15)")
     fault_command.add_verbs(verb("fault", fault_command.run, "break something, the way it breaks in a data centre"))
     return parser
 
@@ -158,6 +162,16 @@ def _status(arguments: argparse.Namespace) -> int:
     report = sandbox.status()
     report["redis"] = redis_facts(sandbox, report)
     _say(json.dumps(report, indent=2) if arguments.json else status_text(report))
+    return 0
+
+
+def _dashboard(arguments: argparse.Namespace) -> int:
+    from sandbox.control.dashboard import write_dashboard
+
+    if not 1 <= arguments.minutes <= 24 * 60:
+        raise SandboxError(f"--minutes {arguments.minutes:g}: give minutes from 1 to {24 * 60}")
+    for path in write_dashboard(_sandbox(arguments), Path(arguments.file), 60 * arguments.minutes):
+        _say(f"written to {path}: open it in a browser")
     return 0
 
 

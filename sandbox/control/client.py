@@ -163,6 +163,11 @@ class Sandbox:
             )
             return str(connection.result())
 
+    def dashboards(self) -> list[str]:
+        """The Grafana dashboards of what runs, as JSON."""
+        found: list[str] = self._call("dashboards")
+        return found
+
     def unwatch(self) -> None:
         """Ends the sandbox's Prometheus. None running is no error."""
         self._call("unwatch")

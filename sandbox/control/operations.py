@@ -22,7 +22,7 @@ from sandbox.kubernetes.controllers.workloads import Workloads
 from sandbox.kubernetes.engine.apply import Applier
 from sandbox.kubernetes.kubelet.guests import Guests
 from sandbox.kubernetes.kubelet.worker import Kubelet
-from sandbox.kubernetes.manifests.objects import CronJob, Job
+from sandbox.kubernetes.manifests.objects import ConfigMap, CronJob, Job
 from sandbox.kubernetes.pods import Pod
 from sandbox.monitoring.watch import Watch
 
@@ -93,6 +93,11 @@ class Operations:
         if len(fds) != 1:
             raise InvalidError("watch needs a listening socket")
         return await self._watch.start(socket.socket(fileno=fds.pop()), namespace, hurry)
+
+    async def dashboards(self, client: Client) -> list[str]:
+        """The dashboards that Grafana's sidecar would find, as JSON."""
+        found = (item for item in self._cluster.all(ConfigMap) if "grafana_dashboard" in item.metadata.labels)
+        return [text for item in found for text in item.data.values()]
 
     async def unwatch(self, client: Client) -> None:
         self._watch.stop()

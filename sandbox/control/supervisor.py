@@ -30,6 +30,7 @@ from sandbox.kubernetes.kubelet.memory import watch_memory
 from sandbox.kubernetes.kubelet.volumes import VolumeStore
 from sandbox.kubernetes.kubelet.worker import Kubelet
 from sandbox.kubernetes.nodes import Node, nodes_from_json, pretend_nodes
+from sandbox.monitoring.pushgateway import with_pushgateway
 
 STATE_DIR = Path("/run/sandbox")
 
@@ -60,7 +61,7 @@ async def _main(listener: socket.socket, ready_fd: int, parent_fd: int | None, n
     )
     workloads = Workloads(cluster, kubelet, firewall)
     operations = Operations(name, cluster, kubelet, workloads, partitions, STATE_DIR)
-    dns_server = await dns.serve(network.DNS_IP, lambda: cluster_names(cluster))
+    dns_server = await dns.serve(network.DNS_IP, lambda: with_pushgateway(cluster_names(cluster), cluster.guests))
     api_server = await ApiServer(cluster, workloads, accounts).serve(network.API_IP)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

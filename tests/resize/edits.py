@@ -59,6 +59,7 @@ EDITS: Mapping[str, tuple[Mapping[str, str], ...]] = {
     "monitoring.allowFromNamespaces": (
         {"monitoring.exporter": "true", "monitoring.allowFromNamespaces": '["prometheus"]'},
     ),
+    "monitoring.pushgateway": ({"monitoring.pushgateway": "prometheus-pushgateway.monitoring:9091"},),
     "monitoring.runbookUrl": ({"monitoring.exporter": "true", "monitoring.runbookUrl": "https://wiki/redis"},),
     "access.password": ({"access.password": "correct-horse-battery"},),
     "access.alsoAccepted": ({"access.alsoAccepted": "battery-staple-horse"},),
