@@ -74,6 +74,7 @@ def parser() -> argparse.ArgumentParser:
     _add_exec_options(execute)
     execute.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- CMD", help="command and arguments")
     run = verb("run", _run, "run a command of this machine inside the sandbox's network, where pods can be reached")
+    run.add_argument("--pod", help="in this pod's network instead, as if the command ran beside it")
     run.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- CMD", help="command and arguments")
     trigger = verb("trigger", _trigger, "start a Job of a CronJob now, and wait for it")
     trigger.add_argument("cronjob")
@@ -179,7 +180,7 @@ def _exec(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    return _sandbox(arguments).run_here(_command_of(arguments))
+    return _sandbox(arguments).run_here(_command_of(arguments), arguments.pod)
 
 
 def _trigger(arguments: argparse.Namespace) -> int:

@@ -212,17 +212,23 @@ class Sandbox:
         return int(connection.result()["exit"])
 
     def run(
-        self, command: Sequence[str], *, timeout_s: float | None = None, env: dict[str, str] | None = None
+        self,
+        command: Sequence[str],
+        *,
+        timeout_s: float | None = None,
+        env: dict[str, str] | None = None,
+        pod: str | None = None,
     ) -> Completed:
-        """Runs a command of this machine inside the sandbox's network, with its DNS; captures its output."""
+        """Runs a command of this machine inside the sandbox's network, or in that of a pod, with its DNS; captures its
+        output."""
         with contextlib.ExitStack() as stack:
             out, err = (_scratch_file(stack) for _ in range(2))
-            code = self._run(command, (out, err), timeout_s, env)
+            code = self._run(command, (out, err), timeout_s, env, pod)
             return Completed(code, _text(out), _text(err))
 
-    def run_here(self, command: Sequence[str]) -> int:
+    def run_here(self, command: Sequence[str], pod: str | None = None) -> int:
         """As `run`, on this process's own stdin, stdout and stderr."""
-        return self._run(command, (None, None), None, None)
+        return self._run(command, (None, None), None, None, pod)
 
     def _run(
         self,
@@ -230,10 +236,11 @@ class Sandbox:
         outputs: tuple[BinaryIO | None, BinaryIO | None],
         timeout_s: float | None,
         env: dict[str, str] | None,
+        pod: str | None,
     ) -> int:
         with Connection(self.name) as connection, contextlib.ExitStack() as stack:
-            connection.send({"operation": "network", "arguments": {}})
-            connection.receive()
+            connection.send({"operation": "network", "arguments": {"pod": pod}})
+            connection.receive_good()
             netns = connection.fds[0]
             texts = {
                 "/etc/resolv.conf": f"search svc.cluster.local\nnameserver {GATEWAY_IP}\noptions ndots:5\n",

@@ -15,6 +15,7 @@ from sandbox.control.faults import Faults
 from sandbox.control.protocol import Message, MessageSocket
 from sandbox.control.status import status_report
 from sandbox.errors import InvalidError, NotFoundError
+from sandbox.host.border import Border
 from sandbox.host.logs import LogBuffer
 from sandbox.host.partitions import Partitions
 from sandbox.kubernetes.cluster import Cluster
@@ -49,13 +50,15 @@ class Operations:
         kubelet: Kubelet,
         workloads: Workloads,
         partitions: Partitions,
+        border: Border,
         directory: Path,
     ) -> None:
         self._name = name
         self._cluster = cluster
         self._workloads = workloads
         self._partitions = partitions
-        self._faults = Faults(cluster, kubelet, workloads, partitions)
+        self._border = border
+        self._faults = Faults(cluster, kubelet, workloads, partitions, border)
         self._applier = Applier(cluster, workloads)
         self._watch = Watch(cluster, workloads, self._resources, directory / "prometheus")
 
@@ -83,7 +86,11 @@ class Operations:
 
     async def status(self, client: Client) -> dict[str, Any]:
         report = await status_report(self._cluster, self._workloads, self._applier, self._partitions)
-        return report | {"prometheus": self._watch.url, "hurry": self._watch.hurry}
+        return report | {
+            "bytesBetweenZones": self._border.bytes_passed,
+            "prometheus": self._watch.url,
+            "hurry": self._watch.hurry,
+        }
 
     async def watch(self, client: Client, hurry: float = 1.0) -> str:
         """Runs Prometheus, and shows it where the caller listens on the machine's loopback; where to look."""
@@ -156,9 +163,16 @@ class Operations:
         else:
             raise NotFoundError(f"there is no {kind} {namespace}/{name} that could be deleted")
 
-    async def network(self, client: Client) -> None:
-        """Hands out the sandbox's network namespace, for programs of the host that want to reach pods."""
-        fd = os.open("/proc/self/ns/net", os.O_RDONLY)
+    async def network(self, client: Client, pod: str | None = None, namespace: str | None = None) -> None:
+        """Hands out the network namespace of a pod, or the sandbox's own, for programs of the host that want to reach
+        pods."""
+        path = "/proc/self/ns/net"
+        if pod is not None:
+            found = self._cluster.find_pod(pod, namespace)
+            if found.network is None:
+                raise NotFoundError(f"{found.subject} has no network")
+            path = found.network.netns_path
+        fd = os.open(path, os.O_RDONLY)
         try:
             await client.socket.send({"progress": "network namespace"}, (fd,))
         finally:

@@ -16,6 +16,7 @@ from sandbox.control.operations import OPERATIONS, Client, Operations
 from sandbox.control.protocol import Message, MessageSocket
 from sandbox.errors import SandboxError
 from sandbox.host import dns, network
+from sandbox.host.border import Border
 from sandbox.host.images import ImageStore
 from sandbox.host.network import AddressPool
 from sandbox.host.partitions import Partitions
@@ -40,6 +41,12 @@ async def _main(listener: socket.socket, ready_fd: int, parent_fd: int | None, n
     network.set_up()
     cluster = Cluster(nodes)
     partitions = Partitions()
+    border = Border(lambda message: cluster.event("the zones", "LinkRestored", message))
+
+    def refresh_network() -> None:
+        partitions.refresh(cluster.networks())
+        border.refresh(cluster.networks_by_zone())
+
     accounts = Accounts()
     kubelet = Kubelet(
         cluster=cluster,
@@ -48,10 +55,10 @@ async def _main(listener: socket.socket, ready_fd: int, parent_fd: int | None, n
         addresses=AddressPool(),
         accounts=accounts,
         directory=STATE_DIR / "pods",
-        on_network_change=lambda: partitions.refresh(cluster.networks()),
+        on_network_change=refresh_network,
     )
     workloads = Workloads(cluster, kubelet)
-    operations = Operations(name, cluster, kubelet, workloads, partitions, STATE_DIR)
+    operations = Operations(name, cluster, kubelet, workloads, partitions, border, STATE_DIR)
     dns_server = await dns.serve(network.GATEWAY_IP, lambda: cluster_names(cluster))
     api_server = await ApiServer(cluster, workloads, accounts).serve(network.GATEWAY_IP)
     loop = asyncio.get_running_loop()
