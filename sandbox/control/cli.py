@@ -78,6 +78,7 @@ def parser() -> argparse.ArgumentParser:
     _add_namespace(run, "stand in the network as a pod of this namespace (default: default); policies hold for it")
     run.add_argument("-l", "--labels", default="", metavar="LABEL=VALUE", help="labels of that pod (a=b,c=d)")
     run.add_argument("--on-node", action="store_true", help="stand on a node instead, where no policy holds")
+    run.add_argument("--pod", help="stand in this pod's own place, as if the command ran beside it")
     run.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- CMD", help="command and arguments")
     trigger = verb("trigger", _trigger, "start a Job of a CronJob now, and wait for it")
     trigger.add_argument("cronjob")
@@ -194,11 +195,17 @@ def _exec(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from sandbox.control.place import ON_A_NODE, Place
+    from sandbox.control.place import ON_A_NODE, Place, beside
 
-    if arguments.on_node and (arguments.namespace or arguments.labels):
-        raise InvalidError("--on-node: a node has neither namespace nor labels; leave out -n and -l")
-    place = Place(arguments.namespace or "default", kubectl_command.pairs(arguments.labels, "-l"))
+    asked = arguments.namespace or arguments.labels
+    if arguments.on_node and (asked or arguments.pod):
+        raise InvalidError("--on-node: a node has neither namespace nor labels nor pods' places; leave out the others")
+    if arguments.pod:
+        if arguments.labels:
+            raise InvalidError("--pod: that pod has its own labels; leave out -l")
+        place = beside(arguments.pod, arguments.namespace or None)
+    else:
+        place = Place(arguments.namespace or "default", kubectl_command.pairs(arguments.labels, "-l"))
     return _sandbox(arguments).run_here(_command_of(arguments), ON_A_NODE if arguments.on_node else place)
 
 

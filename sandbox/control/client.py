@@ -227,7 +227,8 @@ class Sandbox:
         timeout_s: float | None = None,
         env: dict[str, str] | None = None,
     ) -> Completed:
-        """Runs a command of this machine inside the sandbox's network, with its DNS; captures its output."""
+        """Runs a command of this machine inside the sandbox's network, or in that of a pod, with its DNS; captures its
+        output."""
         with contextlib.ExitStack() as stack:
             out, err = (_scratch_file(stack) for _ in range(2))
             code = self._run(command, place, (out, err), timeout_s, env)
