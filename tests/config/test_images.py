@@ -15,7 +15,9 @@ MIRROR = "mirror.example.com:5000/docker-hub"
 
 
 def with_images(**images: Any) -> Settings:
-    return settings_of(kubeContext="kind", access={"allowFromNamespaces": ["web"]}, images=images)
+    return settings_of(
+        kubeContext="kind", access={"allowFromNamespaces": ["web"]}, tls={"mode": "required"}, images=images
+    )
 
 
 @pytest.mark.parametrize(
