@@ -54,6 +54,7 @@ def record(
     recording = Recording()
     loop, worker_loop = asyncio.new_event_loop(), asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
+    loop.set_exception_handler(_once)
     # The mocks answer in the loop's worker threads, each of which would make an event loop and leave it open.
     loop.set_default_executor(ThreadPoolExecutor(1, initializer=asyncio.set_event_loop, initargs=(worker_loop,)))
     try:
@@ -92,6 +93,12 @@ async def _run(program: Program, recording: Recording) -> None:
     recording.outputs = dict(cast(Mapping[str, Any], await outputs.future(with_unknowns=False) or {}))
     given = {name: pulumi.Output.from_input(value) for name, value in cast(Stack, stack).outputs.items()}
     recording.secret_outputs = frozenset([name for name, output in given.items() if await output.is_secret()])
+
+
+def _once(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What ends a run is raised, once. It would be printed for every resource besides that waited for what failed."""
+    if not str(context["message"]).endswith("exception was never retrieved"):
+        loop.default_exception_handler(context)
 
 
 class _NoCallbacks:

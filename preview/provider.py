@@ -77,7 +77,12 @@ class OfflineProvider(mocks.Mocks):
             case "aws:eks/getCluster:getCluster":
                 return _eks_cluster(question["name"]) | {"certificateAuthorities": [_CERTIFICATE]}
             case "aws:eks/getAddon:getAddon":
-                return {"configurationValues": json.dumps({"enableNetworkPolicy": "true"})}
+                # The cluster is taken to be set up as the documentation asks: policies hold, and the CNI has its role.
+                cni = {"serviceAccount": "aws-node", "roleArn": f"arn:aws:iam::{_ACCOUNT}:role/vpc-cni"}
+                return {
+                    "configurationValues": json.dumps({"enableNetworkPolicy": "true"}),
+                    "podIdentityAssociations": [cni],
+                }
             case "aws:ec2/getSubnet:getSubnet":
                 subnet = question["id"]
                 return {"id": subnet, "availabilityZone": self._subnet_zones.get(subnet, "unknown")}

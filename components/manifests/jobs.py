@@ -6,7 +6,7 @@ from components.config.settings import Settings
 from components.manifests import keys, names, tls
 from components.manifests.bundle import sources_digest
 from components.manifests.manifest import Manifest, Ref, kubernetes_object, refs
-from components.manifests.pod import locked_down
+from components.manifests.pod import locked_down, pull_secrets
 from components.manifests.topology import TOPOLOGY_KEY, deadline_seconds
 from components.manifests.users import CREDENTIALS_KEY
 from components.plan.plan import Plan
@@ -160,6 +160,7 @@ def python_pod(
         "spec": {
             "restartPolicy": "Never",
             "priorityClassName": keys.PRIORITY_CLASS,
+            **pull_secrets(settings),
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "securityContext": {
@@ -171,7 +172,7 @@ def python_pod(
             "containers": [
                 {
                     "name": "reconciler",
-                    "image": settings.images.python,
+                    "image": settings.images.fetched(settings.images.python),
                     "command": command,
                     "env": [
                         {"name": "PYTHONPATH", "value": ":".join(_mount_path(package) for package in packages)},

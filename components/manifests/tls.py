@@ -7,6 +7,7 @@ from components.manifests import keys, names
 from components.manifests.manifest import Manifest, kubernetes_object
 
 VOLUME = "tls"
+FILES = (names.CERTIFICATE, names.PRIVATE_KEY, names.AUTHORITY)
 _GROUP_READS = 0o440
 """Of the files, among them the private key: root writes them, the pod's group reads them."""
 _DURATION_HOURS = 90 * 24
@@ -34,12 +35,15 @@ def own_port(mode: TlsMode) -> int:
 
 
 def certificate(settings: Settings, pool: str) -> tuple[Manifest, ...]:
-    """What cert-manager is asked for; nothing where the certificate comes from elsewhere.
+    """The Secret with the certificate that the stack signs itself, or what cert-manager is asked for; nothing where
+    somebody else makes the Secret.
 
     One certificate for all pods of a pool. A wildcard stands for the pods of a StatefulSet, so that it need not be
     issued anew when their number changes. The exporter, which is in the pod, asks for 127.0.0.1.
     """
     tls = settings.tls
+    if tls.own_authority:
+        return (_own_certificate(),)
     if not tls.mode.has_tls or tls.issuer is None:
         return ()
     return (
@@ -67,6 +71,21 @@ def certificate(settings: Settings, pool: str) -> tuple[Manifest, ...]:
                 },
             ),
             await_seconds=_ISSUED_WITHIN_SECONDS,
+        ),
+    )
+
+
+def _own_certificate() -> Manifest:
+    """Its name stays and its content changes in place, so that pods take up another certificate without a restart."""
+    return Manifest(
+        "certificate",
+        kubernetes_object(
+            "v1",
+            "Secret",
+            name=names.TLS_OBJECT,
+            namespace=keys.NAMESPACE,
+            type="kubernetes.io/tls",
+            stringData={file: keys.certificate_file(file) for file in FILES},
         ),
     )
 

@@ -25,7 +25,7 @@ def _read(name: str, kind: CustomKind, child: pulumi.ResourceOptions) -> pulumi.
     why = "-".join(kind.setting.replace("=", " ").split())
     definition = ReadDefinition(f"{name}-{why}-needs-{kind.kind}", kind.definition, child)
 
-    async def explained() -> bool:
+    async def was_found() -> bool:
         try:
             await definition.urn.future()
         except Exception:
@@ -35,7 +35,7 @@ def _read(name: str, kind: CustomKind, child: pulumi.ResourceOptions) -> pulumi.
         return True
 
     # An output, because the program waits for those before it ends.
-    pulumi.Output.all(explained())
+    pulumi.Output.all(was_found())
     return definition
 
 

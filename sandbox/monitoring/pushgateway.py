@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from sandbox.host.dns import ClusterNames, Endpoint, ServiceRecord
-from sandbox.host.network import GATEWAY_IP
+from sandbox.kubernetes.pods import Guest
 
 PORT = 9091
 PROGRAM = "prometheus-pushgateway"
-_SERVICE = ServiceRecord(PROGRAM, "monitoring", endpoints=(Endpoint(GATEWAY_IP, None, published=True),))
-ADDRESS = f"{_SERVICE.name}.{_SERVICE.namespace}:{PORT}"
+NAMESPACE = "monitoring"
+LABELS = {"app.kubernetes.io/name": PROGRAM}
+"""Where in the pods' network it stands. Policies let Jobs go there and nowhere else."""
+ADDRESS = f"{PROGRAM}.{NAMESPACE}:{PORT}"
 """As `monitoring.pushgateway` names it."""
 
 
-def with_pushgateway(names: ClusterNames) -> ClusterNames:
-    """What DNS knows, and the Pushgateway's name besides, whether it runs or not."""
+def with_pushgateway(names: ClusterNames, guests: Iterable[Guest]) -> ClusterNames:
+    """What DNS knows, and the Pushgateway's name besides, once it has its place."""
+    places = [guest.network.ip for guest in guests if (guest.namespace, guest.labels) == (NAMESPACE, LABELS)]
+    if not places:
+        return names
+    service = ServiceRecord(PROGRAM, NAMESPACE, endpoints=(Endpoint(places[0], None, published=True),))
     return replace(
         names,
-        services={(_SERVICE.namespace, _SERVICE.name): _SERVICE, **names.services},
-        namespaces=names.namespaces | {_SERVICE.namespace},
+        services={(NAMESPACE, PROGRAM): service, **names.services},
+        namespaces=names.namespaces | {NAMESPACE},
     )
