@@ -19,6 +19,7 @@ from preview.evaluate import evaluate
 from sandbox.control.client import Sandbox
 from sandbox.control.up import app_password, up
 from sandbox.monitoring.pushgateway import ADDRESS
+from sandbox.monitoring.pushgateway import NAMESPACE as MONITORING
 from tests.monitoring import load as load_program
 
 POOL = "redis-256mb"
@@ -38,7 +39,7 @@ class Live:
     def watch(self, hurry: float) -> None:
         """Begins anew with another factor: Prometheus forgets what it has stored."""
         self._hurry = hurry
-        self.url = self.sandbox.watch(hurry=hurry)
+        self.url = self.sandbox.watch(namespace=MONITORING, hurry=hurry)
 
     def change(self, *settings: str) -> None:
         """`python -m sandbox up` with these settings besides. Raises SandboxError where the update fails."""
