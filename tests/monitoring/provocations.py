@@ -226,13 +226,6 @@ ROUNDS = (
         ),
     ),
     (
-        Provocation(("RedisVolumeNearlyFull",), "fault fill-disk redis-replica-2", full_volume),
-        Provocation(("RedisConnectionStorm",), f"{MOST_CONNECTIONS:,} connections to redis-master-0", stormed),
-        Provocation(
-            ("RedisHitRateLow", "RedisHotShard"), "a client reads one image, and three that are not there", missed, 240
-        ),
-    ),
-    (
         Provocation(("RedisDown",), "fault kill-process redis-replica-0 --signal STOP", hung),
         Provocation(("RedisWritesHeldBack",), "redis-cli client pause 600000 write, in redis-master-1", paused),
     ),
@@ -249,7 +242,6 @@ ROUNDS = (
             unplaced,
         ),
     ),
-    (Provocation(("RedisMemoryHigh", "RedisEvictions"), "a client writes images without a TTL", filled, 240),),
     (Provocation(("RedisMetricsMissing",), "fault kill-process -c exporter --signal STOP, in all pods", unseen),),
     (Provocation(("RedisUnknownNodes",), "redis-cli cluster meet, of a server that no pod is for", stranger),),
     (
@@ -260,8 +252,16 @@ ROUNDS = (
             240,
         ),
     ),
+    (
+        Provocation(("RedisVolumeNearlyFull",), "fault fill-disk redis-replica-2", full_volume),
+        Provocation(("RedisConnectionStorm",), f"{MOST_CONNECTIONS:,} connections to redis-master-0", stormed),
+        Provocation(
+            ("RedisHitRateLow", "RedisHotShard"), "a client reads one image, and three that are not there", missed, 240
+        ),
+    ),
+    (Provocation(("RedisMemoryHigh", "RedisEvictions"), "a client writes images without a TTL", filled, 240),),
 )
-"""What is provoked at the same time does not disturb each other."""
+"""What is provoked at the same time does not disturb each other. What lingers comes first, and the slowest last."""
 PROVOCATIONS = tuple(item for together in ROUNDS for item in together)
 LINGERING = ("RedisResyncRepeats",)
 """Its query looks back for an hour, divided by the hurry."""
