@@ -8,13 +8,13 @@ SAMPLE ?= 150
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 
-.PHONY: help up down status plan alerts calibrate servers test test-fast test-long mutants check e2e faults clients examples soak bench bench-plan bench-resize bench-cpu-limit format clean
+.PHONY: help up down status plan alerts calibrate servers test test-fast test-long checkov mutants check e2e faults clients examples soak bench bench-plan bench-resize bench-cpu-limit format clean
 
 help: ## every command of this Makefile
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: .venv/sandbox $(if $(MONITORING),.venv/monitoring) ## run the stack `local` for real on this machine (MONITORING=1: with exporters and Prometheus)
-	@$(PYTHON) -m sandbox up $(if $(MONITORING),--set monitoring.exporter=true) $(if $(HURRY),--hurry $(HURRY))
+	@$(PYTHON) -m sandbox up $(if $(MONITORING),--set monitoring.exporter=true --set monitoring.pushgateway=prometheus-pushgateway.monitoring:9091) $(if $(HURRY),--hurry $(HURRY))
 
 down: .venv/program ## stop what `make up` started and leave nothing behind
 	@$(PYTHON) -m sandbox down
@@ -34,8 +34,11 @@ test: .venv/tests .venv/sandbox .venv/monitoring .venv/actionlint ## the tests: 
 test-fast: .venv/tests .venv/monitoring .venv/actionlint ## the tests that start nothing and take no minutes each: about two minutes together
 	@$(PYTHON) -m tests.sets fast
 
-test-long: .venv/tests .venv/sandbox .venv/monitoring ## a second look that `make test` leaves out: the plain deployment, random kills, more resizes, pairs of edits (20 minutes)
+test-long: .venv/tests .venv/sandbox .venv/monitoring .checkov/built ## a second look that `make test` leaves out: the plain deployment, random kills, more resizes, pairs of edits, checkov (20 minutes)
 	@$(PYTHON) -m tests.sets slow
+
+checkov: .venv/tests .checkov/built ## what the linter checkov finds in the manifests (under a minute; installs its hundred packages into .checkov the first time)
+	@$(PYTHON) -m pytest -q tests/manifests/test_checkov.py
 
 mutants: .venv/tests ## which one-line mutants the fast tests miss (PACKAGE=components/plan TESTS="tests/plan tests/advice" SAMPLE=150 SEED=1)
 	@$(PYTHON) -m tests.mutants $(PACKAGE) --tests $(TESTS) --sample $(SAMPLE) --seed $(SEED)
@@ -66,8 +69,8 @@ soak: .venv/tests .venv/sandbox ## kill pods and Jobs at random moments, also du
 	@$(PYTHON) -m tests.faults.soak --seed $(SEED)
 	@$(PYTHON) -m tests.resize.soak --seed $(SEED)
 
-bench: .venv/tests .venv/sandbox .venv/bench ## measure throughput, latency, TTL, eviction and changes under load, beside memcached and nginx, and hold the plan's predictions to it (15 minutes); JSON=FILE PAGE=FILE keep it
-	@$(PYTHON) -m tests.bench $(if $(JSON),--json '$(JSON)') --page '$(or $(PAGE),.bench.html)' $(if $(WITHOUT),--without '$(WITHOUT)')
+bench: .venv/tests .venv/sandbox .venv/bench ## measure throughput, latency, TTL, eviction and changes under load, beside memcached and nginx, and hold the plan's predictions to it (15 minutes); JSON=FILE PAGE=FILE WRITE=docs/bench.md keep it
+	@$(PYTHON) -m tests.bench $(if $(JSON),--json '$(JSON)') $(if $(WRITE),--write '$(WRITE)') --page '$(or $(PAGE),.bench.html)' $(if $(WITHOUT),--without '$(WITHOUT)')
 
 bench-plan: .venv/program ## measure how long `make plan` takes beside importing Pulumi
 	@$(PYTHON) -m tests.preview.bench_plan
@@ -86,7 +89,7 @@ format: .venv/tests ## format the code and correct what the linter can
 	$(VENV)/bin/ruff check --fix .
 
 clean: ## remove what these commands made in this folder
-	rm -rf $(VENV) .bench.html .clients .examples .servers tests/clients/node/node_modules examples/ioredis/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .bench.html .checkov .clients .examples .servers tests/clients/node/node_modules examples/ioredis/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # Stamps inside the virtual environment: each is made once, and again when its list changes.
 .venv/program: requirements.txt
@@ -112,6 +115,10 @@ clean: ## remove what these commands made in this folder
 
 .venv/actionlint: sandbox/setup.sh .venv/program
 	@sh sandbox/setup.sh actionlint
+	@touch $@
+
+.checkov/built: tests/manifests/checkov.txt
+	@sh sandbox/setup.sh checkov tests/manifests/checkov.txt
 	@touch $@
 
 .venv/e2e: sandbox/setup.sh .venv/program

@@ -23,8 +23,9 @@ from typing import Any
 import redis
 
 from loadgen.report import merged, missed, text
+from loadgen.request import Share
 from loadgen.topology import READS_FROM, Target
-from loadgen.worker import Share, Worker
+from loadgen.worker import Worker
 from loadgen.workload import Popularity, Sizes, WrongWorkload
 
 _END_S = 30.0

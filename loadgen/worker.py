@@ -6,15 +6,16 @@ import os
 import select
 import time
 from collections import Counter, defaultdict, deque
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 from redis.crc import key_slot
 
 from loadgen.connection import HEAD_BYTES, Answer, Connection, Lost, buffer, command
-from loadgen.histogram import Histogram
+from loadgen.request import GET, SET, Request, Share, get_parts, set_parts
+from loadgen.tally import Tally
 from loadgen.topology import Node, Target, Topology, resolved
-from loadgen.workload import Images, Sizes
+from loadgen.workload import Images
 
 ATTEMPT_S = 1.0
 """An attempt without an answer ends, as the settings of docs/clients.md have it; so does connecting."""
@@ -25,54 +26,6 @@ RETRY_AFTER_S = 0.1
 _TICK_S = 0.05
 _LATE_S = 5.0
 """A request that nobody could be sent within this time fails: an application's queue is full then."""
-GET, SET = "get", "set"
-
-
-@dataclass(frozen=True)
-class Share:
-    """What one process does of a load. `rate` 0: as much as its connections carry."""
-
-    number: int
-    rate: float
-    hit_rate: float
-    images: int
-    popularity: str
-    sizes: Sizes
-    ttl_s: int
-    connections: int
-    warm_up_s: float
-    duration_s: float
-    prefix: str
-    stop_file: str | None = None
-    """The load ends early when this file is there."""
-    fill_s: float = 300.0
-    """How long writing all images once may take."""
-
-
-@dataclass
-class Request:
-    """One request, from when it was due until it has ended. Times are of `time.monotonic()`."""
-
-    operation: str
-    image: int
-    slot: int
-    due: float
-    should_hit: bool
-    node: Node | None = None
-    asking: bool = False
-    attempts: int = 0
-    redirects: int = 0
-    not_before: float = 0.0
-    sent_at: float = 0.0
-
-
-@dataclass
-class Second:
-    """What ended in one second of the wall clock."""
-
-    latency: Histogram = field(default_factory=Histogram)
-    failed: int = 0
-    bytes_in: int = 0
 
 
 class Worker:
@@ -100,14 +53,8 @@ class Worker:
         self._later: list[Request] = []
         self._parent = os.getppid()
         self._next_look = 0.0
-        self._measures = False
         self._is_stopped = False
-        self.measured_s = 0.0
-        self.latency = {GET: Histogram(), SET: Histogram()}
-        self.seconds: dict[int, Second] = defaultdict(Second)
-        self.counts: Counter[str] = Counter()
-        self.errors: Counter[str] = Counter()
-        self.bytes_by_node: Counter[str] = Counter()
+        self._tally = Tally()
 
     def run(self) -> None:
         """Fills the cache, warms up, measures, and lets what is under way end."""
@@ -115,25 +62,15 @@ class Worker:
         self._fill()
         began = time.monotonic()
         self._loop(began, began + share.warm_up_s)
-        self._measures = True
+        self._tally.measures = True
         measured = time.monotonic()
         self._loop(measured, measured + share.duration_s)
-        self.measured_s = time.monotonic() - measured
+        self._tally.measured_s = time.monotonic() - measured
         self._drain(time.monotonic() + _LATE_S)
         self._topology.end()
 
     def report(self) -> dict[str, Any]:
-        return {
-            "measured_s": self.measured_s,
-            "latency": {operation: dict(found.counts) for operation, found in self.latency.items()},
-            "seconds": {
-                at: {"latency": dict(second.latency.counts), "failed": second.failed, "bytes_in": second.bytes_in}
-                for at, second in self.seconds.items()
-            },
-            "counts": dict(self.counts),
-            "errors": dict(self.errors),
-            "bytes_by_node": dict(self.bytes_by_node),
-        }
+        return self._tally.report()
 
     def _fill(self) -> None:
         """Each image is written once, as fast as the connections take it, and read by nobody meanwhile."""
@@ -206,20 +143,13 @@ class Worker:
         request.sent_at = time.monotonic()
         request.attempts += 1
         self._running[connection.fileno()] = request
-        key = self._images.key(request.image)
-        parts: list[bytes | memoryview]
+        key, share = self._images.key(request.image), self._share
         if request.asking:
-            parts = [command(b"ASKING")]
+            parts: Sequence[bytes | memoryview] = [command(b"ASKING")]
         elif request.operation == GET:
-            parts = [command(b"GET", key)]
+            parts = get_parts(key)
         else:
-            head = key + b" "
-            rest = self._payload[: self._share.sizes.of(request.image) - len(head)]
-            parts = [
-                b"*5\r\n$3\r\nSET\r\n$%d\r\n%s\r\n$%d\r\n%s" % (len(key), key, len(head) + len(rest), head),
-                rest,
-                b"\r\n$2\r\nEX\r\n$%d\r\n%d\r\n" % (len(str(self._share.ttl_s)), self._share.ttl_s),
-            ]
+            parts = set_parts(key, self._payload, share.sizes.of(request.image), share.ttl_s)
         try:
             connection.send(*parts)
         except Lost as error:
@@ -284,31 +214,25 @@ class Worker:
             host, _, port = error.split()[2].rpartition(":")
             request.node = resolved(host or (request.node.address if request.node else ""), int(port))
             request.asking = word == "ASK"
-            self._count("redirected")
+            self._tally.count("redirected")
             self._submit(request)
         else:
             self._failed_attempt(request, word)
 
     def _done(self, request: Request, answer: Answer) -> None:
-        now = time.monotonic()
+        self._tally.answered(request, answer.value_bytes)
         if request.operation == GET:
             self._judge_value(request, answer)
-        if self._measures and request.due:
-            took = (now - request.due) * 1e6
-            self.latency[request.operation].record(took)
-            second = self.seconds[int(time.time())]
-            second.latency.record(took)
-            second.bytes_in += answer.value_bytes
 
     def _judge_value(self, request: Request, answer: Answer) -> None:
         key = self._images.key(request.image)
         if answer.head is None:
-            self._count("hits_missed" if request.should_hit else "misses")
+            self._tally.count("hits_missed" if request.should_hit else "misses")
             self._submit(self._request(SET, request.image, False, time.monotonic()))
         elif answer.head.startswith((key + b" ")[:HEAD_BYTES]):
-            self._count("hits")
+            self._tally.count("hits")
         else:
-            self._count("wrong_values")
+            self._tally.count("wrong_values")
 
     def _failed_attempt(self, request: Request, why: str) -> None:
         """Once more after the nodes were learned anew, or the end."""
@@ -318,11 +242,9 @@ class Worker:
             request.attempts = max(1, request.attempts)
             request.not_before = time.monotonic() + RETRY_AFTER_S
             self._later.append(request)
-            self._count("retried")
+            self._tally.count("retried")
             return
-        if self._measures:
-            self.errors[f"{request.operation}: {why}"] += 1
-            self.seconds[int(time.time())].failed += 1
+        self._tally.failed(request, why)
 
     def _lost(self, connection: Connection, why: str) -> None:
         self._account(connection)
@@ -353,8 +275,7 @@ class Worker:
             self._failed_attempt(request, why)
 
     def _account(self, connection: Connection) -> None:
-        if self._measures:
-            self.bytes_by_node[connection.node.host] += connection.bytes_in + connection.bytes_out
+        self._tally.passed(connection.node.host, connection.bytes_in + connection.bytes_out)
         connection.bytes_in = connection.bytes_out = 0
 
     def _look_at_the_clock(self) -> None:
@@ -380,7 +301,3 @@ class Worker:
                 late = waiting.popleft()
                 late.attempts = ATTEMPTS_MAX
                 self._failed_attempt(late, "no connection was free in time")
-
-    def _count(self, what: str) -> None:
-        if self._measures:
-            self.counts[what] += 1

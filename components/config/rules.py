@@ -18,6 +18,7 @@ from components.config.settings import (
     DefaultUser,
     Eks,
     Images,
+    Monitoring,
     NodeEndpoint,
     Nodes,
     Placement,
@@ -27,6 +28,7 @@ from components.config.settings import (
     TlsMode,
 )
 from components.config.units import MIB, format_size
+from components.config.zones import region_of
 
 MASTERS_MIN = 3
 """Redis Cluster promotes a replica by a majority of masters; with two, the loss of one leaves no majority."""
@@ -149,6 +151,15 @@ def who_is_told_is_let_in(access: Access) -> Iterator[str]:
         )
 
 
+def metrics_have_a_reader(monitoring: Monitoring) -> Iterator[str]:
+    """Exporters run for somebody."""
+    if monitoring.exporter and not monitoring.allow_from_namespaces:
+        yield (
+            "monitoring.allowFromNamespaces is empty with monitoring.exporter = true: nobody could read the metrics; "
+            "name the namespace that Prometheus runs in, as in monitoring.allowFromNamespaces: [monitoring]"
+        )
+
+
 def volumes_have_one_shape(eks: Eks | None, storage: Storage) -> Iterator[str]:
     """What shapes the StorageClass fast-ssd is said only where that class is made."""
     shape = {
@@ -162,6 +173,28 @@ def volumes_have_one_shape(eks: Eks | None, storage: Storage) -> Iterator[str]:
         yield (
             f"storage.{', storage.'.join(given)} {reason}: these shape the StorageClass fast-ssd, which is only made "
             "with eks and without className; remove one or the other"
+        )
+
+
+def what_is_asked_of_nodes_is_theirs(eks: Eks | None, nodes: Nodes) -> Iterator[str]:
+    """Nodes that are not made here are not encrypted here, and nobody must believe that they were."""
+    if nodes.transit_encryption and eks is None:
+        yield (
+            "nodes.transitEncryption = true without eks: the nodes are not made here, so it would change nothing; use "
+            "tls.mode: required, or remove it"
+        )
+
+
+def the_key_is_where_the_nodes_are(eks: Eks | None) -> Iterator[str]:
+    """A KMS key of another region is found by no volume, which shows when the first node does not start."""
+    if eks is None or eks.node_kms_key_arn is None:
+        return
+    key_region = eks.node_kms_key_arn.split(":")[3]
+    others = sorted({region_of(zone) for zone in eks.subnets} - {key_region})
+    if others:
+        yield (
+            f"eks.nodeKmsKeyArn = {eks.node_kms_key_arn}: the key is in {key_region} and the nodes are in "
+            f"{', '.join(others)}; name a key of the nodes' region"
         )
 
 
@@ -255,10 +288,13 @@ RULES: Mapping[Rule, str] = {
         "A namespace of `access.deliverTo` is in `access.allowFromNamespaces`, or has pods in `access.allowFromPods`, "
         "where these name anybody."
     ),
+    metrics_have_a_reader: ("`monitoring.allowFromNamespaces` names somebody where `monitoring.exporter` is `true`."),
     volumes_have_one_shape: (
         "`storage.iops`, `storage.throughputMibPerSecond` and `storage.kmsKeyId` are given only with `eks` and without "
         "`storage.className`."
     ),
+    what_is_asked_of_nodes_is_theirs: "`nodes.transitEncryption` is `true` only with `eks`.",
+    the_key_is_where_the_nodes_are: "`eks.nodeKmsKeyArn` is a key of the region of `eks.subnets`.",
     production_says_whether_it_has_tls: (
         "`tls.mode` is `required` or `both`, or `tls.plainBecause` says why not, unless `nodes.production` is `false`."
     ),

@@ -11,7 +11,7 @@ FILES = (names.CERTIFICATE, names.PRIVATE_KEY, names.AUTHORITY)
 _GROUP_READS = 0o440
 """Of the files, among them the private key: root writes them, the pod's group reads them."""
 _DURATION_HOURS = 90 * 24
-_RENEWED_BEFORE_HOURS = 30 * 24
+RENEWED_BEFORE_HOURS = 30 * 24
 """A month is left to notice that renewal fails."""
 _ISSUED_WITHIN_SECONDS = 120
 """An authority in the cluster signs at once, a remote one within a minute."""
@@ -62,7 +62,7 @@ def certificate(settings: Settings, pool: str) -> tuple[Manifest, ...]:
                     "dnsNames": dns_names(settings, pool),
                     "ipAddresses": ["127.0.0.1"],
                     "duration": f"{_DURATION_HOURS}h0m0s",
-                    "renewBefore": f"{_RENEWED_BEFORE_HOURS}h0m0s",
+                    "renewBefore": f"{RENEWED_BEFORE_HOURS}h0m0s",
                     # Nodes show it to clients, and to each other from either end.
                     "usages": ["server auth", "client auth"],
                     # A handshake with such a key costs the one core of Redis a tenth of one with RSA.

@@ -66,8 +66,11 @@ class Load:
             wanted_p95_ms=self.wanted_p95_ms,
         )
 
-    def resync(self, link_gbps: float, masters: int, *, is_full: bool = False) -> Resync:
-        """Of one master among so many on a network; with the data of this load, or with all of its memory full."""
+    def resync(
+        self, link_gbps: float, masters: int, *, is_full: bool = False, data_bytes: float | None = None
+    ) -> Resync:
+        """Of one master among so many on a network; with the data of this load, with all of its memory full, or with
+        so much."""
         traffic = self.traffic
         free = bytes_per_second(link_gbps - masters * traffic.egress_gbps_per_master + traffic.write_gbps_per_master)
         rate = min(bytes_per_second(SINGLE_FLOW_GBPS), free)
@@ -75,6 +78,8 @@ class Load:
         written = written_on_wire / self.object_bytes * size_class_bytes(self.object_bytes)
         maxmemory = self.tuning.maxmemory_bytes
         data = maxmemory if is_full else min(maxmemory, written * self.ttl_seconds * (1 + EXPIRED_SHARE))
+        if data_bytes is not None:
+            data = data_bytes
         if not data:
             return Resync(max(0.0, rate), 0.0, 0.0, 0.0, 0.0, fits=True)
         if rate <= 0:

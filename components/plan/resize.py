@@ -85,8 +85,8 @@ def derive_resize(
     per_master = max(_BYTES_PER_SECOND_MIN, int(bounds[bound_by]))
     rate = min(per_master * sizing.masters, resize.max_mib_per_second * MIB)
     transfer_seconds = objects * workload.object_bytes / rate
-    slots_seconds = SLOT_COUNT / SLOTS_PER_SECOND
-    copy_full_seconds = slots_seconds + sizing.usable_memory_bytes / rate
+    slots_seconds = moving_seconds(0, rate)
+    copy_full_seconds = moving_seconds(sizing.usable_memory_bytes, rate)
 
     mode = resize.mode
     if mode is MoveMode.AUTO:
@@ -104,9 +104,14 @@ def derive_resize(
         copy_bytes_per_second_per_master=per_master,
         copy_bound_by=bound_by,
         slots_seconds=slots_seconds,
-        copy_seconds=slots_seconds + transfer_seconds,
+        copy_seconds=moving_seconds(objects * workload.object_bytes, rate),
         copy_full_seconds=copy_full_seconds,
         expire_seconds=max(slots_seconds, objects / resize.extra_misses_per_second),
         expire_extra_misses=int(objects),
         deadline_seconds=int(_DEADLINE_FACTOR * longest) + 1,
     )
+
+
+def moving_seconds(size_bytes: float, bytes_per_second: float) -> float:
+    """All slots with so much in them, by mode copy."""
+    return SLOT_COUNT / SLOTS_PER_SECOND + size_bytes / bytes_per_second

@@ -138,12 +138,12 @@ def derive_tuning(
     if write_bytes_per_second_per_master < 0:
         raise ValueError(f"write_bytes_per_second_per_master is {write_bytes_per_second_per_master}; not below 0")
 
-    overhead_bytes = _overhead_bytes(maxmemory_bytes)
-    free_bytes = limit_bytes - maxmemory_bytes - overhead_bytes
+    overhead = overhead_bytes(maxmemory_bytes)
+    free_bytes = limit_bytes - maxmemory_bytes - overhead
     if free_bytes <= 0:
         raise ValueError(
             f"a limit of {limit_bytes} bytes leaves nothing beside maxmemory {maxmemory_bytes} and an overhead of "
-            f"{overhead_bytes}; give the pod more memory or Redis less"
+            f"{overhead}; give the pod more memory or Redis less"
         )
     write_rate = write_bytes_per_second_per_master
     backlog_bytes = int(
@@ -157,7 +157,7 @@ def derive_tuning(
     peak_bytes = resync_peak_bytes(data_bytes, maxmemory_bytes, write_rate, data_bytes / SINGLE_FLOW_BYTES_PER_SECOND)
     peak_full_bytes = resync_peak_bytes(maxmemory_bytes, maxmemory_bytes, write_rate, resync_seconds)
 
-    stall_ms = FORK_STALL_MS_PER_GIB * maxmemory_bytes / GIB
+    stall_ms = fork_stall_ms(maxmemory_bytes)
     node_timeout_ms = max(NODE_TIMEOUT_MS_MIN, ceil(stall_ms * _STALL_MARGIN / 1000) * 1000)
     node_timeout_seconds = ceil(node_timeout_ms / 1000)
     start_takeover_seconds = 2 * node_timeout_seconds + 5
@@ -198,8 +198,14 @@ def derive_tuning(
 def resync_peak_bytes(data_bytes: float, maxmemory_bytes: int, write_rate: float, seconds: float) -> float:
     """Memory of a master at the end of a full resync of `data_bytes` that takes so long, at so many written bytes/s."""
     written = write_rate * seconds
-    return data_bytes + _overhead_bytes(maxmemory_bytes) + _RESYNC_BYTES_PER_WRITTEN_BYTE * written
+    return data_bytes + overhead_bytes(maxmemory_bytes) + _RESYNC_BYTES_PER_WRITTEN_BYTE * written
 
 
-def _overhead_bytes(maxmemory_bytes: int) -> int:
+def overhead_bytes(maxmemory_bytes: int) -> int:
+    """What a full Redis takes beyond maxmemory, a resync apart."""
     return max(_OVERHEAD_BYTES_MIN, int(maxmemory_bytes * _OVERHEAD_SHARE))
+
+
+def fork_stall_ms(data_bytes: float) -> float:
+    """How long a fork stops the main thread of a Redis that holds so much."""
+    return FORK_STALL_MS_PER_GIB * data_bytes / GIB

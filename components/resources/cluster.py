@@ -9,12 +9,14 @@ import pulumi
 
 from components.config.settings import Settings
 from components.manifests import keys, names, pool, storage, tls, users
+from components.manifests.custom_kinds import custom_kinds
 from components.manifests.delivery import connection, delivered
 from components.manifests.guard import pool_guard
 from components.manifests.manifest import Ref, with_values
 from components.manifests.node_groups import CLUSTER_NAME, NODE_NAME_TAG
 from components.plan.plan import Plan, derive_plan
 from components.resources.arguments import RedisImageCacheClusterArgs
+from components.resources.definitions import read_definitions
 from components.resources.guard import DeletionGuard
 from components.resources.node_groups import RedisNodeGroups
 from components.resources.pool import RedisPool
@@ -78,10 +80,12 @@ class RedisImageCacheCluster(pulumi.ComponentResource):
             name, (pool.priority_class(), *pool_guard(), *storage.storage_classes(settings)), {}, {}, child
         )
         ready += [item for key, item in shared.items() if key != keys.PRIORITY_CLASS.of]
+        manifests = pool.pool_manifests(settings, plan)
+        ready += read_definitions(name, custom_kinds(manifests), child)
         secrets = {**_passwords(name, settings, child), **_certificate(name, settings, plan.pool, child)}
         redis_pool = RedisPool(
             f"{name}-{plan.pool}",
-            pool.pool_manifests(settings, plan),
+            manifests,
             {keys.PRIORITY_CLASS: shared[keys.PRIORITY_CLASS.of].name, **secrets},
             ready,
             guard.hooks,

@@ -23,7 +23,7 @@ def status_text(report: Report) -> str:
         console.print(Text(report["fault"]))
     if report.get("prometheus"):
         console.print(Text(f"PROMETHEUS  {report['prometheus']}\n"))
-    kinds = ("pods", "jobs", "cronJobs", "services", "claims")
+    kinds = ("pods", "jobs", "cronJobs", "services", "networkPolicies", "claims")
     for namespace in sorted({item["namespace"] for kind in kinds for item in report[kind]}):
         here = {kind: [item for item in report[kind] if item["namespace"] == namespace] for kind in kinds}
         console.print(Text(f"NAMESPACE  {namespace}\n"))
@@ -45,6 +45,11 @@ def status_text(report: Report) -> str:
         )
         _table(
             console,
+            ("NETWORK POLICY", "PODS", "ENFORCED", "RULES"),
+            [(p["name"], str(p["pods"]), ", ".join(p["directions"]), str(p["rules"])) for p in here["networkPolicies"]],
+        )
+        _table(
+            console,
             ("CLAIM", "ZONE", "USED", "SIZE"),
             [
                 (c["name"], c["zone"] or "-", show_bytes(c["usedBytes"]), show_bytes(c["sizeBytes"]))
@@ -53,6 +58,8 @@ def status_text(report: Report) -> str:
         )
     for side in report["partitions"]:
         console.print(Text(f"PARTITION  {', '.join(side)} cannot reach the other pods\n"))
+    if report.get("bytesBetweenZones") is not None:
+        console.print(Text(f"BETWEEN ZONES  {show_bytes(report['bytesBetweenZones'])} so far\n"))
     counts = Counter((_field(note["subject"]), note["reason"]) for note in report["notEnforced"])
     _table(
         console,

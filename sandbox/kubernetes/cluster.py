@@ -14,7 +14,7 @@ from sandbox.errors import ConfigError, InvalidError, NotFoundError
 from sandbox.host.network import PodNetwork
 from sandbox.kubernetes.manifests.objects import ConfigMap, KubernetesObject, Secret
 from sandbox.kubernetes.nodes import Node
-from sandbox.kubernetes.pods import Claim, Pod
+from sandbox.kubernetes.pods import Claim, Guest, Pod
 
 K = TypeVar("K", bound=KubernetesObject)
 
@@ -35,6 +35,7 @@ class Cluster:
         self.objects: dict[tuple[str, str, str], KubernetesObject] = {}
         self.pods: dict[tuple[str, str], Pod] = {}
         self.claims: dict[tuple[str, str], Claim] = {}
+        self.guests: list[Guest] = []
         self.namespaces: set[str] = {"default", "kube-system"}
         self.events: deque[Event] = deque(maxlen=1000)
         self.fault = ""
@@ -136,3 +137,8 @@ class Cluster:
             for pod in self.pods.values()
             if pod.network is not None
         ]
+
+    def networks_by_zone(self) -> list[tuple[PodNetwork, str]]:
+        """The networks of pods that stand in a zone."""
+        placed = ((pod.network, self.zone_of(pod)) for pod in self.pods.values())
+        return [(network, zone) for network, zone in placed if network is not None and zone is not None]

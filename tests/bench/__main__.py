@@ -1,7 +1,7 @@
 """`make bench`: what this stack carries on this machine, beside what else could serve the same bytes, and what the plan
 had predicted.
 
-    python -m tests.bench [--json FILE] [--page FILE] [--without plain,changes,…]
+    python -m tests.bench [--json FILE] [--page FILE] [--write docs/bench.md] [--without plain,changes,…]
 
 Exit status 0 when nothing failed that must not and every prediction was within its factor. About ten minutes.
 """
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from components.advice.figures import derive_figures
-from tests.bench import page, predictions, scenes, text
+from tests.bench import document, page, predictions, scenes, text
 from tests.faults.deployment import Deployment, machine
 from tests.faults.report import Progress
 from tests.faults.stacks import local_stack, ours, plain
@@ -115,16 +115,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measures the stack on this machine.")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
     parser.add_argument("--page", type=Path, metavar="FILE", help="write one page with charts, which opens offline")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write docs/bench.md, which needs every part")
     parser.add_argument("--without", default="", metavar="PART,…", help=f"leave out, of: {', '.join(PARTS)}")
     options = parser.parse_args(arguments)
     left_out = {part for part in options.without.split(",") if part}
     if unknown := left_out - set(PARTS):
         parser.error(f"there is no part {', '.join(sorted(unknown))}; parts: {', '.join(PARTS)}")
+    if left_out and options.write:
+        parser.error("--write needs every part: the document shows them all")
     bench = run([part for part in PARTS if part not in left_out])
     if options.json:
         options.json.write_text(json.dumps(bench, indent=1) + "\n")
     if options.page:
         options.page.write_text(page.render(bench))
+    if options.write:
+        options.write.write_text(document.render(bench))
     print(text.render(bench))
     return 1 if text.wrong(bench) else 0
 

@@ -15,12 +15,13 @@ from statistics import median
 from typing import Any
 
 from sandbox.control.client import Completed
+from sandbox.control.place import ON_A_NODE
 from sandbox.errors import SandboxError
 from tests.bench import servers
 from tests.faults import planned
 from tests.faults.deployment import SHARDS, Deployment
 from tests.faults.load import shard_keys
-from tests.faults.resync import RESYNC_DATA_MB, RESYNC_RATE, full_resync
+from tests.faults.resync import RESYNC_DATA_MB, RESYNC_RATE, RESYNC_WRITES, full_resync
 from tests.faults.stacks import local_stack
 
 Report = dict[str, Any]
@@ -28,6 +29,7 @@ IMAGE_BYTES = 1_000_000
 TAG = shard_keys(0, SHARDS, "bench", 1)[0]
 """Keys that have it lie in the first shard."""
 TTL_S = 8
+EXPIRING_BYTES = 100_000
 QUIET_S = 4.0
 _WHOLE_WITHIN_S = 400.0
 
@@ -40,7 +42,7 @@ def environment(deployment: Deployment) -> dict[str, str]:
 def load(deployment: Deployment, *given: str, timeout_s: float = 400) -> Report:
     """The load generator's report. Raises SandboxError with its own words."""
     command = [sys.executable, "-m", "loadgen", deployment.endpoint, "--json", *given]
-    done = deployment.sandbox.run(command, timeout_s=timeout_s, env=environment(deployment))
+    done = deployment.run(command, timeout_s=timeout_s, env=environment(deployment))
     report: Report = json.loads(done.check().stdout)
     return report
 
@@ -48,7 +50,8 @@ def load(deployment: Deployment, *given: str, timeout_s: float = 400) -> Report:
 def gets(deployment: Deployment, kind: str, host: str, port: int, seconds: float) -> Report:
     """One simple client's GETs of the same bytes."""
     command = [sys.executable, "-m", "tests.bench.client", kind, host, str(port), str(seconds), TAG]
-    done = deployment.sandbox.run(command, timeout_s=seconds + 120, env=environment(deployment))
+    # On a node: the pool's policies would let no client in to a server that is no Redis.
+    done = deployment.sandbox.run(command, place=ON_A_NODE, timeout_s=seconds + 120, env=environment(deployment))
     report: Report = json.loads(done.check().stdout)
     return report
 
@@ -79,7 +82,7 @@ def redis_benchmark(deployment: Deployment, requests: int) -> float:
     made = f"head -c {IMAGE_BYTES} /dev/urandom | redis-cli -x SET {key}"
     deployment.sandbox.exec(master, ["sh", "-c", made], namespace=deployment.namespace).check()
     words = ["redis-benchmark", "-h", host, "-c", "8", "-n", str(requests), "--csv", "GET", key]
-    done = deployment.sandbox.run(words, timeout_s=300, env=environment(deployment)).check()
+    done = deployment.run(words, timeout_s=300, env=environment(deployment)).check()
     return float(done.stdout.splitlines()[-1].split(",")[1].strip('"'))
 
 
@@ -92,7 +95,7 @@ def info(deployment: Deployment, pod: str, section: str) -> dict[str, str]:
 def flush(deployment: Deployment) -> None:
     """Takes every key. No user of the stack may do that at once, so an application does it key by key."""
     command = [sys.executable, "-m", "tests.bench.flush", deployment.endpoint]
-    deployment.sandbox.run(command, timeout_s=120, env=environment(deployment)).check()
+    deployment.run(command, timeout_s=120, env=environment(deployment)).check()
 
 
 def expiry(deployment: Deployment, writes_per_s: float) -> Report:
@@ -109,7 +112,7 @@ def expiry(deployment: Deployment, writes_per_s: float) -> Report:
 
     empty = used()
     given = ["--rate", str(writes_per_s), "--hit-rate", "0", "--images", "1", "--ttl", str(TTL_S)]
-    given += ["--sizes", "100000", "--warm-up", "0", "--duration", str(5 * TTL_S)]
+    given += ["--sizes", str(EXPIRING_BYTES), "--warm-up", "0", "--duration", str(5 * TTL_S)]
     samples: list[tuple[float, int, int]] = []
     with running(deployment, *given) as load_:
         began = time.monotonic()
@@ -124,6 +127,7 @@ def expiry(deployment: Deployment, writes_per_s: float) -> Report:
     high = [sample for sample in samples if sample[1] > most / 2]
     return {
         "ttl_s": TTL_S,
+        "image_bytes": EXPIRING_BYTES,
         "wanted_writes_per_s": writes_per_s,
         "writes_per_s": report["latency"]["set"]["count"] / report["measured_s"],
         "samples": samples,
@@ -169,6 +173,8 @@ def resync(deployment: Deployment) -> tuple[Report, Report]:
         {
             "bytes": data,
             "link_bytes_per_s": megabits * 1e6 / 8,
+            "writes_per_s": RESYNC_WRITES.requests_per_second * RESYNC_WRITES.write_share,
+            "write_bytes": RESYNC_WRITES.value_bytes,
             "s": found.quiet_s,
             "under_load_s": found.loaded_s,
             "full_syncs_under_load": found.full_syncs,
@@ -197,7 +203,7 @@ class Running:
 
         def work() -> None:
             try:
-                self._done = deployment.sandbox.run(command, timeout_s=1800, env=environment(deployment))
+                self._done = deployment.run(command, timeout_s=1800, env=environment(deployment))
             except (SandboxError, TimeoutError, OSError) as error:
                 self._done = error
 
@@ -266,7 +272,7 @@ def changes(deployment: Deployment, rate: float) -> Report:
         # The old pool's nodes are forgotten by the repair: now, instead of at the next full minute.
         deployment.sandbox.trigger("redis-repair", namespace=deployment.namespace, wait=True)
         found = re.search(r"Job \S+-form-\S+ in ([\d.]+)s", "\n".join(said))
-        return {"moved_bytes": moved, "form_s": float(found[1]) if found else 0.0}
+        return {"sources": SHARDS, "moved_bytes": moved, "form_s": float(found[1]) if found else 0.0}
 
     def rolled() -> None:
         deployment.sandbox.apply(local_stack(("images.redis", "redis:7.2-alpine")).resources)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.bench import page, predictions, text
+from tests.bench import document, page, predictions, text
 from tests.bench.__main__ import main
 from tests.bench.predictions import Prediction
 from tests.plan.calibrate import SIZES
@@ -44,10 +44,19 @@ BENCH: dict[str, Any] = {
         "side_by_side": SIDE,
         **RATES,
         "expiry": {
-            **{"ttl_s": 8, "writes_per_s": 40.0, "keys_on_the_plateau": 330.0, "bytes_on_the_plateau": 38e6},
+            **{
+                "ttl_s": 8,
+                "image_bytes": 100_000,
+                "writes_per_s": 40.0,
+                "keys_on_the_plateau": 330.0,
+                "bytes_on_the_plateau": 38e6,
+            },
             **{"gone_after_s": 8.4, "failed": 0},
         },
-        "resync": {"bytes": 120e6, "link_bytes_per_s": 20e6, "s": 6.6},
+        "resync": {
+            **{"bytes": 120e6, "link_bytes_per_s": 20e6, "s": 6.6, "under_load_s": 8.0},
+            **{"writes_per_s": 32.0, "write_bytes": 100_000},
+        },
         "fork": {"bytes": 120e6, "ms": 2.0},
         "changes": {
             "rate": 30.0,
@@ -63,11 +72,16 @@ BENCH: dict[str, Any] = {
                     "max_ms": None,
                     "promotion_s": 8.1,
                 },
+                {
+                    **{"name": "podMemory doubled", "from": 1055.0, "until": 1090.0, "failed": 0, "max_ms": 90.0},
+                    **{"sources": 3, "moved_bytes": 150_000_000, "form_s": 16.0},
+                },
             ],
         },
         "eviction": {
             **{"images": 1800, "evicted_keys": 700, "failed": 0},
-            **{"used_of_maxmemory": 0.99, "rss_of_maxmemory": 1.16, "limit_of_maxmemory": 1.44},
+            **{"maxmemory_bytes": 256 * 2**20},
+            **{"used_of_maxmemory": 0.99, "rss_of_maxmemory": 1.08, "limit_of_maxmemory": 1.44},
         },
     },
     "plain": {**RATES, "generator": GENERATOR},
@@ -101,6 +115,20 @@ def test_the_page_opens_offline_and_marks_each_fault() -> None:
 def test_what_was_left_out_is_not_shown() -> None:
     assert "TTL" not in text.render({**BENCH, "ours": {"node_timeout_s": 5.0}, "plain": {}})
     assert "<svg" not in page.render({**BENCH, "ours": {"node_timeout_s": 5.0}, "plain": {}})
+
+
+def test_the_document_has_what_was_printed_and_says_how_it_came_about() -> None:
+    bench = with_predictions(BENCH)
+    shown = document.render(bench)
+    assert text.render(bench) in shown
+    assert "120 MB over a link of 160 Mbit/s" in shown
+    assert "{" not in shown
+
+
+def test_the_document_is_of_a_whole_run(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--without", "plain", "--write", "docs/bench.md"])
+    assert "--write needs every part" in capsys.readouterr().err
 
 
 def test_nothing_is_missed_where_all_is_well() -> None:
@@ -143,15 +171,40 @@ def test_a_prediction_holds_within_twice_and_half(measured: float, holds: bool) 
 
 
 def test_one_figure_of_the_core_gives_all_others() -> None:
-    slower, found = predictions.core(BENCH["core_costs"])
-    assert slower == pytest.approx(1.0)
+    found = predictions.core(BENCH["core_costs"])
+    assert predictions.slower(BENCH["core_costs"]) == pytest.approx(1.0)
     assert len(found) == 3 * len(SIZES) - 1
     halved = [
         {key: value * (1 if key == "object_bytes" else 2) for key, value in row.items()} for row in BENCH["core_costs"]
     ]
-    twice, again = predictions.core(halved)
-    assert twice == pytest.approx(2.0)
+    again = predictions.core(halved)
+    assert predictions.slower(halved) == pytest.approx(2.0)
     assert [item.factor for item in again] == pytest.approx([item.factor for item in found], rel=0.05)
+
+
+def predicted(bench: dict[str, Any], what: str) -> float:
+    (found,) = (item.predicted for item in predictions.of(bench) if item.what.startswith(what))
+    return found
+
+
+def test_a_slower_core_and_a_slower_link_are_predicted_to_take_longer() -> None:
+    slow_core, slow_link = copy.deepcopy(BENCH), copy.deepcopy(BENCH)
+    for row in slow_core["core_costs"]:
+        row["get_us"] *= 2
+    slow_link["ours"]["side_by_side"]["one core that only sends"]["gets_per_s"] /= 2
+    slow_link["ours"]["resync"]["link_bytes_per_s"] /= 2
+    assert predicted(slow_core, "p95 at") > predicted(BENCH, "p95 at")
+    assert predicted(slow_link, "p95 at") > predicted(BENCH, "p95 at")
+    assert predicted(slow_core, "all slots to new pods") > predicted(BENCH, "all slots to new pods")
+    alone = "full resync over a slow link, alone"
+    assert predicted(slow_link, alone) == pytest.approx(2 * predicted(BENCH, alone))
+    assert predicted(BENCH, "full resync over a slow link, beside writes") > predicted(BENCH, alone)
+
+
+def test_a_resync_that_never_ended_is_no_prediction_that_held() -> None:
+    bench = copy.deepcopy(BENCH)
+    bench["ours"]["resync"]["s"] = None
+    assert "full resync over a slow link, alone: nothing was measured." in text.wrong(with_predictions(bench))
 
 
 def test_a_part_that_does_not_exist_is_refused_with_those_that_do(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from math import floor, log10
 from typing import Any
 
 WIDTH = 80
@@ -41,7 +42,7 @@ def render(bench: Mapping[str, Any]) -> str:
         limit = side["one core that only sends"]["gets_per_s"]
         lines += ["", "GET of 1 MB, one client with 4 connections, over one pod's link"]
         lines += table(
-            ["", "GETs/s", "of the core", "p50", "p95", "longest"],
+            ["", "GETs/s", "of core", "p50", "p95", "longest"],
             [
                 [name, f"{row['gets_per_s']:,.0f}", f"{100 * row['gets_per_s'] / limit:.0f} %"]
                 + [_ms(row[key]) for key in ("p50_ms", "p95_ms", "max_ms")]
@@ -86,7 +87,7 @@ def render(bench: Mapping[str, Any]) -> str:
     if found := bench.get("predictions"):
         lines += ["", "Predicted and measured"]
         rows = [
-            [f"{row['what']}, {row['unit']}", f"{row['predicted']:,.2f}", f"{row['measured']:,.2f}", _off(row)]
+            [f"{row['what']}, {row['unit']}", _figure(row["predicted"]), _figure(row["measured"]), _off(row)]
             for row in found
         ]
         lines += table(["", "predicted", "measured", ""], rows, 42)
@@ -96,10 +97,24 @@ def render(bench: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _figure(value: float) -> str:
+    """Three digits that mean something: 37,000, 909, 8.82."""
+    if not value:
+        return "0"
+    digits = 2 - floor(log10(abs(value)))
+    return f"{round(value, digits):,.{max(0, digits)}f}"
+
+
 def _off(row: Mapping[str, Any]) -> str:
     if not row["predicted"] or not row["measured"]:
-        return "MISSED"
+        return "none !"
     return f"{row['measured'] / row['predicted']:.2f}x" + ("" if row["holds"] else " !")
+
+
+def _words_off(row: Mapping[str, Any]) -> str:
+    if not row["predicted"] or not row["measured"]:
+        return "nothing was predicted" if not row["predicted"] else "nothing was measured"
+    return f"{row['measured'] / row['predicted']:.2f} times what was predicted"
 
 
 def wrong(bench: Mapping[str, Any]) -> list[str]:
@@ -126,5 +141,5 @@ def wrong(bench: Mapping[str, Any]) -> list[str]:
             found.append(f"{mark['failed']} requests failed: {mark['name']}.")
     for row in bench.get("predictions", []):
         if not row["holds"]:
-            found.append(f"{row['what']}: {_off(row)} what was predicted.")
+            found.append(f"{row['what']}: {_words_off(row)}.")
     return found

@@ -176,6 +176,8 @@ def is_meant(words: str, line: Line, other: Line) -> bool:
     """Whether a cell such as `any`, `Redis 7.4 and later` or a list of titles means another line."""
     if words == "any":
         return True
+    if words.startswith("any but "):
+        return not is_meant(words.removeprefix("any but "), line, other)
     first = line.title if words == "the same line and later" else words.removesuffix(" and later")
     if first == words:
         return other.title in words.split(", ")

@@ -27,6 +27,7 @@ def stack(
     monitoring: dict[str, Any] | None = None,
     resize: dict[str, Any] | None = None,
     access: dict[str, Any] | None = None,
+    images: dict[str, Any] | None = None,
     tls: dict[str, Any] | None = None,
     **workload: Any,
 ) -> Settings:
@@ -42,6 +43,7 @@ def stack(
         storage=storage or {},
         monitoring=monitoring or {},
         resize=resize or {},
+        images=images or {},
         access=CLIENTS if access is None else access,
         tls=TLS if tls is None else tls,
     )

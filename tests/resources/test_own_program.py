@@ -8,6 +8,7 @@ import pulumi
 import pytest
 
 from components.config.load import ConfigErrors
+from components.manifests.launch_template import NODE_KMS_KEY_ARN
 from components.manifests.node_groups import CLUSTER_NAME
 from components.plan.refusal import PlanRefused
 from components.resources.arguments import RedisImageCacheClusterArgs
@@ -73,6 +74,19 @@ def test_plain_values_need_no_outputs_and_every_key_has_its_default() -> None:
     assert args.given()[CLUSTER_NAME] == "shop"
 
 
+@pytest.mark.parametrize("zones", ["eu-west-1", "us-gov-west-1"])
+def test_the_key_of_root_volumes_may_be_an_output_in_every_region(zones: str) -> None:
+    def program() -> None:
+        key = pulumi.Output.from_input("arn:aws:kms:somewhere:111122223333:key/1234")
+        subnets = {f"{zones}{letter}": f"subnet-{letter}" for letter in "abc"}
+        args = of(eks={"clusterName": "shop", "subnets": subnets, "nodeKmsKeyArn": key})
+        assert args.given()[NODE_KMS_KEY_ARN] is key
+        assert args.settings.eks is not None
+        assert args.settings.eks.node_kms_key_arn == f"arn:aws:kms:{zones}:000000000000:key/given-as-an-output"
+
+    record(program, "shop", "prod")
+
+
 def test_a_fault_of_the_arguments_is_told_as_a_stack_s_is() -> None:
     with pytest.raises(ConfigErrors) as refused:
         of(podMemory="64", colour="red")
@@ -85,5 +99,5 @@ def test_an_output_where_a_value_decides_something_is_refused_with_the_places_wh
     def program() -> None:
         of(podMemory=pulumi.Output.from_input("64GB"))
 
-    with pytest.raises(TypeError, match=r"eks\.clusterName, in eks\.subnets and at eks\.nodeRoleArn"):
+    with pytest.raises(TypeError, match=r"eks\.clusterName, in eks\.subnets, at eks\.nodeRoleArn and at eks\.n"):
         record(program, "shop", "prod")
