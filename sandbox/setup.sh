@@ -9,7 +9,7 @@ say() { printf '  %s\n' "$*" >&2; }
 # Debian's package -> a command that it brings: of the sandbox, of what watches it, of a real node, of the clients that
 # are tried, and of what the cache is measured beside.
 PACKAGES='redis-server:redis-server redis-tools:redis-cli bubblewrap:bwrap busybox:busybox iproute2:ip nftables:nft shellcheck:shellcheck util-linux:unshare'
-MONITORING_PACKAGES='prometheus:prometheus'
+MONITORING_PACKAGES='prometheus:prometheus prometheus-pushgateway:prometheus-pushgateway'
 NODE_PACKAGES='containerd:containerd crun:crun containernetworking-plugins:/usr/lib/cni/bridge openssl:openssl'
 CLIENT_PACKAGES='default-jdk-headless:javac maven:mvn'
 BENCH_PACKAGES='memcached:memcached nginx-light:nginx'
@@ -64,7 +64,7 @@ install_debian() {
         # shellcheck disable=SC2086  # one word a package
         apt_install $missing
         # They would also start at the next boot.
-        for service in redis-server containerd prometheus memcached nginx; do
+        for service in redis-server containerd prometheus prometheus-pushgateway memcached nginx; do
             case "$missing " in *" $service "* | *" $service-light "*)
                 if command -v systemctl > /dev/null 2>&1; then systemctl --quiet disable "$service"; fi
                 ;;

@@ -392,6 +392,12 @@ class Storage(_Section):
     )
 
 
+_LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_PORT = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+_SERVICE_AND_PORT = rf"^{_LABEL}\.{_LABEL}:{_PORT}$"
+"""A Service of the cluster, as any namespace can name it."""
+
+
 class Monitoring(_Section):
     """What shows the cluster's state to Prometheus."""
 
@@ -418,6 +424,13 @@ class Monitoring(_Section):
     )
     allow_from_namespaces: Namespaces = Field(
         ("monitoring",), description="namespaces whose pods may read the metrics: where Prometheus runs"
+    )
+    pushgateway: str | None = Field(
+        None,
+        pattern=_SERVICE_AND_PORT,
+        examples=["prometheus-pushgateway.monitoring:9091"],
+        description="Prometheus Pushgateway that the Jobs tell what they do and what they wait for: its Service, a "
+        "dot, its namespace, and the port, which its pods must have too; absent = they tell nobody",
     )
 
 
@@ -488,7 +501,14 @@ class Tls(_Section):
     mode: TlsMode = Field(
         TlsMode.PLAIN,
         description="required = clients, replication and the cluster bus speak TLS alone, clients on port 6380; both = "
-        "clients may use port 6379 without TLS too, which is the way from plain to required and back; plain = no TLS",
+        "clients may use port 6379 without TLS too, which is the way from plain to required and back; plain = no TLS. "
+        "Production says which",
+    )
+    plain_because: str | None = Field(
+        None,
+        min_length=10,
+        description="why production goes without TLS, where mode is plain: who reads the network between the nodes "
+        "reads images and passwords, and who reaches the cluster bus can take all slots",
     )
     issuer: str | None = Field(
         None,
@@ -496,7 +516,8 @@ class Tls(_Section):
         max_length=253,
         examples=["redis-ca"],
         description="cert-manager issuer that signs the certificate of the pods. It must sign for this cache alone: "
-        "whoever has a certificate of its authority can join the cluster",
+        "whoever has a certificate of its authority can join the cluster. Absent, without secret too = the stack signs "
+        "it with an authority of its own",
     )
     issuer_kind: str = Field(
         "ClusterIssuer", pattern=r"^[A-Z][A-Za-z0-9]{0,62}$", examples=["ClusterIssuer"], description="kind of it"
@@ -512,10 +533,41 @@ class Tls(_Section):
         description="instead of an issuer: a Secret of type kubernetes.io/tls in the pool's namespace, with the keys "
         "tls.crt, tls.key and ca.crt, which somebody else puts there and renews",
     )
+    authority: str | None = Field(
+        None,
+        description="with issuer or secret: the certificate of the authority, as PEM, for the namespaces of "
+        "access.deliverTo; absent = applications get it elsewhere. The stack's own is delivered by itself",
+    )
     client_certificates: ClientCertificates = Field(
         ClientCertificates.NONE,
         description="whether clients show a certificate of the same authority: none, optional or required",
     )
+
+    @field_validator("authority")
+    @classmethod
+    def _is_a_certificate(cls, text: str | None) -> str | None:
+        # Only a stack that gives one waits for this import.
+        from cryptography.x509 import load_pem_x509_certificates
+
+        if text is None:
+            return None
+        try:
+            load_pem_x509_certificates(text.encode())
+        except ValueError as error:
+            raise ValueError(
+                "a certificate as PEM is needed, which begins with -----BEGIN CERTIFICATE-----, such as the key ca.crt "
+                "of the certificate's Secret"
+            ) from error
+        if "PRIVATE KEY" in text:
+            raise ValueError(
+                "it has a private key, which nobody but the authority may have; give the certificate alone"
+            )
+        return text
+
+    @property
+    def own_authority(self) -> bool:
+        """Whether the stack signs the certificate itself."""
+        return self.mode.has_tls and self.issuer is None and self.secret is None
 
 
 class Images(_Section):

@@ -122,7 +122,7 @@ def reconciler_pod(settings: Settings, phase: str) -> dict[str, Any]:
     """The pod that runs a phase of the reconciler."""
     command = ["python3", "-m", "reconciler", phase, "--topology", f"/etc/reconciler/{TOPOLOGY_KEY}"]
     where = {"name": "REDIS_CREDENTIALS", "value": f"{_CREDENTIALS_PATH}/{CREDENTIALS_KEY}"}
-    template = python_pod(settings, phase, command, PACKAGES, [where])
+    template = python_pod(settings, phase, command, PACKAGES, [where, *_told(settings)])
     spec = template["spec"]
     # The files of the Secret are readable by their group alone.
     spec["securityContext"]["fsGroup"] = _NOBODY
@@ -139,6 +139,16 @@ def reconciler_pod(settings: Settings, phase: str) -> dict[str, Any]:
         spec["containers"][0]["volumeMounts"].append(tls.mount())
         spec["volumes"].append(tls.volume(settings, *tls.files_of_clients(settings)))
     return template
+
+
+def _told(settings: Settings) -> list[dict[str, Any]]:
+    """Whom the reconciler tells what it does."""
+    if settings.monitoring.pushgateway is None:
+        return []
+    where, _, port = settings.monitoring.pushgateway.partition(":")
+    service, _, namespace = where.partition(".")
+    host = names.service_host(service, namespace, settings.cluster_domain)
+    return [{"name": "PUSHGATEWAY", "value": f"{host}:{port}"}]
 
 
 def python_pod(

@@ -35,7 +35,7 @@ def network_policies(settings: Settings) -> tuple[Manifest, ...]:
     that allow."""
     allowing = (
         _policy("network", names.APP_LABEL["app"], _OF_REDIS, _into_redis(settings), _out_of_redis()),
-        _policy("network-jobs", "redis-jobs", _phases(_PHASES_ON_REDIS), (), (_dns(), _to_redis())),
+        _policy("network-jobs", "redis-jobs", _phases(_PHASES_ON_REDIS), (), _out_of_jobs(settings)),
         _policy("network-rollout", "redis-rollout", _phases(_rollouts(settings)), (), (_to_api_server(),)),
     )
     return (*allowing, _policy("network-default", "default-deny", {}, (), (), *(item.key for item in allowing)))
@@ -95,6 +95,15 @@ def _out_of_redis() -> list[Rule]:
 
 def _to_redis() -> Rule:
     return {"to": [_in_pools(names.APP_LABEL)], "ports": _tcp(*_REDIS_PORTS)}
+
+
+def _out_of_jobs(settings: Settings) -> list[Rule]:
+    rules = [_dns(), _to_redis()]
+    if settings.monitoring.pushgateway is not None:
+        where, _, port = settings.monitoring.pushgateway.partition(":")
+        # Its pods have labels of somebody else's choice.
+        rules.append({"to": [_namespaces([where.partition(".")[2]])], "ports": _tcp(int(port))})
+    return rules
 
 
 def _to_api_server() -> Rule:

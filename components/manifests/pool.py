@@ -83,7 +83,10 @@ def _configuration(settings: Settings, plan: Plan) -> tuple[Manifest, ...]:
             keys.CONFIG.of,
             data={CONF_KEY: redis_conf(plan.tuning, settings.access.node_endpoint, settings.tls), **scripts()},
         ),
-        Manifest(keys.AUTH.of, kubernetes_object("v1", "Secret", namespace=keys.NAMESPACE, stringData=secret)),
+        Manifest(
+            keys.AUTH.of,
+            kubernetes_object("v1", "Secret", namespace=keys.NAMESPACE, immutable=True, stringData=secret),
+        ),
         *(
             _config_map(
                 jobs.package_key(package),

@@ -33,8 +33,7 @@ def _read(name: str, kind: CustomKind, child: pulumi.ResourceOptions) -> pulumi.
         return True
 
     # An output, because the program waits for those before it ends.
-    answer: pulumi.Input[bool] = was_found()
-    pulumi.Output.from_input(answer)
+    pulumi.Output.all(was_found())
     return definition
 
 

@@ -163,6 +163,11 @@ class Sandbox:
             )
             return str(connection.result())
 
+    def dashboards(self) -> list[str]:
+        """The Grafana dashboards of what runs, as JSON."""
+        found: list[str] = self._call("dashboards")
+        return found
+
     def unwatch(self) -> None:
         """Ends the sandbox's Prometheus. None running is no error."""
         self._call("unwatch")
@@ -222,7 +227,8 @@ class Sandbox:
         timeout_s: float | None = None,
         env: dict[str, str] | None = None,
     ) -> Completed:
-        """Runs a command of this machine inside the sandbox's network, with its DNS; captures its output."""
+        """Runs a command of this machine inside the sandbox's network, or in that of a pod, with its DNS; captures its
+        output."""
         with contextlib.ExitStack() as stack:
             out, err = (_scratch_file(stack) for _ in range(2))
             code = self._run(command, place, (out, err), timeout_s, env)

@@ -44,6 +44,8 @@ def add_verbs(parser: argparse.ArgumentParser) -> None:
     slow.add_argument("--rate", help="bits per second in each direction, such as 50mbit")
     slow.add_argument("--delay-ms", type=float, default=0.0, help="added in each direction")
     slow.add_argument("--loss-percent", type=float, default=0.0, help="in each direction")
+    distance = verb("zone-distance", "delay and count what goes from zone to zone; without options, undo it")
+    distance.add_argument("--delay-ms", type=float, help="added in each direction; `status` has the bytes")
     drain = verb("drain", "evict a node's pods one by one as the disruption budgets allow", "node")
     drain.add_argument("--timeout", type=float, default=300.0, dest="timeout_s", help="seconds (default 300)")
     verb("cordon", "let no new pods onto a node", "node")

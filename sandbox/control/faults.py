@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from sandbox.errors import InvalidError, NotFoundError, UnsupportedError
+from sandbox.host.border import Border
 from sandbox.host.memory import ended_for_memory
 from sandbox.host.network import PodNetwork
 from sandbox.host.partitions import Partitions
@@ -28,11 +29,14 @@ _CHUNK_BYTES = 1 << 20
 
 
 class Faults:
-    def __init__(self, cluster: Cluster, kubelet: Kubelet, workloads: Workloads, partitions: Partitions) -> None:
+    def __init__(
+        self, cluster: Cluster, kubelet: Kubelet, workloads: Workloads, partitions: Partitions, border: Border
+    ) -> None:
         self._cluster = cluster
         self._kubelet = kubelet
         self._workloads = workloads
         self._partitions = partitions
+        self._border = border
         self._links = Links(self._link_ended)
 
     async def do(self, verb: str, arguments: dict[str, Any]) -> str:
@@ -206,12 +210,20 @@ class Faults:
         found = self._pod(pod)
         if found.network is None:
             raise NotFoundError(f"{found.subject} has no network")
+        if self._border.is_up and (delay_ms or loss_percent):
+            # A packet takes one emulated link: the other would neither delay nor count it.
+            raise InvalidError("packets between zones are delayed already; undo that first with: fault zone-distance")
         return f"link of {found.name}: {await self._links.shape(found.network, rate, delay_ms, loss_percent)}"
 
     def _link_ended(self, network: PodNetwork, message: str) -> None:
         for pod in self._cluster.pods.values():
             if pod.network is network:
                 self._cluster.event(pod.subject, "LinkRestored", message)
+
+    async def zone_distance(self, delay_ms: float | None = None) -> str:
+        if delay_ms is not None and self._links.has_detours:
+            raise InvalidError("the link of a pod is delayed already; undo that first with: fault slow-link POD")
+        return await self._border.set(delay_ms, self._cluster.networks_by_zone())
 
     async def cordon(self, node: str) -> str:
         self._cluster.find_node(node)

@@ -15,6 +15,7 @@ from sandbox.control.faults import Faults
 from sandbox.control.protocol import Message, MessageSocket
 from sandbox.control.status import status_report
 from sandbox.errors import InvalidError, NotFoundError
+from sandbox.host.border import Border
 from sandbox.host.logs import LogBuffer
 from sandbox.host.partitions import Partitions
 from sandbox.kubernetes.cluster import Cluster
@@ -22,7 +23,7 @@ from sandbox.kubernetes.controllers.workloads import Workloads
 from sandbox.kubernetes.engine.apply import Applier
 from sandbox.kubernetes.kubelet.guests import Guests
 from sandbox.kubernetes.kubelet.worker import Kubelet
-from sandbox.kubernetes.manifests.objects import CronJob, Job
+from sandbox.kubernetes.manifests.objects import ConfigMap, CronJob, Job
 from sandbox.kubernetes.pods import Pod
 from sandbox.monitoring.watch import Watch
 
@@ -50,13 +51,15 @@ class Operations:
         kubelet: Kubelet,
         workloads: Workloads,
         partitions: Partitions,
+        border: Border,
         directory: Path,
     ) -> None:
         self._name = name
         self._cluster = cluster
         self._workloads = workloads
         self._partitions = partitions
-        self._faults = Faults(cluster, kubelet, workloads, partitions)
+        self._border = border
+        self._faults = Faults(cluster, kubelet, workloads, partitions, border)
         self._applier = Applier(cluster, workloads)
         self._guests = Guests(kubelet)
         self._watch = Watch(cluster, workloads, self._resources, self._guests, directory / "prometheus")
@@ -85,7 +88,11 @@ class Operations:
 
     async def status(self, client: Client) -> dict[str, Any]:
         report = await status_report(self._cluster, self._workloads, self._applier, self._partitions)
-        return report | {"prometheus": self._watch.url, "hurry": self._watch.hurry}
+        return report | {
+            "bytesBetweenZones": self._border.bytes_passed,
+            "prometheus": self._watch.url,
+            "hurry": self._watch.hurry,
+        }
 
     async def watch(self, client: Client, namespace: str, hurry: float = 1.0) -> str:
         """Runs Prometheus in a namespace, and shows it where the caller listens on the machine's loopback; where."""
@@ -93,6 +100,11 @@ class Operations:
         if len(fds) != 1:
             raise InvalidError("watch needs a listening socket")
         return await self._watch.start(socket.socket(fileno=fds.pop()), namespace, hurry)
+
+    async def dashboards(self, client: Client) -> list[str]:
+        """The dashboards that Grafana's sidecar would find, as JSON."""
+        found = (item for item in self._cluster.all(ConfigMap) if "grafana_dashboard" in item.metadata.labels)
+        return [text for item in found for text in item.data.values()]
 
     async def unwatch(self, client: Client) -> None:
         self._watch.stop()
@@ -158,11 +170,18 @@ class Operations:
         else:
             raise NotFoundError(f"there is no {kind} {namespace}/{name} that could be deleted")
 
-    async def network(self, client: Client, namespace: str | None, labels: dict[str, str]) -> None:
-        """Hands out a network namespace to a program of this machine: the place of a pod of that namespace with these
-        labels, or that of the nodes, for whom policies do not hold, where no namespace is named."""
+    async def network(
+        self, client: Client, namespace: str | None, labels: dict[str, str], pod: str | None = None
+    ) -> None:
+        """Hands out a network namespace to a program of this machine: that of a pod, the place of a pod of that
+        namespace with these labels, or that of the nodes, for whom policies do not hold, where neither is named."""
         path = "/proc/self/ns/net"
-        if namespace is not None:
+        if pod is not None:
+            found = self._cluster.find_pod(pod, namespace)
+            if found.network is None:
+                raise NotFoundError(f"{found.subject} has no network")
+            path = found.network.netns_path
+        elif namespace is not None:
             path = self._guests.at(namespace, labels).network.netns_path
         fd = os.open(path, os.O_RDONLY)
         try:

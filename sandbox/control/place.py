@@ -12,15 +12,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Place:
-    """Where in the sandbox's network a program of this machine stands: as a pod of a namespace, with labels. Without a
-    namespace it stands on a node, for which policies do not hold."""
+    """Where in the sandbox's network a program of this machine stands: as a pod of a namespace, with labels, or in the
+    place of a pod that runs. Without either it stands on a node, for which policies do not hold."""
 
     namespace: str | None = "default"
     labels: Mapping[str, str] = field(default_factory=dict)
+    pod: str | None = None
 
 
 IN_DEFAULT = Place()
 ON_A_NODE = Place(None)
+
+
+def beside(pod: str, namespace: str | None = None) -> Place:
+    """In the place of a pod that runs; the namespace need not be named where no other pod has that name."""
+    return Place(namespace, pod=pod)
 
 
 def client_place(evaluation: Evaluation) -> Place:

@@ -103,16 +103,18 @@ class Connection(_Channel):
                 raise SandboxError("the sandbox ended")
         return message
 
+    def receive_good(self) -> Message:
+        """The next message. Raises the supervisor's error as the class it was there."""
+        message = self.receive()
+        if "error" in message:
+            raise getattr(errors, message.get("kind", ""), SandboxError)(message["error"])
+        return message
+
     def result(self, on_progress: Callable[[str], None] = lambda text: None) -> Any:
-        """The result; progress goes to `on_progress`. Raises the supervisor's error as the class it was there."""
-        while True:
-            message = self.receive()
-            if "progress" in message:
-                on_progress(message["progress"])
-            elif "error" in message:
-                raise getattr(errors, message.get("kind", ""), SandboxError)(message["error"])
-            else:
-                return message["result"]
+        """The result; progress goes to `on_progress`."""
+        while "progress" in (message := self.receive_good()):
+            on_progress(message["progress"])
+        return message["result"]
 
 
 class MessageSocket(_Channel):

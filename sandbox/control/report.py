@@ -58,6 +58,8 @@ def status_text(report: Report) -> str:
         )
     for side in report["partitions"]:
         console.print(Text(f"PARTITION  {', '.join(side)} cannot reach the other pods\n"))
+    if report.get("bytesBetweenZones") is not None:
+        console.print(Text(f"BETWEEN ZONES  {show_bytes(report['bytesBetweenZones'])} so far\n"))
     counts = Counter((_field(note["subject"]), note["reason"]) for note in report["notEnforced"])
     _table(
         console,

@@ -47,11 +47,12 @@ def up(sandbox: Sandbox, stack: str, changes: Sequence[str], say: Callable[[str]
     if not sandbox.is_running:
         say("starting the sandbox")
         sandbox.start()
+    # Before the Jobs, which tell it what they do.
+    where = _watched(sandbox, evaluation, hurry)
     counts = sandbox.apply(evaluation.resources, say)
     done = ", ".join(f"{count} {verb}" for verb, count in sorted(counts.items()))
     say(f"applied {len(evaluation.resources)} resources ({done or 'no changes'})")
     check(sandbox, evaluation, say)
-    where = _watched(sandbox, evaluation, hurry)
     say(f"up after {time.monotonic() - began:.0f} s")
     place = client_place(evaluation)
     run = f"python -m sandbox run{run_options(place)} -- python your_client.py".ljust(49)
@@ -68,6 +69,7 @@ def _watched(sandbox: Sandbox, evaluation: Evaluation, hurry: float) -> str:
         return ""
     url = sandbox.watch(namespace=evaluation.settings.monitoring.allow_from_namespaces[0], hurry=hurry)
     text = f"  {url}/alerts".ljust(53) + "what fires; also /targets, /rules, /graph"
+    text += "\n" + "  python -m sandbox dashboard".ljust(53) + "the dashboard as a page, from what Prometheus knows"
     return text if hurry == 1 else f"{text}\n  every alert waits, and every query looks back, {hurry:g} times less long"
 
 

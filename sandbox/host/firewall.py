@@ -142,9 +142,24 @@ def _ports(ports: Iterable[Ports] | None) -> Iterator[str]:
     if ports is None:
         yield ""
         return
+    ranges: dict[str, list[Ports]] = {}
     for item in ports:
-        yield (
-            f"{item.protocol} dport {item.first}-{item.last}"
-            if item.first < item.last
-            else (f"{item.protocol} dport {item.first}")
-        )
+        ranges.setdefault(item.protocol, []).append(item)
+    for protocol, items in ranges.items():
+        yield f"{protocol} dport {{ {', '.join(_joined(items))} }}"
+
+
+def _joined(ports: Iterable[Ports]) -> Iterator[str]:
+    """Ranges that do not overlap: nft refuses a set with others."""
+    first, last = 0, -1
+    for item in sorted(ports, key=lambda item: item.first):
+        if item.first > last + 1:
+            if last >= 0:
+                yield _range(first, last)
+            first, last = item.first, item.last
+        last = max(last, item.last)
+    yield _range(first, last)
+
+
+def _range(first: int, last: int) -> str:
+    return f"{first}-{last}" if first < last else f"{first}"

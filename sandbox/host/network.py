@@ -33,6 +33,7 @@ _NOWHERE = "nowhere"
 _NOWHERE_LINK = "vethnowhere"
 """A namespace that has one end of a link and neither address nor forwarding: what arrives there is dropped."""
 CUT_PRIORITY = 100
+BORDER_PRIORITY = 150
 DETOUR_PRIORITY = 200
 LOCAL_PRIORITY = 300
 

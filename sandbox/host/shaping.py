@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
-from sandbox.errors import InvalidError, SandboxError, UnsupportedError
-from sandbox.host.logs import LogBuffer, PipeReader
+from sandbox.errors import InvalidError
+from sandbox.host.emulated_link import EmulatedLink
 from sandbox.host.network import DETOUR_PRIORITY, PodNetwork
-from sandbox.host.process import Process, run_tool, spawn
+from sandbox.host.process import run_tool
 
 _RATE = re.compile(r"^\d+(\.\d+)?(k|m|g)?bit$")
 _BURST_BYTES = 256 * 1024
 _QUEUE_MS = 200
 _FIRST_TABLE = 100_000
-_START_TIMEOUT_S = 10.0
 
 
 class Links:
@@ -25,8 +21,12 @@ class Links:
 
     def __init__(self, on_end: Callable[[PodNetwork, str], None]) -> None:
         self._on_end = on_end
-        self._detours: dict[int, Process] = {}
-        self._watches: set[asyncio.Task[None]] = set()
+        self._detours: dict[int, EmulatedLink] = {}
+
+    @property
+    def has_detours(self) -> bool:
+        """Whether a link has a delay or loses packets."""
+        return bool(self._detours)
 
     async def shape(self, network: PodNetwork, rate: str | None, delay_ms: float, loss_percent: float) -> str:
         """Sets rate, delay and loss of a pod's link in each direction, replacing what was set; all absent restores it.
@@ -37,10 +37,10 @@ class Links:
             raise InvalidError(f"rate is {rate!r}; give bits per second, such as 50mbit")
         if not 0 <= loss_percent <= 100 or delay_ms < 0:
             raise InvalidError("loss-percent must be 0 to 100 and delay-ms not negative")
-        process = self._detours.get(network.number)
-        if process is not None:
+        link = self._detours.get(network.number)
+        if link is not None:
             self._remove(network)
-            await process.wait()
+            await link.end()
         _limit_rate(network, rate)
         if delay_ms or loss_percent:
             await self._start_detour(network, delay_ms, loss_percent)
@@ -50,49 +50,37 @@ class Links:
         return f"{', '.join(done)} in each direction" if done else "as fast as the machine"
 
     async def _start_detour(self, network: PodNetwork, delay_ms: float, loss_percent: float) -> None:
-        if not Path("/dev/net/tun").exists():
-            raise UnsupportedError("this machine has no /dev/net/tun, so a link can have a rate but no delay or loss")
-        device, table = f"slow{network.number}", _FIRST_TABLE + network.number
-        output = LogBuffer()
-        argv = [sys.executable, "-m", "sandbox.host.emulated_link", device, str(delay_ms), str(loss_percent)]
-        with PipeReader(output) as writer:
-            process = spawn(argv, stdout=writer, stderr=writer)
-        async with asyncio.timeout(_START_TIMEOUT_S):
-            await output.grown(0)
-        if output.tail(1) != "ready":
-            process.kill()
-            raise SandboxError(f"the emulated link did not start: {output.tail(3)}")
-        # What the sandbox itself sends comes back in with its own address as the source.
-        Path(f"/proc/sys/net/ipv4/conf/{device}/accept_local").write_text("1")
+        link = await EmulatedLink.start(
+            _device(network), delay_ms, loss_percent, lambda message: self._ended(network, message)
+        )
         run_tool(
             ["ip", "-batch", "-"],
-            f"link set {device} mtu 9001 txqueuelen 10000 up\nroute add default dev {device} table {table}\n"
+            f"route add default dev {link.device} table {_FIRST_TABLE + network.number}\n"
             + "".join(f"rule add {rule}\n" for rule in _rules(network)),
         )
-        self._detours[network.number] = process
+        self._detours[network.number] = link
         # The rules must not outlive the pod: its address may be another's at once.
         network.before_delete.append(lambda: self._remove(network))
-        watch = asyncio.create_task(self._watch(network, process, output))
-        self._watches.add(watch)
-        watch.add_done_callback(self._watches.discard)
 
-    async def _watch(self, network: PodNetwork, process: Process, output: LogBuffer) -> None:
-        await process.wait()
-        if self._detours.get(network.number) is process:
-            self._remove(network)
-            self._on_end(network, f"the emulated link ended: {output.tail(3)}")
+    def _ended(self, network: PodNetwork, message: str) -> None:
+        self._remove(network)
+        self._on_end(network, message)
 
     def _remove(self, network: PodNetwork) -> None:
         """The rules go first: the device, and the routes through it, go with the process."""
-        process = self._detours.pop(network.number, None)
-        if process is not None:
+        link = self._detours.pop(network.number, None)
+        if link is not None:
             run_tool(["ip", "-batch", "-"], "".join(f"rule del {rule}\n" for rule in _rules(network)))
-            process.kill()
+            link.kill()
+
+
+def _device(network: PodNetwork) -> str:
+    return f"slow{network.number}"
 
 
 def _rules(network: PodNetwork) -> list[str]:
     """To and from the pod by way of the emulated link; what comes out of it goes on as if there were none."""
-    device, table = f"slow{network.number}", _FIRST_TABLE + network.number
+    device, table = _device(network), _FIRST_TABLE + network.number
     return [
         f"priority {DETOUR_PRIORITY} iif {device} lookup local",
         f"priority {DETOUR_PRIORITY + 1} iif {device} lookup main",

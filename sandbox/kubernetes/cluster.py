@@ -137,3 +137,8 @@ class Cluster:
             for pod in self.pods.values()
             if pod.network is not None
         ]
+
+    def networks_by_zone(self) -> list[tuple[PodNetwork, str]]:
+        """The networks of pods that stand in a zone."""
+        placed = ((pod.network, self.zone_of(pod)) for pod in self.pods.values())
+        return [(network, zone) for network, zone in placed if network is not None and zone is not None]

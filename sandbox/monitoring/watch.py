@@ -25,8 +25,9 @@ from sandbox.host.process import SYSTEM_PATH, Process, spawn
 from sandbox.kubernetes.cluster import Cluster
 from sandbox.kubernetes.controllers.workloads import Workloads
 from sandbox.kubernetes.kubelet.guests import Guests
+from sandbox.monitoring import pushgateway
 from sandbox.monitoring.hurry import in_a_hurry
-from sandbox.monitoring.kube_metrics import KubeletMetrics, KubeStateMetrics, exposition
+from sandbox.monitoring.kube_metrics import CertManagerMetrics, KubeletMetrics, KubeStateMetrics, exposition
 from sandbox.monitoring.scraping import annotated, configuration, interval_s, monitored, rule_groups
 
 PROMETHEUS_PORT = 9090
@@ -54,6 +55,7 @@ class Watch:
         self._directory = directory
         self._sources: dict[str, Callable[[], bytes]] = {
             "/metrics": lambda: exposition(KubeStateMetrics(cluster, workloads)),
+            "/cert-manager/metrics": lambda: exposition(CertManagerMetrics(cluster)),
             "/kubelet/metrics": lambda: exposition(KubeletMetrics(cluster)),
             "/targets/pods": lambda: json.dumps(annotated(cluster)).encode(),
             "/targets/pod-monitors": lambda: json.dumps(monitored(cluster, applied())).encode(),
@@ -79,31 +81,41 @@ class Watch:
             listener.close()
             return self.url
         self.stop()
-        program = shutil.which("prometheus", path=SYSTEM_PATH)
-        if program is None:
+        programs = {name: shutil.which(name, path=SYSTEM_PATH) for name in ("prometheus", pushgateway.PROGRAM)}
+        if None in programs.values():
             listener.close()
-            raise SandboxError("prometheus is not installed on this machine; `make up MONITORING=1` installs it")
+            missing = " and ".join(name for name, path in programs.items() if path is None)
+            raise SandboxError(f"{missing}: not installed on this machine; `make up MONITORING=1` installs it")
         self.hurry, self._asked = hurry, asked
         network = self._guests.at(namespace, {"app.kubernetes.io/name": "prometheus"}).network
+        gateway = self._guests.at(pushgateway.NAMESPACE, pushgateway.LABELS).network
         try:
-            await self._run(program, network)
+            await self._run(str(programs["prometheus"]), network, str(programs[pushgateway.PROGRAM]), gateway)
             await self._show(listener, network.ip)
         except BaseException:
             self.stop()
             raise
         return str(self.url)
 
-    async def _run(self, program: str, network: PodNetwork) -> None:
+    async def _run(self, program: str, network: PodNetwork, gateway_program: str, gateway: PodNetwork) -> None:
         shutil.rmtree(self._directory, ignore_errors=True)
         self._directory.mkdir(parents=True)
         server = await http.serve(GATEWAY_IP, _SHOWN_PORT, self._answer)
         self._closing.append(server.close)
         self._write_rules()
-        config = configuration(f"{GATEWAY_IP}:{_SHOWN_PORT}", str(self._directory / "*.rules.yml"), self.hurry)
+        config = configuration(
+            f"{GATEWAY_IP}:{_SHOWN_PORT}",
+            f"{gateway.ip}:{pushgateway.PORT}",
+            str(self._directory / "*.rules.yml"),
+            self.hurry,
+        )
         file = self._directory / "prometheus.yml"
         file.write_text(yaml.safe_dump(config, sort_keys=False))
         self._log = LogBuffer()
         with PipeReader(self._log) as output:
+            listen = f"--web.listen-address={gateway.ip}:{pushgateway.PORT}"
+            entering = ["nsenter", f"--net={gateway.netns_path}", "--"]
+            self._closing.append(spawn([*entering, gateway_program, listen], stdout=output, stderr=output).kill)
             self._process = spawn(
                 [
                     "nsenter",

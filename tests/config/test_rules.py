@@ -173,14 +173,48 @@ def test_a_volume_is_shaped_only_where_its_class_is_made_here(key: str, value: A
         ({"issuer": "ca"}, None),
         ({"mode": "both", "issuer": "ca"}, None),
         ({"mode": "required", "secret": "kept"}, None),
-        ({"mode": "both"}, "tls.mode = both without a certificate"),
-        ({"mode": "required"}, "tls.mode = required without a certificate"),
+        ({"mode": "both"}, None),
+        ({"mode": "required"}, None),
         ({"mode": "required", "issuer": "ca", "secret": "kept"}, "tls.issuer = ca with tls.secret = kept"),
     ],
 )
 def test_a_certificate_has_one_source(keys: dict[str, Any], begins: str | None) -> None:
     found = list(rules.certificates_have_one_source(tls(**keys)))
     assert [message[: len(begins or "")] for message in found] == ([] if begins is None else [begins])
+
+
+@pytest.mark.parametrize(
+    ("production", "keys", "begins"),
+    [
+        (True, {}, "tls.mode is not given with nodes.production = true"),
+        (True, {"issuer": "ca"}, "tls.mode is not given with nodes.production = true"),
+        (True, {"mode": "plain"}, "tls.mode = plain with nodes.production = true"),
+        (True, {"mode": "plain", "plainBecause": "the nodes encrypt it"}, None),
+        (True, {"mode": "both"}, None),
+        (True, {"mode": "required"}, None),
+        (False, {}, None),
+        (False, {"mode": "plain"}, None),
+    ],
+)
+def test_production_says_whether_it_has_tls(production: bool, keys: dict[str, Any], begins: str | None) -> None:
+    found = list(rules.production_says_whether_it_has_tls(tls(**keys), nodes(production=production)))
+    assert [message[: len(begins or "")] for message in found] == ([] if begins is None else [begins])
+    assert all(word in text for text in found for word in ("tls.mode: required", "tls.mode: both", "tls.plainBecause"))
+
+
+@pytest.mark.parametrize(
+    ("keys", "refused"),
+    [
+        ({"mode": "required", "clientCertificates": "required"}, True),
+        ({"mode": "both", "clientCertificates": "required"}, True),
+        ({"mode": "required", "clientCertificates": "optional"}, False),
+        ({"mode": "required", "clientCertificates": "required", "issuer": "ca"}, False),
+        ({"mode": "required", "clientCertificates": "required", "secret": "kept"}, False),
+        ({"mode": "plain", "clientCertificates": "required"}, False),
+    ],
+)
+def test_the_stack_s_own_authority_signs_for_nodes_alone(keys: dict[str, Any], refused: bool) -> None:
+    assert bool(list(rules.the_stack_signs_for_nodes_alone(tls(**keys)))) == refused
 
 
 @pytest.mark.parametrize("mode", ["plain", "both", "required"])
@@ -208,10 +242,11 @@ def test_every_rule_is_asked_and_none_where_a_setting_is_wrong_already() -> None
         ),
     }
     # Of the two rules about zones only one speaks, and of the two about who is let in. With eks, nodes are made here.
-    assert len(list(rules.contradictions(valid))) == len(rules.RULES) - 3
+    # Two of the four about TLS are silent, since it is on and has two sources.
+    assert len(list(rules.contradictions(valid))) == len(rules.RULES) - 5
     assert list(rules.contradictions({})) == []
     without_nodes = {name: value for name, value in valid.items() if name != "nodes"}
-    assert len(list(rules.contradictions(without_nodes))) == 8
+    assert len(list(rules.contradictions(without_nodes))) == 9
 
 
 @pytest.mark.parametrize(
@@ -236,5 +271,5 @@ def test_whoever_runs_exporters_says_who_reads_them() -> None:
 
 
 def test_every_rule_takes_settings_by_their_names() -> None:
-    settings = settings_of(kubeContext="kind", access={"allowFromPods": ["web/app=shop"]})
+    settings = settings_of(kubeContext="kind", access={"allowFromPods": ["web/app=shop"]}, tls={"mode": "required"})
     assert list(rules.contradictions({name: getattr(settings, name) for name in type(settings).model_fields})) == []

@@ -1,8 +1,8 @@
 """Constant load on a Redis Cluster, and a raw prober for each shard: `python load.py CONFIG.json`.
 
 Runs inside the sandbox's network, as an application's pod would. User and password are taken from REDIS_USER and
-REDIS_PASSWORD; where REDIS_CA_FILE is set, it speaks TLS and trusts that authority alone. It writes what happened, with times of CLOCK_MONOTONIC, to the report file named in the config;
-`tests.faults.measure` reads it.
+REDIS_PASSWORD; where REDIS_CA_FILE is set, it speaks TLS and trusts that authority alone. It writes what happened, with
+times of CLOCK_MONOTONIC, to the report file named in the config; `tests.faults.measure` reads it.
 
 Each shard has a worker with a client of its own, so that an outage of one shard cannot hide behind requests waiting
 for another.

@@ -107,6 +107,19 @@ def test_the_jobs_of_any_pool_reach_redis_in_all_of_them_and_never_the_bus(clust
             assert not there.reach.can(pod, job, REDIS)
 
 
+def test_the_jobs_reach_a_pushgateway_that_is_named_and_redis_never_does() -> None:
+    gateway, beside = End("10.2.3.1", "watch", {"app": "pushgateway"}), End("10.2.3.2", "monitoring")
+    told = Cluster(stack("prod", **PARTITIONED, monitoring__pushgateway="prometheus-pushgateway.watch:9091"))
+    for there, reaches in ((told, True), (prod(), False)):
+        for job in there.pods["job"]:
+            is_told = reaches and job.labels["phase"] != "check"
+            assert there.reach.can(job, gateway, 9091) is is_told, job
+            assert not there.reach.can(job, gateway, 9090)
+            assert not there.reach.can(job, beside, 9091)
+        for pod in [*there.pods["redis"], *there.pods["rollout"]]:
+            assert not there.reach.can(pod, gateway, 9091)
+
+
 @pytest.mark.parametrize("cluster", [prod, while_pools_change])
 def test_nobody_else_reaches_the_bus_whatever_labels_its_pods_have(cluster: Any) -> None:
     there = cluster()

@@ -18,12 +18,13 @@ from preview.command import overrides
 from preview.evaluate import evaluate
 from sandbox.control.client import Sandbox
 from sandbox.control.up import app_password, up
+from sandbox.monitoring.pushgateway import ADDRESS
 from tests.monitoring import load as load_program
 
 POOL = "redis-256mb"
 HURRY = 10.0
 """An alert that waits for five minutes fires after 30 s."""
-WATCHED = ("monitoring.exporter=true",)
+WATCHED = ("monitoring.exporter=true", f"monitoring.pushgateway={ADDRESS}")
 _ASK_TIMEOUT_S = 10
 
 

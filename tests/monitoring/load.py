@@ -17,6 +17,7 @@ import resource
 import socket
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from redis import Redis
@@ -32,34 +33,42 @@ def _login() -> dict[str, str]:
     return {"username": os.environ["REDIS_USER"], "password": os.environ["REDIS_PASSWORD"]}
 
 
-def _client() -> Any:
-    return RedisCluster(host=ENDPOINT, port=PORT, **_login(), socket_timeout=5)
+def for_ever(step: Callable[[Any, int], None]) -> None:
+    """Does steps by one client, and goes on where one fails: what is provoked may hit this client too."""
+    client = None
+    for number in itertools.count():
+        try:
+            client = client or RedisCluster(host=ENDPOINT, port=PORT, **_login(), socket_timeout=5)
+            step(client, number)
+        except (RedisError, OSError):
+            time.sleep(0.2)
 
 
 def images() -> None:
-    client = _client()
-    for number in itertools.count():
+    def step(client: Any, number: int) -> None:
         if number % 5 == 0:
             client.set(f"image:{number // 5 % 20}", IMAGE, ex=300)
         else:
             client.get(f"image:{number % 20}")
         time.sleep(0.02)
 
+    for_ever(step)
+
 
 def fill() -> None:
-    client = _client()
-    for number in itertools.count():
-        client.set(f"fill:{number}", IMAGE)
+    for_ever(lambda client, number: client.set(f"fill:{number}", IMAGE))
 
 
 def misses() -> None:
-    client = _client()
-    client.set("popular", IMAGE)
-    for number in itertools.count():
+    def step(client: Any, number: int) -> None:
+        if number % 100 == 0:
+            client.set("popular", IMAGE)
         client.get("popular")
         for other in range(3):
             client.get(f"nobody-has-written-this:{number}:{other}")
         time.sleep(0.01)
+
+    for_ever(step)
 
 
 def connections(host: str, count: str) -> None:

@@ -92,13 +92,14 @@ def cut_off(live: Live) -> Iterator[None]:
 
 @contextlib.contextmanager
 def paused(live: Live) -> Iterator[None]:
-    key = _key_of(live, "redis-master-0")
-    live.redis("redis-master-0", "client", "pause", "600000", "write")
+    pod = "redis-master-1"
+    key = _key_of(live, pod)
+    live.redis(pod, "client", "pause", "600000", "write")
     try:
-        with live.load("write", live.sandbox.pods()["redis-master-0"]["ip"], key):
+        with live.load("write", live.sandbox.pods()[pod]["ip"], key):
             yield
     finally:
-        live.redis("redis-master-0", "client", "unpause")
+        live.redis(pod, "client", "unpause")
 
 
 @contextlib.contextmanager
@@ -205,31 +206,53 @@ def settled(live: Live) -> None:
     eventually(is_well, 180, "the cluster is well again")
 
 
-PROVOCATIONS = (
-    Provocation(("RedisVolumeNearlyFull",), "fault fill-disk redis-replica-2", full_volume),
-    Provocation(("RedisDown",), "fault kill-process redis-replica-0 --signal STOP", hung),
-    Provocation(("RedisMetricsMissing",), "fault kill-process -c exporter --signal STOP, in all pods", unseen),
-    Provocation(("RedisConnectionStorm",), f"{MOST_CONNECTIONS:,} connections to redis-master-0", stormed),
-    Provocation(("RedisClusterNotOk",), "fault partition redis-master-2", cut_off),
-    Provocation(("RedisWritesHeldBack",), "redis-cli client pause 600000 write, in redis-master-0", paused),
-    Provocation(
-        ("RedisSlotsUncovered", "RedisManyPodsDown"), "fault lose-pod redis-master-1 and redis-replica-1", both_lost
+ROUNDS = (
+    (
+        Provocation(("RedisVolumeNearlyFull",), "fault fill-disk redis-replica-2", full_volume),
+        Provocation(("RedisConnectionStorm",), f"{MOST_CONNECTIONS:,} connections to redis-master-0", stormed),
+        Provocation(
+            ("RedisHitRateLow", "RedisHotShard"), "a client reads one image, and three that are not there", missed, 240
+        ),
     ),
-    Provocation(("RedisMemoryHigh", "RedisEvictions"), "a client writes images without a TTL", filled, 240),
-    Provocation(
-        ("RedisHitRateLow", "RedisHotShard"), "a client reads one image, and three that are not there", missed, 240
+    (
+        Provocation(("RedisDown",), "fault kill-process redis-replica-0 --signal STOP", hung),
+        Provocation(("RedisWritesHeldBack",), "redis-cli client pause 600000 write, in redis-master-1", paused),
     ),
-    Provocation(
-        ("RedisCrashLoop", "RedisResyncRepeats"), "fault kill-process redis-replica-1, again and again", crashing, 240
+    (Provocation(("RedisClusterNotOk",), "fault partition redis-master-2", cut_off),),
+    (
+        Provocation(
+            ("RedisSlotsUncovered", "RedisManyPodsDown"), "fault lose-pod redis-master-1 and redis-replica-1", both_lost
+        ),
     ),
-    Provocation(("RedisUnknownNodes",), "redis-cli cluster meet, of a server that no pod is for", stranger),
-    Provocation(
-        ("RedisPodNotReady", "RedisMasterWithoutReplica"), "fault cordon all nodes, kill-pod redis-replica-0", unplaced
+    (
+        Provocation(
+            ("RedisPodNotReady", "RedisMasterWithoutReplica"),
+            "fault cordon all nodes, kill-pod redis-replica-0",
+            unplaced,
+        ),
     ),
-    Provocation(
-        ("RedisJobFailed", "RedisRollDoesNotEnd"), "up --set images.redis=(one that no registry has)", update_fails, 240
+    (
+        Provocation(
+            ("RedisCrashLoop", "RedisResyncRepeats"),
+            "fault kill-process redis-replica-1, again and again",
+            crashing,
+            240,
+        ),
+    ),
+    (Provocation(("RedisMemoryHigh", "RedisEvictions"), "a client writes images without a TTL", filled, 240),),
+    (Provocation(("RedisMetricsMissing",), "fault kill-process -c exporter --signal STOP, in all pods", unseen),),
+    (Provocation(("RedisUnknownNodes",), "redis-cli cluster meet, of a server that no pod is for", stranger),),
+    (
+        Provocation(
+            ("RedisJobFailed", "RedisRollDoesNotEnd"),
+            "up --set images.redis=(one that no registry has)",
+            update_fails,
+            240,
+        ),
     ),
 )
+"""What is provoked at the same time does not disturb each other."""
+PROVOCATIONS = tuple(item for together in ROUNDS for item in together)
 SHORT = ("RedisVolumeNearlyFull", "RedisDown", "RedisMetricsMissing")
 """Three that take seconds: they are provoked together with every run of the tests."""
 
@@ -242,28 +265,30 @@ class Seen:
     resolved_after_s: float
 
 
-def provoke(live: Live, provocation: Provocation) -> list[Seen]:
-    """Fails if an alert fires before, does not fire, or does not stop."""
-    before = set(provocation.alerts) & live.firing()
+def provoke(live: Live, *together: Provocation) -> list[Seen]:
+    """Fails if an alert fires before, does not fire, or does not stop. Several at a time do not disturb each other."""
+    by = {alert: item for item in together for alert in item.alerts}
+    within_s = max(item.within_s for item in together)
+    before = by.keys() & live.firing()
     assert not before, f"fires already: {before}"
-    fired: dict[str, float] = {}
-    began = time.monotonic()
+    began, fired = time.monotonic(), dict[str, float]()
 
     def all_fired() -> bool:
-        for alert in live.firing() & set(provocation.alerts):
+        for alert in live.firing() & by.keys():
             fired.setdefault(alert, time.monotonic() - began)
-        return len(fired) == len(provocation.alerts)
+        return fired.keys() == by.keys()
 
-    with provocation.during(live):
-        eventually(all_fired, provocation.within_s, lambda: f"fired {sorted(fired)} of {provocation.alerts}")
-    ended = time.monotonic()
-    resolved: dict[str, float] = {}
+    with contextlib.ExitStack() as done:
+        for item in together:
+            done.enter_context(item.during(live))
+        eventually(all_fired, within_s, lambda: f"of {sorted(by)} fired {sorted(fired)}; now {sorted(live.firing())}")
+    ended, resolved = time.monotonic(), dict[str, float]()
 
     def all_resolved() -> bool:
-        for alert in set(provocation.alerts) - live.firing():
+        for alert in by.keys() - live.firing():
             resolved.setdefault(alert, time.monotonic() - ended)
-        return len(resolved) == len(provocation.alerts)
+        return resolved.keys() == by.keys()
 
-    eventually(all_resolved, 2 * provocation.within_s, lambda: f"resolved {sorted(resolved)} of {provocation.alerts}")
+    eventually(all_resolved, 2 * within_s, lambda: f"of {sorted(by)} resolved {sorted(resolved)}")
     settled(live)
-    return [Seen(alert, provocation.by, fired[alert], resolved[alert]) for alert in provocation.alerts]
+    return [Seen(alert, item.by, fired[alert], resolved[alert]) for alert, item in by.items()]

@@ -33,7 +33,7 @@ def faults(monkeypatch: pytest.MonkeyPatch, answer: str | Exception | None, **co
 
     monkeypatch.setattr(vpc_cni, "ask_aws_now", asked)
     access = {"allowFromNamespaces": ["web"], **config.pop("access", {})}
-    return list(enforcement.enforcement_faults(settings_of(eks=EKS, access=access, **config)))
+    return list(enforcement.enforcement_faults(settings_of(eks=EKS, access=access, tls={"mode": "required"}, **config)))
 
 
 @pytest.mark.parametrize("values", [ON, '{"enableNetworkPolicy": true}', '{"enableNetworkPolicy": "True"}'])

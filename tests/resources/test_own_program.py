@@ -47,9 +47,9 @@ def test_the_example_makes_a_cache_on_the_cluster_of_its_own() -> None:
 
 def test_the_example_gets_the_handles_it_needs() -> None:
     outputs = example().outputs
-    assert outputs["endpoint"] == "redis.redis-image-cache.svc.cluster.local:6379"
+    assert outputs["endpoint"] == "redis.redis-image-cache.svc.cluster.local:6380"
     namespace, _, secret = outputs["passwordSecret"].partition("/")
-    (rendered,) = made(example(), ":Secret")
+    (rendered,) = [item for item in made(example(), ":Secret") if item.name.endswith("-auth")]
     assert (namespace, secret) == (rendered.inputs["metadata"]["namespace"], rendered.inputs["metadata"]["name"])
     assert sorted(outputs["nodeGroups"]) == ["eu-west-1a", "eu-west-1b", "eu-west-1c"]
     assert all(outputs["nodeGroups"].values())
@@ -63,7 +63,9 @@ def test_no_output_is_taken_for_its_text() -> None:
 
 def of(**config: Any) -> RedisImageCacheClusterArgs:
     eks = {"clusterName": "shop", "subnets": SUBNETS}
-    return RedisImageCacheClusterArgs.of({"eks": eks, "access": {"allowFromNamespaces": ["shop"]}, **config})
+    return RedisImageCacheClusterArgs.of(
+        {"eks": eks, "access": {"allowFromNamespaces": ["shop"]}, "tls": {"mode": "required"}, **config}
+    )
 
 
 def test_plain_values_need_no_outputs_and_every_key_has_its_default() -> None:

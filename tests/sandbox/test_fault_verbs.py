@@ -23,6 +23,7 @@ FAULTS = {
     "partition",
     "heal",
     "slow-link",
+    "zone-distance",
     "cordon",
     "uncordon",
     "drain",

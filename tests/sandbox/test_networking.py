@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from preview.resources import Resource
 from sandbox.control.client import Sandbox
-from sandbox.control.place import ON_A_NODE
+from sandbox.control.place import ON_A_NODE, beside
+from sandbox.errors import InvalidError
 from tests.sandbox.conftest import eventually
 from tests.sandbox.manifests import SLEEP, container, headless, pod_spec, resource, stateful_set
 
@@ -274,4 +276,46 @@ def test_a_link_that_loses_everything_is_a_silent_one_and_does_not_outlive_its_p
     sandbox.fault("kill-pod", pod="web-1", now=True)
     eventually(
         lambda: "slow" not in sandbox.run(["ip", "-o", "link"], place=ON_A_NODE).stdout, 5, "the emulated link is gone"
+    )
+
+
+def test_what_goes_from_zone_to_zone_takes_longer_and_is_counted_and_what_stays_in_a_zone_is_not(
+    sandbox: Sandbox,
+) -> None:
+    main = {"name": "main", "image": "python:3.13-alpine", "command": ["python3", "-c", SERVE]}
+
+    def in_zone(zone: str) -> Resource:
+        here = {"nodeSelector": {"topology.kubernetes.io/zone": zone}}
+        return stateful_set(zone, pod_spec({**main, "readinessProbe": LISTENS}, **here), replicas=2)
+
+    sandbox.apply([in_zone("zone-a"), in_zone("zone-b")])
+    ips = {name: pod["ip"] for name, pod in sandbox.pods().items()}
+
+    def counted() -> int:
+        return int(sandbox.status()["bytesBetweenZones"])
+
+    def fetched(target: str) -> tuple[float, int]:
+        before = counted()
+        done = sandbox.run(["python", "-c", FETCH, ips[target]], timeout_s=30, place=beside("zone-a-0"))
+        return float(done.check().stdout), counted() - before
+
+    assert "200 ms" in sandbox.fault("zone-distance", delay_ms=200)
+    seconds, passed = fetched("zone-b-0")
+    assert seconds >= 0.4
+    assert 500_000 < passed < 600_000
+    seconds, passed = fetched("zone-a-1")
+    assert seconds < 0.4
+    assert passed == 0
+    with pytest.raises(InvalidError, match="undo that first"):
+        sandbox.fault("slow-link", pod="zone-a-0", delay_ms=1)
+    # The rules follow a pod that comes back with another address.
+    sandbox.fault("kill-pod", pod="zone-b-0", now=True)
+    eventually(lambda: sandbox.pods().get("zone-b-0", {}).get("ip") not in (None, ips["zone-b-0"]), 8, "a new pod")
+    eventually(lambda: sandbox.pods()["zone-b-0"]["ready"], 8, "ready")
+    ips["zone-b-0"] = sandbox.pods()["zone-b-0"]["ip"]
+    assert fetched("zone-b-0")[0] >= 0.4
+    sandbox.fault("zone-distance")
+    assert sandbox.status()["bytesBetweenZones"] is None
+    assert "border" not in "".join(
+        sandbox.run(command, place=ON_A_NODE).stdout for command in (["ip", "rule"], ["ip", "-o", "link"])
     )

@@ -57,33 +57,33 @@ def guards(
 ) -> dict[str, Guard]:
     """Address -> what its member may do. `namespaces` are the labels of those that have more than their name."""
     named = {member.namespace: {NAMESPACE_NAME_LABEL: member.namespace} for member in members} | dict(namespaces)
+    inward = [(policy, _openings(policy, policy.spec.ingress, members, named)) for policy in policies]
+    outward = [(policy, _openings(policy, policy.spec.egress, members, named)) for policy in policies]
     found = {}
     for member in members:
-        inward = _allowed(policies, member, "Ingress", members, named)
-        outward = _allowed(policies, member, "Egress", members, named)
-        if inward is not None or outward is not None:
-            found[member.ip] = Guard(inward, outward)
+        guard = Guard(_allowed(inward, member, "Ingress"), _allowed(outward, member, "Egress"))
+        if guard != Guard():
+            found[member.ip] = guard
     return found
 
 
 def _allowed(
-    policies: Iterable[NetworkPolicy],
-    member: Member,
-    direction: str,
-    members: Sequence[Member],
-    namespaces: Mapping[str, Labels],
+    openings: Iterable[tuple[NetworkPolicy, tuple[Opening, ...]]], member: Member, direction: str
 ) -> tuple[Opening, ...] | None:
     """What all policies together allow that select the member; None where none does."""
-    selecting = [policy for policy in policies if policy.selects(member.namespace, dict(member.labels), direction)]
-    if not selecting:
-        return None
-    openings = []
-    for policy in selecting:
-        rules: Sequence[IngressRule | EgressRule] = (
-            policy.spec.ingress if direction == "Ingress" else policy.spec.egress
-        )
-        openings += [_opening(rule, member.namespace, members, namespaces) for rule in rules]
-    return tuple(openings)
+    selecting = [
+        allowed for policy, allowed in openings if policy.selects(member.namespace, dict(member.labels), direction)
+    ]
+    return tuple(opening for allowed in selecting for opening in allowed) if selecting else None
+
+
+def _openings(
+    policy: NetworkPolicy,
+    rules: Iterable[IngressRule | EgressRule],
+    members: Sequence[Member],
+    namespaces: Mapping[str, Labels],
+) -> tuple[Opening, ...]:
+    return tuple(_opening(rule, policy.metadata.namespace, members, namespaces) for rule in rules)
 
 
 def _opening(

@@ -39,7 +39,16 @@ class ConfigMap(KubernetesObject):
 
 
 class Secret(KubernetesObject):
+    type: str = "Opaque"
     string_data: dict[str, str] = Field(default_factory=dict)
+    immutable: Annotated[bool, NotEnforced("another content is another object here anyway")] = False
+
+    @model_validator(mode="after")
+    def _has_what_its_type_needs(self) -> Secret:
+        missing = {"tls.crt", "tls.key"} - self.string_data.keys() if self.type == "kubernetes.io/tls" else set()
+        if missing:
+            raise ValueError(f"a Secret of type kubernetes.io/tls needs {', '.join(sorted(missing))}")
+        return self
 
     @property
     def contents(self) -> dict[str, bytes]:
