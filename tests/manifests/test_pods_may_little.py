@@ -32,7 +32,7 @@ SMALL: Mapping[str, Any] = {
 
 def objects(mode: str, certificates: str, watched: bool, on_eks: bool, **config: Any) -> list[dict[str, Any]]:
     tls = (
-        {"mode": mode, "plainBecause": "seen"}
+        {"mode": mode, "plainBecause": "a judge of pods looks at it"}
         if mode == "plain"
         else {"mode": mode, "issuer": "ca", "clientCertificates": certificates}
     )

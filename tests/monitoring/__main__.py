@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -45,6 +45,12 @@ def main(names: Sequence[str]) -> int:
     rounds = [[item for item in together if not names or set(names) & set(item.alerts)] for together in ROUNDS]
     failures: list[str] = []
     seen: list[Seen] = []
+    later: list[Callable[[], Seen]] = []
+
+    def tell(item: Seen) -> None:
+        seen.append(item)
+        say(f"  {item.alert} fired after {item.fired_after_s:.0f} s, ended {item.resolved_after_s:.0f} s later")
+
     say(f"stack local with its Prometheus; waits and windows of the rules are divided by {HURRY:g}")
     with live(f"alerts-{os.getpid()}", lambda text: None) as running:
         if not names:
@@ -59,14 +65,19 @@ def main(names: Sequence[str]) -> int:
                 continue
             say("; ".join(item.by for item in together))
             try:
-                found = provoke(running, *together)
+                found = provoke(running, *together, later=later)
             except (AssertionError, SandboxError) as error:
                 say(f"  FAILED {error}")
                 failures.append(f"{alerts}: {error}")
                 continue
-            seen += found
             for item in found:
-                say(f"  {item.alert} fired after {item.fired_after_s:.0f} s, ended {item.resolved_after_s:.0f} s later")
+                tell(item)
+        for wait in later:
+            try:
+                tell(wait())
+            except AssertionError as error:
+                say(f"  FAILED {error}")
+                failures.append(str(error))
     print()
     show(seen)
     print(f"\n{len(seen)} alerts fired and resolved in {time.monotonic() - began:.0f} s")

@@ -326,7 +326,7 @@ WITHOUT_KUBERNETES: dict[str, Case] = {
     "RedisRepairNotRun": replace(
         CASES["RedisRepairNotRun"],
         fires={f'{TOLD}_last_success_timestamp_seconds{{{POOL}, phase="repair"}}': "120x240"},
-        quiet={f'{TOLD}_last_success_timestamp_seconds{{{POOL}, phase="repair"}}': "300x240", REPAIRED: "120x240"},
+        quiet={f'{TOLD}_last_success_timestamp_seconds{{{POOL}, phase="repair"}}': "300x240"},
     ),
     "RedisJobFailed": replace(
         CASES["RedisJobFailed"],

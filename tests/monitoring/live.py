@@ -95,13 +95,22 @@ class Live:
         )
         try:
             yield
-            if process.poll() is not None and process.stderr is not None:
-                raise AssertionError(f"the client has ended: {process.stderr.read()[-2000:]}")
+        except BaseException:
+            _assert_runs(process)
+            raise
+        else:
+            _assert_runs(process)
         finally:
             process.terminate()
             process.wait()
             if process.stderr is not None:
                 process.stderr.close()
+
+
+def _assert_runs(process: subprocess.Popen[str]) -> None:
+    """A client that has ended explains whatever else went wrong."""
+    if process.poll() is not None and process.stderr is not None:
+        raise AssertionError(f"the client has ended: {process.stderr.read()[-2000:]}")
 
 
 @contextlib.contextmanager

@@ -272,11 +272,11 @@ def _pods(here: str, alerting: Alerting) -> Iterator[Alert]:
 
 def _changes(here: str, alerting: Alerting) -> Iterator[Alert]:
     unplanned = f"unless on (namespace) {recorded('planned_change:bool')} == 1"
-    # Kubernetes says it, or the Job itself has told a Pushgateway. The later one counts, and either alone will do.
-    repaired = (
-        f'kube_cronjob_status_last_successful_time{{{here}, cronjob="{names.REPAIR}"}}'
-        f' or {RECONCILER}_last_success_timestamp_seconds{{{here}, phase="repair"}}'
-    )
+    # Where Kubernetes is not asked, the Job itself may have said it. It does not count beside what Kubernetes says: who
+    # reaches a Pushgateway can tell it anything.
+    repaired = f'kube_cronjob_status_last_successful_time{{{here}, cronjob="{names.REPAIR}"}}'
+    told = f'{RECONCILER}_last_success_timestamp_seconds{{{here}, phase="repair"}}'
+    repaired = f"{repaired} or {told} unless on (namespace) {repaired}"
     yield Alert(
         "RedisRepairNotRun",
         f"(time() - max by (namespace) ({repaired}) > {alerting.repair_seconds}) {unplanned}",
@@ -285,7 +285,6 @@ def _changes(here: str, alerting: Alerting) -> Iterator[Alert]:
         "No repair has ended well for {{ $value | humanizeDuration }}.",
     )
     failed = f'max by (namespace, job_name) (kube_job_status_failed{{{here}, job_name!~"{names.REPAIR}-.*"}})'
-    # Where Kubernetes is not asked, the Job itself may have said it.
     ended = f'max by (namespace, phase) ({RECONCILER}_exit_status{{{here}, phase!="repair"}})'
     ended = f'label_replace({ended}, "job_name", "$1", "phase", "(.*)")'
     yield Alert(
