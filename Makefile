@@ -8,13 +8,13 @@ SAMPLE ?= 150
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 
-.PHONY: help up down status plan alerts calibrate servers test test-fast test-long mutants check e2e faults clients examples soak bench bench-plan bench-resize bench-cpu-limit format clean
+.PHONY: help up down status plan alerts picture calibrate servers test test-fast test-long checkov mutants check e2e faults clients examples soak bench bench-plan bench-resize bench-cpu-limit format clean
 
 help: ## every command of this Makefile
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: .venv/sandbox $(if $(MONITORING),.venv/monitoring) ## run the stack `local` for real on this machine (MONITORING=1: with exporters and Prometheus)
-	@$(PYTHON) -m sandbox up $(if $(MONITORING),--set monitoring.exporter=true) $(if $(HURRY),--hurry $(HURRY))
+	@$(PYTHON) -m sandbox up $(if $(MONITORING),--set monitoring.exporter=true --set monitoring.pushgateway=prometheus-pushgateway.monitoring:9091) $(if $(HURRY),--hurry $(HURRY))
 
 down: .venv/program ## stop what `make up` started and leave nothing behind
 	@$(PYTHON) -m sandbox down
@@ -34,8 +34,11 @@ test: .venv/tests .venv/sandbox .venv/monitoring .venv/actionlint ## the tests: 
 test-fast: .venv/tests .venv/monitoring .venv/actionlint ## the tests that start nothing and take no minutes each: about two minutes together
 	@$(PYTHON) -m tests.sets fast
 
-test-long: .venv/tests .venv/sandbox .venv/monitoring ## a second look that `make test` leaves out: the plain deployment, random kills, more resizes, pairs of edits (20 minutes)
+test-long: .venv/tests .venv/sandbox .venv/monitoring .venv/browser .checkov/built ## a second look that `make test` leaves out: the plain deployment, random kills, more resizes, pairs of edits, checkov (20 minutes)
 	@$(PYTHON) -m tests.sets slow
+
+checkov: .venv/tests .checkov/built ## what the linter checkov finds in the manifests (under a minute; installs its hundred packages into .checkov the first time)
+	@$(PYTHON) -m pytest -q tests/manifests/test_checkov.py
 
 mutants: .venv/tests ## which one-line mutants the fast tests miss (PACKAGE=components/plan TESTS="tests/plan tests/advice" SAMPLE=150 SEED=1)
 	@$(PYTHON) -m tests.mutants $(PACKAGE) --tests $(TESTS) --sample $(SAMPLE) --seed $(SEED)
@@ -58,6 +61,9 @@ clients: .venv/tests .venv/sandbox .clients/built ## drive seven client librarie
 
 alerts: .venv/tests .venv/sandbox .venv/monitoring ## provoke alerts for real, and print when each fired and resolved (20 minutes; ALERTS="RedisDown …": only these)
 	@$(PYTHON) -m tests.monitoring $(ALERTS)
+
+picture: .venv/tests .venv/sandbox .venv/monitoring .venv/browser ## run stack local for some minutes, and write docs/dashboard.png: its dashboard in a browser (5 minutes; installs Chromium)
+	@$(PYTHON) -m tests.monitoring.picture docs/dashboard.png
 
 examples: .venv/tests .venv/sandbox .examples/built ## build the applications of examples/ and try each in the sandbox (2 minutes; installs Node.js, Go and Java)
 	@$(PYTHON) -m pytest -q tests/examples
@@ -86,7 +92,7 @@ format: .venv/tests ## format the code and correct what the linter can
 	$(VENV)/bin/ruff check --fix .
 
 clean: ## remove what these commands made in this folder
-	rm -rf $(VENV) .bench.html .clients .examples .servers tests/clients/node/node_modules examples/ioredis/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .bench.html dashboard*.html .checkov .clients .examples .servers tests/clients/node/node_modules examples/ioredis/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # Stamps inside the virtual environment: each is made once, and again when its list changes.
 .venv/program: requirements.txt
@@ -110,8 +116,16 @@ clean: ## remove what these commands made in this folder
 	@sh sandbox/setup.sh monitoring
 	@touch $@
 
+.venv/browser: sandbox/setup.sh .venv/program
+	@sh sandbox/setup.sh browser
+	@touch $@
+
 .venv/actionlint: sandbox/setup.sh .venv/program
 	@sh sandbox/setup.sh actionlint
+	@touch $@
+
+.checkov/built: tests/manifests/checkov.txt
+	@sh sandbox/setup.sh checkov tests/manifests/checkov.txt
 	@touch $@
 
 .venv/e2e: sandbox/setup.sh .venv/program

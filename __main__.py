@@ -5,13 +5,15 @@ import pulumi
 from components.resources.arguments import RedisImageCacheClusterArgs
 from components.resources.cluster import RedisImageCacheCluster
 from components.resources.stack import discovery_addresses, headline, kubernetes_provider, read_stack
+from components.resources.vpc_cni import with_cni_role
 
 settings, advice = read_stack()
 
+provider = kubernetes_provider(settings)
 cache = RedisImageCacheCluster(
     "images",
-    RedisImageCacheClusterArgs(settings),
-    pulumi.ResourceOptions(providers=[kubernetes_provider(settings)]),
+    RedisImageCacheClusterArgs(with_cni_role(settings)),
+    pulumi.ResourceOptions(providers=[provider]),
 )
 
 pulumi.export("endpoint", cache.endpoint)

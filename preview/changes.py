@@ -10,7 +10,6 @@ from preview.resources import Resource
 _METADATA = (("metadata", "name"), ("metadata", "namespace"))
 _FORCE_NEW: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "ConfigMap": (("data",), ("binaryData",)),
-    "Secret": (("type",), ("stringData",), ("data",)),
     "Service": (("spec", "clusterIP"),),
     "PersistentVolumeClaim": (("spec",),),
     "StorageClass": (("parameters",), ("provisioner",)),
@@ -29,6 +28,9 @@ _FORCE_NEW: Mapping[str, tuple[tuple[str, ...], ...]] = {
 }
 """Fields whose change replaces the object (pulumi-kubernetes 4, provider/pkg/provider/diff.go). Those of a node group
 stand in no call of the EKS API that updates one."""
+_IMMUTABLE_SECRET = (("type",), ("stringData",), ("data",))
+"""The same of a Secret that says it is immutable. Others change in place: the program's provider is told so
+(`components/resources/stack.py`)."""
 
 
 def prune(value: Any) -> Any:
@@ -51,6 +53,8 @@ def force_new(old: Resource, new: Resource) -> tuple[str, ...]:
     if old.type != new.type:
         return ("type",)
     paths = (*_METADATA, *_FORCE_NEW.get(new.kind, ()))
+    if new.kind == "Secret" and new.inputs.get("immutable"):
+        paths += _IMMUTABLE_SECRET
     before, after = prune(old.inputs), prune(new.inputs)
     return tuple(".".join(path) for path in paths if _at(before, path) != _at(after, path))
 

@@ -57,12 +57,14 @@ class Bar:
     parts: tuple[float, ...]
 
 
-def line_chart(title: str, lines: Sequence[Line], *, x_marks: Sequence[float], show_x: Show, show_y: Show) -> str:
+def line_chart(
+    title: str, lines: Sequence[Line], *, x_marks: Sequence[float], show_x: Show, show_y: Show, height: int = 280
+) -> str:
     """Lines over a common x axis, from 0 on."""
     chart = pygal.XY(
         style=_style([line.color for line in lines], stroke_width="2.2"),
         show_dots=False,
-        height=280,
+        height=height,
         margin_right=24,
         x_labels=list(x_marks),
         y_labels=marks(max(y for line in lines for _, y in line.points)),

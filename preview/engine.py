@@ -54,6 +54,7 @@ def record(
     recording = Recording()
     loop, worker_loop = asyncio.new_event_loop(), asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
+    loop.set_exception_handler(_once)
     # The mocks answer in the loop's worker threads, each of which would make an event loop and leave it open.
     loop.set_default_executor(ThreadPoolExecutor(1, initializer=asyncio.set_event_loop, initargs=(worker_loop,)))
     try:
@@ -94,6 +95,12 @@ async def _run(program: Program, recording: Recording) -> None:
     recording.secret_outputs = frozenset([name for name, output in given.items() if await output.is_secret()])
 
 
+def _once(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What ends a run is raised, once. It would be printed for every resource besides that waited for what failed."""
+    if not str(context["message"]).endswith("exception was never retrieved"):
+        loop.default_exception_handler(context)
+
+
 class _NoCallbacks:
     """In place of the server through which a real engine calls the program's hooks back: nobody calls here, and a
     gRPC server that was started once keeps the process from forking safely ever after."""
@@ -128,6 +135,12 @@ class _RecordingMonitor(mocks.MockMonitor):
         super().__init__(provider)
         self._provider = provider
         self._recording = recording
+        self._read: set[str] = set()
+
+    def ReadResource(self, request: Any) -> Any:
+        """What the program only reads is none of its resources, and nothing here waits for it."""
+        self._read.add(self.make_urn(request.parent, request.type, request.name))
+        return super().ReadResource(request)
 
     def RegisterResource(self, request: Any) -> Any:
         if request.type != "pulumi:pulumi:Stack":
@@ -141,7 +154,7 @@ class _RecordingMonitor(mocks.MockMonitor):
                     type=request.type,
                     name=request.name,
                     parent=request.parent,
-                    depends_on=tuple(sorted(set(request.dependencies))),
+                    depends_on=tuple(sorted(set(request.dependencies) - self._read)),
                     provider=request.provider.rsplit("::", 1)[0],
                     inputs=named(request.type, request.name, digest, inputs),
                     needs=tuple(sorted({urn for deps in request.propertyDependencies.values() for urn in deps.urns})),

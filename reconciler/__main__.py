@@ -13,6 +13,7 @@ from reconciler.credentials import FILE, read_credentials
 from reconciler.decide.phases import PHASES
 from reconciler.exit_status import ExitStatus
 from reconciler.loop import Run
+from reconciler.tell import teller_of_this_process
 from reconciler.topology import TopologyError, read_topology
 
 
@@ -44,7 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
     def network(name: str) -> RealNetwork:
         return RealNetwork(credentials, desired.tls, name)
 
-    run = Run(options.phase, desired, network(f"reconciler-{options.phase}"), network, _log, deadline_s)
+    tell = teller_of_this_process(_log)
+    run = Run(options.phase, desired, network(f"reconciler-{options.phase}"), network, _log, deadline_s, tell=tell)
     try:
         return run.run()
     except KeyboardInterrupt:

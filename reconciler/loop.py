@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from reconciler.act.executor import Executor
 from reconciler.act.run_lock import RunLock
@@ -18,6 +20,7 @@ from reconciler.exit_status import ExitStatus
 from reconciler.observe.node import RUN_NAME
 from reconciler.observe.observation import Observation
 from reconciler.observe.observer import observe
+from reconciler.run_report import RunReport
 from reconciler.slots import count
 from reconciler.topology import Topology
 
@@ -36,7 +39,8 @@ class Run:
     """One run of a phase.
 
     `network` is for asking and for single commands. `network_named` gives one whose connections carry a name, by which
-    other runs see that this one is changing the cluster.
+    other runs see that this one is changing the cluster. `tell` is called after each look at the cluster, and once the
+    run has ended.
     """
 
     def __init__(
@@ -48,6 +52,7 @@ class Run:
         log: Log,
         deadline_s: float,
         in_threads: bool = True,
+        tell: Callable[[RunReport], None] = lambda report: None,
     ) -> None:
         self._phase = phase
         self._desired = desired
@@ -61,13 +66,19 @@ class Run:
         self._log = log
         self._deadline = network.now() + deadline_s
         self._deadline_s = deadline_s
+        self._began = network.now()
+        self._tell = tell
+        self._report = RunReport(phase, desired.pool)
+        self._actions: Counter[str] = Counter()
         self._in_threads = in_threads
         self._logged_at: dict[str, float] = {}
         self._suspected_at: dict[str, float] = {}
 
     def run(self) -> ExitStatus:
         try:
-            return self._loop()
+            status = self._loop()
+            self._report_now(status=status)
+            return status
         finally:
             self._lock.release()
             self._connections.close()
@@ -81,6 +92,9 @@ class Run:
                 observe(self._connections, self._desired, self._name, self._look_for_runs)
             )
             step = next_step(self._phase, observation, self._desired)
+            self._report_now(
+                pending=len(step.actions), waiting=Counter(step.waiting_rules), slots=_slots_of_masters(observation)
+            )
             for note in step.notes:
                 self._log_now_and_then(note)
             if step.refused is not None:
@@ -100,6 +114,7 @@ class Run:
             elif step.actions:
                 errors = self._act(step.actions, observation)
                 acted += len(step.actions) - len(errors)
+                self._count(step.actions, errors)
                 for error in errors:
                     self._log(f"{self._phase}: not done: {error}")
                 pause = min(pause * 2, LONG_PAUSE_S) if errors else PAUSE_S
@@ -112,6 +127,14 @@ class Run:
                     self._log_now_and_then(f"waiting: and for {len(step.waiting) - MAX_REASONS} more things")
                 pause = min(pause * 1.3, LONG_PAUSE_S)
             self._network.sleep(min(pause, max(0.0, self._deadline - self._network.now())))
+
+    def _report_now(self, **known: Any) -> None:
+        self._report = replace(self._report, seconds=self._network.now() - self._began, **known)
+        self._tell(self._report)
+
+    def _count(self, actions: tuple[Action, ...], errors: list[str]) -> None:
+        self._actions.update(type(action).__name__ for action in actions)
+        self._report = replace(self._report, actions=dict(self._actions), failed=self._report.failed + len(errors))
 
     def _with_suspicions(self, observation: Observation) -> Observation:
         """With how long each member that seems to be a stranger has seemed so to this run."""
@@ -152,6 +175,11 @@ class Run:
             self._log(f"{self._phase}:   {text}")
         self._log(f"{self._phase}: the cluster is consistent as it is; run this again to go on")
         return ExitStatus.NOT_IN_TIME
+
+
+def _slots_of_masters(observation: Observation) -> dict[str, int]:
+    masters = [report for report in observation.reports if report.is_master]
+    return {report.name: count(report.myself.slots) for report in masters}
 
 
 def _summary(observation: Observation) -> str:

@@ -51,10 +51,12 @@ class MoveSettings:
 
 @dataclass(frozen=True)
 class WantedServer:
-    """What the pods will run. By engine (redis, valkey) the newest version whose data it reads: `follows` as a replica
-    of it, `takes_keys_of` key by key. An engine that is not named it cannot read."""
+    """What the pods will run. By engine (redis, valkey) the newest version that it can be with: `shares_bus_with` in
+    one cluster at all, `follows` as a replica of it, `takes_keys_of` when keys come from it one by one. With an engine
+    that is not named it cannot be."""
 
     title: str
+    shares_bus_with: Mapping[str, Version]
     follows: Mapping[str, Version]
     takes_keys_of: Mapping[str, Version]
 
@@ -112,7 +114,7 @@ _TOP_KEYS = (
     "server",
 )
 _NODE_KEYS = ("pod", "host", "port", "shard", "role")
-_SERVER_KEYS = ("title", "follows", "takesKeysOf")
+_SERVER_KEYS = ("title", "sharesBusWith", "follows", "takesKeysOf")
 _MOVE_KEYS = ("mode", "bytesPerSecond", "extraMissesPerSecond", "ttlSeconds")
 
 
@@ -162,7 +164,12 @@ def _server(problems: list[str], raw: object) -> WantedServer | None:
     if raw is None:
         return None
     reader = Reader(problems, "server", raw, _SERVER_KEYS)
-    return WantedServer(reader.text("title"), reader.versions("follows"), reader.versions("takesKeysOf"))
+    return WantedServer(
+        reader.text("title"),
+        reader.versions("sharesBusWith"),
+        reader.versions("follows"),
+        reader.versions("takesKeysOf"),
+    )
 
 
 def _check_nodes(problems: list[str], nodes: tuple[TopologyNode, ...]) -> None:

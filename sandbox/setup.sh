@@ -1,17 +1,18 @@
 #!/bin/sh
 # Installs what is missing, and only that: a virtual environment, Python packages, Debian packages.
 #   setup.sh venv REQUIREMENTS…   setup.sh debian   setup.sh monitoring   setup.sh node   setup.sh clients   setup.sh bench
-#   setup.sh actionlint
+#   setup.sh browser   setup.sh actionlint   setup.sh checkov REQUIREMENTS
 set -eu
 
 say() { printf '  %s\n' "$*" >&2; }
 
 # Debian's package -> a command that it brings: of the sandbox, of what watches it, of a real node, of the clients that
 # are tried, and of what the cache is measured beside.
-PACKAGES='redis-server:redis-server redis-tools:redis-cli bubblewrap:bwrap busybox:busybox iproute2:ip shellcheck:shellcheck util-linux:unshare'
-MONITORING_PACKAGES='prometheus:prometheus'
+PACKAGES='redis-server:redis-server redis-tools:redis-cli bubblewrap:bwrap busybox:busybox iproute2:ip nftables:nft shellcheck:shellcheck util-linux:unshare'
+MONITORING_PACKAGES='prometheus:prometheus prometheus-pushgateway:prometheus-pushgateway'
 NODE_PACKAGES='containerd:containerd crun:crun containernetworking-plugins:/usr/lib/cni/bridge openssl:openssl'
 CLIENT_PACKAGES='default-jdk-headless:javac maven:mvn'
+BROWSER_PACKAGES='chromium-headless-shell:chromium-headless-shell fonts-dejavu-core:/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf'
 BENCH_PACKAGES='memcached:memcached nginx-light:nginx'
 
 # The linter of .github/workflows and the exporter are Go programs. They need Go 1.25; Debian 12 has 1.19.
@@ -64,7 +65,7 @@ install_debian() {
         # shellcheck disable=SC2086  # one word a package
         apt_install $missing
         # They would also start at the next boot.
-        for service in redis-server containerd prometheus memcached nginx; do
+        for service in redis-server containerd prometheus prometheus-pushgateway memcached nginx; do
             case "$missing " in *" $service "* | *" $service-light "*)
                 if command -v systemctl > /dev/null 2>&1; then systemctl --quiet disable "$service"; fi
                 ;;
@@ -112,11 +113,17 @@ monitoring)
 node) install_debian "$NODE_PACKAGES" ;;
 clients) install_debian "$CLIENT_PACKAGES" ;;
 bench) install_debian "$BENCH_PACKAGES" ;;
+browser) install_debian "$BROWSER_PACKAGES" ;;
+checkov)
+    if [ ! -x .checkov/bin/python ]; then python3 -m venv .checkov; fi
+    say 'installing checkov into .checkov (about a minute the first time)'
+    .checkov/bin/python -m pip install --quiet --disable-pip-version-check -r "$2"
+    ;;
 actionlint)
     install_go_program actionlint github.com/rhysd/actionlint/cmd/actionlint "$ACTIONLINT" github.com/rhysd/actionlint
     ;;
 *)
-    say 'usage: setup.sh venv REQUIREMENTS… | setup.sh debian | setup.sh monitoring | setup.sh node | setup.sh clients | setup.sh bench | setup.sh actionlint'
+    say 'usage: setup.sh venv REQUIREMENTS… | setup.sh debian | setup.sh monitoring | setup.sh node | setup.sh clients | setup.sh bench | setup.sh browser | setup.sh actionlint | setup.sh checkov REQUIREMENTS'
     exit 2
     ;;
 esac

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from components.advice.figures import Figures
 from components.advice.plan_warning import PlanWarning
-from components.config.settings import PolicyEnforcer, Settings
+from components.config.images import is_pinned
+from components.config.settings import CniRole, PolicyEnforcer, Settings
 
 
 def policies_hold(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
@@ -22,4 +23,34 @@ def policies_hold(settings: Settings, figures: Figures) -> Iterator[PlanWarning]
             "policies-perhaps-not-enforced",
             "The program cannot ask this cluster whether it enforces NetworkPolicies.",
             "Name what does it in access.policiesEnforcedBy: calico, cilium or other.",
+        )
+
+
+def nodes_may_little(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
+    """Whether the config gives nodes rights that they need not have. With `auto` AWS is asked instead."""
+    eks = settings.eks
+    if eks is not None and eks.node_role_arn is None and eks.cni_role is CniRole.NODE:
+        yield PlanWarning(
+            "nodes-may-change-networks",
+            "The nodes' role has AmazonEKS_CNI_Policy. Whoever takes over a node may change network interfaces of the "
+            "whole account.",
+            "Give the add-on vpc-cni a role of its own, and set eks.cniRole to auto or own.",
+        )
+
+
+def images_are_pinned(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
+    """Whether production runs the bytes that were looked at. No default has a digest: whoever runs it looks one up."""
+    images = settings.images
+    used = {"redis": images.redis, "python": images.python}
+    if settings.monitoring.exporter:
+        used["exporter"] = images.exporter
+    by_tag = {key: image for key, image in used.items() if not is_pinned(image)}
+    if settings.nodes.production and by_tag:
+        key, image = next(iter(by_tag.items()))
+        yield PlanWarning(
+            "images-not-pinned",
+            f"There is no digest in {' and '.join(f'images.{name}' for name in by_tag)}. What a tag names may "
+            "change, and a pod that restarts on another node may then run other bytes than the rest.",
+            f"Add the digest to the tag, such as images.{key}={image}@sha256:DIGEST. "
+            f"`docker buildx imagetools inspect {images.fetched(image)}` prints it.",
         )

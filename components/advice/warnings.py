@@ -10,7 +10,7 @@ from components.advice.plan_warning import PlanWarning
 from components.advice.remedies import Helps, first_change, plan_of
 from components.advice.right_sizing import MEMORY_TARGET, Step
 from components.advice.savings import cross_zone, more_memory, too_large
-from components.advice.security import policies_hold
+from components.advice.security import images_are_pinned, nodes_may_little, policies_hold
 from components.config.formats import count, gbps, memory, percent, rate, seconds, share
 from components.config.settings import (
     CapacityType,
@@ -291,4 +291,6 @@ _RULES: tuple[Rule, ...] = (
     _purchase,
     too_large,
     policies_hold,
+    nodes_may_little,
+    images_are_pinned,
 )

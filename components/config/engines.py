@@ -87,6 +87,9 @@ COMMON_FORMAT = 11
 """The data format of Redis 7.2, where Valkey began. A Valkey sends it to every replica that knows no later one of its
 own, and reads none of Redis that is later."""
 
+FIRST_WITH_SECRET = 8
+"""From this Redis on nodes tell each other a secret (docs/engines.md, "From one version to another")."""
+
 OTHER_PUBLISHERS = ("bitnami", "bitnamilegacy", "bitnamisecure", "chainguard", "opstree", "ubuntu")
 """They publish images under the same names whose users, paths or shells are not the official ones."""
 
@@ -136,22 +139,37 @@ def server_of(image: str, told: str = "") -> Server:
     return read
 
 
+def can_share_bus(one: Line, other: Line) -> bool:
+    """Whether servers of two lines can be in one cluster.
+
+    Redis 8 and Valkey gave the same number to two things that nodes tell of themselves: a secret of the cluster, and an
+    address for clients. A Valkey tells clients the other's secret for its address, and a Redis does not start with a
+    nodes.conf that has it (docs/engines.md).
+    """
+    if one.engine is other.engine:
+        return True
+    return all(line.engine is Engine.VALKEY or line.major < FIRST_WITH_SECRET for line in (one, other))
+
+
 def can_follow(replica: Line, master: Line) -> bool:
     """Whether a replica can copy the data of a master of another line, as while a roll is under way."""
-    if master.engine is Engine.VALKEY:
-        return True
-    return _reads(replica, master)
+    if not can_share_bus(replica, master):
+        return False
+    return master.engine is Engine.VALKEY or _reads(replica, master)
 
 
 def can_take_keys(target: Line, source: Line) -> bool:
     """Whether a target can read the keys of a source of another line, as while a pool takes over from another."""
+    if not can_share_bus(target, source):
+        return False
     if source.engine is target.engine:
         return _reads(target, source)
     return source.data_format == COMMON_FORMAT
 
 
 def newest_of_each(line: Line, reads: Callable[[Line, Line], bool]) -> dict[Engine, Line]:
-    """Of each engine the newest line that a line reads by `can_follow` or `can_take_keys`. It reads all older ones."""
+    """Of each engine the newest line that a line can be with, by `can_share_bus`, `can_follow` or `can_take_keys`. It
+    can be with all older ones."""
     return {
         engine: [other for other in _lines_of(engine) if reads(line, other)][-1]
         for engine in Engine

@@ -14,17 +14,21 @@ from components.config.engines import server_of
 from components.config.settings import (
     Access,
     CapacityType,
+    ClientCertificates,
     DefaultUser,
     Eks,
     Images,
+    Monitoring,
     NodeEndpoint,
     Nodes,
     Placement,
     Settings,
     Storage,
     Tls,
+    TlsMode,
 )
 from components.config.units import MIB, format_size
+from components.config.zones import region_of
 
 MASTERS_MIN = 3
 """Redis Cluster promotes a replica by a majority of masters; with two, the loss of one leaves no majority."""
@@ -147,6 +151,15 @@ def who_is_told_is_let_in(access: Access) -> Iterator[str]:
         )
 
 
+def metrics_have_a_reader(monitoring: Monitoring) -> Iterator[str]:
+    """Exporters run for somebody."""
+    if monitoring.exporter and not monitoring.allow_from_namespaces:
+        yield (
+            "monitoring.allowFromNamespaces is empty with monitoring.exporter = true: nobody could read the metrics; "
+            "name the namespace that Prometheus runs in, as in monitoring.allowFromNamespaces: [monitoring]"
+        )
+
+
 def volumes_have_one_shape(eks: Eks | None, storage: Storage) -> Iterator[str]:
     """What shapes the StorageClass fast-ssd is said only where that class is made."""
     shape = {
@@ -163,16 +176,56 @@ def volumes_have_one_shape(eks: Eks | None, storage: Storage) -> Iterator[str]:
         )
 
 
+def what_is_asked_of_nodes_is_theirs(eks: Eks | None, nodes: Nodes) -> Iterator[str]:
+    """Nodes that are not made here are not encrypted here, and nobody must believe that they were."""
+    if nodes.transit_encryption and eks is None:
+        yield (
+            "nodes.transitEncryption = true without eks: the nodes are not made here, so it would change nothing; use "
+            "tls.mode: required, or remove it"
+        )
+
+
+def the_key_is_where_the_nodes_are(eks: Eks | None) -> Iterator[str]:
+    """A KMS key of another region is found by no volume, which shows when the first node does not start."""
+    if eks is None or eks.node_kms_key_arn is None:
+        return
+    key_region = eks.node_kms_key_arn.split(":")[3]
+    others = sorted({region_of(zone) for zone in eks.subnets} - {key_region})
+    if others:
+        yield (
+            f"eks.nodeKmsKeyArn = {eks.node_kms_key_arn}: the key is in {key_region} and the nodes are in "
+            f"{', '.join(others)}; name a key of the nodes' region"
+        )
+
+
+def production_says_whether_it_has_tls(tls: Tls, nodes: Nodes) -> Iterator[str]:
+    """In production, TLS is off only where that is said, with a reason. It is not on by default either: another version
+    of this program would then change what a living cache speaks, and the port of its clients."""
+    if not nodes.production or tls.mode is not TlsMode.PLAIN or tls.plain_because is not None:
+        return
+    given = "tls.mode = plain" if "mode" in tls.model_fields_set else "tls.mode is not given"
+    yield (
+        f"{given} with nodes.production = true: whoever reads the network between the nodes would read images and "
+        "passwords. A new cache says tls.mode: required. One that runs without TLS says tls.mode: both first "
+        '(docs/runbook.md, "Change to TLS, and back"), or tells in tls.plainBecause why it stays so'
+    )
+
+
 def certificates_have_one_source(tls: Tls) -> Iterator[str]:
-    """An issuer or a Secret, one of the two, where there is TLS."""
+    """An issuer or a Secret, never both."""
     if tls.issuer is not None and tls.secret is not None:
         yield (
             f"tls.issuer = {tls.issuer} with tls.secret = {tls.secret}: the certificate comes from one of the two; "
             "remove the other"
         )
-    if tls.mode.has_tls and tls.issuer is None and tls.secret is None:
+
+
+def the_stack_signs_for_nodes_alone(tls: Tls) -> Iterator[str]:
+    """Whoever has a certificate of the authority can join the cluster, so clients get none of the stack's own."""
+    if tls.own_authority and tls.client_certificates is ClientCertificates.REQUIRED:
         yield (
-            f"tls.mode = {tls.mode.value} without a certificate: name a cert-manager issuer with tls.issuer, or a "
+            "tls.clientCertificates = required without tls.issuer and tls.secret: the stack's own authority signs for "
+            "nodes and gives clients nothing that they could show; name a cert-manager issuer with tls.issuer, or a "
             "Secret with tls.secret"
         )
 
@@ -235,13 +288,18 @@ RULES: Mapping[Rule, str] = {
         "A namespace of `access.deliverTo` is in `access.allowFromNamespaces`, or has pods in `access.allowFromPods`, "
         "where these name anybody."
     ),
+    metrics_have_a_reader: ("`monitoring.allowFromNamespaces` names somebody where `monitoring.exporter` is `true`."),
     volumes_have_one_shape: (
         "`storage.iops`, `storage.throughputMibPerSecond` and `storage.kmsKeyId` are given only with `eks` and without "
         "`storage.className`."
     ),
-    certificates_have_one_source: (
-        "`tls.issuer` or `tls.secret` is given where `tls.mode` is not `plain`, and never both."
+    what_is_asked_of_nodes_is_theirs: "`nodes.transitEncryption` is `true` only with `eks`.",
+    the_key_is_where_the_nodes_are: "`eks.nodeKmsKeyArn` is a key of the region of `eks.subnets`.",
+    production_says_whether_it_has_tls: (
+        "`tls.mode` is `required` or `both`, or `tls.plainBecause` says why not, unless `nodes.production` is `false`."
     ),
+    certificates_have_one_source: "`tls.issuer` or `tls.secret` is given, never both.",
+    the_stack_signs_for_nodes_alone: ("`tls.clientCertificates` is `required` only with `tls.issuer` or `tls.secret`."),
     certificates_name_what_clients_ask_for: ("`access.nodeEndpoint` is `ip` only where `tls.mode` is `plain`."),
     one_change_of_passwords_at_a_time: (
         "`access.alsoAccepted` is not given while `access.defaultUser` is `everything`."

@@ -25,6 +25,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from components.config.engines import EXAMPLE, Server, server_of
+from components.config.images import REGISTRY_PATTERN, ImageName, fetched_from
 from components.config.units import GIB, MIB, SIZE_PATTERN, TIB, parse_size
 from components.config.zones import ZONE_PATTERN, check_region, region_of
 
@@ -109,6 +110,22 @@ def _only_pod_selections(selections: tuple[str, ...]) -> tuple[str, ...]:
     return selections
 
 
+def _only_secrets(names: tuple[str, ...]) -> tuple[str, ...]:
+    wrong = [name for name in names if len(name) > 253 or not re.fullmatch(NAME_PATTERN, name)]
+    if wrong:
+        shown = ", ".join(json.dumps(name[:100]) for name in wrong)
+        raise ValueError(
+            f"{shown} cannot be the name of a Secret; one has a-z, 0-9, - and dots, such as registry-login"
+        )
+    return names
+
+
+SecretNames = Annotated[
+    tuple[str, ...],
+    AfterValidator(_only_secrets),
+    WithJsonSchema({"type": "array", "items": {"type": "string", "pattern": NAME_PATTERN}}),
+]
+"""Names of Secrets."""
 Namespaces = Annotated[
     tuple[str, ...],
     AfterValidator(_only_namespaces),
@@ -205,6 +222,14 @@ class PolicyEnforcer(StrEnum):
     NOBODY = "nobody"
 
 
+class CniRole(StrEnum):
+    """Whose rights the VPC CNI uses to give pods their network interfaces."""
+
+    AUTO = "auto"
+    OWN = "own"
+    NODE = "node"
+
+
 class Prometheus(StrEnum):
     """How a Prometheus learns of the exporters and of the alert rules: from objects of the Prometheus operator, or from
     annotations of the pods and a file in a ConfigMap, which need nothing installed in the cluster."""
@@ -286,6 +311,18 @@ class Eks(_Section):
         examples=["arn:aws:iam::123456789012:role/redis-nodes"],
         description="ARN of the IAM role of the nodes; absent = made here",
     )
+    cni_role: CniRole = Field(
+        CniRole.AUTO,
+        description="whose rights the VPC CNI uses: own = those of its own role; node = those of the nodes' role, "
+        "which is then given AmazonEKS_CNI_Policy where it is made here; auto = the add-on vpc-cni is asked",
+    )
+    node_kms_key_arn: str | None = Field(
+        None,
+        pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$",
+        examples=["arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"],
+        description="ARN of the KMS key of the nodes' root volumes, which are encrypted in any case; absent = AWS's "
+        "own. The key's policy must let the role AWSServiceRoleForAutoScaling use it",
+    )
     tags: dict[str, str] = Field(default_factory=dict, description="AWS tags of all that is made")
 
 
@@ -310,6 +347,11 @@ class Nodes(_Section):
     placement: Placement = Field(
         Placement.REQUIRED,
         description="required = a pod waits rather than share a node with a copy of its shard; preferred = it may",
+    )
+    transit_encryption: bool = Field(
+        False,
+        description="true takes only types whose network card encrypts what nodes send each other, and so not the "
+        "cheap c6g, m6g, r6g, r6gd and x2gd. With tls.mode: required it adds nothing but a second layer",
     )
     allow_fewer_zones: bool = Field(False, description="true permits one or two zones, at the price of a zone outage")
     spare_per_zone: int = Field(
@@ -350,6 +392,12 @@ class Storage(_Section):
     )
 
 
+_LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_PORT = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+_SERVICE_AND_PORT = rf"^{_LABEL}\.{_LABEL}:{_PORT}$"
+"""A Service of the cluster, as any namespace can name it."""
+
+
 class Monitoring(_Section):
     """What shows the cluster's state to Prometheus."""
 
@@ -376,6 +424,13 @@ class Monitoring(_Section):
     )
     allow_from_namespaces: Namespaces = Field(
         ("monitoring",), description="namespaces whose pods may read the metrics: where Prometheus runs"
+    )
+    pushgateway: str | None = Field(
+        None,
+        pattern=_SERVICE_AND_PORT,
+        examples=["prometheus-pushgateway.monitoring:9091"],
+        description="Prometheus Pushgateway that the Jobs tell what they do and what they wait for: its Service, a "
+        "dot, its namespace, and the port, which its pods must have too; absent = they tell nobody",
     )
 
 
@@ -446,7 +501,14 @@ class Tls(_Section):
     mode: TlsMode = Field(
         TlsMode.PLAIN,
         description="required = clients, replication and the cluster bus speak TLS alone, clients on port 6380; both = "
-        "clients may use port 6379 without TLS too, which is the way from plain to required and back; plain = no TLS",
+        "clients may use port 6379 without TLS too, which is the way from plain to required and back; plain = no TLS. "
+        "Production says which",
+    )
+    plain_because: str | None = Field(
+        None,
+        min_length=10,
+        description="why production goes without TLS, where mode is plain: who reads the network between the nodes "
+        "reads images and passwords, and who reaches the cluster bus can take all slots",
     )
     issuer: str | None = Field(
         None,
@@ -454,7 +516,8 @@ class Tls(_Section):
         max_length=253,
         examples=["redis-ca"],
         description="cert-manager issuer that signs the certificate of the pods. It must sign for this cache alone: "
-        "whoever has a certificate of its authority can join the cluster",
+        "whoever has a certificate of its authority can join the cluster. Absent, without secret too = the stack signs "
+        "it with an authority of its own",
     )
     issuer_kind: str = Field(
         "ClusterIssuer", pattern=r"^[A-Z][A-Za-z0-9]{0,62}$", examples=["ClusterIssuer"], description="kind of it"
@@ -470,18 +533,48 @@ class Tls(_Section):
         description="instead of an issuer: a Secret of type kubernetes.io/tls in the pool's namespace, with the keys "
         "tls.crt, tls.key and ca.crt, which somebody else puts there and renews",
     )
+    authority: str | None = Field(
+        None,
+        description="with issuer or secret: the certificate of the authority, as PEM, for the namespaces of "
+        "access.deliverTo; absent = applications get it elsewhere. The stack's own is delivered by itself",
+    )
     client_certificates: ClientCertificates = Field(
         ClientCertificates.NONE,
         description="whether clients show a certificate of the same authority: none, optional or required",
     )
 
+    @field_validator("authority")
+    @classmethod
+    def _is_a_certificate(cls, text: str | None) -> str | None:
+        # Only a stack that gives one waits for this import.
+        from cryptography.x509 import load_pem_x509_certificates
+
+        if text is None:
+            return None
+        try:
+            load_pem_x509_certificates(text.encode())
+        except ValueError as error:
+            raise ValueError(
+                "a certificate as PEM is needed, which begins with -----BEGIN CERTIFICATE-----, such as the key ca.crt "
+                "of the certificate's Secret"
+            ) from error
+        if "PRIVATE KEY" in text:
+            raise ValueError(
+                "it has a private key, which nobody but the authority may have; give the certificate alone"
+            )
+        return text
+
+    @property
+    def own_authority(self) -> bool:
+        """Whether the stack signs the certificate itself."""
+        return self.mode.has_tls and self.issuer is None and self.secret is None
+
 
 class Images(_Section):
-    """Container images. All are used as published."""
+    """Container images. All are used as published. In production each is to be named with its digest."""
 
-    redis: str = Field(
+    redis: ImageName = Field(
         "redis:7.4-alpine",
-        min_length=1,
         description="an official image of Redis or Valkey, from any registry; docs/engines.md has the versions",
     )
     redis_version: str = Field(
@@ -489,12 +582,28 @@ class Images(_Section):
         examples=[EXAMPLE],
         description="engine and version of images.redis, where its name and tag do not say them; else empty",
     )
-    python: str = Field("python:3.13-alpine", min_length=1, description="runs the reconciler's Jobs")
-    exporter: str = Field(
+    python: ImageName = Field("python:3.13-alpine", description="runs the reconciler's Jobs")
+    exporter: ImageName = Field(
         "oliver006/redis_exporter:v1.92.1",
-        min_length=1,
         description="redis_exporter, which runs where monitoring.exporter is true",
     )
+    registry: str = Field(
+        "",
+        pattern=rf"{REGISTRY_PATTERN}|^$",
+        examples=["mirror.example.com/docker-hub"],
+        description="a mirror of Docker Hub, from which images are fetched whose names begin with no host: redis as "
+        "mirror/library/redis. Empty = Docker Hub itself",
+    )
+    pull_secrets: SecretNames = Field(
+        (),
+        examples=["registry-login"],
+        description="Secrets of type kubernetes.io/dockerconfigjson in the pool's namespace, with which nodes log in "
+        "to registries; somebody else puts them there. ECR needs none",
+    )
+
+    def fetched(self, image: str) -> str:
+        """The name under which a node fetches one of the images."""
+        return fetched_from(self.registry, image)
 
     @property
     def server(self) -> Server:

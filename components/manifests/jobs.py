@@ -6,7 +6,7 @@ from components.config.settings import Settings
 from components.manifests import keys, names, tls
 from components.manifests.bundle import sources_digest
 from components.manifests.manifest import Manifest, Ref, kubernetes_object, refs
-from components.manifests.pod import locked_down
+from components.manifests.pod import locked_down, pull_secrets
 from components.manifests.topology import TOPOLOGY_KEY, deadline_seconds
 from components.manifests.users import CREDENTIALS_KEY
 from components.plan.plan import Plan
@@ -122,7 +122,7 @@ def reconciler_pod(settings: Settings, phase: str) -> dict[str, Any]:
     """The pod that runs a phase of the reconciler."""
     command = ["python3", "-m", "reconciler", phase, "--topology", f"/etc/reconciler/{TOPOLOGY_KEY}"]
     where = {"name": "REDIS_CREDENTIALS", "value": f"{_CREDENTIALS_PATH}/{CREDENTIALS_KEY}"}
-    template = python_pod(settings, phase, command, PACKAGES, [where])
+    template = python_pod(settings, phase, command, PACKAGES, [where, *_told(settings)])
     spec = template["spec"]
     # The files of the Secret are readable by their group alone.
     spec["securityContext"]["fsGroup"] = _NOBODY
@@ -141,6 +141,16 @@ def reconciler_pod(settings: Settings, phase: str) -> dict[str, Any]:
     return template
 
 
+def _told(settings: Settings) -> list[dict[str, Any]]:
+    """Whom the reconciler tells what it does."""
+    if settings.monitoring.pushgateway is None:
+        return []
+    where, _, port = settings.monitoring.pushgateway.partition(":")
+    service, _, namespace = where.partition(".")
+    host = names.service_host(service, namespace, settings.cluster_domain)
+    return [{"name": "PUSHGATEWAY", "value": f"{host}:{port}"}]
+
+
 def python_pod(
     settings: Settings, phase: str, command: list[str], packages: tuple[str, ...], environment: list[dict[str, Any]]
 ) -> dict[str, Any]:
@@ -150,6 +160,7 @@ def python_pod(
         "spec": {
             "restartPolicy": "Never",
             "priorityClassName": keys.PRIORITY_CLASS,
+            **pull_secrets(settings),
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "securityContext": {
@@ -161,7 +172,7 @@ def python_pod(
             "containers": [
                 {
                     "name": "reconciler",
-                    "image": settings.images.python,
+                    "image": settings.images.fetched(settings.images.python),
                     "command": command,
                     "env": [
                         {"name": "PYTHONPATH", "value": ":".join(_mount_path(package) for package in packages)},

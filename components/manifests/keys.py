@@ -24,5 +24,10 @@ def secret_value(key: str) -> Ref:
     return Ref(key, "value")
 
 
+def certificate_file(name: str) -> Ref:
+    """A file of the certificate that the stack's own authority signs (`components.manifests.authority`)."""
+    return Ref(name, "value")
+
+
 READY = "ready"
 """Key of what the caller makes before a pool: its nodes, the classes of its volumes."""

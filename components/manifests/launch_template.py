@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from components.manifests.manifest import AwsManifest
+from components.manifests.manifest import AwsManifest, Ref
 from components.plan.nodes.catalogue import NODE_ROOT_VOLUME_GIB
 from components.plan.nodes.choice import NodePlan
 
@@ -54,8 +54,16 @@ def user_data_base64(nodes: NodePlan) -> str:
 TEMPLATE = "template"
 
 
-def launch_template(nodes: NodePlan, tags: Mapping[str, str], node_tags: Mapping[str, Any]) -> AwsManifest:
-    """The launch template all zones share. No security group: with one here EKS would leave out its own."""
+NODE_KMS_KEY_ARN = Ref("nodeKmsKey", "arn")
+
+
+def launch_template(
+    nodes: NodePlan, tags: Mapping[str, str], node_tags: Mapping[str, Any], has_own_key: bool
+) -> AwsManifest:
+    """The launch template all zones share. No security group: with one here EKS would leave out its own.
+
+    The root volume is encrypted in any case, with NODE_KMS_KEY_ARN where there is an own key.
+    """
     return AwsManifest(
         TEMPLATE,
         "ec2/launchTemplate:LaunchTemplate",
@@ -76,6 +84,7 @@ def launch_template(nodes: NodePlan, tags: Mapping[str, str], node_tags: Mapping
                         "volumeSize": NODE_ROOT_VOLUME_GIB,
                         "volumeType": "gp3",
                         "encrypted": "true",
+                        **({"kmsKeyId": NODE_KMS_KEY_ARN} if has_own_key else {}),
                         "deleteOnTermination": "true",
                     },
                 }

@@ -23,7 +23,7 @@ when the port without TLS is closed."""
 BUS_PORT = 16379
 EXPORTER_PORT = 9121
 TLS_OBJECT = "redis-tls"
-"""Secret in the pool's namespace that cert-manager keeps the certificate in."""
+"""Secret in the pool's namespace that the stack or cert-manager keeps the certificate in."""
 TLS_PATH = "/tls"
 """Where pods mount the certificate."""
 CERTIFICATE, PRIVATE_KEY, AUTHORITY = "tls.crt", "tls.key", "ca.crt"

@@ -4,18 +4,30 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from components.config.settings import CapacityType, Eks
+from components.config.settings import CapacityType, CniRole, Eks
 from components.manifests import names
 from components.manifests.launch_template import TEMPLATE, launch_template
 from components.manifests.manifest import AwsManifest, Ref
 from components.plan.nodes.choice import NodePlan, ZoneNodes
 from components.plan.pool_name import digest
 
-NODE_POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEKS_CNI_Policy", "AmazonEC2ContainerRegistryPullOnly")
-"""The managed policies EKS's documentation asks of a node role."""
+_NODE_POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly")
+"""What every node needs: to find itself and to give pods their identity; to fetch the images of EKS's add-ons."""
+CNI_POLICY = "AmazonEKS_CNI_Policy"
+"""It may attach, detach and delete network interfaces of the whole account. The VPC CNI needs it, and takes it from the
+node's role where it has no role of its own."""
 CLUSTER_NAME, NODE_ROLE_ARN = Ref("cluster"), Ref("role", "arn")
 NODE_NAME_TAG = Ref("node", "tag")
 _CAPACITY = {CapacityType.ON_DEMAND: "ON_DEMAND", CapacityType.SPOT: "SPOT"}
+
+
+def node_policies(eks: Eks) -> tuple[str, ...]:
+    """The managed policies of a node role that is made here.
+
+    Where nobody was asked about the VPC CNI (`auto`), it may depend on the node's role, and without these rights no pod
+    of a new node would have a network.
+    """
+    return _NODE_POLICIES if eks.cni_role is CniRole.OWN else (*_NODE_POLICIES, CNI_POLICY)
 
 
 def node_manifests(pool: str, eks: Eks, nodes: NodePlan) -> tuple[AwsManifest, ...]:
@@ -25,8 +37,9 @@ def node_manifests(pool: str, eks: Eks, nodes: NodePlan) -> tuple[AwsManifest, .
     one. The type stands in the launch template, where a change rolls the nodes instead of replacing the group.
     """
     tags = {"redis-image-cache/pool": pool, **eks.tags}
-    role = () if eks.node_role_arn is not None else _node_role(tags)
-    made = [*role, launch_template(nodes, tags, {"Name": NODE_NAME_TAG, **tags})]
+    role = () if eks.node_role_arn is not None else _node_role(tags, node_policies(eks))
+    has_own_key = eks.node_kms_key_arn is not None
+    made = [*role, launch_template(nodes, tags, {"Name": NODE_NAME_TAG, **tags}, has_own_key)]
     after = [item.key for item in role[1:]]
     for zone in nodes.zones:
         made.append(_node_group(pool, eks, nodes, zone, tags, tuple(after)))
@@ -93,7 +106,7 @@ def _node_group(
     )
 
 
-def _node_role(tags: Mapping[str, str]) -> tuple[AwsManifest, ...]:
+def _node_role(tags: Mapping[str, str], policies: tuple[str, ...]) -> tuple[AwsManifest, ...]:
     """The nodes' role, and the policies it must have before a node may use it."""
     return (
         AwsManifest(
@@ -108,7 +121,7 @@ def _node_role(tags: Mapping[str, str]) -> tuple[AwsManifest, ...]:
                 "iam/rolePolicyAttachment:RolePolicyAttachment",
                 {"role": Ref("role", "name"), "policyArn": Ref(policy, "policyArn")},
             )
-            for policy in NODE_POLICIES
+            for policy in policies
         ),
     )
 

@@ -40,6 +40,7 @@ def pod_template(settings: Settings, plan: Plan, copy: int) -> dict[str, Any]:
     labels = names.set_labels(copy)
     spec: dict[str, Any] = {
         "priorityClassName": keys.PRIORITY_CLASS,
+        **pull_secrets(settings),
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": plan.tuning.termination_grace_seconds,
@@ -92,7 +93,7 @@ def _redis(settings: Settings, plan: Plan, copy: int) -> dict[str, Any]:
     tuning = plan.tuning
     return {
         "name": "redis",
-        "image": settings.images.redis,
+        "image": settings.images.fetched(settings.images.redis),
         "command": ["sh", "/scripts/start.sh"],
         "ports": [
             *({"name": name, "containerPort": port} for name, port in tls.client_ports(settings.tls.mode).items()),
@@ -186,7 +187,7 @@ def _exporter(settings: Settings) -> dict[str, Any]:
     has_plain = settings.tls.mode.has_plain
     return {
         "name": "exporter",
-        "image": settings.images.exporter,
+        "image": settings.images.fetched(settings.images.exporter),
         "ports": [{"name": METRICS_PORT, "containerPort": names.EXPORTER_PORT}],
         "env": [
             *_exporter_address(settings),
@@ -274,6 +275,12 @@ def _spread(labels: dict[str, str]) -> list[dict[str, Any]]:
         }
         for key in (names.ZONE_LABEL, names.HOST_LABEL)
     ]
+
+
+def pull_secrets(settings: Settings) -> dict[str, Any]:
+    """With what the node logs in to the images' registries; of every pod."""
+    named = settings.images.pull_secrets
+    return {"imagePullSecrets": [{"name": name} for name in named]} if named else {}
 
 
 def locked_down() -> dict[str, Any]:

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from components.config.settings import Settings
-from components.manifests import jobs, keys, names, tls
+from components.manifests import jobs, keys, names
 from components.manifests.manifest import Manifest, kubernetes_object
 from components.manifests.rollout import rollout_phase
+from components.manifests.validation import VALIDATION
 
 _DNS_PORT = 53
 _NODE_LOCAL_DNS = "169.254.20.10/32"
@@ -19,10 +20,12 @@ _NODE_LOCAL_DNS = "169.254.20.10/32"
 _API_SERVER_PORTS = (443, 6443)
 """Of the API server's own addresses: 443 on EKS, 6443 where kubeadm made the cluster."""
 _REDIS_PORTS = (names.REDIS_PORT, names.TLS_PORT)
-"""Pods and Jobs may use both in every mode of TLS: a change of it rolls the pods, and those that have not rolled yet
-use the other one. Whoever a policy holds back waits; whoever is refused knows at once that nobody listens."""
+"""Pods, Jobs and clients may use both in every mode of TLS: a change of it rolls the pods, and those that have not
+rolled yet use the other one. Policies change before *release* is asked, so with the ports of the new mode alone an edit
+that *release* then refuses would have cut the clients off. Whoever a policy holds back waits; whoever is refused knows
+at once that nobody listens."""
 _OF_REDIS = {"matchLabels": names.APP_LABEL}
-_PHASES_ON_REDIS = (jobs.RELEASE, jobs.FORM, jobs.REPAIR)
+_PHASES_ON_REDIS = (jobs.RELEASE, jobs.FORM, jobs.REPAIR, VALIDATION)
 
 Rule = dict[str, Any]
 
@@ -32,7 +35,7 @@ def network_policies(settings: Settings) -> tuple[Manifest, ...]:
     that allow."""
     allowing = (
         _policy("network", names.APP_LABEL["app"], _OF_REDIS, _into_redis(settings), _out_of_redis()),
-        _policy("network-jobs", "redis-jobs", _phases(_PHASES_ON_REDIS), (), (_dns(), _to_redis())),
+        _policy("network-jobs", "redis-jobs", _phases(_PHASES_ON_REDIS), (), _out_of_jobs(settings)),
         _policy("network-rollout", "redis-rollout", _phases(_rollouts(settings)), (), (_to_api_server(),)),
     )
     return (*allowing, _policy("network-default", "default-deny", {}, (), (), *(item.key for item in allowing)))
@@ -81,7 +84,7 @@ def _clients(settings: Settings) -> Rule:
     access = settings.access
     named = [_namespaces(access.allow_from_namespaces)] if access.allow_from_namespaces else []
     named += [_selected(selection) for selection in access.allow_from_pods]
-    return {**({"from": named} if named else {}), "ports": _tcp(*tls.client_ports(settings.tls.mode).values())}
+    return {**({"from": named} if named else {}), "ports": _tcp(*_REDIS_PORTS)}
 
 
 def _out_of_redis() -> list[Rule]:
@@ -92,6 +95,15 @@ def _out_of_redis() -> list[Rule]:
 
 def _to_redis() -> Rule:
     return {"to": [_in_pools(names.APP_LABEL)], "ports": _tcp(*_REDIS_PORTS)}
+
+
+def _out_of_jobs(settings: Settings) -> list[Rule]:
+    rules = [_dns(), _to_redis()]
+    if settings.monitoring.pushgateway is not None:
+        where, _, port = settings.monitoring.pushgateway.partition(":")
+        # Its pods have labels of somebody else's choice.
+        rules.append({"to": [_namespaces([where.partition(".")[2]])], "ports": _tcp(int(port))})
+    return rules
 
 
 def _to_api_server() -> Rule:

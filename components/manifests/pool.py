@@ -19,6 +19,9 @@ from components.manifests.validation import PACKAGES as LOAD_PACKAGES
 from components.manifests.validation import validation
 from components.plan.plan import Plan
 
+RESTRICTED_LABEL = {"pod-security.kubernetes.io/enforce": "restricted"}
+"""Of a namespace in which the API server takes no pod that does not meet that standard."""
+
 
 def pool_manifests(settings: Settings, plan: Plan) -> tuple[Manifest, ...]:
     """Every object of the pool::
@@ -66,7 +69,7 @@ def pool_manifests(settings: Settings, plan: Plan) -> tuple[Manifest, ...]:
 
 def _namespace(plan: Plan) -> Manifest:
     """The pods meet the strictest Pod Security Standard, and the namespace holds them to it."""
-    labels = {"pod-security.kubernetes.io/enforce": "restricted", **names.CLUSTER_LABEL}
+    labels = {**RESTRICTED_LABEL, **names.CLUSTER_LABEL}
     return Manifest(
         keys.NAMESPACE.of, kubernetes_object("v1", "Namespace", name=plan.pool, labels=labels), after=(keys.READY,)
     )
@@ -80,7 +83,10 @@ def _configuration(settings: Settings, plan: Plan) -> tuple[Manifest, ...]:
             keys.CONFIG.of,
             data={CONF_KEY: redis_conf(plan.tuning, settings.access.node_endpoint, settings.tls), **scripts()},
         ),
-        Manifest(keys.AUTH.of, kubernetes_object("v1", "Secret", namespace=keys.NAMESPACE, stringData=secret)),
+        Manifest(
+            keys.AUTH.of,
+            kubernetes_object("v1", "Secret", namespace=keys.NAMESPACE, immutable=True, stringData=secret),
+        ),
         *(
             _config_map(
                 jobs.package_key(package),
@@ -102,9 +108,10 @@ def _config_map(key: str, ignore_changes: tuple[str, ...] = (), **content: Any) 
 
 
 def client_manifests(settings: Settings, plan: Plan, *after: str) -> tuple[Manifest, ...]:
-    """What outlives pools: the namespace and the name that applications are given."""
+    """What outlives pools: the namespace and the name that applications are given. No pod has a place there."""
+    namespace = kubernetes_object("v1", "Namespace", name=names.CLIENT_NAMESPACE, labels=RESTRICTED_LABEL)
     return (
-        Manifest(keys.NAMESPACE.of, kubernetes_object("v1", "Namespace", name=names.CLIENT_NAMESPACE)),
+        Manifest(keys.NAMESPACE.of, namespace),
         network.client_service(settings, plan.pool, *after),
     )
 

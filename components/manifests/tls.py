@@ -7,10 +7,11 @@ from components.manifests import keys, names
 from components.manifests.manifest import Manifest, kubernetes_object
 
 VOLUME = "tls"
+FILES = (names.CERTIFICATE, names.PRIVATE_KEY, names.AUTHORITY)
 _GROUP_READS = 0o440
 """Of the files, among them the private key: root writes them, the pod's group reads them."""
 _DURATION_HOURS = 90 * 24
-_RENEWED_BEFORE_HOURS = 30 * 24
+RENEWED_BEFORE_HOURS = 30 * 24
 """A month is left to notice that renewal fails."""
 _ISSUED_WITHIN_SECONDS = 120
 """An authority in the cluster signs at once, a remote one within a minute."""
@@ -34,12 +35,15 @@ def own_port(mode: TlsMode) -> int:
 
 
 def certificate(settings: Settings, pool: str) -> tuple[Manifest, ...]:
-    """What cert-manager is asked for; nothing where the certificate comes from elsewhere.
+    """The Secret with the certificate that the stack signs itself, or what cert-manager is asked for; nothing where
+    somebody else makes the Secret.
 
     One certificate for all pods of a pool. A wildcard stands for the pods of a StatefulSet, so that it need not be
     issued anew when their number changes. The exporter, which is in the pod, asks for 127.0.0.1.
     """
     tls = settings.tls
+    if tls.own_authority:
+        return (_own_certificate(),)
     if not tls.mode.has_tls or tls.issuer is None:
         return ()
     return (
@@ -58,7 +62,7 @@ def certificate(settings: Settings, pool: str) -> tuple[Manifest, ...]:
                     "dnsNames": dns_names(settings, pool),
                     "ipAddresses": ["127.0.0.1"],
                     "duration": f"{_DURATION_HOURS}h0m0s",
-                    "renewBefore": f"{_RENEWED_BEFORE_HOURS}h0m0s",
+                    "renewBefore": f"{RENEWED_BEFORE_HOURS}h0m0s",
                     # Nodes show it to clients, and to each other from either end.
                     "usages": ["server auth", "client auth"],
                     # A handshake with such a key costs the one core of Redis a tenth of one with RSA.
@@ -67,6 +71,21 @@ def certificate(settings: Settings, pool: str) -> tuple[Manifest, ...]:
                 },
             ),
             await_seconds=_ISSUED_WITHIN_SECONDS,
+        ),
+    )
+
+
+def _own_certificate() -> Manifest:
+    """Its name stays and its content changes in place, so that pods take up another certificate without a restart."""
+    return Manifest(
+        "certificate",
+        kubernetes_object(
+            "v1",
+            "Secret",
+            name=names.TLS_OBJECT,
+            namespace=keys.NAMESPACE,
+            type="kubernetes.io/tls",
+            stringData={file: keys.certificate_file(file) for file in FILES},
         ),
     )
 

@@ -2,7 +2,7 @@
 
 import json
 
-from components.config.engines import Line, can_follow, can_take_keys, newest_of_each
+from components.config.engines import Line, can_follow, can_share_bus, can_take_keys, newest_of_each
 from components.config.settings import Settings
 from components.manifests import names, tls
 from components.plan.plan import Plan
@@ -66,9 +66,10 @@ def topology(settings: Settings, plan: Plan) -> str:
 
 
 def wanted_server(line: Line) -> dict[str, object]:
-    """What will run, and of each engine the newest version whose data it reads: as a replica, and key by key."""
-    return {
-        "title": line.title,
-        "follows": {engine.value: other.version for engine, other in newest_of_each(line, can_follow).items()},
-        "takesKeysOf": {engine.value: other.version for engine, other in newest_of_each(line, can_take_keys).items()},
+    """What will run, and of each engine the newest version that it can be with in one cluster, whose data it reads as a
+    replica, and whose keys it reads."""
+    questions = {"sharesBusWith": can_share_bus, "follows": can_follow, "takesKeysOf": can_take_keys}
+    return {"title": line.title} | {
+        name: {engine.value: other.version for engine, other in newest_of_each(line, question).items()}
+        for name, question in questions.items()
     }

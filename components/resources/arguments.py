@@ -3,12 +3,14 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from string import ascii_lowercase
 from typing import Any
 
 import pulumi
 
 from components.config.load import load_settings
 from components.config.settings import Settings
+from components.manifests.launch_template import NODE_KMS_KEY_ARN
 from components.manifests.manifest import Ref
 from components.manifests.node_groups import CLUSTER_NAME, NODE_ROLE_ARN, subnet_id
 
@@ -40,10 +42,11 @@ class RedisImageCacheClusterArgs:
                 },
             })
 
-        `eks.clusterName`, the ids in `eks.subnets` and `eks.nodeRoleArn` may be outputs; every other value decides
-        something before anything is made, and must be known. A subnet or a role that is given as an output does not
-        stand in the node groups' names: when it changes, EKS replaces the groups under their pods. Passwords may be
-        plain texts that the caller keeps secret.
+        `eks.clusterName`, the ids in `eks.subnets`, `eks.nodeRoleArn` and `eks.nodeKmsKeyArn` may be outputs; every
+        other value decides something before anything is made, and must be known. A subnet or a role that is given as an
+        output does not stand in the node groups' names: when it changes, EKS replaces the groups under their pods.
+        Passwords may be plain texts that the caller keeps secret. AWS is asked nothing here, so with `eks.cniRole` at
+        auto a node role that is made has the rights of the VPC CNI.
 
         Raises ConfigErrors with every fault at once.
         """
@@ -62,6 +65,8 @@ class RedisImageCacheClusterArgs:
         known |= {subnet_id(zone): subnet for zone, subnet in eks.subnets.items()}
         if eks.node_role_arn is not None:
             known[NODE_ROLE_ARN] = eks.node_role_arn
+        if eks.node_kms_key_arn is not None:
+            known[NODE_KMS_KEY_ARN] = eks.node_kms_key_arn
         return {**known, **self.outputs}
 
 
@@ -78,6 +83,7 @@ def _without_outputs(eks: Mapping[str, Any], outputs: dict[Ref, pulumi.Input[Any
     for key, ref, text in (
         ("clusterName", CLUSTER_NAME, "given-as-an-output"),
         ("nodeRoleArn", NODE_ROLE_ARN, _STAND_IN_ROLE),
+        ("nodeKmsKeyArn", NODE_KMS_KEY_ARN, _stand_in_key(plain.get("subnets"))),
     ):
         if key in plain:
             plain[key] = stand_in(ref, plain[key], text)
@@ -89,6 +95,12 @@ def _without_outputs(eks: Mapping[str, Any], outputs: dict[Ref, pulumi.Input[Any
     return plain
 
 
+def _stand_in_key(subnets: Any) -> str:
+    """Of the nodes' region, since a key of another one is refused."""
+    zone = str(min(subnets, default="")) if isinstance(subnets, Mapping) else ""
+    return f"arn:aws:kms:{zone.rstrip(ascii_lowercase)}:000000000000:key/given-as-an-output"
+
+
 def _text(value: Any) -> str:
     """A value as the CLI would hand it over: texts as they are, everything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value, default=_refuse_output)
@@ -98,6 +110,6 @@ def _refuse_output(value: object) -> Any:
     if isinstance(value, pulumi.Output):
         raise TypeError(
             "an output stands where the value decides something before anything is made; outputs may stand at "
-            "eks.clusterName, in eks.subnets and at eks.nodeRoleArn"
+            "eks.clusterName, in eks.subnets, at eks.nodeRoleArn and at eks.nodeKmsKeyArn"
         )
     raise TypeError(f"{value!r} is no value of a stack's config")

@@ -1,6 +1,7 @@
 """Wire: `RedisImageCacheCluster`, the one component of the project."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Any
 
@@ -8,12 +9,14 @@ import pulumi
 
 from components.config.settings import Settings
 from components.manifests import keys, names, pool, storage, tls, users
+from components.manifests.custom_kinds import custom_kinds
 from components.manifests.delivery import connection, delivered
 from components.manifests.guard import pool_guard
-from components.manifests.manifest import Ref
+from components.manifests.manifest import Ref, with_values
 from components.manifests.node_groups import CLUSTER_NAME, NODE_NAME_TAG
 from components.plan.plan import Plan, derive_plan
 from components.resources.arguments import RedisImageCacheClusterArgs
+from components.resources.definitions import read_definitions
 from components.resources.guard import DeletionGuard
 from components.resources.node_groups import RedisNodeGroups
 from components.resources.pool import RedisPool
@@ -21,6 +24,7 @@ from components.resources.registering import register_all
 from components.resources.sdk import RandomPassword
 
 _PASSWORD_LENGTH = 40
+_AUTHORITY_LENGTH = 64
 _COMPLETE = "complete"
 
 
@@ -43,7 +47,7 @@ class RedisImageCacheCluster(pulumi.ComponentResource):
     endpoint: pulumi.Output[str]
     """host:port that a cluster client is given, the same for the life of the stack."""
     connection: pulumi.Output[dict[str, str]]
-    """What a client needs: host, port, username, password. A secret."""
+    """What a client needs: host, port, tls, username, password, and with TLS `ca.crt` where it is known. A secret."""
     namespace: pulumi.Output[str]
     """Namespace of the pods; another one after a change of pool."""
     auth_secret: pulumi.Output[str]
@@ -76,11 +80,13 @@ class RedisImageCacheCluster(pulumi.ComponentResource):
             name, (pool.priority_class(), *pool_guard(), *storage.storage_classes(settings)), {}, {}, child
         )
         ready += [item for key, item in shared.items() if key != keys.PRIORITY_CLASS.of]
-        passwords = _passwords(name, settings, child)
+        manifests = pool.pool_manifests(settings, plan)
+        ready += read_definitions(name, custom_kinds(manifests), child)
+        secrets = {**_passwords(name, settings, child), **_certificate(name, settings, plan.pool, child)}
         redis_pool = RedisPool(
             f"{name}-{plan.pool}",
-            pool.pool_manifests(settings, plan),
-            {keys.PRIORITY_CLASS: shared[keys.PRIORITY_CLASS.of].name, **passwords},
+            manifests,
+            {keys.PRIORITY_CLASS: shared[keys.PRIORITY_CLASS.of].name, **secrets},
             ready,
             guard.hooks,
             child,
@@ -89,7 +95,7 @@ class RedisImageCacheCluster(pulumi.ComponentResource):
         # A destroy deletes first what nothing depends on, all of it at once. That is the client Service alone: where
         # it is protected, nothing else goes.
         kept = pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(protect=settings.protect))
-        told = register_all(name, delivered(settings, _COMPLETE), passwords, {_COMPLETE: redis_pool.complete}, child)
+        told = register_all(name, delivered(settings, _COMPLETE), secrets, {_COMPLETE: redis_pool.complete}, child)
         ready_for_clients = (*redis_pool.complete, *told.values())
         client = register_all(
             name, pool.client_manifests(settings, plan, _COMPLETE), {}, {_COMPLETE: ready_for_clients}, kept
@@ -98,7 +104,8 @@ class RedisImageCacheCluster(pulumi.ComponentResource):
         host = names.service_host(names.CLIENT_SERVICE, names.CLIENT_NAMESPACE, settings.cluster_domain)
         self.endpoint = client["client"].id.apply(lambda _: f"{host}:{tls.endpoint_port(settings.tls.mode)}")
         self.connection = pulumi.Output.secret(
-            connection(settings) | {"password": passwords[keys.secret_value(users.PASSWORD_KEY)]}
+            with_values(connection(settings), secrets.__getitem__)
+            | {"password": secrets[keys.secret_value(users.PASSWORD_KEY)]}
         )
         self.register_outputs({"endpoint": self.endpoint})
 
@@ -122,3 +129,23 @@ def _passwords(name: str, settings: Settings, child: pulumi.ResourceOptions) -> 
     return {
         keys.secret_value(key): pulumi.Output.secret(secret.apply(itemgetter(key))) for key in users.secret_keys(access)
     }
+
+
+def _certificate(
+    name: str, settings: Settings, pool: str, child: pulumi.ResourceOptions
+) -> dict[Ref, pulumi.Input[Any]]:
+    """The files of the pods' certificate where the stack signs it; empty where somebody else does."""
+    if not settings.tls.own_authority:
+        return {}
+    # Both keys are made of it. Where TLS is turned off it goes: turned on again, the stack has another authority.
+    seed = RandomPassword(f"{name}-authority", _AUTHORITY_LENGTH, child)
+    dns_names, today = tls.dns_names(settings, pool), datetime.now(UTC).date()
+
+    def signed(kept: str) -> dict[str, str]:
+        # A stack without an authority of its own does not wait for this import.
+        from components.manifests.authority import certificate_files
+
+        return certificate_files(kept, dns_names, today)
+
+    files: pulumi.Output[dict[str, str]] = pulumi.Output.secret(seed.result.apply(signed))
+    return {keys.certificate_file(file): files.apply(itemgetter(file)) for file in tls.FILES}

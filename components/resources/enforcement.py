@@ -8,9 +8,8 @@ import pulumi
 
 from components.config.load import NAMESPACE
 from components.config.settings import Eks, PolicyEnforcer, Settings
-from components.resources.sdk import ask_aws_now
+from components.resources.vpc_cni import ADD_ON, NotAnswered, describe_add_on
 
-_ADD_ON = "vpc-cni"
 _SWITCH = "enableNetworkPolicy"
 
 
@@ -24,7 +23,7 @@ def enforcement_faults(settings: Settings) -> Iterator[str]:
     fault = (
         f"{NAMESPACE}:access.policiesEnforcedBy = auto: {found}. Then whoever reaches a pod reaches the cluster bus, "
         "which knows no password. Run\n"
-        f"    aws eks update-addon --cluster-name {settings.eks.cluster_name} --addon-name {_ADD_ON} "
+        f"    aws eks update-addon --cluster-name {settings.eks.cluster_name} --addon-name {ADD_ON} "
         f"--resolve-conflicts PRESERVE --configuration-values '{json.dumps({_SWITCH: 'true'})}'\n"
         "  (with what `aws eks describe-addon` shows as its configurationValues beside it), or name what enforces them "
         "instead (calico, cilium, other), or nobody"
@@ -37,15 +36,13 @@ def enforcement_faults(settings: Settings) -> Iterator[str]:
 
 def _not_enforced(eks: Eks) -> str | None:
     """What AWS says of the add-on that speaks against it; None when it enforces policies."""
-    question = {"clusterName": eks.cluster_name, "addonName": _ADD_ON}
     try:
-        answer = ask_aws_now("eks/getAddon:getAddon", question)
-    except Exception as error:
-        # Pulumi's SDK has no narrower class for a lookup that the provider answers with an error.
-        return f"the add-on {_ADD_ON} of cluster {eks.cluster_name} cannot be asked: {error}"
+        answer = describe_add_on(eks)
+    except NotAnswered as error:
+        return str(error)
     if _is_on(answer):
         return None
-    return f"the add-on {_ADD_ON} of cluster {eks.cluster_name} does not enforce NetworkPolicies ({_SWITCH} is not on)"
+    return f"the add-on {ADD_ON} of cluster {eks.cluster_name} does not enforce NetworkPolicies ({_SWITCH} is not on)"
 
 
 def _is_on(answer: Mapping[str, Any]) -> bool:

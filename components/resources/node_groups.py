@@ -10,10 +10,10 @@ from components.config.settings import Eks
 from components.manifests.manifest import Ref
 from components.manifests.node_groups import (
     CLUSTER_NAME,
-    NODE_POLICIES,
     group_key,
     largest_size,
     node_manifests,
+    node_policies,
     policy_arn,
     wanted_size,
 )
@@ -44,16 +44,16 @@ class RedisNodeGroups(pulumi.ComponentResource):
         made = register_aws(
             name,
             node_manifests(pool, eks, nodes),
-            {**self._policies(), **self._sizes(name, pool, keys, nodes, given[CLUSTER_NAME]), **given},
+            {**self._policies(eks), **self._sizes(name, pool, keys, nodes, given[CLUSTER_NAME]), **given},
             pulumi.ResourceOptions(parent=self, hooks=hooks),
         )
         self.names = pulumi.Output.all(**{zone: made[key].computed("nodeGroupName") for zone, key in keys.items()})
         self.register_outputs({"groups": {zone: made[key].id for zone, key in keys.items()}})
 
-    def _policies(self) -> dict[Ref, pulumi.Output[str]]:
+    def _policies(self, eks: Eks) -> dict[Ref, pulumi.Output[str]]:
         """The managed policies' ARNs, in the partition in force."""
         partition = ask_aws("index/getPartition:getPartition", {}, self._lookup)["partition"]
-        return {Ref(policy, "policyArn"): partition.apply(partial(policy_arn, policy)) for policy in NODE_POLICIES}
+        return {Ref(policy, "policyArn"): partition.apply(partial(policy_arn, policy)) for policy in node_policies(eks)}
 
     def _sizes(
         self, name: str, pool: str, keys: Mapping[str, str], nodes: NodePlan, cluster_name: pulumi.Input[str]

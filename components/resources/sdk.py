@@ -42,6 +42,20 @@ class KubernetesObject(pulumi.CustomResource):
         self.name = self.metadata["name"]
 
 
+class ReadDefinition(pulumi.CustomResource):
+    """A CustomResourceDefinition that somebody else has made: it is read, also during a preview, and never changed."""
+
+    def __init__(self, logical_name: str, definition: str, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(
+            "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition",
+            logical_name,
+            {},
+            pulumi.ResourceOptions.merge(
+                pulumi.ResourceOptions(version=version("pulumi-kubernetes"), id=definition), opts
+            ),
+        )
+
+
 class AwsResource(pulumi.CustomResource):
     """A resource of AWS; `inputs` as in the provider's schema (camelCase), `computed` names outputs that are read."""
 

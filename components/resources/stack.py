@@ -52,8 +52,10 @@ def _refusal(messages: list[str]) -> str:
 
 def kubernetes_provider(settings: Settings) -> k8s.Provider:
     """Provider for the stack's own cluster, never for whatever kubectl points at."""
+    # Of Secrets whose name is given the content changes in place: by itself the provider would delete one and make it
+    # anew, and a pod that starts in between would not find its certificate.
     if settings.eks is None:
-        return k8s.Provider("kubernetes", context=settings.kube_context)
+        return k8s.Provider("kubernetes", context=settings.kube_context, enable_secret_mutable=True)
     cluster = ask_aws_now("eks/getCluster:getCluster", {"name": settings.eks.cluster_name})
     faults = [
         *_cluster_faults(settings.eks, cluster),
@@ -68,6 +70,7 @@ def kubernetes_provider(settings: Settings) -> k8s.Provider:
         # A cluster is the same one while its ARN is. Without this, an endpoint or a certificate authority that changes
         # would make the provider another one, and Pulumi would replace every object in it.
         cluster_identifier=cluster["arn"],
+        enable_secret_mutable=True,
     )
 
 

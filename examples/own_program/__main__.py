@@ -72,6 +72,7 @@ cache = RedisImageCacheCluster(
             "totalMemory": "256GB",
             "workload": {"requestsPerSecond": 2000, "objectBytes": 400_000},
             "access": {"allowFromPods": ["shop/app=thumbnails"]},
+            "tls": {"mode": "required"},
             "eks": {
                 "clusterName": cluster.name,
                 "subnets": {zone: subnet.id for zone, subnet in subnets.items()},
@@ -79,7 +80,12 @@ cache = RedisImageCacheCluster(
             },
         }
     ),
-    pulumi.ResourceOptions(providers=[k8s.Provider("shop", kubeconfig=kubeconfig, cluster_identifier=cluster.arn)]),
+    pulumi.ResourceOptions(
+        providers=[
+            # A renewed certificate is written into its Secret, which the provider would otherwise delete and make anew.
+            k8s.Provider("shop", kubeconfig=kubeconfig, cluster_identifier=cluster.arn, enable_secret_mutable=True)
+        ]
+    ),
 )
 
 # An application is given the address and its user, and reads the password from the Secret.

@@ -166,13 +166,15 @@ Action: TypeAlias = (
 class RuleResult:
     """What a rule finds. `actions` are to be done now. `waiting` says what must come true by itself before the phase
     can end. `notes` is what people should know. `refused` ends the run at once and leaves the cluster as it is.
-    `finished`: no later rule of the phase applies."""
+    `finished`: no later rule of the phase applies. `waiting_rules` has, of the step of a whole phase, the name of the
+    rule behind each thing that is waited for."""
 
     actions: tuple[Action, ...] = ()
     waiting: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     refused: str | None = None
     finished: bool = False
+    waiting_rules: tuple[str, ...] = ()
 
     @property
     def done(self) -> bool:

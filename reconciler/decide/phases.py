@@ -103,6 +103,11 @@ RELEASE: tuple[Rule, ...] = (
 PHASES = {"form": FORM, "repair": REPAIR, "release": RELEASE}
 
 
+def rule_name(rule: Rule) -> str:
+    """`replication.attach_replicas`: module and function, by which people find it."""
+    return f"{rule.__module__.rpartition('.')[2]}.{rule.__name__}"
+
+
 def next_step(phase: str, observation: Observation, desired: Topology) -> RuleResult:
     """What is to be done now in a phase: actions, or what is waited for, or a refusal; none of them when all is done.
 
@@ -111,13 +116,17 @@ def next_step(phase: str, observation: Observation, desired: Topology) -> RuleRe
     """
     state = ClusterState(observation, desired)
     waiting: list[str] = []
+    waiting_rules: list[str] = []
     notes: list[str] = []
     for rule in PHASES[phase]:
         found = rule(state)
         notes += found.notes
         waiting += found.waiting
+        waiting_rules += [rule_name(rule)] * len(found.waiting)
         if found.actions or found.refused is not None or (found.waiting and phase != "repair"):
-            return RuleResult(found.actions, tuple(waiting), tuple(notes), found.refused)
+            return RuleResult(
+                found.actions, tuple(waiting), tuple(notes), found.refused, waiting_rules=tuple(waiting_rules)
+            )
         if found.finished:
             break
-    return RuleResult(waiting=tuple(waiting), notes=tuple(notes))
+    return RuleResult(waiting=tuple(waiting), notes=tuple(notes), waiting_rules=tuple(waiting_rules))

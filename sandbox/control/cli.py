@@ -7,12 +7,13 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from preview import command as plan_command
 from preview.errors import EvaluationError
 from sandbox.control import fault_command, kubectl_command
-from sandbox.errors import ApplyError, NotFoundError, SandboxError
+from sandbox.errors import ApplyError, InvalidError, NotFoundError, SandboxError
 
 if TYPE_CHECKING:
     from sandbox.control.client import Sandbox
@@ -74,13 +75,19 @@ def parser() -> argparse.ArgumentParser:
     _add_exec_options(execute)
     execute.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- CMD", help="command and arguments")
     run = verb("run", _run, "run a command of this machine inside the sandbox's network, where pods can be reached")
-    run.add_argument("--pod", help="in this pod's network instead, as if the command ran beside it")
+    _add_namespace(run, "stand in the network as a pod of this namespace (default: default); policies hold for it")
+    run.add_argument("-l", "--labels", default="", metavar="LABEL=VALUE", help="labels of that pod (a=b,c=d)")
+    run.add_argument("--on-node", action="store_true", help="stand on a node instead, where no policy holds")
+    run.add_argument("--pod", help="stand in this pod's own place, as if the command ran beside it")
     run.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- CMD", help="command and arguments")
     trigger = verb("trigger", _trigger, "start a Job of a CronJob now, and wait for it")
     trigger.add_argument("cronjob")
     _add_namespace(trigger)
     events = verb("events", _events, "show what happened to pods and Jobs, oldest first")
     events.add_argument("--pod", help="only of this pod")
+    dashboard = verb("dashboard", _dashboard, "write the dashboard as a page, drawn from what its Prometheus knows")
+    dashboard.add_argument("file", nargs="?", default="dashboard.html", help="default: dashboard.html")
+    dashboard.add_argument("--minutes", type=float, default=15.0, help="how far the graphs look back (default 15)")
     fault_command.add_verbs(verb("fault", fault_command.run, "break something, the way it breaks in a data centre"))
     return parser
 
@@ -100,11 +107,9 @@ def _add_place(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-c", "--container", help="default: the pod's first")
 
 
-def _add_namespace(parser: argparse.ArgumentParser) -> None:
+def _add_namespace(parser: argparse.ArgumentParser, text: str = "needed only when the name is used in several") -> None:
     # A default here would undo what was given before the verb, as kubectl takes it too.
-    parser.add_argument(
-        "-n", "--namespace", default=argparse.SUPPRESS, help="needed only when the name is used in several"
-    )
+    parser.add_argument("-n", "--namespace", default=argparse.SUPPRESS, help=text)
 
 
 def _sandbox(arguments: argparse.Namespace) -> Sandbox:
@@ -161,6 +166,16 @@ def _status(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _dashboard(arguments: argparse.Namespace) -> int:
+    from sandbox.control.dashboard import write_dashboard
+
+    if not 1 <= arguments.minutes <= 24 * 60:
+        raise SandboxError(f"--minutes {arguments.minutes:g}: give minutes from 1 to {24 * 60}")
+    for path in write_dashboard(_sandbox(arguments), Path(arguments.file), 60 * arguments.minutes):
+        _say(f"written to {path}: open it in a browser")
+    return 0
+
+
 def _write(text: str) -> None:
     sys.stdout.write(text)
     sys.stdout.flush()
@@ -180,7 +195,18 @@ def _exec(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    return _sandbox(arguments).run_here(_command_of(arguments), arguments.pod)
+    from sandbox.control.place import ON_A_NODE, Place, beside
+
+    asked = arguments.namespace or arguments.labels
+    if arguments.on_node and (asked or arguments.pod):
+        raise InvalidError("--on-node: a node has neither namespace nor labels nor pods' places; leave out the others")
+    if arguments.pod:
+        if arguments.labels:
+            raise InvalidError("--pod: that pod has its own labels; leave out -l")
+        place = beside(arguments.pod, arguments.namespace or None)
+    else:
+        place = Place(arguments.namespace or "default", kubectl_command.pairs(arguments.labels, "-l"))
+    return _sandbox(arguments).run_here(_command_of(arguments), ON_A_NODE if arguments.on_node else place)
 
 
 def _trigger(arguments: argparse.Namespace) -> int:

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
 from preview.resources import Resource
 from sandbox.control.launcher import launch
+from sandbox.control.place import IN_DEFAULT, Place
 from sandbox.control.protocol import Connection, Message, default_name
+from sandbox.control.waiting import wait_with
 from sandbox.errors import NotFoundError, SandboxError
 from sandbox.host.machine import members, wait_ended
-from sandbox.host.network import GATEWAY_IP
+from sandbox.host.network import DNS_IP
 from sandbox.kubernetes.nodes import Node
 
 _END_TIMEOUT_S = 15.0
@@ -151,14 +152,21 @@ class Sandbox:
         result: str = self._call("renew", certificate=certificate, namespace=namespace)
         return result
 
-    def watch(self, *, hurry: float = 1.0) -> str:
-        """Runs Prometheus in the sandbox, unless it does already; the address of its pages on this machine's loopback.
+    def watch(self, *, namespace: str, hurry: float = 1.0) -> str:
+        """Runs Prometheus in a namespace, unless it runs already; where its pages are on this machine's loopback.
 
         With `hurry` every alert waits, and every query looks back, for so much less. Raises SandboxError.
         """
         with Connection(self.name) as connection, _loopback_listener() as listener:
-            connection.send({"operation": "watch", "arguments": {"hurry": hurry}}, [listener.fileno()])
+            connection.send(
+                {"operation": "watch", "arguments": {"namespace": namespace, "hurry": hurry}}, [listener.fileno()]
+            )
             return str(connection.result())
+
+    def dashboards(self) -> list[str]:
+        """The Grafana dashboards of what runs, as JSON."""
+        found: list[str] = self._call("dashboards")
+        return found
 
     def unwatch(self) -> None:
         """Ends the sandbox's Prometheus. None running is no error."""
@@ -215,35 +223,37 @@ class Sandbox:
         self,
         command: Sequence[str],
         *,
+        place: Place = IN_DEFAULT,
         timeout_s: float | None = None,
         env: dict[str, str] | None = None,
-        pod: str | None = None,
     ) -> Completed:
         """Runs a command of this machine inside the sandbox's network, or in that of a pod, with its DNS; captures its
         output."""
         with contextlib.ExitStack() as stack:
             out, err = (_scratch_file(stack) for _ in range(2))
-            code = self._run(command, (out, err), timeout_s, env, pod)
+            code = self._run(command, place, (out, err), timeout_s, env)
             return Completed(code, _text(out), _text(err))
 
-    def run_here(self, command: Sequence[str], pod: str | None = None) -> int:
+    def run_here(self, command: Sequence[str], place: Place = IN_DEFAULT) -> int:
         """As `run`, on this process's own stdin, stdout and stderr."""
-        return self._run(command, (None, None), None, None, pod)
+        return self._run(command, place, (None, None), None, None)
 
     def _run(
         self,
         command: Sequence[str],
+        place: Place,
         outputs: tuple[BinaryIO | None, BinaryIO | None],
         timeout_s: float | None,
         env: dict[str, str] | None,
-        pod: str | None,
     ) -> int:
         with Connection(self.name) as connection, contextlib.ExitStack() as stack:
-            connection.send({"operation": "network", "arguments": {"pod": pod}})
-            connection.receive_good()
+            connection.send({"operation": "network", "arguments": asdict(place)})
+            answer = connection.receive()
+            if not connection.fds:
+                raise SandboxError(str(answer.get("error")))
             netns = connection.fds[0]
             texts = {
-                "/etc/resolv.conf": f"search svc.cluster.local\nnameserver {GATEWAY_IP}\noptions ndots:5\n",
+                "/etc/resolv.conf": f"search svc.cluster.local\nnameserver {DNS_IP}\noptions ndots:5\n",
                 "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
             }
             # bubblewrap gives the command these two files, a pid namespace to be ended with, and nothing else.
@@ -261,7 +271,7 @@ class Sandbox:
                 pass_fds=fds,
                 env={**os.environ, "PATH": search, **(env or {})},
             )
-            return _wait_with(process, connection.sock, timeout_s)
+            return wait_with(process, connection.sock, timeout_s)
 
 
 def _loopback_listener() -> socket.socket:
@@ -283,22 +293,3 @@ def _scratch_file(stack: contextlib.ExitStack, data: bytes = b"") -> BinaryIO:
 def _text(file: BinaryIO) -> str:
     file.seek(0)
     return file.read().decode()
-
-
-def _wait_with(process: subprocess.Popen[bytes], sock: socket.socket, timeout_s: float | None) -> int:
-    """Exit status of the process; it is ended when the sandbox goes, the time is up, or on an interrupt."""
-    pidfd = os.pidfd_open(process.pid)
-    try:
-        readable, _, _ = select.select([pidfd, sock.fileno()], [], [], timeout_s)
-        if pidfd not in readable:
-            process.kill()
-            process.wait()
-            raise SandboxError("the sandbox ended") if readable else TimeoutError(f"no end within {timeout_s} s")
-    except KeyboardInterrupt:
-        process.send_signal(signal.SIGINT)
-        process.wait()
-        raise
-    finally:
-        os.close(pidfd)
-    status = process.wait()
-    return status if status >= 0 else 128 - status

@@ -55,7 +55,9 @@ def add_verbs(verb: Callable[[str, Callable[[argparse.Namespace], int], str], ar
 
 
 def _add_choice(parser: argparse.ArgumentParser, name_count: str) -> None:
-    parser.add_argument("kind", help="pods, jobs, cronjobs, statefulsets, services, pvc, nodes or events")
+    parser.add_argument(
+        "kind", help="pods, jobs, cronjobs, statefulsets, services, pvc, networkpolicies, nodes or events"
+    )
     parser.add_argument("object_name", nargs=name_count, metavar="NAME")
     parser.add_argument("-l", "--selector", default="", metavar="LABEL=VALUE", help="only with these labels (a=b,c=d)")
     _add_place(parser)
@@ -77,7 +79,7 @@ def _get(arguments: argparse.Namespace) -> int:
     from sandbox.control.tables import plain_console, plain_table, written
 
     kind = kind_of(arguments.kind)
-    fields = _pairs(arguments.field_selector, "--field-selector")
+    fields = pairs(arguments.field_selector, "--field-selector")
     found = [
         item
         for item in _found(_sandbox(arguments), kind, arguments)
@@ -174,7 +176,7 @@ def _logs(arguments: argparse.Namespace) -> int:
     found = _sandbox(arguments).read_logs(
         _write,
         pod=arguments.pod,
-        selector=None if arguments.selector is None else _pairs(arguments.selector, "-l"),
+        selector=None if arguments.selector is None else pairs(arguments.selector, "-l"),
         container=arguments.container,
         namespace=arguments.namespace,
         previous=arguments.previous,
@@ -198,7 +200,7 @@ def _found(sandbox: Sandbox, kind: str, arguments: argparse.Namespace) -> Sequen
 
     given = arguments.object_name
     names = [given] if isinstance(given, str) else list(given or ())
-    wanted = _pairs(arguments.selector, "-l")
+    wanted = pairs(arguments.selector, "-l")
     found = [
         item
         for item in items_of(kind, sandbox)
@@ -213,7 +215,7 @@ def _found(sandbox: Sandbox, kind: str, arguments: argparse.Namespace) -> Sequen
     return found
 
 
-def _pairs(text: str, option: str) -> Mapping[str, str]:
+def pairs(text: str, option: str) -> Mapping[str, str]:
     """Raises InvalidError unless it is `a=b,c=d`, or empty."""
     pairs = [part.replace("==", "=").partition("=") for part in text.split(",") if part]
     if not all(name and equals and "!" not in name for name, equals, _ in pairs):

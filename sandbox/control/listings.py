@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Item = Mapping[str, Any]
 Column = Callable[[Item], str]
 
-PODS, JOBS, EVENTS = "pods", "jobs", "events"
+PODS, JOBS, POLICIES, EVENTS = "pods", "jobs", "networkPolicies", "events"
 _ALIASES = {
     PODS: ("pod", "po"),
     JOBS: ("job",),
@@ -24,6 +24,7 @@ _ALIASES = {
     "statefulSets": ("statefulsets", "statefulset", "sts"),
     "services": ("service", "svc"),
     "claims": ("pvc", "persistentvolumeclaims", "persistentvolumeclaim"),
+    POLICIES: ("networkpolicies", "networkpolicy", "netpol"),
     "nodes": ("node", "no"),
     EVENTS: ("event", "ev"),
 }
@@ -105,6 +106,12 @@ _COLUMNS: dict[str, dict[str, Column]] = {
         "CAPACITY": lambda item: show_bytes(item["sizeBytes"]),
         "USED": lambda item: show_bytes(item["usedBytes"]),
         "ZONE": lambda item: item["zone"] or "-",
+    },
+    POLICIES: {
+        **_NAME,
+        "PODS": _shown("pods"),
+        "ENFORCED": lambda item: ",".join(item["directions"]),
+        "RULES": lambda item: f"{item['rules']}",
     },
     "nodes": {
         **_NAME,

@@ -21,8 +21,9 @@ from sandbox.host.partitions import Partitions
 from sandbox.kubernetes.cluster import Cluster
 from sandbox.kubernetes.controllers.workloads import Workloads
 from sandbox.kubernetes.engine.apply import Applier
+from sandbox.kubernetes.kubelet.guests import Guests
 from sandbox.kubernetes.kubelet.worker import Kubelet
-from sandbox.kubernetes.manifests.objects import CronJob, Job
+from sandbox.kubernetes.manifests.objects import ConfigMap, CronJob, Job
 from sandbox.kubernetes.pods import Pod
 from sandbox.monitoring.watch import Watch
 
@@ -60,7 +61,8 @@ class Operations:
         self._border = border
         self._faults = Faults(cluster, kubelet, workloads, partitions, border)
         self._applier = Applier(cluster, workloads)
-        self._watch = Watch(cluster, workloads, self._resources, directory / "prometheus")
+        self._guests = Guests(kubelet)
+        self._watch = Watch(cluster, workloads, self._resources, self._guests, directory / "prometheus")
 
     def _resources(self) -> list[Resource]:
         return [item.resource for item in self._applier.applied.values()]
@@ -92,12 +94,17 @@ class Operations:
             "hurry": self._watch.hurry,
         }
 
-    async def watch(self, client: Client, hurry: float = 1.0) -> str:
-        """Runs Prometheus, and shows it where the caller listens on the machine's loopback; where to look."""
+    async def watch(self, client: Client, namespace: str, hurry: float = 1.0) -> str:
+        """Runs Prometheus in a namespace, and shows it where the caller listens on the machine's loopback; where."""
         fds = client.socket.fds
         if len(fds) != 1:
             raise InvalidError("watch needs a listening socket")
-        return await self._watch.start(socket.socket(fileno=fds.pop()), hurry)
+        return await self._watch.start(socket.socket(fileno=fds.pop()), namespace, hurry)
+
+    async def dashboards(self, client: Client) -> list[str]:
+        """The dashboards that Grafana's sidecar would find, as JSON."""
+        found = (item for item in self._cluster.all(ConfigMap) if "grafana_dashboard" in item.metadata.labels)
+        return [text for item in found for text in item.data.values()]
 
     async def unwatch(self, client: Client) -> None:
         self._watch.stop()
@@ -163,15 +170,19 @@ class Operations:
         else:
             raise NotFoundError(f"there is no {kind} {namespace}/{name} that could be deleted")
 
-    async def network(self, client: Client, pod: str | None = None, namespace: str | None = None) -> None:
-        """Hands out the network namespace of a pod, or the sandbox's own, for programs of the host that want to reach
-        pods."""
+    async def network(
+        self, client: Client, namespace: str | None, labels: dict[str, str], pod: str | None = None
+    ) -> None:
+        """Hands out a network namespace to a program of this machine: that of a pod, the place of a pod of that
+        namespace with these labels, or that of the nodes, for whom policies do not hold, where neither is named."""
         path = "/proc/self/ns/net"
         if pod is not None:
             found = self._cluster.find_pod(pod, namespace)
             if found.network is None:
                 raise NotFoundError(f"{found.subject} has no network")
             path = found.network.netns_path
+        elif namespace is not None:
+            path = self._guests.at(namespace, labels).network.netns_path
         fd = os.open(path, os.O_RDONLY)
         try:
             await client.socket.send({"progress": "network namespace"}, (fd,))

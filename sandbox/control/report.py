@@ -23,7 +23,7 @@ def status_text(report: Report) -> str:
         console.print(Text(report["fault"]))
     if report.get("prometheus"):
         console.print(Text(f"PROMETHEUS  {report['prometheus']}\n"))
-    kinds = ("pods", "jobs", "cronJobs", "services", "claims")
+    kinds = ("pods", "jobs", "cronJobs", "services", "networkPolicies", "claims")
     for namespace in sorted({item["namespace"] for kind in kinds for item in report[kind]}):
         here = {kind: [item for item in report[kind] if item["namespace"] == namespace] for kind in kinds}
         console.print(Text(f"NAMESPACE  {namespace}\n"))
@@ -42,6 +42,11 @@ def status_text(report: Report) -> str:
                 (s["name"], s["externalName"] or f"{len(s['endpoints'])} ready, {len(s['notReady'])} not ready")
                 for s in here["services"]
             ],
+        )
+        _table(
+            console,
+            ("NETWORK POLICY", "PODS", "ENFORCED", "RULES"),
+            [(p["name"], str(p["pods"]), ", ".join(p["directions"]), str(p["rules"])) for p in here["networkPolicies"]],
         )
         _table(
             console,

@@ -13,6 +13,7 @@ from sandbox.kubernetes.cluster import Cluster
 from sandbox.kubernetes.controllers.services import endpoints
 from sandbox.kubernetes.controllers.workloads import Workloads
 from sandbox.kubernetes.engine.apply import Applier
+from sandbox.kubernetes.manifests.network_policy import NetworkPolicy
 from sandbox.kubernetes.manifests.objects import CronJob, Job, Service, StatefulSet
 from sandbox.kubernetes.pods import Pod
 
@@ -76,6 +77,7 @@ async def status_report(
             }
             for service in cluster.all(Service)
         ],
+        "networkPolicies": [_policy(workloads, policy) for policy in cluster.all(NetworkPolicy)],
         "fault": cluster.fault,
         "partitions": [sorted(side) for side in partitions.sides],
         "notEnforced": [{"subject": note.subject, "reason": note.reason} for note in applier.noted()],
@@ -108,6 +110,20 @@ def _pod(cluster: Cluster, pod: Pod, tree: Mapping[int, Sequence[int]]) -> dict[
         "memoryBytes": sum(usage_bytes(status.runtime, tree) for status in statuses),
         "cpuSeconds": sum(cpu_seconds(status.runtime, tree) for status in statuses),
         "memoryLimitBytes": sum(s.spec.resources.limits.memory_bytes or 0 for s in statuses) or None,
+    }
+
+
+def _policy(workloads: Workloads, policy: NetworkPolicy) -> dict[str, Any]:
+    """`directions` are those in which it is enforced: what no rule of a policy allows the selected pods is dropped."""
+    members = workloads.network_policies.members()
+    place, spec = policy.metadata.namespace, policy.spec
+    return {
+        "name": policy.metadata.name,
+        "namespace": place,
+        "labels": policy.metadata.labels,
+        "pods": sum(one.namespace == place and spec.pod_selector.matches(one.labels) for one in members),
+        "directions": sorted(spec.directions, reverse=True),
+        "rules": len(spec.ingress) + len(spec.egress),
     }
 
 

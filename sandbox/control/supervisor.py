@@ -17,6 +17,7 @@ from sandbox.control.protocol import Message, MessageSocket
 from sandbox.errors import SandboxError
 from sandbox.host import dns, network
 from sandbox.host.border import Border
+from sandbox.host.firewall import Firewall
 from sandbox.host.images import ImageStore
 from sandbox.host.network import AddressPool
 from sandbox.host.partitions import Partitions
@@ -30,6 +31,7 @@ from sandbox.kubernetes.kubelet.memory import watch_memory
 from sandbox.kubernetes.kubelet.volumes import VolumeStore
 from sandbox.kubernetes.kubelet.worker import Kubelet
 from sandbox.kubernetes.nodes import Node, nodes_from_json, pretend_nodes
+from sandbox.monitoring.pushgateway import with_pushgateway
 
 STATE_DIR = Path("/run/sandbox")
 
@@ -39,15 +41,18 @@ async def _main(listener: socket.socket, ready_fd: int, parent_fd: int | None, n
     run_tool(["mount", "-t", "tmpfs", "-o", "mode=0755", "sandbox", "/run"])
     STATE_DIR.mkdir()
     network.set_up()
+    firewall = Firewall()
+    firewall.set_up()
     cluster = Cluster(nodes)
     partitions = Partitions()
     border = Border(lambda message: cluster.event("the zones", "LinkRestored", message))
+    accounts = Accounts()
 
-    def refresh_network() -> None:
+    def on_network_change() -> None:
         partitions.refresh(cluster.networks())
         border.refresh(cluster.networks_by_zone())
+        workloads.network_policies.enforce()
 
-    accounts = Accounts()
     kubelet = Kubelet(
         cluster=cluster,
         images=ImageStore(STATE_DIR / "images"),
@@ -55,12 +60,12 @@ async def _main(listener: socket.socket, ready_fd: int, parent_fd: int | None, n
         addresses=AddressPool(),
         accounts=accounts,
         directory=STATE_DIR / "pods",
-        on_network_change=refresh_network,
+        on_network_change=on_network_change,
     )
-    workloads = Workloads(cluster, kubelet)
+    workloads = Workloads(cluster, kubelet, firewall)
     operations = Operations(name, cluster, kubelet, workloads, partitions, border, STATE_DIR)
-    dns_server = await dns.serve(network.GATEWAY_IP, lambda: cluster_names(cluster))
-    api_server = await ApiServer(cluster, workloads, accounts).serve(network.GATEWAY_IP)
+    dns_server = await dns.serve(network.DNS_IP, lambda: with_pushgateway(cluster_names(cluster), cluster.guests))
+    api_server = await ApiServer(cluster, workloads, accounts).serve(network.API_IP)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, os._exit, 0)

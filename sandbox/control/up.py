@@ -12,6 +12,7 @@ from preview.command import overrides
 from preview.errors import EvaluationError
 from preview.evaluate import Evaluation, evaluate
 from sandbox.control.client import Sandbox
+from sandbox.control.place import client_place, run_options
 from sandbox.errors import SandboxError
 from sandbox.host.dns import CLUSTER_DOMAIN
 from sandbox.host.images import has_server, stand_in
@@ -46,13 +47,16 @@ def up(sandbox: Sandbox, stack: str, changes: Sequence[str], say: Callable[[str]
     if not sandbox.is_running:
         say("starting the sandbox")
         sandbox.start()
+    # Before the Jobs, which tell it what they do.
+    where = _watched(sandbox, evaluation, hurry)
     counts = sandbox.apply(evaluation.resources, say)
     done = ", ".join(f"{count} {verb}" for verb, count in sorted(counts.items()))
     say(f"applied {len(evaluation.resources)} resources ({done or 'no changes'})")
     check(sandbox, evaluation, say)
-    where = _watched(sandbox, evaluation, hurry)
     say(f"up after {time.monotonic() - began:.0f} s")
-    say(_USAGE.format(endpoint=evaluation.outputs.get("endpoint", "")))
+    place = client_place(evaluation)
+    run = f"python -m sandbox run{run_options(place)} -- python your_client.py".ljust(49)
+    say(_USAGE.format(endpoint=evaluation.outputs.get("endpoint", ""), run=run))
     if where:
         say(where)
     return 0
@@ -63,8 +67,9 @@ def _watched(sandbox: Sandbox, evaluation: Evaluation, hurry: float) -> str:
     if not evaluation.settings.monitoring.exporter:
         sandbox.unwatch()
         return ""
-    url = sandbox.watch(hurry=hurry)
+    url = sandbox.watch(namespace=evaluation.settings.monitoring.allow_from_namespaces[0], hurry=hurry)
     text = f"  {url}/alerts".ljust(53) + "what fires; also /targets, /rules, /graph"
+    text += "\n" + "  python -m sandbox dashboard".ljust(53) + "the dashboard as a page, from what Prometheus knows"
     return text if hurry == 1 else f"{text}\n  every alert waits, and every query looks back, {hurry:g} times less long"
 
 
@@ -75,7 +80,9 @@ def check(sandbox: Sandbox, evaluation: Evaluation, say: Callable[[str], None]) 
     with tempfile.TemporaryDirectory() as folder:
         if not evaluation.settings.tls.mode.has_plain:
             environment |= certificate_files(sandbox, Path(folder))
-        done = sandbox.run([sys.executable, str(_CHECK_PROGRAM), endpoint], timeout_s=_CHECK_TIMEOUT_S, env=environment)
+        command = [sys.executable, str(_CHECK_PROGRAM), endpoint]
+        place = client_place(evaluation)
+        done = sandbox.run(command, place=place, timeout_s=_CHECK_TIMEOUT_S, env=environment)
     if done.exit != 0:
         raise SandboxError(f"the cache at {endpoint} does not serve images: {(done.stderr or done.stdout).strip()}")
     say(done.stdout.strip())
@@ -100,7 +107,7 @@ def certificate_files(sandbox: Sandbox, folder: Path) -> dict[str, str]:
 _USAGE = """
   make status                                        pods, roles, slots, memory
   python -m sandbox exec redis-master-0 -- redis-cli CLUSTER INFO
-  python -m sandbox run -- python your_client.py     runs where {endpoint} resolves
+  {run}  runs where {endpoint} resolves
   python -m sandbox fault --help                     break it
   make down                                          stop it, leave nothing behind
 """

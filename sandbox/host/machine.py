@@ -20,6 +20,7 @@ _TOOLS = {
     "mount": "mount",
     "ip": "iproute2",
     "tc": "iproute2",
+    "nft": "nftables",
     "bwrap": "bubblewrap",
     "busybox": "busybox",
     "ldd": "libc-bin",

@@ -9,6 +9,7 @@ tell a sender in the sandbox's own namespace (what `run` starts) at once, by EIN
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,7 +20,10 @@ from sandbox.host.process import run_tool
 
 POD_RANGE = ipaddress.IPv4Network("10.244.0.0/16")
 GATEWAY_IP = str(POD_RANGE[1])
-"""The sandbox's own address: DNS server, and source of the `run` verb's connections."""
+"""The sandbox's own address, as that of the node a pod is on: what the sandbox itself says comes from it."""
+DNS_IP = "10.96.0.10"
+API_IP = "10.96.0.1"
+"""Of the cluster's DNS server and of its API server, which are no node's."""
 _NEXT_HOP_IP = "169.254.1.1"
 _NEXT_HOP_MAC = "ee:ee:ee:ee:ee:ee"
 _MTU_BYTES = 9001
@@ -51,8 +55,9 @@ def set_up() -> None:
     run_tool(["ip", "netns", "add", _NOWHERE])
     run_tool(
         ["ip", "-batch", "-"],
-        f"link set lo up\naddr add {GATEWAY_IP}/32 dev lo\n"
-        f"link add {_NOWHERE_LINK} mtu {_MTU_BYTES} type veth peer name eth0 mtu {_MTU_BYTES} netns {_NOWHERE}\n"
+        "link set lo up\n"
+        + "".join(f"addr add {ip}/32 dev lo\n" for ip in (GATEWAY_IP, DNS_IP, API_IP))
+        + f"link add {_NOWHERE_LINK} mtu {_MTU_BYTES} type veth peer name eth0 mtu {_MTU_BYTES} netns {_NOWHERE}\n"
         # Nobody is asked for a hardware address: a question without an answer would end in EHOSTUNREACH.
         f"link set {_NOWHERE_LINK} arp off up\n",
     )
@@ -111,6 +116,9 @@ class AddressPool:
         self._used.discard(address)
 
 
+_numbers = itertools.count(1)
+
+
 @dataclass(frozen=True)
 class PodNetwork:
     """One pod's link: `link` is its end in the sandbox's namespace, eth0 the other."""
@@ -119,6 +127,11 @@ class PodNetwork:
     ip: str
     before_delete: list[Callable[[], None]] = field(default_factory=list, compare=False)
     """What must go before the link does, such as the rules that send its packets another way."""
+
+    @classmethod
+    def numbered(cls, ip: str) -> PodNetwork:
+        """One that has a number of its own; it is not made yet."""
+        return cls(next(_numbers), ip)
 
     @property
     def netns(self) -> str:

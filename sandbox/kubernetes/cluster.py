@@ -14,7 +14,7 @@ from sandbox.errors import ConfigError, InvalidError, NotFoundError
 from sandbox.host.network import PodNetwork
 from sandbox.kubernetes.manifests.objects import ConfigMap, KubernetesObject, Secret
 from sandbox.kubernetes.nodes import Node
-from sandbox.kubernetes.pods import Claim, Pod
+from sandbox.kubernetes.pods import Claim, Guest, Pod
 
 K = TypeVar("K", bound=KubernetesObject)
 
@@ -35,6 +35,7 @@ class Cluster:
         self.objects: dict[tuple[str, str, str], KubernetesObject] = {}
         self.pods: dict[tuple[str, str], Pod] = {}
         self.claims: dict[tuple[str, str], Claim] = {}
+        self.guests: list[Guest] = []
         self.namespaces: set[str] = {"default", "kube-system"}
         self.events: deque[Event] = deque(maxlen=1000)
         self.fault = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,6 +39,15 @@ class Claim:
     @property
     def used_bytes(self) -> int:
         return 0 if self.path is None else used_bytes(self.path)
+
+
+@dataclass(frozen=True)
+class Guest:
+    """A program of this machine that takes part in the network as a pod would: of a namespace, with labels."""
+
+    namespace: str
+    labels: Mapping[str, str]
+    network: PodNetwork
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,20 @@
-"""What kube-state-metrics and the kubelet of a real cluster show of these pods, Jobs and volumes: the series that the
-rendered rules ask for, under the names and labels of kube-state-metrics 2 and of the kubelet.
+"""What kube-state-metrics, the kubelet and cert-manager of a real cluster show of these pods, Jobs, volumes and
+certificates: the series that the rendered rules ask for, under the names and labels of each.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cryptography import x509
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from sandbox.kubernetes.cluster import Cluster
 from sandbox.kubernetes.controllers.workloads import Workloads
-from sandbox.kubernetes.manifests.objects import CronJob, Job, StatefulSet
+from sandbox.kubernetes.manifests.certificate import Certificate
+from sandbox.kubernetes.manifests.objects import CronJob, Job, Secret, StatefulSet
 
 _JOB_FAILURES = ("BackoffLimitExceeded", "DeadlineExceeded", "Evicted")
 
@@ -109,6 +111,25 @@ class KubeletMetrics(Collector):
                 used.add_metric(claim.key, claim.used_bytes)
                 size.add_metric(claim.key, claim.spec.size_bytes)
         yield from (used, size)
+
+
+class CertManagerMetrics(Collector):
+    """Of cert-manager: when the certificates end that it has issued."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    def collect(self) -> Iterator[Metric]:
+        ends = GaugeMetricFamily(
+            "certmanager_certificate_expiration_timestamp_seconds", "", labels=("namespace", "name")
+        )
+        secrets = {(item.metadata.namespace, item.metadata.name): item for item in self._cluster.all(Secret)}
+        for item in self._cluster.all(Certificate):
+            secret = secrets.get((item.metadata.namespace, item.spec.secret_name))
+            if secret is not None:
+                issued = x509.load_pem_x509_certificate(secret.contents["tls.crt"])
+                ends.add_metric((item.metadata.namespace, item.metadata.name), issued.not_valid_after_utc.timestamp())
+        yield ends
 
 
 def exposition(collector: Collector) -> bytes:

@@ -32,8 +32,9 @@ def interval_s(hurry: float) -> float:
     return max(_INTERVAL_MIN_S, INTERVAL_S / hurry)
 
 
-def configuration(shown_at: str, rules: str, hurry: float) -> dict[str, Any]:
-    """Prometheus's configuration; `shown_at` (host:port) is where the sandbox shows targets and its own series."""
+def configuration(shown_at: str, told_at: str, rules: str, hurry: float) -> dict[str, Any]:
+    """Prometheus's configuration; `shown_at` (host:port) is where the sandbox shows targets and its own series, and
+    `told_at` where the Pushgateway is."""
     interval = interval_s(hurry)
 
     def found_at(path: str) -> dict[str, Any]:
@@ -62,7 +63,12 @@ def configuration(shown_at: str, rules: str, hurry: float) -> dict[str, Any]:
             },
             {"job_name": "pod-monitors", **found_at("/targets/pod-monitors")},
             {"job_name": "kube-state-metrics", "honor_labels": True, "static_configs": own},
-            {"job_name": "kubelet", "honor_labels": True, "metrics_path": "/kubelet/metrics", "static_configs": own},
+            # Its own labels say whose Job it was that told it something.
+            {"job_name": "pushgateway", "honor_labels": True, "static_configs": [{"targets": [told_at]}]},
+            *(
+                {"job_name": name, "honor_labels": True, "metrics_path": f"/{name}/metrics", "static_configs": own}
+                for name in ("kubelet", "cert-manager")
+            ),
         ],
     }
 

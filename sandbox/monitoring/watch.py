@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 from collections.abc import Callable, Iterable
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,14 @@ from preview.resources import Resource
 from sandbox.errors import SandboxError
 from sandbox.host import http
 from sandbox.host.logs import LogBuffer, PipeReader
-from sandbox.host.network import GATEWAY_IP
+from sandbox.host.network import GATEWAY_IP, PodNetwork
 from sandbox.host.process import SYSTEM_PATH, Process, spawn
 from sandbox.kubernetes.cluster import Cluster
 from sandbox.kubernetes.controllers.workloads import Workloads
+from sandbox.kubernetes.kubelet.guests import Guests
+from sandbox.monitoring import pushgateway
 from sandbox.monitoring.hurry import in_a_hurry
-from sandbox.monitoring.kube_metrics import KubeletMetrics, KubeStateMetrics, exposition
+from sandbox.monitoring.kube_metrics import CertManagerMetrics, KubeletMetrics, KubeStateMetrics, exposition
 from sandbox.monitoring.scraping import annotated, configuration, interval_s, monitored, rule_groups
 
 PROMETHEUS_PORT = 9090
@@ -39,13 +42,20 @@ class Watch:
     """One Prometheus, or none. It ends with the sandbox, and what it has stored with it."""
 
     def __init__(
-        self, cluster: Cluster, workloads: Workloads, applied: Callable[[], Iterable[Resource]], directory: Path
+        self,
+        cluster: Cluster,
+        workloads: Workloads,
+        applied: Callable[[], Iterable[Resource]],
+        guests: Guests,
+        directory: Path,
     ) -> None:
         self._cluster = cluster
+        self._guests = guests
         self._applied = applied
         self._directory = directory
         self._sources: dict[str, Callable[[], bytes]] = {
             "/metrics": lambda: exposition(KubeStateMetrics(cluster, workloads)),
+            "/cert-manager/metrics": lambda: exposition(CertManagerMetrics(cluster)),
             "/kubelet/metrics": lambda: exposition(KubeletMetrics(cluster)),
             "/targets/pods": lambda: json.dumps(annotated(cluster)).encode(),
             "/targets/pod-monitors": lambda: json.dumps(monitored(cluster, applied())).encode(),
@@ -54,62 +64,80 @@ class Watch:
         self._process: Process | None = None
         self._log = LogBuffer()
         self._written: list[dict[str, Any]] | None = None
+        self._asked = ("", 1.0)
+        """For which namespace and factor it runs."""
         self.hurry = 1.0
         self.url: str | None = None
         """Where people look, on this machine."""
 
-    async def start(self, listener: socket.socket, hurry: float) -> str:
+    async def start(self, listener: socket.socket, namespace: str, hurry: float) -> str:
         """The address of Prometheus's own pages. `listener` is of the machine's own loopback, where they are shown.
+        Prometheus itself stands in the network as a pod of the namespace would.
 
-        One that runs with the same factor goes on. Raises SandboxError when Prometheus does not start.
+        One that runs with the same namespace and factor goes on. Raises SandboxError when Prometheus does not start.
         """
-        if self.url is not None and self.hurry == hurry and self._process is not None and self._process.running:
+        asked = (namespace, hurry)
+        if self.url is not None and self._asked == asked and self._process is not None and self._process.running:
             listener.close()
             return self.url
         self.stop()
-        program = shutil.which("prometheus", path=SYSTEM_PATH)
-        if program is None:
+        programs = {name: shutil.which(name, path=SYSTEM_PATH) for name in ("prometheus", pushgateway.PROGRAM)}
+        if None in programs.values():
             listener.close()
-            raise SandboxError("prometheus is not installed on this machine; `make up MONITORING=1` installs it")
-        self.hurry = hurry
+            missing = " and ".join(name for name, path in programs.items() if path is None)
+            raise SandboxError(f"{missing}: not installed on this machine; `make up MONITORING=1` installs it")
+        self.hurry, self._asked = hurry, asked
+        network = self._guests.at(namespace, {"app.kubernetes.io/name": "prometheus"}).network
+        gateway = self._guests.at(pushgateway.NAMESPACE, pushgateway.LABELS).network
         try:
-            await self._run(program)
-            await self._show(listener)
+            await self._run(str(programs["prometheus"]), network, str(programs[pushgateway.PROGRAM]), gateway)
+            await self._show(listener, network.ip)
         except BaseException:
             self.stop()
             raise
         return str(self.url)
 
-    async def _run(self, program: str) -> None:
+    async def _run(self, program: str, network: PodNetwork, gateway_program: str, gateway: PodNetwork) -> None:
         shutil.rmtree(self._directory, ignore_errors=True)
         self._directory.mkdir(parents=True)
         server = await http.serve(GATEWAY_IP, _SHOWN_PORT, self._answer)
         self._closing.append(server.close)
         self._write_rules()
-        config = configuration(f"{GATEWAY_IP}:{_SHOWN_PORT}", str(self._directory / "*.rules.yml"), self.hurry)
+        config = configuration(
+            f"{GATEWAY_IP}:{_SHOWN_PORT}",
+            f"{gateway.ip}:{pushgateway.PORT}",
+            str(self._directory / "*.rules.yml"),
+            self.hurry,
+        )
         file = self._directory / "prometheus.yml"
         file.write_text(yaml.safe_dump(config, sort_keys=False))
         self._log = LogBuffer()
         with PipeReader(self._log) as output:
+            listen = f"--web.listen-address={gateway.ip}:{pushgateway.PORT}"
+            entering = ["nsenter", f"--net={gateway.netns_path}", "--"]
+            self._closing.append(spawn([*entering, gateway_program, listen], stdout=output, stderr=output).kill)
             self._process = spawn(
                 [
+                    "nsenter",
+                    f"--net={network.netns_path}",
+                    "--",
                     program,
                     f"--config.file={file}",
                     f"--storage.tsdb.path={self._directory / 'data'}",
                     "--storage.tsdb.retention.time=1d",
-                    f"--web.listen-address={GATEWAY_IP}:{PROMETHEUS_PORT}",
+                    f"--web.listen-address={network.ip}:{PROMETHEUS_PORT}",
                 ],
                 stdout=output,
                 stderr=output,
             )
         self._closing.append(self._process.kill)
-        await self._until_ready(self._process)
+        await self._until_ready(self._process, network.ip)
         following = asyncio.create_task(self._follow(self._process))
         self._closing.append(lambda: _cancel(following))
 
-    async def _show(self, listener: socket.socket) -> None:
+    async def _show(self, listener: socket.socket, shown: str) -> None:
         listener.setblocking(False)
-        server = await asyncio.start_server(_forward, sock=listener)
+        server = await asyncio.start_server(partial(_forward, shown), sock=listener)
         self._closing.append(server.close)
         host, port = listener.getsockname()
         self.url = f"http://{host}:{port}"
@@ -144,11 +172,11 @@ class Watch:
             await asyncio.sleep(_FOLLOW_S)
         self._cluster.event("Prometheus", "Ended", self._log.tail(5))
 
-    async def _until_ready(self, process: Process) -> None:
+    async def _until_ready(self, process: Process, host: str) -> None:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _READY_TIMEOUT_S
         while process.running and loop.time() < deadline:
-            if await _answers("/-/ready"):
+            if await _answers(host, "/-/ready"):
                 return
             await asyncio.sleep(0.1)
         raise SandboxError(f"Prometheus did not start: {self._log.tail(5) or 'it said nothing'}")
@@ -158,9 +186,9 @@ def _cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
 
 
-async def _answers(path: str) -> bool:
+async def _answers(host: str, path: str) -> bool:
     with contextlib.suppress(OSError):
-        reader, writer = await asyncio.open_connection(GATEWAY_IP, PROMETHEUS_PORT)
+        reader, writer = await asyncio.open_connection(host, PROMETHEUS_PORT)
         try:
             writer.write(f"GET {path} HTTP/1.0\r\n\r\n".encode())
             return b" 200 " in await reader.readline()
@@ -169,10 +197,10 @@ async def _answers(path: str) -> bool:
     return False
 
 
-async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _forward(host: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Passes a connection of the machine's loopback on to Prometheus in the sandbox's network."""
     try:
-        far_reader, far_writer = await asyncio.open_connection(GATEWAY_IP, PROMETHEUS_PORT)
+        far_reader, far_writer = await asyncio.open_connection(host, PROMETHEUS_PORT)
     except OSError:
         writer.close()
         return

@@ -305,6 +305,7 @@ def test_a_master_that_nobody_asks_breaks_no_rule() -> None:
         stack("256GB", "1TB"),
         option_1(hitRate=0.5),
         option_1(nodes={"instanceType": "m6i.2xlarge"}),
+        option_1(nodes={"instanceType": "r6g.12xlarge", "transitEncryption": True}),
         stack("128GB", "1TB", zones=None, requestsPerSecond=20_000, hitRate=0.7),
     ],
 )

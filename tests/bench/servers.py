@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from sandbox.control.place import ON_A_NODE
 from sandbox.errors import SandboxError
 from tests.bench.client import IMAGE_BYTES, IMAGES, key
 from tests.faults.deployment import Deployment
@@ -78,7 +79,7 @@ def until_up(deployment: Deployment, host: str, port: int, server: subprocess.Po
     """Raises SandboxError with the server's own words when it does not listen in time."""
     check = f"import socket; socket.create_connection(({host!r}, {port}), timeout=1)"
     deadline = time.monotonic() + _UP_WITHIN_S
-    while deployment.sandbox.run([sys.executable, "-c", check], timeout_s=60).exit != 0:
+    while deployment.sandbox.run([sys.executable, "-c", check], place=ON_A_NODE, timeout_s=60).exit != 0:
         if server.poll() is not None or time.monotonic() > deadline:
             server.kill()
             raise SandboxError(f"nobody listens at port {port}: {server.communicate()[1].decode()[-500:]}")

@@ -57,7 +57,7 @@ class Running:
     def _start(self, name: str, command: Sequence[str]) -> None:
         def run() -> None:
             try:
-                done = self.deployment.sandbox.run(
+                done = self.deployment.run(
                     # A shell writes to a file as it comes: what is measured does not wait for the program's end.
                     ["sh", "-c", f"exec {shlex.join(command)} >{shlex.quote(str(self._output(name)))}"],
                     timeout_s=_LONGEST_S,

@@ -14,7 +14,8 @@ from components.config.settings import Settings
 from components.config.units import GIB, TIB
 
 CLIENTS = {"allowFromNamespaces": ["web"]}
-CLUSTER = {"kubeContext": "kind", "access": json.dumps(CLIENTS)}
+TLS = {"mode": "required"}
+CLUSTER = {"kubeContext": "kind", "access": json.dumps(CLIENTS), "tls": json.dumps(TLS)}
 
 
 def declared() -> dict[str, dict[str, Any]]:
@@ -34,7 +35,7 @@ def test_the_project_file_declares_every_key_with_the_type_default_and_descripti
 def test_without_any_key_but_the_cluster_the_settings_are_those_of_the_project_file() -> None:
     written = {key: as_text(declaration["default"]) for key, declaration in declared().items()} | CLUSTER
 
-    assert load_settings(CLUSTER) == load_settings(written) == settings_of(kubeContext="kind", access=CLIENTS)
+    assert load_settings(CLUSTER) == load_settings(written) == settings_of(kubeContext="kind", access=CLIENTS, tls=TLS)
 
 
 @given(st.sets(st.sampled_from(sorted(set(fields_of(Settings)) - set(CLUSTER)))))
@@ -46,7 +47,7 @@ def test_a_key_that_is_left_out_has_the_value_of_its_default(left_out: set[str])
 
 
 def test_the_defaults_are_the_documents_first_option() -> None:
-    found = settings_of(kubeContext="kind", access=CLIENTS)
+    found = settings_of(kubeContext="kind", access=CLIENTS, tls=TLS)
 
     assert (found.pod_memory, found.total_memory, found.copies_per_shard) == (64 * GIB, TIB, 2)
     workload = found.workload
@@ -58,7 +59,14 @@ def test_the_defaults_are_the_documents_first_option() -> None:
 
 def test_settings_from_python_values_are_those_of_the_same_stack_file() -> None:
     eks = {"clusterName": "c", "subnets": {f"eu-west-1{letter}": f"subnet-{letter}" for letter in "abc"}}
-    values = {"podMemory": "128GB", "replicasPerMaster": 2, "eks": eks, "workload": {"hitRate": 0.9}, "access": CLIENTS}
+    values = {
+        "podMemory": "128GB",
+        "replicasPerMaster": 2,
+        "eks": eks,
+        "workload": {"hitRate": 0.9},
+        "access": CLIENTS,
+        "tls": TLS,
+    }
 
     assert settings_of(**values) == load_settings({key: as_text(value) for key, value in values.items()})
     assert settings_of(**values).zones == ("eu-west-1a", "eu-west-1b", "eu-west-1c")

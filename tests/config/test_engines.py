@@ -116,7 +116,13 @@ def test_what_is_refused_says_why(reference: str, words: str) -> None:
 
 def refusals(**images: Any) -> tuple[str, ...]:
     with pytest.raises(ConfigErrors) as refused:
-        settings_of(podMemory="128GB", kubeContext="kind", access={"allowFromNamespaces": ["web"]}, images=images)
+        settings_of(
+            podMemory="128GB",
+            kubeContext="kind",
+            access={"allowFromNamespaces": ["web"]},
+            tls={"mode": "required"},
+            images=images,
+        )
     return refused.value.messages
 
 
@@ -138,7 +144,9 @@ def test_what_is_told_must_agree_with_the_tag() -> None:
 
 def test_the_default_image_is_accepted() -> None:
     assert (
-        settings_of(podMemory="128GB", kubeContext="kind", access={"allowFromNamespaces": ["web"]}).images.server.title
+        settings_of(
+            podMemory="128GB", kubeContext="kind", access={"allowFromNamespaces": ["web"]}, tls={"mode": "required"}
+        ).images.server.title
         == "Redis 7.4"
     )
 
@@ -168,6 +176,8 @@ def is_meant(words: str, line: Line, other: Line) -> bool:
     """Whether a cell such as `any`, `Redis 7.4 and later` or a list of titles means another line."""
     if words == "any":
         return True
+    if words.startswith("any but "):
+        return not is_meant(words.removeprefix("any but "), line, other)
     first = line.title if words == "the same line and later" else words.removesuffix(" and later")
     if first == words:
         return other.title in words.split(", ")

@@ -6,7 +6,7 @@ import pytest
 
 from components.config import rules
 from components.config.load import settings_of
-from components.config.settings import Access, Eks, Images, Nodes, Storage, Tls
+from components.config.settings import Access, Eks, Images, Monitoring, Nodes, Storage, Tls
 from components.config.units import GIB, MIB
 
 LETTERS = "abcdef"
@@ -127,6 +127,29 @@ def test_production_keeps_copies_apart(zones: int, keys: dict[str, Any], refused
     assert bool(found) == refused
 
 
+@pytest.mark.parametrize(("key", "value"), [("transitEncryption", True)])
+def test_nodes_that_are_not_made_here_are_asked_for_nothing(key: str, value: Any) -> None:
+    asked = nodes(**{key: value})
+    assert not list(rules.what_is_asked_of_nodes_is_theirs(eks(3), asked))
+    assert not list(rules.what_is_asked_of_nodes_is_theirs(None, nodes()))
+    (message,) = rules.what_is_asked_of_nodes_is_theirs(None, asked)
+    assert message.startswith(f"nodes.{key} = ")
+    assert "without eks" in message
+
+
+@pytest.mark.parametrize(
+    ("key_region", "refused"), [("us-east-1", False), ("us-east-2", True), ("us-gov-east-1", True)]
+)
+def test_the_key_of_root_volumes_is_in_the_nodes_region(key_region: str, refused: bool) -> None:
+    key = f"arn:aws:kms:{key_region}:111122223333:key/1234abcd"
+    cluster = eks(3).model_copy(update={"node_kms_key_arn": key})
+    found = list(rules.the_key_is_where_the_nodes_are(cluster))
+    assert bool(found) == refused
+    assert all(f"in {key_region} and the nodes are in us-east-1" in text for text in found)
+    assert not list(rules.the_key_is_where_the_nodes_are(eks(3)))
+    assert not list(rules.the_key_is_where_the_nodes_are(None))
+
+
 SHAPES: list[tuple[str, Any]] = [("iops", 4000), ("throughputMibPerSecond", 200), ("kmsKeyId", "key")]
 
 
@@ -150,14 +173,48 @@ def test_a_volume_is_shaped_only_where_its_class_is_made_here(key: str, value: A
         ({"issuer": "ca"}, None),
         ({"mode": "both", "issuer": "ca"}, None),
         ({"mode": "required", "secret": "kept"}, None),
-        ({"mode": "both"}, "tls.mode = both without a certificate"),
-        ({"mode": "required"}, "tls.mode = required without a certificate"),
+        ({"mode": "both"}, None),
+        ({"mode": "required"}, None),
         ({"mode": "required", "issuer": "ca", "secret": "kept"}, "tls.issuer = ca with tls.secret = kept"),
     ],
 )
 def test_a_certificate_has_one_source(keys: dict[str, Any], begins: str | None) -> None:
     found = list(rules.certificates_have_one_source(tls(**keys)))
     assert [message[: len(begins or "")] for message in found] == ([] if begins is None else [begins])
+
+
+@pytest.mark.parametrize(
+    ("production", "keys", "begins"),
+    [
+        (True, {}, "tls.mode is not given with nodes.production = true"),
+        (True, {"issuer": "ca"}, "tls.mode is not given with nodes.production = true"),
+        (True, {"mode": "plain"}, "tls.mode = plain with nodes.production = true"),
+        (True, {"mode": "plain", "plainBecause": "the nodes encrypt it"}, None),
+        (True, {"mode": "both"}, None),
+        (True, {"mode": "required"}, None),
+        (False, {}, None),
+        (False, {"mode": "plain"}, None),
+    ],
+)
+def test_production_says_whether_it_has_tls(production: bool, keys: dict[str, Any], begins: str | None) -> None:
+    found = list(rules.production_says_whether_it_has_tls(tls(**keys), nodes(production=production)))
+    assert [message[: len(begins or "")] for message in found] == ([] if begins is None else [begins])
+    assert all(word in text for text in found for word in ("tls.mode: required", "tls.mode: both", "tls.plainBecause"))
+
+
+@pytest.mark.parametrize(
+    ("keys", "refused"),
+    [
+        ({"mode": "required", "clientCertificates": "required"}, True),
+        ({"mode": "both", "clientCertificates": "required"}, True),
+        ({"mode": "required", "clientCertificates": "optional"}, False),
+        ({"mode": "required", "clientCertificates": "required", "issuer": "ca"}, False),
+        ({"mode": "required", "clientCertificates": "required", "secret": "kept"}, False),
+        ({"mode": "plain", "clientCertificates": "required"}, False),
+    ],
+)
+def test_the_stack_s_own_authority_signs_for_nodes_alone(keys: dict[str, Any], refused: bool) -> None:
+    assert bool(list(rules.the_stack_signs_for_nodes_alone(tls(**keys)))) == refused
 
 
 @pytest.mark.parametrize("mode", ["plain", "both", "required"])
@@ -172,22 +229,24 @@ def test_every_rule_is_asked_and_none_where_a_setting_is_wrong_already() -> None
     valid = {
         "pod_memory": 2 * GIB,
         "total_memory": GIB,
-        "eks": eks(2),
+        "eks": eks(2).model_copy(update={"node_kms_key_arn": "arn:aws:kms:eu-west-1:111122223333:key/1234abcd"}),
         "kube_context": "kind",
         "nodes": nodes(capacityType="spot", placement="preferred"),
         "replicas_per_master": 3,
         "storage": Storage.model_validate({"iops": 4000, "className": "gp3"}),
         "tls": tls(mode="both", issuer="ca", secret="kept"),
         "images": Images.model_validate({"redis": "redis:6"}),
+        "monitoring": Monitoring.model_validate({"exporter": True, "allowFromNamespaces": []}),
         "access": Access.model_validate(
             {"defaultUser": "everything", "alsoAccepted": "the one of before", "nodeEndpoint": "ip"}
         ),
     }
-    # Of the two rules about zones only one speaks, and of the two about who is let in.
-    assert len(list(rules.contradictions(valid))) == len(rules.RULES) - 2
+    # Of the two rules about zones only one speaks, and of the two about who is let in. With eks, nodes are made here.
+    # Two of the four about TLS are silent, since it is on and has two sources.
+    assert len(list(rules.contradictions(valid))) == len(rules.RULES) - 5
     assert list(rules.contradictions({})) == []
     without_nodes = {name: value for name, value in valid.items() if name != "nodes"}
-    assert len(list(rules.contradictions(without_nodes))) == 7
+    assert len(list(rules.contradictions(without_nodes))) == 9
 
 
 @pytest.mark.parametrize(
@@ -205,6 +264,12 @@ def test_production_says_who_may_connect(production: bool, access: dict[str, Any
     assert all("access.allowFromNamespaces: [images]" in text for text in found), "it says what to write"
 
 
+def test_whoever_runs_exporters_says_who_reads_them() -> None:
+    for exporter, readers, refused in ((True, [], True), (False, [], False), (True, ["watch"], False)):
+        given = Monitoring.model_validate({"exporter": exporter, "allowFromNamespaces": readers})
+        assert bool(list(rules.metrics_have_a_reader(given))) == refused
+
+
 def test_every_rule_takes_settings_by_their_names() -> None:
-    settings = settings_of(kubeContext="kind", access={"allowFromPods": ["web/app=shop"]})
+    settings = settings_of(kubeContext="kind", access={"allowFromPods": ["web/app=shop"]}, tls={"mode": "required"})
     assert list(rules.contradictions({name: getattr(settings, name) for name in type(settings).model_fields})) == []

@@ -24,7 +24,7 @@ from tests.e2e.harness.report import MARK
 
 _HERE = Path(__file__).parent
 _TOGETHER: tuple[Sequence[str], ...] = (
-    ("test_life.py", "test_hands.py", "test_failures.py", "test_destroy.py"),
+    ("test_life.py", "test_hands.py", "test_failures.py", "test_destroy.py", "test_guard.py"),
     ("test_prod.py",),
     ("test_mistakes.py", "test_edits.py"),
     ("test_isolation.py",),

@@ -107,7 +107,7 @@ def test_an_application_serves_each_image_from_the_cache_after_one_look_at_the_o
         "TTL_SECONDS": str(TTL_SECONDS),
     }
     command = [sys.executable, str(DRIVER), str(IMAGES), str(TURNS), *program.command]
-    done = stack.sandbox.run(command, timeout_s=120, env=environment).check()
+    done = stack.run(command, timeout_s=120, env=environment).check()
     assert_images_came_from_the_cache(json.loads(done.stdout))
     answers = [answer.strip() for answer in in_pods(stack, "-c", "TTL", KEY).values()]
     assert all(0 < int(answer) <= TTL_SECONDS for answer in answers), answers

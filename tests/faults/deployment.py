@@ -18,6 +18,7 @@ from typing import Any
 from components.manifests.users import APP
 from preview.resources import Resource
 from sandbox.control.client import Completed, Sandbox
+from sandbox.control.place import IN_DEFAULT, Place
 from sandbox.errors import NotFoundError, SandboxError
 from tests.faults.measure import Measurement, measure
 
@@ -88,6 +89,8 @@ class Load:
     value_bytes: int = 100_000
     keys_per_shard: int = 60
     seed: int = 1
+    prefix: str = ""
+    """Of its keys: two loads at once each know what they wrote only where nobody else writes it."""
 
 
 class RunningLoad:
@@ -106,6 +109,7 @@ class RunningLoad:
             "requests_per_second_per_shard": load.requests_per_second,
             "write_share": load.write_share,
             "seed": load.seed,
+            "prefix": load.prefix,
             "ready": str(folder / "ready"),
             "stop": str(folder / "stop"),
             "report": str(self._report),
@@ -119,7 +123,7 @@ class RunningLoad:
 
     def _run(self, deployment: Deployment) -> None:
         try:
-            self._done = deployment.sandbox.run(
+            self._done = deployment.run(
                 [sys.executable, str(_LOAD), str(self._folder / "config.json")],
                 timeout_s=500,
                 env=deployment.login,
@@ -161,13 +165,24 @@ class Deployment:
     namespace: str = "default"
     resources: tuple[Resource, ...] = ()
     pods_wanted: int = 2 * SHARDS
+    clients: Place = IN_DEFAULT
+    """Where those stand in the network whom the deployment lets in."""
     user: str = APP
     """Empty for a client that gives the password alone."""
+    ca_file: str = ""
+    """The authority that a client with TLS trusts; empty for one without TLS."""
 
     @property
     def login(self) -> dict[str, str]:
         """As an application is given it; the document's deployment lets everybody in."""
-        return {"REDIS_USER": self.user, "REDIS_PASSWORD": self.password} if self.password else {}
+        tls = {"REDIS_CA_FILE": self.ca_file} if self.ca_file else {}
+        return ({"REDIS_USER": self.user, "REDIS_PASSWORD": self.password} if self.password else {}) | tls
+
+    def run(
+        self, command: Sequence[str], *, timeout_s: float | None = None, env: dict[str, str] | None = None
+    ) -> Completed:
+        """Runs a command of this machine as a client of the deployment."""
+        return self.sandbox.run(command, place=self.clients, timeout_s=timeout_s, env=env)
 
     def pods(self) -> dict[str, dict[str, Any]]:
         """Name -> status of every Redis pod of the cluster."""

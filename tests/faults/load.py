@@ -1,8 +1,8 @@
 """Constant load on a Redis Cluster, and a raw prober for each shard: `python load.py CONFIG.json`.
 
 Runs inside the sandbox's network, as an application's pod would. User and password are taken from REDIS_USER and
-REDIS_PASSWORD. It writes what happened, with times of CLOCK_MONOTONIC, to the report file named in the config;
-`tests.faults.measure` reads it.
+REDIS_PASSWORD; where REDIS_CA_FILE is set, it speaks TLS and trusts that authority alone. It writes what happened, with
+times of CLOCK_MONOTONIC, to the report file named in the config; `tests.faults.measure` reads it.
 
 Each shard has a worker with a client of its own, so that an outage of one shard cannot hide behind requests waiting
 for another.
@@ -53,7 +53,15 @@ def cluster_client(endpoint: str) -> Any:
         dynamic_startup_nodes=False,
         socket_connect_timeout=1,
         socket_timeout=2,
+        **_tls(by_name=True),
     )
+
+
+def _tls(*, by_name: bool) -> dict[str, Any]:
+    """What a client of redis-py takes beside. `by_name`: nodes are reached by names, which their certificate must
+    have; the prober asks for addresses, which it has not."""
+    authority = os.environ.get("REDIS_CA_FILE")
+    return {"ssl": True, "ssl_ca_certs": authority, "ssl_check_hostname": by_name} if authority else {}
 
 
 def shard_keys(shard: int, shards: int, prefix: str, count: int) -> list[str]:
@@ -98,8 +106,8 @@ class Worker(threading.Thread):
         self._size_bytes: int = config["value_bytes"]
         self._random = random.Random(f"{config['seed']}/{shard}")
         shards = config["shards"]
-        self.old = shard_keys(shard, shards, "old", config["keys_per_shard"])
-        self.new = shard_keys(shard, shards, "new", config["keys_per_shard"])
+        self.old = shard_keys(shard, shards, f"{config['prefix']}old", config["keys_per_shard"])
+        self.new = shard_keys(shard, shards, f"{config['prefix']}new", config["keys_per_shard"])
         self.acknowledged: dict[str, list[tuple[int, float]]] = {}
         """Key -> (version, when it was acknowledged), oldest first."""
         self.tried: dict[str, int] = {}
@@ -187,7 +195,7 @@ class Prober(threading.Thread):
         super().__init__(daemon=True)
         self._config = config
         self._stop_event = stop
-        self._key = shard_keys(shard, config["shards"], "probe", 1)[0]
+        self._key = shard_keys(shard, config["shards"], f"{config['prefix']}probe", 1)[0]
         self._links: dict[tuple[str, int], Redis] = {}
         self.acks: list[float] = []
         self.attempts = 0
@@ -213,6 +221,7 @@ class Prober(threading.Thread):
                 socket_connect_timeout=_PROBE_CONNECT_TIMEOUT_S,
                 socket_timeout=_PROBE_TIMEOUT_S,
                 retry=Retry(NoBackoff(), 0),
+                **_tls(by_name=False),
             )
         return self._links[address]
 

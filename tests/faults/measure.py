@@ -65,6 +65,8 @@ class Shard:
     """When the last acknowledgement came that did not hold, in seconds since the fault."""
     unreadable: int
     keys: int
+    longest_seconds: float = 0.0
+    """Of a request, whatever came of it."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,10 @@ class Measurement:
     @property
     def unreadable(self) -> int:
         return sum(shard.unreadable for shard in self.shards)
+
+    @property
+    def longest_seconds(self) -> float:
+        return max(shard.longest_seconds for shard in self.shards)
 
     @property
     def write_gap(self) -> Gap:
@@ -158,4 +164,5 @@ def _shard(shard: Mapping[str, Any], fault_at: float, ended: float, stalls: Sequ
         last_lost_ack_s=max(lost_acks) - fault_at if lost_acks else None,
         unreadable=len(shard["unreadable"]),
         keys=len(shard["acknowledged"]),
+        longest_seconds=max((end - begin for begin, end, *_ in requests), default=0.0),
     )

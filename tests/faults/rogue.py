@@ -1,4 +1,4 @@
-"""A stranger on the cluster bus: `python rogue.py FOLDER OWN_IP POD_IP`. Runs inside the sandbox's network.
+"""A stranger on the cluster bus: `python rogue.py FOLDER POD_IP`. Runs inside the sandbox's network.
 
 It is a Redis without the cluster's password that reaches a pod's bus. It raises its config epoch, claims every slot
 and meets the pod, then stays until the folder has a file `stop`.
@@ -6,6 +6,7 @@ and meets the pod, then stays until the folder has a file `stop`.
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,15 @@ EPOCH = 1_000_000
 LONGEST_S = 300.0
 
 
-def main(folder: Path, own_ip: str, pod_ip: str) -> None:
+def own_address(pod_ip: str) -> str:
+    """Of this end of a connection to the pod. Nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((pod_ip, PORT))
+        return str(probe.getsockname()[0])
+
+
+def main(folder: Path, pod_ip: str) -> None:
+    own_ip = own_address(pod_ip)
     with tempfile.TemporaryDirectory(prefix="rogue-") as home:
         options = {"bind": own_ip, "port": PORT, "cluster-enabled": "yes", "protected-mode": "no", "save": ""}
         arguments = [word for key, value in options.items() for word in (f"--{key}", str(value))]
@@ -53,4 +62,4 @@ def attack(own_ip: str, pod_ip: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3])
+    main(Path(sys.argv[1]), sys.argv[2])

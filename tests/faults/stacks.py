@@ -13,6 +13,7 @@ import yaml
 from preview.evaluate import Evaluation, evaluate
 from preview.resources import Resource
 from sandbox.control.client import Sandbox
+from sandbox.control.place import client_place
 from sandbox.control.up import app_password
 from sandbox.kubernetes.nodes import Node, Taint
 from tests.faults.deployment import SHARDS, Deployment
@@ -103,6 +104,7 @@ def attached(sandbox: Sandbox, evaluation: Evaluation) -> Deployment:
         namespace,
         evaluation.resources,
         2 * evaluation.plan.sizing.masters,
+        client_place(evaluation),
     )
     deployment.wait_whole()
     return deployment

@@ -1,4 +1,8 @@
-"""A stranger joins the rendered cluster over its bus, while the repairs of the stack run as they are scheduled."""
+"""A stranger joins the rendered cluster over its bus, while the repairs of the stack run as they are scheduled.
+
+The network policies of the stack let no stranger near the bus. What is tried here is what happens where they do not
+hold: on a cluster whose network does not enforce them, or when somebody has got through them.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +16,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.manifests import names
+from preview.resources import Resource
 from sandbox.control.client import Completed
+from sandbox.control.place import Place
 from sandbox.errors import SandboxError
-from sandbox.host.network import GATEWAY_IP
 from tests.faults.deployment import SLOTS, Deployment
 
 _ROGUE = Path(__file__).parent / "rogue.py"
 _COMES_WITHIN_S = 150.0
 _BELIEVED_WITHIN_S = 60.0
 _OUT_WITHIN_S = 180.0
+
+
+STRANGER = Place("stranger", {"app": "redis", "role": "master"})
+"""A pod of another namespace, with the labels of the cluster's own."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +47,10 @@ def stranger(deployment: Deployment, pod: str) -> Iterator[None]:
     """A stranger that has met the pod, and stays while the block runs."""
     with tempfile.TemporaryDirectory(prefix="stranger-") as name:
         folder, ended = Path(name), []
-        command = [sys.executable, str(_ROGUE), name, GATEWAY_IP, deployment.pods()[pod]["ip"]]
+        command = [sys.executable, str(_ROGUE), name, deployment.pods()[pod]["ip"]]
 
         def run() -> None:
-            ended.append(deployment.sandbox.run(command, timeout_s=400))
+            ended.append(deployment.sandbox.run(command, place=STRANGER, timeout_s=400))
 
         thread = threading.Thread(target=run, daemon=True)
         thread.start()
@@ -61,10 +70,38 @@ def _await(file: Path, ended: list[Completed]) -> None:
         time.sleep(0.05)
 
 
+@contextmanager
+def let_in(deployment: Deployment) -> Iterator[None]:
+    """While the block runs, one more policy lets strangers talk to the cluster's pods, on every port and both ways."""
+    strangers = {"namespaceSelector": {"matchLabels": {names.NAMESPACE_NAME_LABEL: STRANGER.namespace}}}
+    opened = Resource(
+        "urn:pulumi:test::test::kubernetes:networking.k8s.io/v1:NetworkPolicy::let-strangers-in",
+        "kubernetes:networking.k8s.io/v1:NetworkPolicy",
+        "let-strangers-in",
+        provider="kubernetes",
+        inputs={
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": {"name": "let-strangers-in", "namespace": deployment.namespace},
+            "spec": {
+                "podSelector": {"matchLabels": names.APP_LABEL},
+                "policyTypes": ["Ingress", "Egress"],
+                "ingress": [{"from": [strangers]}],
+                "egress": [{"to": [strangers]}],
+            },
+        },
+    )
+    deployment.sandbox.apply([*deployment.resources, opened])
+    try:
+        yield
+    finally:
+        deployment.sandbox.apply(deployment.resources)
+
+
 def intrude(deployment: Deployment, pod: str, *, repair_at_once: bool) -> Intrusion:
     """Every pod of the cluster is talked out of its slots, and gets them back: by the repair that is due next, or by
-    one that is started when the stranger is believed."""
-    with stranger(deployment, pod):
+    one that is started when the stranger is believed. The stranger is let in for it."""
+    with let_in(deployment), stranger(deployment, pod):
 
         def is_believed() -> bool:
             owners = [view for view in deployment.views().values() if view.slots]

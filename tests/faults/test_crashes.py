@@ -28,7 +28,7 @@ def others_serve(outcome: Outcome) -> bool:
 
 
 # A container that crashes a second time is held back by the kubelet, so every crash here is another pod's first.
-@pytest.mark.parametrize(("seed", "shard"), [(11, 0), (12, 2)])
+@pytest.mark.parametrize(("seed", "shard"), [(11, 0), pytest.param(12, 2, marks=pytest.mark.second_look)])
 def test_a_master_that_crashes_at_any_moment_loses_no_key(whole: Deployment, seed: int, shard: int) -> None:
     outcome = scenarios.crash(whole, PATIENT, shard=shard, moment=random.Random(seed))
     assert no_key_is_lost(outcome)
@@ -82,7 +82,7 @@ def test_a_master_cut_off_from_the_others_soon_takes_no_write_that_would_be_lost
     assert outcome.whole_after_s is not None
 
 
-@pytest.mark.parametrize("ips", ["new", "rotated"])
+@pytest.mark.parametrize("ips", ["new", pytest.param("rotated", marks=pytest.mark.second_look)])
 def test_all_pods_that_restart_at_other_addresses_find_each_other_again(whole: Deployment, ips: str) -> None:
     outcome = scenarios.restart_all(whole, ips=ips)
     assert writable_within(outcome, rows.RESTART_ALL_S)

@@ -35,7 +35,7 @@ def answered_after_a_restart_of_all(deployment: Deployment, requests: int) -> in
         ready, awake = Path(folder, "ready"), Path(folder, "awake")
         host, _, port = deployment.endpoint.rpartition(":")
         client = threads.submit(
-            deployment.sandbox.run,
+            deployment.run,
             [sys.executable, str(_CLIENT), host, port, str(ready), str(awake), str(requests)],
             timeout_s=300,
             env=deployment.login,

@@ -1,14 +1,21 @@
-"""A zone is lost, with pods placed as on EKS."""
+"""The stack of production with small pods: who reaches it, and what the loss of a zone does to it."""
 
 from __future__ import annotations
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
-from tests.faults import scenarios
+from components.manifests import names
+from sandbox.control.place import Place
+from tests.faults import scenarios, strangers
 from tests.faults.deployment import SHARDS, Deployment
 from tests.faults.test_crashes import no_key_is_lost, others_serve
 
 pytestmark = pytest.mark.sandbox
+HEARD_WITHIN_S = 8.0
+"""Where a stranger is let in, it owned every slot six seconds after it came (docs/reference/redis.md)."""
 
 
 def test_every_slot_is_served_after_the_loss_of_a_zone(stack_in_zones: Deployment) -> None:
@@ -21,3 +28,48 @@ def test_every_slot_is_served_after_the_loss_of_a_zone(stack_in_zones: Deploymen
     assert outcome.load.write_gap.ended
     assert others_serve(outcome)
     assert outcome.whole_after_s is not None
+
+
+ASK = """
+import socket, sys
+for port in map(int, sys.argv[2:]):
+    try:
+        socket.create_connection((sys.argv[1], port), 1).close()
+        print(port, "open")
+    except TimeoutError:
+        print(port, "dropped")
+"""
+
+
+def reached(deployment: Deployment, place: Place) -> dict[str, str]:
+    """Port of a pod of the cluster -> whether a program that stands there gets a connection."""
+    ip = deployment.pods()["redis-master-0"]["ip"]
+    command = [sys.executable, "-c", ASK, ip, str(names.REDIS_PORT), str(names.BUS_PORT)]
+    done = deployment.sandbox.run(command, place=place, timeout_s=30).check()
+    return dict(line.split() for line in done.stdout.splitlines())
+
+
+def test_clients_that_the_config_names_are_let_in_and_nobody_else_whatever_labels_its_pod_has(
+    stack_in_zones: Deployment,
+) -> None:
+    redis, bus = str(names.REDIS_PORT), str(names.BUS_PORT)
+    assert stack_in_zones.clients == Place("images")
+    assert reached(stack_in_zones, stack_in_zones.clients) == {redis: "open", bus: "dropped"}
+    labels = stack_in_zones.pods()["redis-master-0"]["labels"]
+    others = [Place(), Place("stranger", labels), Place("stranger", names.JOB_LABEL), Place("kube-system")]
+    with ThreadPoolExecutor() as pool:
+        found = list(pool.map(lambda place: reached(stack_in_zones, place), others))
+    assert found == [{redis: "dropped", bus: "dropped"}] * len(others)
+
+
+def test_a_stranger_that_claims_every_slot_is_heard_by_nobody(stack_in_zones: Deployment) -> None:
+    """With what it can do where it is let in: tests/faults/test_crashes.py."""
+    whole = stack_in_zones.views()
+    known = {row[0] for view in whole.values() for row in view.nodes}
+    assert len(whole) == len(known) == 2 * SHARDS
+
+    def is_heard() -> bool:
+        return any({row[0] for row in view.nodes} - known for view in stack_in_zones.views().values())
+
+    with strangers.stranger(stack_in_zones, "redis-master-0"):
+        assert stack_in_zones.until(is_heard, HEARD_WITHIN_S) is None

@@ -96,6 +96,44 @@ def test_the_node_role_is_a_valid_create_role_call_that_ec2_alone_may_use(prod: 
     assert statement["Principal"] == {"Service": "ec2.amazonaws.com"}
 
 
+def test_the_node_role_has_these_policies_and_no_other(prod: Any) -> None:
+    found = {item.inputs["policyArn"] for item in of_type(prod, ":RolePolicyAttachment").values()}
+    assert found == {
+        "arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy",
+        "arn:aws:iam::aws:policy/AmazonEC2ContainerRegistryPullOnly",
+    }
+    (role,) = of_type(prod, "iam/role:Role").values()
+    assert set(role.inputs) == {"assumeRolePolicy", "tags"}, "no policy stands in the role itself"
+    kinds = {item.type for item in prod.resources if item.type.startswith("aws:iam")}
+    assert kinds == {"aws:iam/role:Role", "aws:iam/rolePolicyAttachment:RolePolicyAttachment"}
+
+
+def test_a_node_that_the_cni_takes_its_rights_from_has_its_policy_and_the_plan_warns() -> None:
+    found = stack("prod", eks__cniRole="node")
+    policies = {
+        item.inputs["policyArn"].rpartition("/")[2] for item in of_type(found, ":RolePolicyAttachment").values()
+    }
+    assert policies == {"AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly", "AmazonEKS_CNI_Policy"}
+    assert "nodes-may-change-networks" in {warning.code for warning in found.plan.warnings}
+    assert "nodes-may-change-networks" not in {warning.code for warning in stack("prod").plan.warnings}
+    given = stack("prod", eks__cniRole="node", eks__nodeRoleArn="arn:aws:iam::111122223333:role/nodes")
+    assert "nodes-may-change-networks" not in {warning.code for warning in given.plan.warnings}
+
+
+KEY = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+
+
+@pytest.mark.parametrize("key", [None, KEY])
+def test_root_volumes_are_encrypted_with_the_key_that_is_named(key: str | None) -> None:
+    found = stack("prod", **({"eks__nodeKmsKeyArn": key} if key else {}))
+    (template,) = of_type(found, ":LaunchTemplate").values()
+    (disk,) = template.inputs["blockDeviceMappings"]
+    assert disk["ebs"]["encrypted"] == "true"
+    assert disk["ebs"].get("kmsKeyId") == key
+    data = pascal({"blockDeviceMappings": template.inputs["blockDeviceMappings"]})
+    assert api_errors("ec2", "CreateLaunchTemplate", {"LaunchTemplateName": "x", "LaunchTemplateData": data}) == ""
+
+
 def test_a_given_node_role_is_used_and_none_is_made() -> None:
     arn = "arn:aws:iam::111122223333:role/nodes"
     given = stack("prod", eks__nodeRoleArn=arn)

@@ -15,22 +15,23 @@ from hypothesis import strategies as st
 from components.config.load import settings_of
 from components.config.settings import Access, Settings
 from components.manifests.guard import pool_guard
-from components.manifests.keys import PRIORITY_CLASS, READY, secret_value
+from components.manifests.keys import PRIORITY_CLASS, READY, certificate_file, secret_value
 from components.manifests.manifest import Manifest, Ref, applicable, refs
 from components.manifests.pool import client_manifests, pool_manifests, priority_class
 from components.manifests.storage import storage_classes
+from components.manifests.tls import FILES
 from components.manifests.topology import TOPOLOGY_KEY, topology
 from components.manifests.users import secret_keys
 from components.plan.plan import derive_plan
 from components.resources.stack import KUBERNETES_MINOR_MIN
-from tests.plan.stacks import CLIENTS
+from tests.plan.stacks import CLIENTS, TLS
 
 SECRETS = {secret_value(key): "s" * 16 for key in secret_keys(Access.model_validate({"alsoAccepted": "q" * 16}))}
-GIVEN = {PRIORITY_CLASS: "images-priority", **SECRETS}
+GIVEN = {PRIORITY_CLASS: "images-priority", **SECRETS, **{certificate_file(name): "PEM" for name in FILES}}
 
 
 def pool(**config: Any) -> tuple[Settings, tuple[Manifest, ...]]:
-    stack = settings_of(**{"access": CLIENTS} | config)
+    stack = settings_of(**{"access": CLIENTS, "tls": TLS} | config)
     return stack, pool_manifests(stack, derive_plan(stack))
 
 
@@ -136,7 +137,7 @@ def test_the_host_names_of_pods_are_known_by_their_form_in_pools_of_any_name(
         for item in manifests
         if item.kind == "ConfigMap" and TOPOLOGY_KEY in item.body.get("data", {})
     )
-    other = settings_of(podMemory="128GB", kubeContext="kind", access=CLIENTS, clusterDomain=domain)
+    other = settings_of(podMemory="128GB", kubeContext="kind", access=CLIENTS, tls=TLS, clusterDomain=domain)
     known = json.loads(topology(other, derive_plan(other)))["podHosts"]
     hosts = [node["host"] for node in wanted["nodes"]]
     assert all(re.fullmatch(known, host) for host in hosts), hosts[0]

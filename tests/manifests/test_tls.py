@@ -46,7 +46,7 @@ def files_in(pod: dict[str, Any], container: dict[str, Any]) -> set[str]:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_pods_services_and_the_network_policy_have_the_same_ports_for_clients(mode: str) -> None:
+def test_pods_and_services_have_the_same_ports_for_clients(mode: str) -> None:
     manifests = pool(mode)
     redis = pod_of(manifests)["containers"][0]
     of_pods = {port["name"]: port["containerPort"] for port in redis["ports"] if port["name"] != "cluster-bus"}
@@ -55,10 +55,17 @@ def test_pods_services_and_the_network_policy_have_the_same_ports_for_clients(mo
         ports = [port for port in manifests[key].body["spec"]["ports"] if port["name"] != "cluster-bus"]
         assert {port["name"]: port["port"] for port in ports} == of_pods
         assert all(port["targetPort"] == port["name"] for port in ports)
-    rules = manifests["network"].body["spec"]["ingress"]
+
+
+def test_an_edit_that_release_may_refuse_has_changed_no_policy_before() -> None:
+    """Policies come before the Job *release*. One that follows `tls.mode` would cut clients off by a refused edit."""
+    policies = [{key: item.body for key, item in pool(mode).items() if item.kind == "NetworkPolicy"} for mode in MODES]
+    assert len(policies[0]) == 4
+    assert all(found == policies[0] for found in policies)
+    rules = policies[0]["network"]["spec"]["ingress"]
     # Of the rule that lets in whom the config names, which is nobody in particular here.
     (clients,) = [rule["ports"] for rule in rules if "from" not in rule]
-    assert [port["port"] for port in clients] == PORTS[mode]
+    assert [port["port"] for port in clients] == PORTS["both"]
 
 
 def test_without_tls_nothing_of_it_is_rendered_but_what_the_jobs_are_told() -> None:

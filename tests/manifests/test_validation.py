@@ -53,7 +53,7 @@ def test_it_comes_after_form_and_nothing_waits_for_it() -> None:
 def test_it_is_a_tenth_of_the_workload_and_holds_the_workload_s_own_goal() -> None:
     found = options()
     assert (found.rate, found.hit_rate, found.sizes, found.p95_ms, found.met) == (800, 0.8, "1000000", 500, True)
-    assert found.endpoint == "redis.redis-64gb.svc.cluster.local:6379"
+    assert found.endpoint == "redis.redis-64gb.svc.cluster.local:6380"
 
 
 def test_it_takes_the_rate_the_length_and_the_goal_of_the_config() -> None:
@@ -64,7 +64,7 @@ def test_it_takes_the_rate_the_length_and_the_goal_of_the_config() -> None:
         clusterDomain="k8s.x",
     )
     assert (found.rate, found.duration, found.p95_ms) == (123, 45, 67)
-    assert found.endpoint == "redis.redis-64gb.svc.k8s.x:6379"
+    assert found.endpoint == "redis.redis-64gb.svc.k8s.x:6380"
 
 
 def test_an_image_smaller_than_the_load_generator_s_smallest_is_no_error() -> None:

@@ -18,9 +18,9 @@ from components.manifests.manifest import Manifest
 from components.manifests.pool import pool_manifests
 from components.manifests.users import METRICS, METRICS_KEY
 from components.plan.plan import derive_plan
-from tests.plan.stacks import CLIENTS
+from tests.plan.stacks import CLIENTS, TLS
 
-EVERYWHERE = {"kubeContext": "kind", "access": CLIENTS}
+EVERYWHERE = {"kubeContext": "kind", "access": CLIENTS, "tls": TLS}
 
 
 def manifest(key: str, **config: Any) -> Manifest:
@@ -35,7 +35,7 @@ def containers(**config: Any) -> dict[str, dict[str, Any]]:
 
 def test_the_exporter_asks_the_redis_of_its_own_pod_with_the_password_of_the_secret() -> None:
     asked = {item["name"]: item for item in containers(**EVERYWHERE, monitoring={"exporter": True})["exporter"]["env"]}
-    assert asked["REDIS_ADDR"]["value"] == f"redis://127.0.0.1:{names.REDIS_PORT}"
+    assert asked["REDIS_ADDR"]["value"] == f"rediss://127.0.0.1:{names.TLS_PORT}"
     assert asked["REDIS_USER"]["value"] == METRICS
     assert asked["REDIS_PASSWORD"]["valueFrom"]["secretKeyRef"]["key"] == METRICS_KEY
     # It would ask for the password of the link to the master, and be refused.

@@ -16,7 +16,11 @@ from tests.manifests.reach import End, Labels, Reach
 from tests.resources.stacks import stack
 
 BUS, REDIS, METRICS = names.BUS_PORT, names.REDIS_PORT, names.EXPORTER_PORT
-PARTITIONED = {"monitoring__exporter": "true", "monitoring__allowFromNamespaces": '["watch"]'}
+PARTITIONED = {
+    "monitoring__exporter": "true",
+    "monitoring__allowFromNamespaces": '["watch"]',
+    "validation__enabled": "true",
+}
 CLIENTS = {"access__allowFromNamespaces": '["web", "shop"]', "access__allowFromPods": '["mixed/app=front,tier=a"]'}
 GUARDED = dict(names.CLUSTER_LABEL)
 DNS = End("10.0.9.9", "kube-system", {"k8s-app": "kube-dns"})
@@ -94,13 +98,26 @@ def test_pods_of_the_cluster_reach_each_other_in_all_pools_and_both_ways(cluster
 def test_the_jobs_of_any_pool_reach_redis_in_all_of_them_and_never_the_bus(cluster: Any) -> None:
     there = cluster()
     working = [job for job in there.pods["job"] if job.labels["phase"] != "check"]
-    assert {job.labels["phase"] for job in working} == {"release", "form", "repair"}
+    assert {job.labels["phase"] for job in working} == {"release", "form", "repair", "validation"}
     for job in working:
         for pod in there.pods["redis"]:
             assert there.reach.can(job, pod, REDIS)
             assert not there.reach.can(job, pod, BUS)
             assert not there.reach.can(job, pod, METRICS)
             assert not there.reach.can(pod, job, REDIS)
+
+
+def test_the_jobs_reach_a_pushgateway_that_is_named_and_redis_never_does() -> None:
+    gateway, beside = End("10.2.3.1", "watch", {"app": "pushgateway"}), End("10.2.3.2", "monitoring")
+    told = Cluster(stack("prod", **PARTITIONED, monitoring__pushgateway="prometheus-pushgateway.watch:9091"))
+    for there, reaches in ((told, True), (prod(), False)):
+        for job in there.pods["job"]:
+            is_told = reaches and job.labels["phase"] != "check"
+            assert there.reach.can(job, gateway, 9091) is is_told, job
+            assert not there.reach.can(job, gateway, 9090)
+            assert not there.reach.can(job, beside, 9091)
+        for pod in [*there.pods["redis"], *there.pods["rollout"]]:
+            assert not there.reach.can(pod, gateway, 9091)
 
 
 @pytest.mark.parametrize("cluster", [prod, while_pools_change])

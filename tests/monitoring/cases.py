@@ -6,7 +6,7 @@ requests/s, and 90 % of maxmemory, 1,000 evictions/s and so on as in docs/refere
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 GIB = 2**30
 M0 = 'namespace="redis-64gb", pod="redis-master-0"'
@@ -79,6 +79,10 @@ FORMED = {f"redis_cluster_slots_assigned{{{M0}}}": "16384x240"}
 REPLICA = f'redis_connected_slave_offset_bytes{{{M0}, slave_ip="10.0.0.9", slave_state='
 REPAIRED = f'kube_cronjob_status_last_successful_time{{{POOL}, cronjob="redis-repair"}}'
 FORMING = f'kube_job_status_active{{{POOL}, job_name="images-redis-64gb-form-0123abcd"}}'
+
+TOLD = "redis_image_cache_reconciler"
+WAITING = f'{TOLD}_waiting{{{POOL}, phase="repair", rule="replication.attach_replicas"}}'
+ENDS = f'certmanager_certificate_expiration_timestamp_seconds{{{POOL}, name="redis-tls"}}'
 
 CASES: dict[str, Case] = {
     "RedisMemoryHigh": Case(
@@ -283,6 +287,23 @@ CASES: dict[str, Case] = {
         {"namespace": "redis-64gb", "statefulset": "redis-replica"},
         {f'kube_statefulset_replicas{{{POOL}, statefulset="redis-replica"}}': "16x240"},
     ),
+    "RedisRepairWaits": Case(
+        {WAITING: "3x240"},
+        {WAITING: "3x10 0 3x10 0 3x10 0"},
+        20,
+        "warning",
+        "Every repair waits, for 3 things, at the rule replication.attach_replicas.",
+        {"namespace": "redis-64gb", "rule": "replication.attach_replicas"},
+    ),
+    "RedisCertificateEnds": Case(
+        # After 22 and after 24 days.
+        {ENDS: "1900800x240"},
+        {ENDS: "2073600x240"},
+        10,
+        "warning",
+        "The certificate of the pods ends in 21d 23h 50m 0s, and should have been renewed by now.",
+        POOL_LABELS,
+    ),
     "RedisPairInOneZone": Case(
         pair("us-east-1a"),
         pair("us-east-1b"),
@@ -297,5 +318,26 @@ PLANNED: dict[str, dict[str, str]] = {
     "RedisMasterWithoutReplica": {FORMING: "1x240"},
     "RedisManyPodsDown": {FORMING: "1x240"},
     "RedisRepairNotRun": {FORMING: "1x240"},
+    "RedisRepairWaits": {FORMING: "1x240"},
 }
 """Alerts that a Job of an update keeps quiet, with the series of that Job."""
+
+WITHOUT_KUBERNETES: dict[str, Case] = {
+    "RedisRepairNotRun": replace(
+        CASES["RedisRepairNotRun"],
+        fires={f'{TOLD}_last_success_timestamp_seconds{{{POOL}, phase="repair"}}': "120x240"},
+        quiet={f'{TOLD}_last_success_timestamp_seconds{{{POOL}, phase="repair"}}': "300x240"},
+    ),
+    "RedisJobFailed": replace(
+        CASES["RedisJobFailed"],
+        fires={f'{TOLD}_exit_status{{{POOL}, phase="form"}}': "2x240"},
+        # Kubernetes knows the Jobs of now, of which none has failed.
+        quiet={
+            f'{TOLD}_exit_status{{{POOL}, phase="form"}}': "2x240",
+            f'kube_job_status_failed{{{POOL}, job_name="images-redis-64gb-form-0123abcd"}}': "0x240",
+        },
+        summary="Job form of an update has failed.",
+        labels={"namespace": "redis-64gb", "job_name": "form"},
+    ),
+}
+"""Alerts that the reconciler's own words make fire where nobody asks Kubernetes."""

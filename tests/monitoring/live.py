@@ -18,12 +18,13 @@ from preview.command import overrides
 from preview.evaluate import evaluate
 from sandbox.control.client import Sandbox
 from sandbox.control.up import app_password, up
+from sandbox.monitoring.pushgateway import ADDRESS
 from tests.monitoring import load as load_program
 
 POOL = "redis-256mb"
 HURRY = 10.0
 """An alert that waits for five minutes fires after 30 s."""
-WATCHED = ("monitoring.exporter=true",)
+WATCHED = ("monitoring.exporter=true", f"monitoring.pushgateway={ADDRESS}")
 _ASK_TIMEOUT_S = 10
 
 
@@ -94,13 +95,22 @@ class Live:
         )
         try:
             yield
-            if process.poll() is not None and process.stderr is not None:
-                raise AssertionError(f"the client has ended: {process.stderr.read()[-2000:]}")
+        except BaseException:
+            _assert_runs(process)
+            raise
+        else:
+            _assert_runs(process)
         finally:
             process.terminate()
             process.wait()
             if process.stderr is not None:
                 process.stderr.close()
+
+
+def _assert_runs(process: subprocess.Popen[str]) -> None:
+    """A client that has ended explains whatever else went wrong."""
+    if process.poll() is not None and process.stderr is not None:
+        raise AssertionError(f"the client has ended: {process.stderr.read()[-2000:]}")
 
 
 @contextlib.contextmanager

@@ -14,14 +14,18 @@ from components.config.settings import Settings
 from components.manifests.monitoring.rules import rule_groups
 from components.plan.plan import Plan, derive_plan
 from preview.evaluate import decide_stack
+from sandbox.monitoring.pushgateway import ADDRESS
 
 POOL = "redis-64gb"
 
 
 @cache
 def watched(name: str = "prod", prometheus: str = "annotations") -> tuple[Settings, Plan]:
-    """Settings and plan of a stack with an exporter."""
-    settings = decide_stack(name, {"monitoring.exporter": "true", "monitoring.prometheus": prometheus}).settings
+    """Settings and plan of a stack with all that can be watched."""
+    wanted = {"monitoring.exporter": "true", "monitoring.prometheus": prometheus, "monitoring.pushgateway": ADDRESS}
+    if name == "prod":
+        wanted |= {"tls.mode": "required", "tls.issuer": "redis-ca"}
+    settings = decide_stack(name, wanted).settings
     return settings, derive_plan(settings)
 
 
@@ -59,6 +63,11 @@ KNOWN = {
         kube_statefulset_status_replicas_updated
     """,
     "kubelet": "kubelet_volume_stats_capacity_bytes kubelet_volume_stats_used_bytes",
+    "cert-manager": "certmanager_certificate_expiration_timestamp_seconds",
+    "Pushgateway": """
+        redis_image_cache_reconciler_exit_status redis_image_cache_reconciler_last_success_timestamp_seconds
+        redis_image_cache_reconciler_slots redis_image_cache_reconciler_waiting
+    """,
     "Prometheus": "ALERTS up",
 }
 """Source -> the series that it has and a rule or a panel may ask for. Those of the exporter are held against a real

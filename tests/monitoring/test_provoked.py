@@ -9,7 +9,7 @@ import pytest
 
 from tests.monitoring.__main__ import planned_changes
 from tests.monitoring.live import Live, live
-from tests.monitoring.provocations import PROVOCATIONS, Provocation, provoke
+from tests.monitoring.provocations import PROVOCATIONS, ROUNDS, Provocation, provoke
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.second_look]
 
@@ -28,6 +28,8 @@ def test_at_least_twelve_alerts_are_provoked() -> None:
     assert len({alert for item in PROVOCATIONS for alert in item.alerts}) >= 12
 
 
-@pytest.mark.parametrize("provocation", PROVOCATIONS, ids=lambda item: "+".join(item.alerts))
-def test_a_fault_makes_its_alerts_fire_and_its_end_resolves_them(running: Live, provocation: Provocation) -> None:
-    assert len(provoke(running, provocation)) == len(provocation.alerts)
+@pytest.mark.parametrize("together", ROUNDS, ids=lambda together: "+".join(sum((item.alerts for item in together), ())))
+def test_a_fault_makes_its_alerts_fire_and_its_end_resolves_them(
+    running: Live, together: tuple[Provocation, ...]
+) -> None:
+    assert {seen.alert for seen in provoke(running, *together)} == {alert for item in together for alert in item.alerts}

@@ -19,6 +19,7 @@ ROOMY = InstanceType(
     ebs_baseline_gbps=10.0,
     ebs_attachments=128,
     ebs_attachments_shared=False,
+    encrypts_in_transit=True,
     numa_nodes=1,
     usd_per_hour={"us-east-1": 1.0},
     zone_letters={"us-east-1": "abcdef"},

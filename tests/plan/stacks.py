@@ -7,6 +7,8 @@ from components.config.settings import Settings
 
 CLIENTS = {"allowFromNamespaces": ["images"]}
 """Who may connect, which a stack of production says."""
+TLS = {"mode": "required"}
+"""How connections are protected, which it says too."""
 ZONES = ("us-east-1a", "us-east-1b", "us-east-1c")
 IRELAND = ("eu-west-1a", "eu-west-1b", "eu-west-1c")
 FRANKFURT = ("eu-central-1a", "eu-central-1b", "eu-central-1c")
@@ -25,6 +27,8 @@ def stack(
     monitoring: dict[str, Any] | None = None,
     resize: dict[str, Any] | None = None,
     access: dict[str, Any] | None = None,
+    images: dict[str, Any] | None = None,
+    tls: dict[str, Any] | None = None,
     **workload: Any,
 ) -> Settings:
     """Settings as a stack file with these keys gives them; `zones=None` is a cluster that is not EKS."""
@@ -39,7 +43,9 @@ def stack(
         storage=storage or {},
         monitoring=monitoring or {},
         resize=resize or {},
+        images=images or {},
         access=CLIENTS if access is None else access,
+        tls=TLS if tls is None else tls,
     )
 
 

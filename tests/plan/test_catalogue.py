@@ -12,6 +12,7 @@ import pytest
 
 from components.advice.commitments import COMMITMENTS
 from components.advice.elasticache import NODE_TYPES
+from components.config.settings import Nodes
 from components.config.zones import letter_of, region_of
 from components.plan.nodes.catalogue import InstanceType, load_catalogue
 
@@ -54,6 +55,7 @@ def test_every_type_has_the_specs_that_aws_describes(described: dict[str, Any]) 
             "ebs": kind.ebs_baseline_gbps,
             "attachments": kind.ebs_attachments,
             "shared": kind.ebs_attachments_shared,
+            "encrypts": kind.encrypts_in_transit,
         } == {
             "architecture": aws["ProcessorInfo"]["SupportedArchitectures"][0],
             "vcpu": aws["VCpuInfo"]["DefaultVCpus"],
@@ -65,6 +67,7 @@ def test_every_type_has_the_specs_that_aws_describes(described: dict[str, Any]) 
             "ebs": volumes["EbsOptimizedInfo"]["BaselineBandwidthInMbps"] / 1000,
             "attachments": volumes["MaximumEbsAttachments"],
             "shared": volumes["AttachmentLimitType"] == "shared",
+            "encrypts": network["EncryptionInTransitSupported"],
         }, kind.name
 
 
@@ -220,9 +223,33 @@ def test_a_region_does_not_price_a_type_that_it_does_not_offer() -> None:
         assert kind.usd_per_hour.keys() - {"us-east-1"} <= kind.zone_letters.keys(), kind.name
 
 
+def test_the_older_graviton_families_are_those_that_do_not_encrypt_in_transit() -> None:
+    # The reference of nodes.transitEncryption names them.
+    plain = {kind.family for kind in CATALOGUE.types if not kind.encrypts_in_transit}
+    assert plain == {"c6g", "m6g", "r6g", "r6gd", "x2gd"}
+    assert f"{', '.join(sorted(plain - {'x2gd'}))} and x2gd" in str(
+        Nodes.model_fields["transit_encryption"].description
+    )
+
+
 def node(memtotal_mib: int, vcpu: int, max_enis: int, ipv4_per_eni: int) -> InstanceType:
     return InstanceType(
-        "test.large", "arm64", vcpu, 0, memtotal_mib, 1.0, 1.0, max_enis, ipv4_per_eni, 1.0, 27, True, None, {}, {}
+        "test.large",
+        "arm64",
+        vcpu,
+        0,
+        memtotal_mib,
+        1.0,
+        1.0,
+        max_enis,
+        ipv4_per_eni,
+        1.0,
+        27,
+        True,
+        True,
+        None,
+        {},
+        {},
     )
 
 

@@ -264,6 +264,31 @@ def test_where_the_wanted_architecture_is_not_offered_that_is_the_reason() -> No
     assert refused(kind(), scarce, architecture="x86_64").startswith("nodes.architecture = x86_64")
 
 
+def test_only_types_that_encrypt_in_transit_are_chosen_where_that_is_asked() -> None:
+    plain, encrypting = priced("r6g.large", 1.0, encrypts_in_transit=False), priced("r7g.large", 2.0)
+    assert chosen(plain, encrypting).instance_type == "r6g.large"
+    plan = chosen(plain, encrypting, transitEncryption=True)
+    assert plan.instance_type == "r7g.large"
+    (rejection,) = plan.rejected
+    assert rejection.instance_type == "r6g.large"
+    assert rejection.reason == "r6g does not encrypt what nodes send each other, and nodes.transitEncryption is true"
+
+
+def test_a_named_type_that_does_not_encrypt_in_transit_is_refused_with_the_cheapest_that_does() -> None:
+    plain, encrypting = priced("r6g.large", 1.0, encrypts_in_transit=False), priced("r7g.large", 2.0)
+    message = refused(plain, encrypting, instanceType="r6g.large", transitEncryption=True)
+    assert message.startswith("nodes.instanceType = r6g.large: r6g does not encrypt what nodes send each other")
+    assert "the cheapest type that passes is r7g.large" in message
+    assert chosen(plain, encrypting, instanceType="r7g.large", transitEncryption=True).instance_type == "r7g.large"
+
+
+def test_where_no_type_encrypts_in_transit_that_is_the_reason() -> None:
+    message = refused(kind(encrypts_in_transit=False), transitEncryption=True)
+    assert (
+        "the catalogue has no such type that encrypts what nodes send each other in every zone of us-east-1" in message
+    )
+
+
 @pytest.mark.parametrize(
     ("zones", "message"),
     [

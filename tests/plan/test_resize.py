@@ -11,7 +11,7 @@ from components.plan.resize import SLOT_COUNT, SLOTS_PER_SECOND, Resize, derive_
 from components.plan.sizing import derive_sizing
 from components.plan.traffic import derive_traffic
 from components.plan.working_set import derive_working_set
-from tests.plan.stacks import CLIENTS
+from tests.plan.stacks import CLIENTS, TLS
 
 SLOTS = SLOT_COUNT / SLOTS_PER_SECOND
 """Seconds of handing over slots, however little they hold."""
@@ -25,6 +25,7 @@ def predicted(
         totalMemory=total,
         kubeContext="kind",
         access=CLIENTS,
+        tls=TLS,
         workload={"requestsPerSecond": 1000, **(workload or {})},
         resize={"maxMibPerSecond": 10**6, **resize},
     )

@@ -65,6 +65,7 @@ def test_a_full_resync_under_write_load_ends_at_the_first_attempt(cluster: Clust
     assert resync_slowly(cluster) == (1, True)
 
 
+@pytest.mark.second_look
 def test_the_same_with_an_output_limit_below_what_is_written_never_ends(make_cluster: MakeCluster, conf: str) -> None:
     limit = next(line for line in conf.splitlines() if line.startswith("client-output-buffer-limit replica"))
     backlog = next(line for line in conf.splitlines() if line.startswith("repl-backlog-size"))

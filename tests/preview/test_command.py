@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from components.config.settings import Access
+from components.manifests.tls import FILES
 from components.manifests.users import secret_keys
 from preview import command
 from preview.errors import EvaluationError
@@ -80,8 +81,11 @@ def test_the_json_form_holds_plan_outputs_warnings_and_resources_without_secrets
     assert (shown["plan"]["request_memory_mib"], shown["plan"]["limit_memory_mib"]) == (154 * 1024, 185 * 1024)
     keys = {"urn", "type", "name", "parent", "dependsOn", "provider", "inputs"}
     assert all(keys <= set(resource) for resource in shown["resources"])
-    (secret,) = (resource for resource in shown["resources"] if resource["type"].endswith(":Secret"))
-    assert secret["inputs"]["stringData"] == dict.fromkeys(secret_keys(Access.defaults()), "[secret]")
+    secrets = {item["name"].rpartition("-")[2]: item for item in shown["resources"] if item["type"].endswith(":Secret")}
+    kept = {"auth": secret_keys(Access.defaults()), "certificate": FILES}
+    assert secrets.keys() == kept.keys()
+    for name, secret in secrets.items():
+        assert secret["inputs"]["stringData"] == dict.fromkeys(kept[name], "[secret]")
 
 
 @pytest.mark.parametrize(

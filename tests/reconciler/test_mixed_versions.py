@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
+import redis
 
-from components.config.engines import LINES, Engine, Line, can_follow, can_take_keys
+from components.config.engines import LINES, Engine, Line, can_follow, can_share_bus, can_take_keys
 from components.manifests.topology import wanted_server
 from sandbox.host.servers import REDIS, VALKEY, ServerProgram, servers
 from tests.reconciler.load import Load
@@ -63,7 +64,7 @@ def replace(server: Server, program: ServerProgram) -> None:
 
 @pytest.mark.parametrize(
     ("before", "after"),
-    [(OLD_REDIS, NEW_REDIS), (OLD_REDIS, NEW_VALKEY), (NEW_VALKEY, NEW_REDIS)],
+    [(OLD_REDIS, NEW_REDIS), (OLD_REDIS, NEW_VALKEY)],
     ids=lambda program: program.title,
 )
 def test_a_roll_to_a_server_that_can_follow_loses_no_key(
@@ -113,6 +114,25 @@ def test_a_pool_of_another_server_that_can_read_the_keys_joins_and_takes_over(
     assert load.misses == 0
     assert load.failures == []
     assert fleet.read(KEYS) == KEYS
+
+
+@pytest.mark.parametrize("before", [NEW_VALKEY], ids=lambda program: program.title)
+def test_a_redis_8_in_a_cluster_of_valkey_keeps_the_next_one_from_starting(fleet: Fleet, before: ServerProgram) -> None:
+    """Why such a roll is refused."""
+    assert not can_share_bus(line_of(NEW_REDIS), line_of(before))
+    fleet.formed(3)
+    first, second = (fleet.servers[f"redis-replica-{shard}"] for shard in (0, 1))
+    replace(first, NEW_REDIS)
+    eventually(partial(in_sync, first), 20)
+    eventually(lambda: b"client-ipv4=" in second.call("CLUSTER", "NODES") or _has_an_address_for_clients(second), 20)
+    with pytest.raises(redis.ConnectionError):
+        replace(second, NEW_REDIS)
+
+
+def _has_an_address_for_clients(server: Server) -> bool:
+    kept = server.kill()
+    server.start(kept)
+    return b"client-ipv4=" in kept
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,8 @@ NO_OPERATION = {"iam:PassRole"}
 def stacks() -> tuple[Evaluation, ...]:
     """Small, large, and with what is off by default."""
     watched = {"monitoring__exporter": "true", "monitoring__prometheus": "operator"}
-    return stack("local"), stack("prod"), stack("prod", replicasPerMaster="2", **watched)
+    encrypted = {"tls__mode": "required", "tls__issuer": "redis-ca"}
+    return stack("local"), stack("prod"), stack("prod", replicasPerMaster="2", **watched, **encrypted)
 
 
 def test_every_kind_of_object_that_is_made_has_a_row() -> None:
@@ -28,9 +29,10 @@ def test_every_kind_of_object_that_is_made_has_a_row() -> None:
         for resource in evaluation.resources
         if resource.is_kubernetes
     }
-    rows = set(re.findall(r"`((?:[a-z0-9.]+/)?v\d+/[A-Z]\w+)`", DOCUMENT))
+    rows = set(re.findall(r"`((?:[a-z0-9.-]+/)?v\d+/[A-Z]\w+)`", DOCUMENT))
     assert rendered <= rows
-    assert rows - rendered == {"v1/Pod", "v1/Event"}
+    read = {"v1/Pod", "v1/Event", "apiextensions.k8s.io/v1/CustomResourceDefinition"}
+    assert rows - rendered == read
 
 
 def test_every_resource_of_aws_and_every_question_has_a_row() -> None:

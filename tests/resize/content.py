@@ -30,7 +30,7 @@ def there(living: Stack, count: int) -> int:
 
 def _run(living: Stack, count: int, writes: int) -> int:
     host, _, port = living.deployment.endpoint.rpartition(":")
-    done = living.sandbox.run(
+    done = living.deployment.run(
         [sys.executable, "-c", _FILL, host, port, str(count), str(writes)],
         timeout_s=60,
         env=living.deployment.login,

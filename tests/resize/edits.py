@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import date
 from functools import lru_cache
 
+from components.manifests.authority import certificate_files
 from preview.evaluate import Evaluation, evaluate
 from tests.resize.pulumi_rules import faults
 
 SUBNETS = {"us-east-1a": "subnet-0a1b2c3d4e5f60001", "us-east-1b": "subnet-0a1b2c3d4e5f60002"}
 C = {"us-east-1c": "subnet-0a1b2c3d4e5f60003"}
 D = {"us-east-1d": "subnet-0a1b2c3d4e5f60004"}
+PLAIN = {"tls.mode": "plain", "tls.plainBecause": "the nodes encrypt what they send"}
+AUTHORITY = certificate_files("an authority of the tests", ["x"], date(2026, 1, 1))["ca.crt"]
 
 EDITS: Mapping[str, tuple[Mapping[str, str], ...]] = {
     "podMemory": ({"podMemory": "128GB"}, {"podMemory": "32GB"}),
@@ -32,6 +36,10 @@ EDITS: Mapping[str, tuple[Mapping[str, str], ...]] = {
         {"eks.subnets": json.dumps(SUBNETS | {"us-east-1c": "subnet-0a1b2c3d4e5f69999"})},
     ),
     "eks.nodeRoleArn": ({"eks.nodeRoleArn": "arn:aws:iam::111122223333:role/nodes"},),
+    "eks.cniRole": ({"eks.cniRole": "node"}, {"eks.cniRole": "own"}),
+    "eks.nodeKmsKeyArn": (
+        {"eks.nodeKmsKeyArn": "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"},
+    ),
     "eks.tags": ({"eks.tags": '{"team": "pictures"}'},),
     "nodes.instanceType": ({"nodes.instanceType": "r7i.12xlarge"}, {"nodes.instanceType": "r7g.16xlarge"}),
     "nodes.architecture": ({"nodes.architecture": "x86_64"}, {"nodes.architecture": "arm64"}),
@@ -39,6 +47,7 @@ EDITS: Mapping[str, tuple[Mapping[str, str], ...]] = {
     "nodes.capacityType": ({"nodes.capacityType": "spot", "nodes.production": "false"},),
     "nodes.production": ({"nodes.production": "false"},),
     "nodes.placement": ({"nodes.placement": "preferred", "nodes.production": "false"},),
+    "nodes.transitEncryption": ({"nodes.transitEncryption": "true"},),
     "nodes.allowFewerZones": ({"nodes.allowFewerZones": "true", "eks.subnets": json.dumps(SUBNETS)},),
     "nodes.sparePerZone": ({"nodes.sparePerZone": "1"},),
     "storage.size": ({"storage.size": "20GB"},),
@@ -54,6 +63,7 @@ EDITS: Mapping[str, tuple[Mapping[str, str], ...]] = {
     "monitoring.allowFromNamespaces": (
         {"monitoring.exporter": "true", "monitoring.allowFromNamespaces": '["prometheus"]'},
     ),
+    "monitoring.pushgateway": ({"monitoring.pushgateway": "prometheus-pushgateway.monitoring:9091"},),
     "monitoring.runbookUrl": ({"monitoring.exporter": "true", "monitoring.runbookUrl": "https://wiki/redis"},),
     "access.password": ({"access.password": "correct-horse-battery"},),
     "access.alsoAccepted": ({"access.alsoAccepted": "battery-staple-horse"},),
@@ -64,20 +74,21 @@ EDITS: Mapping[str, tuple[Mapping[str, str], ...]] = {
     "access.allowFromPods": ({"access.allowFromPods": '["web/app=shop"]'},),
     "access.deliverTo": ({"access.deliverTo": '["images"]'},),
     "access.policiesEnforcedBy": ({"access.policiesEnforcedBy": "cilium"},),
-    "access.nodeEndpoint": ({"access.nodeEndpoint": "ip"},),
-    "tls.mode": (
-        {"tls.mode": "both", "tls.issuer": "redis-ca"},
-        {"tls.mode": "required", "tls.secret": "images-redis-tls"},
-    ),
+    "access.nodeEndpoint": ({"access.nodeEndpoint": "ip", **PLAIN},),
+    "tls.mode": ({"tls.mode": "both"}, PLAIN, {"tls.mode": "required", "tls.secret": "images-redis-tls"}),
+    "tls.plainBecause": (PLAIN,),
     "tls.issuer": ({"tls.mode": "both", "tls.issuer": "redis-ca"},),
     "tls.issuerKind": ({"tls.mode": "both", "tls.issuer": "redis-ca", "tls.issuerKind": "Issuer"},),
     "tls.issuerGroup": ({"tls.mode": "both", "tls.issuer": "redis-ca", "tls.issuerGroup": "awspca.cert-manager.io"},),
     "tls.secret": ({"tls.mode": "both", "tls.secret": "images-redis-tls"},),
+    "tls.authority": ({"tls.mode": "both", "tls.issuer": "redis-ca", "tls.authority": AUTHORITY},),
     "tls.clientCertificates": ({"tls.mode": "both", "tls.issuer": "redis-ca", "tls.clientCertificates": "required"},),
     "images.redis": ({"images.redis": "redis:8.2-alpine"},),
     "images.redisVersion": ({"images.redisVersion": "redis 7.4.11"},),
     "images.python": ({"images.python": "python:3.12-alpine"},),
     "images.exporter": ({"images.exporter": "oliver006/redis_exporter:v1.75.0", "monitoring.exporter": "true"},),
+    "images.registry": ({"images.registry": "mirror.example.com/docker-hub"},),
+    "images.pullSecrets": ({"images.pullSecrets": '["registry-login"]'},),
     "resize.mode": ({"resize.mode": "expire"},),
     "resize.maxMibPerSecond": ({"resize.maxMibPerSecond": "500"},),
     "resize.extraMissesPerSecond": ({"resize.extraMissesPerSecond": "100"},),

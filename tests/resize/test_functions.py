@@ -69,7 +69,7 @@ class Calls:
         self._done: Completed | None = None
 
         def run() -> None:
-            self._done = living.sandbox.run(
+            self._done = living.deployment.run(
                 [sys.executable, "-c", _CALLS, host, port, stop],
                 timeout_s=400,
                 env=living.deployment.login,

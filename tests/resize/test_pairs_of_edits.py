@@ -20,8 +20,9 @@ REFUSED = [
     ("storage.iops", "storage.className"),
     ("storage.throughputMibPerSecond", "storage.className"),
     ("storage.kmsKeyId", "storage.className"),
-    *(("access.nodeEndpoint", key) for key in EDITS if key.startswith("tls.")),
-    *((key, "tls.secret") for key in ("tls.mode", "tls.issuer", "tls.issuerKind", "tls.issuerGroup")),
+    *(("access.nodeEndpoint", key) for key in EDITS if key.startswith("tls.") and key != "tls.plainBecause"),
+    *((key, "tls.secret") for key in ("tls.issuer", "tls.issuerKind", "tls.issuerGroup")),
+    ("tls.secret", "tls.authority"),
     ("tls.secret", "tls.clientCertificates"),
     ("images.redis", "images.redisVersion"),
 ]

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from components.manifests import names
 from components.manifests.users import (
     CREDENTIALS_KEY,
     FALLBACK_KEY,
@@ -246,7 +247,7 @@ def test_for_any_size_each_shard_has_all_its_copies_and_their_figures_agree(
 
 
 def test_no_password_stands_in_an_argument_or_in_a_plain_input(prod: Evaluation) -> None:
-    (secret,) = of_type(prod, ":Secret").values()
+    secret = only(prod, ":Secret", "-auth")
     values = secret.inputs["stringData"]
     passwords = [values[key] for key in (PASSWORD_KEY, OPERATOR_KEY, METRICS_KEY)]
     passwords.append(values[USERS_CONF_KEY].split()[-1].strip('"'))
@@ -269,7 +270,12 @@ def test_no_pod_is_given_more_of_the_secret_than_it_uses(access: dict[str, str])
         pod = spec.get("jobTemplate", {}).get("spec", spec).get("template", {}).get("spec")
         if pod is None:
             continue
-        by_file = {part["key"] for volume in pod["volumes"] if "secret" in volume for part in volume["secret"]["items"]}
+        by_file = {
+            part["key"]
+            for volume in pod["volumes"]
+            if "secret" in volume and volume["secret"]["secretName"] != names.TLS_OBJECT
+            for part in volume["secret"]["items"]
+        }
         by_container = {
             container["name"]: {
                 variable["valueFrom"]["secretKeyRef"]["key"]
@@ -297,7 +303,7 @@ def test_a_pod_has_a_cpu_limit_only_where_it_shares_its_node_with_others() -> No
 def test_a_given_password_is_used_and_stays_a_secret() -> None:
     given_one = stack("prod", access__password="correct-horse-battery")
 
-    (secret,) = of_type(given_one, ":Secret").values()
+    secret = only(given_one, ":Secret", "-auth")
     assert secret.inputs["stringData"][PASSWORD_KEY] == "correct-horse-battery"
     assert secret.secrets == {"stringData"}
 
@@ -329,7 +335,7 @@ def test_without_protect_nothing_is_protected() -> None:
 
 
 def test_outputs_tell_applications_where_to_connect(prod: Evaluation) -> None:
-    assert prod.outputs["endpoint"] == "redis.redis-image-cache.svc.cluster.local:6379"
+    assert prod.outputs["endpoint"] == "redis.redis-image-cache.svc.cluster.local:6380"
     assert prod.outputs["discoveryAddresses"][0].startswith(f"redis-master.{prod.plan.pool}.svc.")
     client = only(prod, ":Service", "images-client")
     assert client.inputs["spec"]["externalName"] == f"redis.{prod.plan.pool}.svc.cluster.local"
@@ -347,6 +353,6 @@ def test_no_name_is_left_in_another_domain_than_the_clusters() -> None:
     )
     names_of_all = [*topology["seeds"], *(node["host"] for node in topology["nodes"])]
     names_of_all.append(only(other, ":Service", "images-client").inputs["spec"]["externalName"])
-    names_of_all += [address.removesuffix(":6379") for address in other.outputs["discoveryAddresses"]]
-    names_of_all.append(other.outputs["endpoint"].removesuffix(":6379"))
+    names_of_all += [address.removesuffix(":6380") for address in other.outputs["discoveryAddresses"]]
+    names_of_all.append(other.outputs["endpoint"].removesuffix(":6380"))
     assert [name for name in names_of_all if not name.endswith(".svc.k8s.example.com")] == []

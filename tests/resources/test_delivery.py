@@ -35,7 +35,9 @@ def test_a_namespace_is_given_all_that_a_client_needs_as_a_secret() -> None:
     found = secret_of()
     assert found.inputs["stringData"] == {
         "host": "redis.redis-image-cache.svc.cluster.local",
-        "port": "6379",
+        "port": "6380",
+        "tls": "true",
+        "ca.crt": found.inputs["stringData"]["ca.crt"],
         "username": "app",
         "password": PASSWORD,
     }
@@ -69,7 +71,9 @@ def test_the_example_mounts_what_is_delivered() -> None:
     assert volume["secret"]["secretName"] == found.inputs["metadata"]["name"]
     assert POD["metadata"]["namespace"] == found.inputs["metadata"]["namespace"]
     script = POD["spec"]["containers"][0]["command"][-1]
-    assert all(f"cat {key})" in script for key in found.inputs["stringData"])
+    files = set(found.inputs["stringData"])
+    assert "--cacert ca.crt" in script
+    assert all(f"cat {key})" in script for key in files - {"ca.crt"})
 
 
 def test_who_is_told_the_password_must_be_let_in() -> None:

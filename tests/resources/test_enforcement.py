@@ -9,7 +9,7 @@ import pulumi
 import pytest
 
 from components.config.load import settings_of
-from components.resources import enforcement
+from components.resources import enforcement, vpc_cni
 
 EKS = {"clusterName": "shop", "subnets": {f"us-east-1{letter}": f"subnet-{letter}" for letter in "abc"}}
 ON = '{"enableNetworkPolicy": "true", "env": {"WARM_ENI_TARGET": "1"}}'
@@ -31,9 +31,9 @@ def faults(monkeypatch: pytest.MonkeyPatch, answer: str | Exception | None, **co
             raise answer
         return {"configurationValues": answer}
 
-    monkeypatch.setattr(enforcement, "ask_aws_now", asked)
+    monkeypatch.setattr(vpc_cni, "ask_aws_now", asked)
     access = {"allowFromNamespaces": ["web"], **config.pop("access", {})}
-    return list(enforcement.enforcement_faults(settings_of(eks=EKS, access=access, **config)))
+    return list(enforcement.enforcement_faults(settings_of(eks=EKS, access=access, tls={"mode": "required"}, **config)))
 
 
 @pytest.mark.parametrize("values", [ON, '{"enableNetworkPolicy": true}', '{"enableNetworkPolicy": "True"}'])

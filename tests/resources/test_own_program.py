@@ -8,6 +8,7 @@ import pulumi
 import pytest
 
 from components.config.load import ConfigErrors
+from components.manifests.launch_template import NODE_KMS_KEY_ARN
 from components.manifests.node_groups import CLUSTER_NAME
 from components.plan.refusal import PlanRefused
 from components.resources.arguments import RedisImageCacheClusterArgs
@@ -46,9 +47,9 @@ def test_the_example_makes_a_cache_on_the_cluster_of_its_own() -> None:
 
 def test_the_example_gets_the_handles_it_needs() -> None:
     outputs = example().outputs
-    assert outputs["endpoint"] == "redis.redis-image-cache.svc.cluster.local:6379"
+    assert outputs["endpoint"] == "redis.redis-image-cache.svc.cluster.local:6380"
     namespace, _, secret = outputs["passwordSecret"].partition("/")
-    (rendered,) = made(example(), ":Secret")
+    (rendered,) = [item for item in made(example(), ":Secret") if item.name.endswith("-auth")]
     assert (namespace, secret) == (rendered.inputs["metadata"]["namespace"], rendered.inputs["metadata"]["name"])
     assert sorted(outputs["nodeGroups"]) == ["eu-west-1a", "eu-west-1b", "eu-west-1c"]
     assert all(outputs["nodeGroups"].values())
@@ -62,13 +63,28 @@ def test_no_output_is_taken_for_its_text() -> None:
 
 def of(**config: Any) -> RedisImageCacheClusterArgs:
     eks = {"clusterName": "shop", "subnets": SUBNETS}
-    return RedisImageCacheClusterArgs.of({"eks": eks, "access": {"allowFromNamespaces": ["shop"]}, **config})
+    return RedisImageCacheClusterArgs.of(
+        {"eks": eks, "access": {"allowFromNamespaces": ["shop"]}, "tls": {"mode": "required"}, **config}
+    )
 
 
 def test_plain_values_need_no_outputs_and_every_key_has_its_default() -> None:
     args = of()
     assert args.settings.pod_memory == 64 * 2**30
     assert args.given()[CLUSTER_NAME] == "shop"
+
+
+@pytest.mark.parametrize("zones", ["eu-west-1", "us-gov-west-1"])
+def test_the_key_of_root_volumes_may_be_an_output_in_every_region(zones: str) -> None:
+    def program() -> None:
+        key = pulumi.Output.from_input("arn:aws:kms:somewhere:111122223333:key/1234")
+        subnets = {f"{zones}{letter}": f"subnet-{letter}" for letter in "abc"}
+        args = of(eks={"clusterName": "shop", "subnets": subnets, "nodeKmsKeyArn": key})
+        assert args.given()[NODE_KMS_KEY_ARN] is key
+        assert args.settings.eks is not None
+        assert args.settings.eks.node_kms_key_arn == f"arn:aws:kms:{zones}:000000000000:key/given-as-an-output"
+
+    record(program, "shop", "prod")
 
 
 def test_a_fault_of_the_arguments_is_told_as_a_stack_s_is() -> None:
@@ -83,5 +99,5 @@ def test_an_output_where_a_value_decides_something_is_refused_with_the_places_wh
     def program() -> None:
         of(podMemory=pulumi.Output.from_input("64GB"))
 
-    with pytest.raises(TypeError, match=r"eks\.clusterName, in eks\.subnets and at eks\.nodeRoleArn"):
+    with pytest.raises(TypeError, match=r"eks\.clusterName, in eks\.subnets, at eks\.nodeRoleArn and at eks\.n"):
         record(program, "shop", "prod")

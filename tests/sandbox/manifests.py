@@ -18,6 +18,7 @@ def resource(kind: str, name: str, spec: dict[str, Any] | None = None, /, **more
         "Job": "batch/v1",
         "CronJob": "batch/v1",
         "PodDisruptionBudget": "policy/v1",
+        "NetworkPolicy": "networking.k8s.io/v1",
         "Role": "rbac.authorization.k8s.io/v1",
         "RoleBinding": "rbac.authorization.k8s.io/v1",
     }.get(kind, "core/v1")

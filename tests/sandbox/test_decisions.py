@@ -158,7 +158,12 @@ def test_the_providers_rules_decide_between_update_and_replacement() -> None:
         (job("a", spec), job("a", spec, backoffLimit=1), Verb.UPDATE),
         (resource("ConfigMap", "a", data={"k": "1"}), resource("ConfigMap", "a", data={"k": "2"}), Verb.REPLACE),
         (resource("ConfigMap", "a", data={"k": "1"}), resource("ConfigMap", "a", data={"k": "1"}), Verb.SAME),
-        (resource("Secret", "a", stringData={"k": "1"}), resource("Secret", "a", stringData={"k": "2"}), Verb.REPLACE),
+        (resource("Secret", "a", stringData={"k": "1"}), resource("Secret", "a", stringData={"k": "2"}), Verb.UPDATE),
+        (
+            resource("Secret", "a", stringData={"k": "1"}),
+            resource("Secret", "a", stringData={"k": "2"}, immutable=True),
+            Verb.REPLACE,
+        ),
     ]
     for old, new, verb in cases:
         assert verbs(applied(old), [new]) == [verb], (old.kind, verb)

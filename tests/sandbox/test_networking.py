@@ -11,6 +11,7 @@ import pytest
 
 from preview.resources import Resource
 from sandbox.control.client import Sandbox
+from sandbox.control.place import ON_A_NODE, beside
 from sandbox.errors import InvalidError
 from tests.sandbox.conftest import eventually
 from tests.sandbox.manifests import SLEEP, container, headless, pod_spec, resource, stateful_set
@@ -216,9 +217,9 @@ def test_no_packet_can_leave_the_machine(sandbox: Sandbox) -> None:
     sandbox.apply([stateful_set("web", pod_spec(container(SLEEP)))])
     done = sandbox.exec("web-0", ["nc", "-w", "2", "192.0.2.1", "80"])
     assert done.exit != 0
-    routes = sandbox.run(["ip", "route"]).stdout
+    routes = sandbox.run(["ip", "route"], place=ON_A_NODE).stdout
     assert "default" not in routes
-    links = sandbox.run(["ip", "-o", "link"]).stdout
+    links = sandbox.run(["ip", "-o", "link"], place=ON_A_NODE).stdout
     assert {line.split(":")[1].split("@")[0].strip()[:4] for line in links.splitlines() if "state UP" in line} <= {
         "veth"
     }
@@ -262,7 +263,7 @@ def test_delay_and_loss_of_a_link_are_felt_by_every_peer_and_end_when_asked(sand
     assert float(sandbox.run(["python", "-c", FETCH, ip], timeout_s=60).check().stdout) > 0.8
     sandbox.fault("slow-link", pod="web-1")
     assert handshake_s("web-0") < 0.2
-    rules = sandbox.run(["ip", "rule"]).stdout
+    rules = sandbox.run(["ip", "rule"], place=ON_A_NODE).stdout
     assert "slow" not in rules
 
 
@@ -273,7 +274,9 @@ def test_a_link_that_loses_everything_is_a_silent_one_and_does_not_outlive_its_p
     sandbox.fault("slow-link", pod="web-1", loss_percent=100)
     assert not talks(sandbox, "web-0", ip)
     sandbox.fault("kill-pod", pod="web-1", now=True)
-    eventually(lambda: "slow" not in sandbox.run(["ip", "-o", "link"]).stdout, 5, "the emulated link is gone")
+    eventually(
+        lambda: "slow" not in sandbox.run(["ip", "-o", "link"], place=ON_A_NODE).stdout, 5, "the emulated link is gone"
+    )
 
 
 def test_what_goes_from_zone_to_zone_takes_longer_and_is_counted_and_what_stays_in_a_zone_is_not(
@@ -293,7 +296,7 @@ def test_what_goes_from_zone_to_zone_takes_longer_and_is_counted_and_what_stays_
 
     def fetched(target: str) -> tuple[float, int]:
         before = counted()
-        done = sandbox.run(["python", "-c", FETCH, ips[target]], timeout_s=30, pod="zone-a-0")
+        done = sandbox.run(["python", "-c", FETCH, ips[target]], timeout_s=30, place=beside("zone-a-0"))
         return float(done.check().stdout), counted() - before
 
     assert "200 ms" in sandbox.fault("zone-distance", delay_ms=200)
@@ -313,4 +316,6 @@ def test_what_goes_from_zone_to_zone_takes_longer_and_is_counted_and_what_stays_
     assert fetched("zone-b-0")[0] >= 0.4
     sandbox.fault("zone-distance")
     assert sandbox.status()["bytesBetweenZones"] is None
-    assert "border" not in sandbox.run(["ip", "rule"]).stdout + sandbox.run(["ip", "-o", "link"]).stdout
+    assert "border" not in "".join(
+        sandbox.run(command, place=ON_A_NODE).stdout for command in (["ip", "rule"], ["ip", "-o", "link"])
+    )

@@ -129,6 +129,9 @@ REPORT = {
             "notReady": [],
         }
     ],
+    "networkPolicies": [
+        {"name": "default-deny", "namespace": "redis-256mb", "pods": 8, "directions": ["Ingress", "Egress"], "rules": 0}
+    ],
     "claims": [
         {"name": "data-redis-master-0", "namespace": "redis-256mb", "zone": None, "usedBytes": 4096, "sizeBytes": 2**28}
     ],
@@ -143,7 +146,17 @@ REPORT = {
 def test_the_text_fits_a_terminal_and_leaves_nothing_out() -> None:
     text = status_text(REPORT)
     assert max(map(len, text.splitlines())) <= WIDTH == 80
-    for word in ("redis-master-0", "16384", "123456", "200.5Mi/256Mi", "no answer", "Complete", "limits.cpu", "zone-a"):
+    for word in (
+        "redis-master-0",
+        "16384",
+        "123456",
+        "200.5Mi/256Mi",
+        "no answer",
+        "Complete",
+        "limits.cpu",
+        "zone-a",
+        "default-deny",
+    ):
         assert word in text
     assert "redis-master.redis-256mb.svc.cluster.local" in text
     assert text.index("NAMESPACE  redis-256mb") < text.index("redis-repair") < text.index("NAMESPACE  redis-cache")

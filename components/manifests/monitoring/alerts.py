@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from components.manifests import names
-from components.manifests.monitoring.recording import recorded
+from components.manifests import names, tls
+from components.manifests.monitoring.recording import RECONCILER, recorded
 from components.plan.alerting import Alerting
 
 CRITICAL = "critical"
@@ -17,6 +17,8 @@ CRITICAL = "critical"
 WARNING = "warning"
 """It serves, and is one fault or some growth away from not serving: somebody looks at it the same day."""
 SLOTS = 16384
+_OVERDUE_DAYS = 7
+"""What a renewal may be late before somebody looks."""
 _ORDINAL = ".*-([0-9]+)"
 _PODS = "redis-(master|replica).*"
 
@@ -42,8 +44,9 @@ class Alert:
         }
 
 
-def alerts(pool: str, alerting: Alerting, *, zones_apart: bool) -> tuple[Alert, ...]:
-    """The alerts of a pool; with `zones_apart`, one that its copies of a shard do stand in different zones."""
+def alerts(pool: str, alerting: Alerting, *, zones_apart: bool, issued: bool, told: bool) -> tuple[Alert, ...]:
+    """The alerts of a pool; with `zones_apart` one about copies of a shard that do not stand in different zones, with
+    `issued` one about the certificate that cert-manager issues, with `told` one about what the reconciler tells."""
     here = f'namespace="{pool}"'
     return (
         *_sizing(here, alerting),
@@ -51,6 +54,8 @@ def alerts(pool: str, alerting: Alerting, *, zones_apart: bool) -> tuple[Alert, 
         *_replication(here, alerting),
         *_pods(here, alerting),
         *_changes(here, alerting),
+        *(_told(here, alerting) if told else ()),
+        *(_certificate(here, alerting) if issued else ()),
         *(_one_zone(here, alerting) if zones_apart else ()),
     )
 
@@ -267,7 +272,11 @@ def _pods(here: str, alerting: Alerting) -> Iterator[Alert]:
 
 def _changes(here: str, alerting: Alerting) -> Iterator[Alert]:
     unplanned = f"unless on (namespace) {recorded('planned_change:bool')} == 1"
+    # Where Kubernetes is not asked, the Job itself may have said it. It does not count beside what Kubernetes says: who
+    # reaches a Pushgateway can tell it anything.
     repaired = f'kube_cronjob_status_last_successful_time{{{here}, cronjob="{names.REPAIR}"}}'
+    told = f'{RECONCILER}_last_success_timestamp_seconds{{{here}, phase="repair"}}'
+    repaired = f"{repaired} or {told} unless on (namespace) {repaired}"
     yield Alert(
         "RedisRepairNotRun",
         f"(time() - max by (namespace) ({repaired}) > {alerting.repair_seconds}) {unplanned}",
@@ -275,9 +284,12 @@ def _changes(here: str, alerting: Alerting) -> Iterator[Alert]:
         WARNING,
         "No repair has ended well for {{ $value | humanizeDuration }}.",
     )
+    failed = f'max by (namespace, job_name) (kube_job_status_failed{{{here}, job_name!~"{names.REPAIR}-.*"}})'
+    ended = f'max by (namespace, phase) ({RECONCILER}_exit_status{{{here}, phase!="repair"}})'
+    ended = f'label_replace({ended}, "job_name", "$1", "phase", "(.*)")'
     yield Alert(
         "RedisJobFailed",
-        f'max by (namespace, job_name) (kube_job_status_failed{{{here}, job_name!~"{names.REPAIR}-.*"}}) > 0',
+        f"({failed} or max by (namespace, job_name) ({ended}) unless on (namespace) {failed}) > 0",
         0,
         WARNING,
         "Job {{ $labels.job_name }} of an update has failed.",
@@ -292,6 +304,34 @@ def _changes(here: str, alerting: Alerting) -> Iterator[Alert]:
         alerting.roll_seconds,
         WARNING,
         "{{ $value }} pods of {{ $labels.statefulset }} still run what was before the update.",
+    )
+
+
+def _told(here: str, alerting: Alerting) -> Iterator[Alert]:
+    unplanned = f"unless on (namespace) {recorded('planned_change:bool')} == 1"
+    yield Alert(
+        "RedisRepairWaits",
+        f'(max by (namespace, rule) ({RECONCILER}_waiting{{{here}, phase="repair"}}) > 0) {unplanned}',
+        alerting.repair_seconds,
+        WARNING,
+        "Every repair waits, for {{ $value }} things, at the rule {{ $labels.rule }}.",
+    )
+
+
+def _certificate(here: str, alerting: Alerting) -> Iterator[Alert]:
+    # Where Prometheus does not honour cert-manager's labels, `namespace` is that of cert-manager's own pod.
+    own, other = (
+        f'certmanager_certificate_expiration_timestamp_seconds{{{where}, name="{names.TLS_OBJECT}"}}'
+        for where in (here, f"exported_{here}")
+    )
+    other = f'label_replace({other}, "namespace", "$1", "exported_namespace", "(.+)")'
+    left_seconds = tls.RENEWED_BEFORE_HOURS * 3600 - _OVERDUE_DAYS * 86400
+    yield Alert(
+        "RedisCertificateEnds",
+        f"max by (namespace) ({own} or {other}) - time() < {left_seconds}",
+        alerting.steady_seconds,
+        WARNING,
+        "The certificate of the pods ends in {{ $value | humanizeDuration }}, and should have been renewed by now.",
     )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from components.config.formats import memory
 from components.config.settings import Settings
 from components.manifests.monitoring.alerts import SLOTS
-from components.manifests.monitoring.recording import recorded
+from components.manifests.monitoring.recording import RECONCILER, recorded
 from components.plan import alerting as targets
 from components.plan.alerting import Alerting, derive_alerting
 from components.plan.plan import Plan
@@ -42,18 +42,21 @@ class Panel:
 
 def panels(settings: Settings, plan: Plan) -> dict[str, tuple[Panel, ...]]:
     """Row -> its panels."""
+    is_told = settings.monitoring.pushgateway is not None
     here, alerting = f'namespace="{plan.pool}"', derive_alerting(settings, plan)
     return {
-        "Is it healthy?": tuple(_health(here, alerting)),
+        "Is it healthy?": tuple(_health(here, alerting, is_told)),
         "Is it big enough?": tuple(_size(here, settings, plan, alerting)),
-        "Is it balanced?": tuple(_balance(here, alerting)),
+        "Is it balanced?": tuple(_balance(here, alerting, is_told)),
         "What changed?": tuple(_changes(here)),
     }
 
 
-def _health(here: str, alerting: Alerting) -> Iterator[Panel]:
-    def stat(title: str, text: str, expr: str, steps: tuple[tuple[float | None, str], ...]) -> Panel:
-        return Panel(title, text, expr, "", "short", steps, is_stat=True, span=6)
+def _health(here: str, alerting: Alerting, is_told: bool) -> Iterator[Panel]:
+    def stat(
+        title: str, text: str, expr: str, steps: tuple[tuple[float | None, str], ...], unit: str = "short"
+    ) -> Panel:
+        return Panel(title, text, expr, "", unit, steps, is_stat=True, span=4 if is_told else 6)
 
     yield stat(
         "Alerts that fire",
@@ -79,6 +82,20 @@ def _health(here: str, alerting: Alerting) -> Iterator[Panel]:
         f"sum({recorded('replicas_missing:count')}{{{here}}})",
         ((None, _GOOD), (1, _LOOK)),
     )
+    if is_told:
+        yield stat(
+            "Since the last repair",
+            "That ended with nothing left to do. One begins every minute.",
+            f'time() - max({RECONCILER}_last_success_timestamp_seconds{{{here}, phase="repair"}})',
+            ((None, _GOOD), (alerting.repair_seconds / 3, _LOOK), (alerting.repair_seconds, _BAD)),
+            "s",
+        )
+        yield stat(
+            "Repair waits for",
+            "Things that must come true by themselves; the log of the last repair has them.",
+            f'sum({RECONCILER}_waiting{{{here}, phase="repair"}})',
+            ((None, _GOOD), (1, _LOOK)),
+        )
 
 
 def _size(here: str, settings: Settings, plan: Plan, alerting: Alerting) -> Iterator[Panel]:
@@ -136,7 +153,18 @@ def _size(here: str, settings: Settings, plan: Plan, alerting: Alerting) -> Iter
     )
 
 
-def _balance(here: str, alerting: Alerting) -> Iterator[Panel]:
+def _balance(here: str, alerting: Alerting, is_told: bool) -> Iterator[Panel]:
+    span = 6 if is_told else 8
+    if is_told:
+        yield Panel(
+            "Slots of a shard over the mean",
+            "As the last repair counted them. They are even after every update.",
+            f"{recorded('slot_imbalance:ratio')}{{{here}}}",
+            "{{pod}}",
+            "none",
+            ((None, _GOOD), (1.1, _LOOK)),
+            span=span,
+        )
     hot = ((None, _GOOD), (alerting.hot_shard_factor, _BAD))
     yield Panel(
         "Traffic of a shard over the mean",
@@ -145,7 +173,7 @@ def _balance(here: str, alerting: Alerting) -> Iterator[Panel]:
         "{{pod}}",
         "none",
         hot,
-        span=8,
+        span=span,
     )
     yield Panel(
         "Keys of a shard over the mean",
@@ -154,7 +182,7 @@ def _balance(here: str, alerting: Alerting) -> Iterator[Panel]:
         "{{pod}}",
         "none",
         hot,
-        span=8,
+        span=span,
     )
     yield Panel(
         "Fragmentation",
@@ -163,7 +191,7 @@ def _balance(here: str, alerting: Alerting) -> Iterator[Panel]:
         "{{pod}}",
         "none",
         ((None, _GOOD), (alerting.fragmentation, _BAD)),
-        span=8,
+        span=span,
     )
 
 

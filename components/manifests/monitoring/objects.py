@@ -24,7 +24,8 @@ _GROUP = "monitoring.coreos.com/v1"
 def monitoring(settings: Settings, plan: Plan) -> tuple[Manifest, ...]:
     """Nothing without an exporter: every rule asks for its metrics.
 
-    They come before the pods. Where the operator's CRDs are missing, an update ends here and has touched no pod.
+    They come before the pods. Whether the cluster has the operator's kinds is asked before
+    (components/resources/definitions.py).
     """
     if not settings.monitoring.exporter:
         return ()

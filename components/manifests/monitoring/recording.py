@@ -11,6 +11,8 @@ from typing import Any
 from components.plan.alerting import HIT_RATE, MEMORY_USED, Alerting
 
 PREFIX = "redis_image_cache"
+RECONCILER = f"{PREFIX}_reconciler"
+"""How the series begin that the reconciler tells a Pushgateway (reconciler/run_report.py)."""
 _IMAGE_COMMANDS = "get|getex|set|setex|psetex"
 _PLANNED_JOBS = ".*-(release|form|rollout-.+)-[^-]+"
 """The Jobs of an update; their names end in what Pulumi makes up."""
@@ -82,6 +84,9 @@ def _rules(here: str, alerting: Alerting) -> Iterator[tuple[str, str]]:
     )
     sent = f"({recorded('sent_bytes:rate5m')}{{{here}}} and on (namespace, pod) {master})"
     yield "traffic_imbalance:ratio", f"{sent} / on (namespace) group_left () avg by (namespace) ({sent})"
+    # The reconciler alone counts the slots of each master; without a Pushgateway this has no data.
+    slots = of_pod(f'{RECONCILER}_slots{{{here}, phase="repair"}}')
+    yield "slot_imbalance:ratio", f"{slots} / on (namespace) group_left () avg by (namespace) ({slots})"
     keys = f"({of_pod(f'sum without (db) (redis_db_keys{{{here}}})')} and on (namespace, pod) {master})"
     yield "key_imbalance:ratio", f"{keys} / on (namespace) group_left () avg by (namespace) ({keys})"
     yield "bytes_per_lookup:ratio", f"sum by (namespace) ({sent}) / {recorded('lookups:rate5m')}"

@@ -13,7 +13,13 @@ def rule_groups(settings: Settings, plan: Plan) -> dict[str, Any]:
     """`groups` as a rules file and a PrometheusRule have them."""
     alerting = derive_alerting(settings, plan)
     apart = plan.nodes is not None and plan.nodes.zone_separation
-    found = alerts(plan.pool, alerting, zones_apart=apart)
+    found = alerts(
+        plan.pool,
+        alerting,
+        zones_apart=apart,
+        issued=settings.tls.mode.has_tls and settings.tls.issuer is not None,
+        told=settings.monitoring.pushgateway is not None,
+    )
     return {
         "groups": [
             {

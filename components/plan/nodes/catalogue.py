@@ -64,6 +64,8 @@ class InstanceType:
     ebs_attachments: int
     ebs_attachments_shared: bool
     """Whether network interfaces count against `ebs_attachments` too."""
+    encrypts_in_transit: bool
+    """Whether its network card encrypts what it sends to another type that does so, in the same or a peered VPC."""
     numa_nodes: int | None
     usd_per_hour: dict[str, float] = field(hash=False)
     """By region; only regions whose price was read."""
@@ -201,6 +203,7 @@ def _instance_type(row: dict[str, str], zone_letters: dict[str, str]) -> Instanc
         ebs_baseline_gbps=float(row["ebs_baseline_gbps"]),
         ebs_attachments=int(row["ebs_attachments"]),
         ebs_attachments_shared=row["ebs_attachments_shared"] == "true",
+        encrypts_in_transit=row["encrypts_in_transit"] == "true",
         numa_nodes=int(row["numa_nodes"]) if row["numa_nodes"] else None,
         usd_per_hour={FALLBACK_PRICE_REGION: float(row["usd_per_hour_us_east_1"])},
         zone_letters=zone_letters,

@@ -3,6 +3,7 @@
 - A node's pods fit its allocatable memory (by limits, or by requests), CPU and pod count.
 - All of a node's pods being masters, they fit its sustained (never burst) network.
 - No node carries more than a sixth of the pods, nor so many masters that its loss ends their majority.
+- Where `nodes.transitEncryption` says so, its network card encrypts what nodes send each other.
 - A lost zone leaves a majority of masters, and of every shard one of its pods.
 - A zone has room for its pods, whichever node the scheduler sends each to, and `nodes.sparePerZone` nodes more.
 
@@ -34,6 +35,7 @@ from components.plan.nodes.rules import (
     cores_for_pods,
     evened_out,
     nodes_in_zone,
+    plain_network,
     pods_per_node,
     schedulable,
 )
@@ -205,7 +207,10 @@ class _Search:
             )
 
     def _unfit(self, kind: InstanceType, limits: PodsPerNode) -> str | None:
-        return architecture_mismatch(kind, self.rules) or capacity_shortage(kind, self.demand, self.rules, limits)
+        return self._unwanted(kind) or capacity_shortage(kind, self.demand, self.rules, limits)
+
+    def _unwanted(self, kind: InstanceType) -> str | None:
+        return architecture_mismatch(kind, self.rules) or plain_network(kind, self.rules)
 
     def _layout(self, kind: InstanceType, limits: PodsPerNode) -> tuple[int, list[int]]:
         """Pods per node, and the nodes of each zone; the type carries at least one pod."""
@@ -256,15 +261,12 @@ class _Search:
         return kind
 
     def _nothing_passes(self) -> str:
-        kinds = [
-            kind
-            for kind in self.market.types
-            if not self.market.gap(kind) and not architecture_mismatch(kind, self.rules)
-        ]
+        kinds = [kind for kind in self.market.types if not self.market.gap(kind) and not self._unwanted(kind)]
         if not kinds:
+            encrypted = " that encrypts what nodes send each other" if self.rules.transit_encryption else ""
             return (
-                f"nodes.architecture = {self.rules.architecture}: the catalogue has no such type in every zone of "
-                f"{self.market.region}"
+                f"nodes.architecture = {self.rules.architecture}: the catalogue has no such type{encrypted} in every "
+                f"zone of {self.market.region}"
             )
         overload = common_overload(kinds, self.demand, self.rules.packing)
         if overload:

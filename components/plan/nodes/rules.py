@@ -195,6 +195,13 @@ def architecture_mismatch(kind: InstanceType, rules: Nodes) -> str | None:
     return f"{kind.architecture}, and nodes.architecture is {rules.architecture}"
 
 
+def plain_network(kind: InstanceType, rules: Nodes) -> str | None:
+    """Why the type's network is not what `nodes.transitEncryption` asks for; None when it is."""
+    if not rules.transit_encryption or kind.encrypts_in_transit:
+        return None
+    return f"{kind.family} does not encrypt what nodes send each other, and nodes.transitEncryption is true"
+
+
 def evened_out(most: int, pods_of_zones: tuple[int, ...], copies_apart: int) -> int:
     """The fewest pods per node with which every zone still needs as few nodes as with `most`."""
     others = copies_apart - 1

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from sandbox.host.firewall import Firewall
 from sandbox.kubernetes.cluster import Cluster
 from sandbox.kubernetes.controllers import statefulset
 from sandbox.kubernetes.controllers.batch import Batch
 from sandbox.kubernetes.controllers.certificates import Certificates
+from sandbox.kubernetes.controllers.network_policies import NetworkPolicies
 from sandbox.kubernetes.controllers.placement import place_pods
 from sandbox.kubernetes.kubelet.volumes import shows
 from sandbox.kubernetes.kubelet.worker import Kubelet, PodWorker
@@ -19,13 +21,14 @@ _TICK_S = 1.0
 class Workloads:
     """The controller manager: one loop that runs every controller whenever anything changed, and once a second."""
 
-    def __init__(self, cluster: Cluster, kubelet: Kubelet) -> None:
+    def __init__(self, cluster: Cluster, kubelet: Kubelet, firewall: Firewall) -> None:
         self._cluster = cluster
         self._kubelet = kubelet
         self.workers: dict[str, PodWorker] = {}
         self._observed: dict[tuple[str, str, str], tuple[int, StatefulSet]] = {}
         """StatefulSet -> how many edits of it the controller has seen, and the last of them."""
         self.certificates = Certificates(cluster)
+        self.network_policies = NetworkPolicies(cluster, firewall)
         self.batch = Batch(cluster, self._add_pod, self.delete_pod)
 
     async def run(self) -> None:

@@ -18,6 +18,7 @@ from sandbox.kubernetes.engine.awaiting import ready, wait_conditions
 from sandbox.kubernetes.engine.changes import Applied, Changes, Step, Verb, plan_changes
 from sandbox.kubernetes.manifests.base import not_enforced
 from sandbox.kubernetes.manifests.certificate import Certificate
+from sandbox.kubernetes.manifests.network_policy import Namespace, NetworkPolicy
 from sandbox.kubernetes.manifests.objects import (
     NOTED,
     CronJob,
@@ -66,6 +67,8 @@ class Applier:
                 found.append(Noted(_label(resource), NOTED[f"{resource.api_version}/{resource.kind}"]))
             else:
                 found += [Noted(f"{_label(resource)} {path}", reason) for path, reason in not_enforced(decoded)]
+                if any(label.startswith("pod-security.kubernetes.io/") for label in decoded.metadata.labels):
+                    found.append(Noted(f"{_label(resource)} metadata.labels.pod-security", "pods are not judged here"))
         return found
 
     async def apply(self, resources: Sequence[Resource], progress: Progress) -> dict[str, int]:
@@ -208,10 +211,12 @@ class _Update:
         self._cluster.objects[item.key] = item
         if isinstance(item, PersistentVolumeClaim):
             self._workloads.claim(item.metadata.namespace, item.metadata.name, item.spec)
-        self._workloads.refresh_volumes(*item.key)
-        self._issue(item)
+        self._take_effect(item)
 
-    def _issue(self, item: KubernetesObject) -> None:
+    def _take_effect(self, item: KubernetesObject) -> None:
+        self._workloads.refresh_volumes(*item.key)
+        if isinstance(item, Namespace | NetworkPolicy):
+            self._workloads.network_policies.enforce()
         if isinstance(item, Certificate):
             self._workloads.refresh_volumes(*self._workloads.certificates.issue(item).key)
 
@@ -220,8 +225,7 @@ class _Update:
         if isinstance(item, StatefulSet) and isinstance(old, StatefulSet):
             statefulset.check_update(old, item)
         self._cluster.objects[item.key] = item
-        self._workloads.refresh_volumes(*item.key)
-        self._issue(item)
+        self._take_effect(item)
 
     async def _await(self, step: Step, item: KubernetesObject | None) -> None:
         if item is None or item.metadata.annotations.get("pulumi.com/skipAwait") == "true":
@@ -237,6 +241,7 @@ class _Update:
         name, namespace = metadata.get("name", resource.name), metadata.get("namespace", "default")
         if resource.kind == "Namespace" and resource.is_kubernetes:
             await self._delete_namespace(name)
+            self._workloads.network_policies.enforce()
         elif resource.is_kubernetes:
             item = self._cluster.objects.pop((resource.kind, namespace, name), None)
             self._cluster.touch()
@@ -251,6 +256,8 @@ class _Update:
         """Waits until what the object owned is gone too."""
         if isinstance(item, CronJob):
             self._workloads.batch.delete_cron(item)
+        if isinstance(item, NetworkPolicy):
+            self._workloads.network_policies.enforce()
         if isinstance(item, PersistentVolumeClaim):
             claim = self._cluster.claims.get((item.metadata.namespace, item.metadata.name))
             if claim is not None:
@@ -276,3 +283,4 @@ class _Update:
         for claim in [claim for claim in self._cluster.claims.values() if claim.namespace == name]:
             self._workloads.delete_claim(claim)
         self._cluster.namespaces.discard(name)
+        self._cluster.objects.pop(("Namespace", "default", name), None)

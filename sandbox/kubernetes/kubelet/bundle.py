@@ -9,7 +9,7 @@ from sandbox.errors import ConfigError, known
 from sandbox.host.container import DEFAULT_CAPABILITIES, Bundle, Identity, Mount
 from sandbox.host.dns import CLUSTER_DOMAIN
 from sandbox.host.images import Image, ImageStore
-from sandbox.host.network import GATEWAY_IP
+from sandbox.host.network import DNS_IP
 from sandbox.host.volumes import publish
 from sandbox.kubernetes.accounts import Accounts
 from sandbox.kubernetes.cluster import Cluster
@@ -90,7 +90,7 @@ def etc_files(pod: Pod) -> Mapping[str, str]:
     if pod.subdomain:
         names = f"{pod.name}.{pod.subdomain}.{pod.namespace}.svc.{CLUSTER_DOMAIN}\t{pod.name}"
     return {
-        "resolv.conf": f"search {' '.join(search)}\nnameserver {GATEWAY_IP}\noptions ndots:5\n",
+        "resolv.conf": f"search {' '.join(search)}\nnameserver {DNS_IP}\noptions ndots:5\n",
         "hosts": f"# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n{pod.ip}\t{names}\n",
         "hostname": f"{pod.name}\n",
     }

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 
 from sandbox.errors import ConfigError, known
 from sandbox.host.images import DEFAULT_PATH, Image
-from sandbox.host.network import GATEWAY_IP
+from sandbox.host.network import API_IP
 from sandbox.kubernetes.cluster import Cluster
 from sandbox.kubernetes.manifests.container import Container, EnvVar
 from sandbox.kubernetes.pods import Pod
 
 API_PORT = 6443
-"""Of the API server, at the sandbox's own address."""
+"""Where the API server listens, at its address."""
 
 
 def expand(text: str, values: Mapping[str, str]) -> str:
@@ -42,7 +42,7 @@ def environment_of(container: Container, pod: Pod, cluster: Cluster) -> dict[str
     values: dict[str, str] = {}
     for variable in container.env:
         values[variable.name] = _value_of(variable, pod, cluster, values)
-    api_server = {"KUBERNETES_SERVICE_HOST": GATEWAY_IP, "KUBERNETES_SERVICE_PORT": str(API_PORT)}
+    api_server = {"KUBERNETES_SERVICE_HOST": API_IP, "KUBERNETES_SERVICE_PORT": str(API_PORT)}
     return {"PATH": DEFAULT_PATH, "HOSTNAME": pod.name, **api_server, **values}
 
 

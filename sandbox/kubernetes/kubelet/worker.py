@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import shutil
 import signal
 import time
@@ -46,8 +45,6 @@ class Kubelet:
 
 class PodWorker:
     """Runs one placed pod from start to removal."""
-
-    _numbers = itertools.count(1)
 
     def __init__(self, pod: Pod, kubelet: Kubelet) -> None:
         self._pod = pod
@@ -138,7 +135,7 @@ class PodWorker:
         pod = self._pod
         owner = f"{pod.namespace}/{pod.name}"
         await self._cluster.until(lambda: not self._kubelet.addresses.is_waiting(owner), _ADDRESS_TIMEOUT_S)
-        pod.network = PodNetwork(next(PodWorker._numbers), self._kubelet.addresses.take(owner))
+        pod.network = PodNetwork.numbered(self._kubelet.addresses.take(owner))
         pod.network.create()
         self._kubelet.on_network_change()
         await self._prepare_volumes()

@@ -14,6 +14,7 @@ from sandbox.kubernetes.manifests.base import Manifest, NotEnforced, decode
 from sandbox.kubernetes.manifests.certificate import Certificate
 from sandbox.kubernetes.manifests.kubernetes_object import KubernetesObject as KubernetesObject
 from sandbox.kubernetes.manifests.metadata import Labels, LabelSelector, TemplateMeta, is_dns_label
+from sandbox.kubernetes.manifests.network_policy import Namespace, NetworkPolicy
 from sandbox.kubernetes.manifests.pod import PodTemplate
 from sandbox.kubernetes.manifests.rights import Role, RoleBinding, ServiceAccount
 from sandbox.kubernetes.manifests.storage import EVERY_CLAIM, ClaimRetention, ClaimSpec, ClaimTemplate, TopologyTerm
@@ -38,7 +39,16 @@ class ConfigMap(KubernetesObject):
 
 
 class Secret(KubernetesObject):
+    type: str = "Opaque"
     string_data: dict[str, str] = Field(default_factory=dict)
+    immutable: Annotated[bool, NotEnforced("another content is another object here anyway")] = False
+
+    @model_validator(mode="after")
+    def _has_what_its_type_needs(self) -> Secret:
+        missing = {"tls.crt", "tls.key"} - self.string_data.keys() if self.type == "kubernetes.io/tls" else set()
+        if missing:
+            raise ValueError(f"a Secret of type kubernetes.io/tls needs {', '.join(sorted(missing))}")
+        return self
 
     @property
     def contents(self) -> dict[str, bytes]:
@@ -227,6 +237,7 @@ def check_mounts(template: PodTemplate, claims: set[str]) -> None:
 
 
 RUN: dict[str, type[KubernetesObject]] = {
+    "v1/Namespace": Namespace,
     "v1/ConfigMap": ConfigMap,
     "v1/Secret": Secret,
     "v1/Service": Service,
@@ -236,6 +247,7 @@ RUN: dict[str, type[KubernetesObject]] = {
     "batch/v1/CronJob": CronJob,
     "policy/v1/PodDisruptionBudget": PodDisruptionBudget,
     "storage.k8s.io/v1/StorageClass": StorageClass,
+    "networking.k8s.io/v1/NetworkPolicy": NetworkPolicy,
     "cert-manager.io/v1/Certificate": Certificate,
     "v1/ServiceAccount": ServiceAccount,
     "rbac.authorization.k8s.io/v1/Role": Role,
@@ -244,9 +256,7 @@ RUN: dict[str, type[KubernetesObject]] = {
 """Kinds the sandbox runs, by apiVersion/kind."""
 
 NOTED: dict[str, str] = {
-    "v1/Namespace": "names are kept apart; nothing else depends on it",
     "scheduling.k8s.io/v1/PriorityClass": "pods are never preempted here",
-    "networking.k8s.io/v1/NetworkPolicy": "every pod reaches every pod",
     "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy": "whoever runs `up` may do anything",
     "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicyBinding": "whoever runs `up` may do anything",
     "monitoring.coreos.com/v1/PodMonitor": "no operator runs here; the sandbox's Prometheus reads it itself",

@@ -55,6 +55,7 @@ class Load:
             "value_bytes": value_bytes,
             "seed": 1,
             "keys_per_shard": 250,
+            "prefix": "",
             "requests_per_second_per_shard": 20,
             "write_share": 0.3,
         }

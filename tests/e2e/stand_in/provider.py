@@ -192,7 +192,12 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc
                     "status": "ACTIVE",
                 }
             case "aws:eks/getAddon:getAddon":
-                answer = {**arguments, "configurationValues": '{"enableNetworkPolicy": "true"}'}
+                cni = {"serviceAccount": "aws-node", "roleArn": f"arn:aws:iam::{_ACCOUNT_ID}:role/vpc-cni"}
+                answer = {
+                    **arguments,
+                    "configurationValues": '{"enableNetworkPolicy": "true"}',
+                    "podIdentityAssociations": [cni],
+                }
             case "aws:ec2/getSubnet:getSubnet":
                 answer = {"id": arguments["id"], "availabilityZone": ZONES[arguments["id"]]}
             case "aws:eks/getNodeGroups:getNodeGroups":
