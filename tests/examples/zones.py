@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.advice.figures import derive_figures
+from sandbox.control.place import beside
 from sandbox.errors import SandboxError
 from sandbox.kubernetes.nodes import ZONE_LABEL
 from tests.examples.programs import Program
@@ -42,8 +43,15 @@ class Reads:
 def clients_in_every_zone(deployment: Deployment) -> Iterator[dict[str, str]]:
     """Zone -> a pod there, beside the deployment's own; the zones are as far apart as `DELAY_MS` says."""
     zones = sorted({str(node["zone"]) for node in deployment.sandbox.status()["nodes"]})
+    namespace, labels = deployment.clients.namespace or "default", dict(deployment.clients.labels)
     pods = [
-        stateful_set(f"client-{zone}", pod_spec(container(SLEEP), nodeSelector={ZONE_LABEL: zone})) for zone in zones
+        stateful_set(
+            f"client-{zone}",
+            pod_spec(container(SLEEP), nodeSelector={ZONE_LABEL: zone}),
+            namespace=namespace,
+            labels=labels,
+        )
+        for zone in zones
     ]
     deployment.sandbox.apply([*deployment.resources, *pods])
     deployment.fault("zone-distance", delay_ms=DELAY_MS)
@@ -68,7 +76,8 @@ def read(deployment: Deployment, clients: dict[str, str], program: Program, read
 
         def reader(pod: str) -> int:
             words = [sys.executable, "-m", "tests.examples.zone_reader", pod, str(IMAGES), str(TURNS), name]
-            done = deployment.sandbox.run([*words, *program.command], timeout_s=240, env=environment, pod=pod)
+            place = beside(pod, deployment.clients.namespace)
+            done = deployment.sandbox.run([*words, *program.command], place=place, timeout_s=240, env=environment)
             return int(done.check().stdout)
 
         running = [threads.submit(reader, pod) for pod in clients.values()]
