@@ -8,7 +8,7 @@ SAMPLE ?= 150
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 
-.PHONY: help up down status plan alerts calibrate servers test test-fast test-long checkov mutants check e2e faults clients examples soak bench bench-plan bench-resize bench-cpu-limit format clean
+.PHONY: help up down status plan alerts picture calibrate servers test test-fast test-long checkov mutants check e2e faults clients examples soak bench bench-plan bench-resize bench-cpu-limit format clean
 
 help: ## every command of this Makefile
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,7 +34,7 @@ test: .venv/tests .venv/sandbox .venv/monitoring .venv/actionlint ## the tests: 
 test-fast: .venv/tests .venv/monitoring .venv/actionlint ## the tests that start nothing and take no minutes each: about two minutes together
 	@$(PYTHON) -m tests.sets fast
 
-test-long: .venv/tests .venv/sandbox .venv/monitoring .checkov/built ## a second look that `make test` leaves out: the plain deployment, random kills, more resizes, pairs of edits, checkov (20 minutes)
+test-long: .venv/tests .venv/sandbox .venv/monitoring .venv/browser .checkov/built ## a second look that `make test` leaves out: the plain deployment, random kills, more resizes, pairs of edits, checkov (20 minutes)
 	@$(PYTHON) -m tests.sets slow
 
 checkov: .venv/tests .checkov/built ## what the linter checkov finds in the manifests (under a minute; installs its hundred packages into .checkov the first time)
@@ -62,6 +62,9 @@ clients: .venv/tests .venv/sandbox .clients/built ## drive seven client librarie
 alerts: .venv/tests .venv/sandbox .venv/monitoring ## provoke alerts for real, and print when each fired and resolved (20 minutes; ALERTS="RedisDown …": only these)
 	@$(PYTHON) -m tests.monitoring $(ALERTS)
 
+picture: .venv/tests .venv/sandbox .venv/monitoring .venv/browser ## run stack local for some minutes, and write docs/dashboard.png: its dashboard in a browser (5 minutes; installs Chromium)
+	@$(PYTHON) -m tests.monitoring.picture docs/dashboard.png
+
 examples: .venv/tests .venv/sandbox .examples/built ## build the applications of examples/ and try each in the sandbox (2 minutes; installs Node.js, Go and Java)
 	@$(PYTHON) -m pytest -q tests/examples
 
@@ -69,7 +72,7 @@ soak: .venv/tests .venv/sandbox ## kill pods and Jobs at random moments, also du
 	@$(PYTHON) -m tests.faults.soak --seed $(SEED)
 	@$(PYTHON) -m tests.resize.soak --seed $(SEED)
 
-bench: .venv/tests .venv/sandbox .venv/bench ## measure throughput, latency, TTL, eviction and changes under load, beside memcached and nginx, and hold the plan's predictions to it (15 minutes); JSON=FILE PAGE=FILE WRITE=docs/bench.md keep it
+bench: .venv/tests .venv/sandbox .venv/bench ## measure throughput, latency, TTL, eviction and changes under load, beside memcached and nginx, and hold the plan's predictions to it (15 minutes); JSON=FILE PAGE=FILE WRITE=FILE keep it
 	@$(PYTHON) -m tests.bench $(if $(JSON),--json '$(JSON)') $(if $(WRITE),--write '$(WRITE)') --page '$(or $(PAGE),.bench.html)' $(if $(WITHOUT),--without '$(WITHOUT)')
 
 bench-plan: .venv/program ## measure how long `make plan` takes beside importing Pulumi
@@ -89,7 +92,7 @@ format: .venv/tests ## format the code and correct what the linter can
 	$(VENV)/bin/ruff check --fix .
 
 clean: ## remove what these commands made in this folder
-	rm -rf $(VENV) .bench.html .checkov .clients .examples .servers tests/clients/node/node_modules examples/ioredis/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .bench.html dashboard*.html .checkov .clients .examples .servers tests/clients/node/node_modules examples/ioredis/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # Stamps inside the virtual environment: each is made once, and again when its list changes.
 .venv/program: requirements.txt
@@ -113,6 +116,10 @@ clean: ## remove what these commands made in this folder
 	@sh sandbox/setup.sh monitoring
 	@touch $@
 
+.venv/browser: sandbox/setup.sh .venv/program
+	@sh sandbox/setup.sh browser
+	@touch $@
+
 .venv/actionlint: sandbox/setup.sh .venv/program
 	@sh sandbox/setup.sh actionlint
 	@touch $@
@@ -131,7 +138,7 @@ CLIENT_SOURCES := $(addprefix tests/clients/,requirements.txt setup.sh node/pack
 	@sh tests/clients/setup.sh
 	@touch $@
 
-EXAMPLE_SOURCES := $(addprefix examples/,go-redis/go.mod go-redis/main.go go-redis/settings.go ioredis/package.json lettuce/pom.xml lettuce/src/main/java/App.java lettuce/src/main/java/Settings.java)
+EXAMPLE_SOURCES := $(addprefix examples/,go-redis/go.mod go-redis/main.go go-redis/settings.go ioredis/package.json lettuce/pom.xml $(addprefix lettuce/src/main/java/,App.java Nearest.java Settings.java))
 .examples/built: $(EXAMPLE_SOURCES) tests/examples/setup.sh tests/clients/requirements.txt sandbox/setup.sh .venv/tests
 	@sh sandbox/setup.sh clients
 	@sh tests/examples/setup.sh

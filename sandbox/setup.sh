@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what is missing, and only that: a virtual environment, Python packages, Debian packages.
 #   setup.sh venv REQUIREMENTS…   setup.sh debian   setup.sh monitoring   setup.sh node   setup.sh clients   setup.sh bench
-#   setup.sh actionlint   setup.sh checkov REQUIREMENTS
+#   setup.sh browser   setup.sh actionlint   setup.sh checkov REQUIREMENTS
 set -eu
 
 say() { printf '  %s\n' "$*" >&2; }
@@ -12,6 +12,7 @@ PACKAGES='redis-server:redis-server redis-tools:redis-cli bubblewrap:bwrap busyb
 MONITORING_PACKAGES='prometheus:prometheus prometheus-pushgateway:prometheus-pushgateway'
 NODE_PACKAGES='containerd:containerd crun:crun containernetworking-plugins:/usr/lib/cni/bridge openssl:openssl'
 CLIENT_PACKAGES='default-jdk-headless:javac maven:mvn'
+BROWSER_PACKAGES='chromium-headless-shell:chromium-headless-shell fonts-dejavu-core:/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf'
 BENCH_PACKAGES='memcached:memcached nginx-light:nginx'
 
 # The linter of .github/workflows and the exporter are Go programs. They need Go 1.25; Debian 12 has 1.19.
@@ -112,6 +113,7 @@ monitoring)
 node) install_debian "$NODE_PACKAGES" ;;
 clients) install_debian "$CLIENT_PACKAGES" ;;
 bench) install_debian "$BENCH_PACKAGES" ;;
+browser) install_debian "$BROWSER_PACKAGES" ;;
 checkov)
     if [ ! -x .checkov/bin/python ]; then python3 -m venv .checkov; fi
     say 'installing checkov into .checkov (about a minute the first time)'
@@ -121,7 +123,7 @@ actionlint)
     install_go_program actionlint github.com/rhysd/actionlint/cmd/actionlint "$ACTIONLINT" github.com/rhysd/actionlint
     ;;
 *)
-    say 'usage: setup.sh venv REQUIREMENTS… | setup.sh debian | setup.sh monitoring | setup.sh node | setup.sh clients | setup.sh bench | setup.sh actionlint | setup.sh checkov REQUIREMENTS'
+    say 'usage: setup.sh venv REQUIREMENTS… | setup.sh debian | setup.sh monitoring | setup.sh node | setup.sh clients | setup.sh bench | setup.sh browser | setup.sh actionlint | setup.sh checkov REQUIREMENTS'
     exit 2
     ;;
 esac

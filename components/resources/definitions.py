@@ -21,7 +21,9 @@ def read_definitions(
 
 
 def _read(name: str, kind: CustomKind, child: pulumi.ResourceOptions) -> pulumi.Resource:
-    definition = ReadDefinition(f"{name}-definition-{kind.kind.lower()}", kind.definition, child)
+    # The engine names the resource beside what it says, so the name says why it is asked for.
+    why = "-".join(kind.setting.replace("=", " ").split())
+    definition = ReadDefinition(f"{name}-{why}-needs-{kind.kind}", kind.definition, child)
 
     async def was_found() -> bool:
         try:

@@ -16,7 +16,7 @@ from sandbox.host.network import PodNetwork
 from sandbox.host.partitions import Partitions
 from sandbox.host.process import descendants, process_tree
 from sandbox.host.shaping import Links
-from sandbox.host.volumes import used_bytes
+from sandbox.host.volumes import used_bytes, write_until_full
 from sandbox.kubernetes.cluster import Cluster
 from sandbox.kubernetes.controllers.disruption import blocking_budget
 from sandbox.kubernetes.controllers.workloads import Workloads
@@ -267,7 +267,7 @@ class Faults:
         fd = os.open(f"{path}/{_FILLER}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             for size in (_CHUNK_BYTES, 4096, 1):
-                written += _write_until_full(fd, size)
+                written += write_until_full(fd, size)
         finally:
             os.close(fd)
         name = path.rpartition("/")[2]
@@ -290,18 +290,6 @@ class Faults:
         if limit > 8 * 1024**3:
             raise UnsupportedError(f"volume {name} has {limit} bytes free; filling it would take this machine's memory")
         return str(path)
-
-
-def _write_until_full(fd: int, size: int) -> int:
-    written = 0
-    block = bytes(size)
-    while True:
-        try:
-            written += os.write(fd, block)
-        except OSError as error:
-            if error.errno == 28:  # ENOSPC
-                return written
-            raise
 
 
 VERBS: dict[str, Callable[..., Coroutine[Any, Any, str]]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -86,3 +87,16 @@ def give_to_group(path: Path, group: int | None, *, writable: bool, recursive: b
         if entry.is_dir():
             added |= 0o110 | stat.S_ISGID
         entry.chmod(mode | added)
+
+
+def write_until_full(fd: int, block_bytes: int) -> int:
+    """Writes zeros until the file system has no room for another block. Bytes written."""
+    written = 0
+    block = bytes(block_bytes)
+    while True:
+        try:
+            written += os.write(fd, block)
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                return written
+            raise

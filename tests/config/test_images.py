@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 from components.config.images import fetched_from, is_pinned
 from components.config.load import ConfigErrors, settings_of
 from components.config.settings import Settings
+from tests.plan.stacks import CLIENTS, TLS
 
 DIGEST = f"sha256:{'0123456789abcdef' * 4}"
 MIRROR = "mirror.example.com:5000/docker-hub"
 
 
 def with_images(**images: Any) -> Settings:
-    return settings_of(kubeContext="kind", access={"allowFromNamespaces": ["web"]}, images=images)
+    return settings_of(kubeContext="kind", access=CLIENTS, tls=TLS, images=images)
 
 
 @pytest.mark.parametrize(

@@ -153,6 +153,14 @@ MISTAKES = (
         broken=_no_more_pods,
     ),
     Mistake(
+        "an operator's kinds that the cluster does not have",
+        (
+            "redis-image-cache:monitoring.prometheus = operator: the cluster does not show the kind",
+            "install the Prometheus operator first, or set monitoring.prometheus: annotations",
+        ),
+        {"monitoring": {"exporter": True, "prometheus": "operator"}},
+    ),
+    Mistake(
         "another password in one edit",
         ("release: refused", "WRONGPASS", "Put the old one back into access.password"),
         {"access": {"password": OTHER_PASSWORD}},

@@ -74,9 +74,9 @@ _EFFECTS = {"NO_SCHEDULE": "NoSchedule", "NO_EXECUTE": "NoExecute", "PREFER_NO_S
 
 @contextmanager
 def zoned(name: str) -> Iterator[Deployment]:
-    """The rendered stack with a zone for each pod, on the machines of its node groups and two for the Jobs."""
-    jobs = [Node(f"other-{n}", f"us-east-1{letter}", 8 * 1024**3, 4000) for n, letter in enumerate("ab")]
-    with Sandbox(f"{name}-{os.getpid()}", nodes=[*machines(zoned_stack()), *jobs]) as sandbox:
+    """The rendered stack with a zone for each pod, on the machines of its node groups and one more in each zone."""
+    others = [Node(f"other-{n}", f"us-east-1{letter}", 8 * 1024**3, 4000) for n, letter in enumerate("abc")]
+    with Sandbox(f"{name}-{os.getpid()}", nodes=[*machines(zoned_stack()), *others]) as sandbox:
         yield _deployed(sandbox, zoned_stack())
 
 

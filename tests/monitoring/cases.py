@@ -326,7 +326,7 @@ WITHOUT_KUBERNETES: dict[str, Case] = {
     "RedisRepairNotRun": replace(
         CASES["RedisRepairNotRun"],
         fires={f'{TOLD}_last_success_timestamp_seconds{{{POOL}, phase="repair"}}': "120x240"},
-        quiet={f'{TOLD}_last_success_timestamp_seconds{{{POOL}, phase="repair"}}': "300x240", REPAIRED: "120x240"},
+        quiet={f'{TOLD}_last_success_timestamp_seconds{{{POOL}, phase="repair"}}': "300x240"},
     ),
     "RedisJobFailed": replace(
         CASES["RedisJobFailed"],
@@ -341,3 +341,14 @@ WITHOUT_KUBERNETES: dict[str, Case] = {
     ),
 }
 """Alerts that the reconciler's own words make fire where nobody asks Kubernetes."""
+
+RESTARTS = f'kube_pod_container_status_restarts_total{{{M0}, container="redis"}}'
+WITH_KUBERNETES: dict[str, Case] = {
+    "RedisCrashLoop": replace(
+        CASES["RedisCrashLoop"],
+        fires={RESTARTS: "0 1 2 3x240"},
+        # Three updates within minutes have rolled the pod.
+        quiet={RESTARTS: "0x240", **CASES["RedisCrashLoop"].fires},
+    )
+}
+"""Alerts that Kubernetes knows better than the exporter."""

@@ -1,9 +1,9 @@
 """Clients that an application would not want to be: `python load.py KIND [ARGUMENTS]`, inside the sandbox's network.
 
-    images                 reads and writes a few images for ever, four reads for each write
+    images [N]             reads N images for ever, and writes those that are not there
     fill                   writes images without a TTL for ever
     misses                 reads one image that is there, and three that are not, for ever
-    connections HOST N     opens N connections and keeps them idle
+    connections HOST N     opens N connections and keeps them, without logging in
     write HOST KEY         writes one value again and again, to one server, waiting for it as long as it takes
 
 User and password are taken from REDIS_USER and REDIS_PASSWORD.
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import random
 import resource
 import socket
 import sys
@@ -22,7 +23,7 @@ from typing import Any
 
 from redis import Redis
 from redis.cluster import RedisCluster
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 ENDPOINT = "redis.redis-image-cache.svc.cluster.local"
 PORT = 6379
@@ -40,17 +41,19 @@ def for_ever(step: Callable[[Any, int], None]) -> None:
         try:
             client = client or RedisCluster(host=ENDPOINT, port=PORT, **_login(), socket_timeout=5)
             step(client, number)
-        except (RedisError, OSError):
+        except (RedisError, RedisClusterException, OSError):
             time.sleep(0.2)
 
 
-def images() -> None:
-    def step(client: Any, number: int) -> None:
-        if number % 5 == 0:
-            client.set(f"image:{number // 5 % 20}", IMAGE, ex=300)
-        else:
-            client.get(f"image:{number % 20}")
-        time.sleep(0.02)
+def images(count: str = "20") -> None:
+    chosen = random.Random(1)
+
+    def step(client: Any, _: int) -> None:
+        # As an application uses a cache: the first images are asked for most, and what is not there is put there.
+        name = f"image:{int(int(count) * chosen.random() ** 2)}"
+        if client.get(name) is None:
+            client.set(name, IMAGE, ex=300)
+        time.sleep(0.01)
 
     for_ever(step)
 
@@ -73,11 +76,32 @@ def misses() -> None:
 
 def connections(host: str, count: str) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (int(count) + 100, int(count) + 100))
-    held = []
-    for _ in range(int(count)):
-        held.append(socket.create_connection((host, PORT)))
+    held: list[socket.socket | None] = [None] * int(count)
     while True:
-        time.sleep(1)
+        for number, connection in enumerate(held):
+            if connection is None or not _lives(connection):
+                held[number] = _connected(host)
+        time.sleep(2)
+
+
+def _connected(host: str) -> socket.socket | None:
+    try:
+        connection = socket.create_connection((host, PORT), timeout=5)
+    except OSError:
+        return None
+    connection.setblocking(False)
+    return connection
+
+
+def _lives(connection: socket.socket) -> bool:
+    """Says something, whatever the answer: a pod that is crowded closes the connections that say nothing."""
+    try:
+        connection.send(b"PING\r\n")
+        return bool(connection.recv(4096))
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
 
 
 def write(host: str, key: str) -> None:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from PIL import Image
 
 from components.manifests.monitoring.dashboard import dashboard_json, panels
+from tests.monitoring.picture import TITLES, titles
 from tests.monitoring.stacks import KNOWN, POOL, promtool, rules_of, series, watched
 
 BOARD = json.loads(dashboard_json(*watched()))
@@ -43,6 +45,12 @@ def test_it_is_one_screen_that_answers_four_questions() -> None:
     assert all(panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24 for panel in PANELS)
     places = {(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in PANELS}
     assert len(places) == len(PANELS)
+
+
+def test_the_picture_in_the_readme_shows_the_panels_of_now() -> None:
+    """`make picture` makes another."""
+    with Image.open("docs/dashboard.png") as picture:
+        assert picture.text[TITLES].splitlines() == titles()  # type: ignore[attr-defined]
 
 
 def test_the_document_s_targets_and_alerts_are_drawn_in() -> None:

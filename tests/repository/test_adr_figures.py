@@ -12,6 +12,7 @@ from tests.plan.stacks import option_1, option_2
 
 NODE_GROUPS = Path("docs/adr/0006-node-groups-only-grow.md").read_text()
 DRAIN = Path("docs/adr/0017-a-drain-borrows-a-node.md").read_text()
+IN_TRANSIT = Path("docs/adr/0029-tls-is-what-encrypts-in-transit.md").read_text()
 SIZING_DOCUMENT = Path("docs/reference/sizing-document.md").read_text()
 VOLUMES = Path("docs/adr/0018-pods-keep-their-volumes.md").read_text()
 EKS_GIVES_UP_MINUTES = 15
@@ -57,6 +58,17 @@ def test_what_a_spare_node_and_a_borrowed_one_cost() -> None:
     assert nodes is not None
     assert f"{nodes.spare_usd_per_month:,.0f} USD a month" in DRAIN
     assert f"costs {nodes.usd_per_hour:.2f} USD" in DRAIN
+
+
+def test_what_nodes_that_encrypt_cost_more() -> None:
+    plain, encrypting = derive_figures(option_1()), derive_figures(option_1(nodes={"transitEncryption": True}))
+    assert plain.nodes is not None
+    assert encrypting.nodes is not None
+    assert plain.cost is not None
+    assert encrypting.cost is not None
+    more = encrypting.cost.infrastructure_usd - plain.cost.infrastructure_usd
+    assert f"runs on {plain.nodes.instance_type}. " in IN_TRANSIT
+    assert f"make that {encrypting.nodes.instance_type} and cost {more:,.0f} USD a month more" in IN_TRANSIT
 
 
 def test_how_long_a_lost_node_leaves_shards_without_a_second_copy() -> None:

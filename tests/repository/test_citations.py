@@ -45,7 +45,7 @@ def test_no_file_names_what_the_repository_does_not_have() -> None:
 
 def test_every_document_that_is_cited_exists() -> None:
     def absent(text: str) -> list[str]:
-        cited = re.findall(r"(?<![\w/.-])docs/[\w/-]+(?:\.md)?", text)
+        cited = re.findall(r"(?<![\w/.-])docs/[\w/-]+(?:\.md|\.png)?", text)
         return [name for name in cited if not Path(name).exists() and not list(Path().glob(f"{name}*.md"))]
 
     assert everywhere(absent) == {}

@@ -18,7 +18,7 @@ from components.resources.cluster import RedisImageCacheCluster
 from components.resources.definitions import missing
 from preview.engine import record
 from preview.provider import OfflineProvider
-from tests.plan.stacks import CLIENTS
+from tests.plan.stacks import CLIENTS, TLS
 
 
 class _NotThereError(Exception):
@@ -26,11 +26,11 @@ class _NotThereError(Exception):
 
 
 OPERATOR = {"exporter": True, "prometheus": "operator"}
-TLS = {"mode": "required", "issuer": "redis-ca"}
+BY_CERT_MANAGER = {"mode": "required", "issuer": "redis-ca"}
 
 
 def definitions(**config: Any) -> set[str]:
-    settings = settings_of(kubeContext="kind", access=CLIENTS, **config)
+    settings = settings_of(kubeContext="kind", access=CLIENTS, **{"tls": TLS, **config})
     return {kind.definition for kind in custom_kinds(pool_manifests(settings, derive_plan(settings)))}
 
 
@@ -44,7 +44,7 @@ def definitions(**config: Any) -> set[str]:
             {"monitoring": OPERATOR},
             {"podmonitors.monitoring.coreos.com", "prometheusrules.monitoring.coreos.com"},
         ),
-        ({"tls": TLS}, {"certificates.cert-manager.io"}),
+        ({"tls": BY_CERT_MANAGER}, {"certificates.cert-manager.io"}),
         ({"tls": {"mode": "required", "secret": "images-redis-tls"}}, set()),
     ],
 )
@@ -67,7 +67,7 @@ def registered(monkeypatch: pytest.MonkeyPatch, known: set[str]) -> tuple[list[s
 
     monkeypatch.setattr(OfflineProvider, "new_resource", answer)
     monkeypatch.setattr(pulumi.log, "error", said.append)
-    settings = settings_of(kubeContext="kind", access=CLIENTS, monitoring=OPERATOR)
+    settings = settings_of(kubeContext="kind", access=CLIENTS, tls=TLS, monitoring=OPERATOR)
 
     def program() -> None:
         RedisImageCacheCluster("images", RedisImageCacheClusterArgs(settings))
@@ -96,7 +96,7 @@ def test_where_it_lacks_a_kind_nothing_of_the_pool_is_made_and_it_says_what_to_d
 
 
 def test_every_kind_has_its_setting_and_a_remedy() -> None:
-    settings = settings_of(kubeContext="kind", access=CLIENTS, monitoring=OPERATOR, tls=TLS)
+    settings = settings_of(kubeContext="kind", access=CLIENTS, monitoring=OPERATOR, tls=BY_CERT_MANAGER)
     kinds = custom_kinds(pool_manifests(settings, derive_plan(settings)))
     assert [kind.kind for kind in kinds] == ["Certificate", "PodMonitor", "PrometheusRule"]
     assert all(kind.setting in missing(kind) and kind.remedy in missing(kind) for kind in kinds)

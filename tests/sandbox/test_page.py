@@ -87,13 +87,16 @@ def test_a_gap_and_what_is_no_number_break_the_line() -> None:
     assert lines(broken) == whole + 1
 
 
+ONE_GRAPH = {**BOARD, "panels": [panel for panel in BOARD["panels"] if panel["title"] == "Memory in use"]}
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     st.floats(0, 1e15) | st.sampled_from([float("nan"), float("inf")]),
     st.text(st.characters(blacklist_categories=("Cs",)), min_size=1, max_size=30),
 )
 def test_any_value_and_any_name_make_a_page(value: float, pod: str) -> None:
-    text = page(BOARD, Answers(1.0, lambda at: value, pod), WINDOW)
+    text = page(ONE_GRAPH, Answers(1.0, lambda at: value, pod), WINDOW)
     assert "<script" not in text
     assert "http" not in re.sub(r'xmlns(:\w+)?="[^"]*"', "", text)
 

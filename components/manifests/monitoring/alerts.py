@@ -241,11 +241,14 @@ def _pods(here: str, alerting: Alerting) -> Iterator[Alert]:
         "No exporter of {{ $labels.namespace }} is scraped: nothing is known of the cache.",
     )
     window = f"[{alerting.crash_window_seconds}s]"
+    restarts = f'kube_pod_container_status_restarts_total{{{here}, container="redis"}}'
+    counted = f"max by (namespace, pod) (increase({restarts}{window})) > {alerting.crashes - 0.5}"
+    # Where Kubernetes is not asked, Redis's uptime tells it. A pod that was rolled has another uptime too, and did not
+    # crash: three updates in a row are no loop.
     seen = f"max by (namespace, pod) (resets(redis_uptime_in_seconds{{{here}}}{window})) >= {alerting.crashes}"
-    counted = f'increase(kube_pod_container_status_restarts_total{{{here}, container="redis"}}{window})'
     yield Alert(
         "RedisCrashLoop",
-        f"{seen} or max by (namespace, pod) ({counted}) > {alerting.crashes - 0.5}",
+        f"{counted} or {seen} unless on (namespace, pod) {restarts}",
         0,
         CRITICAL,
         f'Redis in {{{{ $labels.pod }}}} has ended {{{{ $value | printf "%.0f" }}}} times within '
@@ -272,11 +275,11 @@ def _pods(here: str, alerting: Alerting) -> Iterator[Alert]:
 
 def _changes(here: str, alerting: Alerting) -> Iterator[Alert]:
     unplanned = f"unless on (namespace) {recorded('planned_change:bool')} == 1"
-    # Kubernetes says it, or the Job itself has told a Pushgateway. The later one counts, and either alone will do.
-    repaired = (
-        f'kube_cronjob_status_last_successful_time{{{here}, cronjob="{names.REPAIR}"}}'
-        f' or {RECONCILER}_last_success_timestamp_seconds{{{here}, phase="repair"}}'
-    )
+    # Where Kubernetes is not asked, the Job itself may have said it. It does not count beside what Kubernetes says: who
+    # reaches a Pushgateway can tell it anything.
+    repaired = f'kube_cronjob_status_last_successful_time{{{here}, cronjob="{names.REPAIR}"}}'
+    told = f'{RECONCILER}_last_success_timestamp_seconds{{{here}, phase="repair"}}'
+    repaired = f"{repaired} or {told} unless on (namespace) {repaired}"
     yield Alert(
         "RedisRepairNotRun",
         f"(time() - max by (namespace) ({repaired}) > {alerting.repair_seconds}) {unplanned}",
@@ -285,7 +288,6 @@ def _changes(here: str, alerting: Alerting) -> Iterator[Alert]:
         "No repair has ended well for {{ $value | humanizeDuration }}.",
     )
     failed = f'max by (namespace, job_name) (kube_job_status_failed{{{here}, job_name!~"{names.REPAIR}-.*"}})'
-    # Where Kubernetes is not asked, the Job itself may have said it.
     ended = f'max by (namespace, phase) ({RECONCILER}_exit_status{{{here}, phase!="repair"}})'
     ended = f'label_replace({ended}, "job_name", "$1", "phase", "(.*)")'
     yield Alert(

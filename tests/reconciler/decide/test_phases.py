@@ -18,7 +18,10 @@ STATE = state_of(healthy())
 
 def step(monkeypatch: pytest.MonkeyPatch, phase: str, *results: RuleResult) -> RuleResult:
     def rule(result: RuleResult) -> Callable[[ClusterState], RuleResult]:
-        return lambda state: result
+        def its_rule(state: ClusterState) -> RuleResult:
+            return result
+
+        return its_rule
 
     monkeypatch.setitem(phases.PHASES, phase, tuple(map(rule, results)))
     return next_step(phase, STATE.observation, wanted())
@@ -26,6 +29,8 @@ def step(monkeypatch: pytest.MonkeyPatch, phase: str, *results: RuleResult) -> R
 
 ACTING = RuleResult((ACT,))
 WAITING = RuleResult(waiting=("for a pod",))
+ITS_RULE = ("test_phases.its_rule",)
+"""Whose waiting it is, said by the step of a phase."""
 NOTING = RuleResult(notes=("a note",))
 REFUSING = RuleResult(refused="no")
 FINISHING = RuleResult(finished=True)
@@ -33,13 +38,15 @@ FINISHING = RuleResult(finished=True)
 
 @pytest.mark.parametrize("phase", ["form", "release"])
 def test_form_and_release_stop_at_the_first_rule_that_waits(monkeypatch: pytest.MonkeyPatch, phase: str) -> None:
-    assert step(monkeypatch, phase, NOTING, WAITING, ACTING) == RuleResult(waiting=("for a pod",), notes=("a note",))
+    expected = RuleResult(waiting=("for a pod",), notes=("a note",), waiting_rules=ITS_RULE)
+    assert step(monkeypatch, phase, NOTING, WAITING, ACTING) == expected
 
 
 def test_a_repair_goes_on_past_what_it_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = RuleResult((ACT,), ("for a pod",))
+    expected = RuleResult((ACT,), ("for a pod",), waiting_rules=ITS_RULE)
     assert step(monkeypatch, "repair", WAITING, ACTING, REFUSING) == expected
-    assert step(monkeypatch, "repair", WAITING, NOTING) == RuleResult(waiting=("for a pod",), notes=("a note",))
+    expected = RuleResult(waiting=("for a pod",), notes=("a note",), waiting_rules=ITS_RULE)
+    assert step(monkeypatch, "repair", WAITING, NOTING) == expected
 
 
 @pytest.mark.parametrize("phase", sorted(PHASES))
