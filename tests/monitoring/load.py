@@ -28,6 +28,7 @@ from redis.exceptions import RedisClusterException, RedisError
 ENDPOINT = "redis.redis-image-cache.svc.cluster.local"
 PORT = 6379
 IMAGE = os.urandom(1_000_000)
+_AT_ONCE = 300
 
 
 def _login() -> dict[str, str]:
@@ -76,12 +77,14 @@ def misses() -> None:
 
 def connections(host: str, count: str) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (int(count) + 100, int(count) + 100))
-    held: list[socket.socket | None] = [None] * int(count)
+    held: list[socket.socket] = []
     while True:
-        for number, connection in enumerate(held):
-            if connection is None or not _lives(connection):
-                held[number] = _connected(host)
-        time.sleep(2)
+        # All of them speak between two handfuls of new ones, so that none is idle for long.
+        held = [connection for connection in held if _lives(connection)]
+        missing = min(_AT_ONCE, int(count) - len(held))
+        held += filter(None, (_connected(host) for _ in range(missing)))
+        if not missing:
+            time.sleep(2)
 
 
 def _connected(host: str) -> socket.socket | None:

@@ -13,7 +13,7 @@ from functools import partial
 from sandbox.errors import SandboxError
 from tests.monitoring.live import Live, eventually
 
-MOST_CONNECTIONS = 9_200
+MOST_CONNECTIONS = 9_600
 """Of maxclients, which is 10,000 by Redis's default."""
 _RESOLVED_WITHIN_S = 480.0
 
