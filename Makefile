@@ -25,8 +25,8 @@ status: .venv/program ## pods, roles, slots and memory of what runs
 plan: .venv/program ## the derived plan and the resources of a stack (STACK=prod), offline
 	@$(PYTHON) -m preview --stack $(STACK)
 
-calibrate: .venv/tests ## measure what GET, SET and replication take of Redis's core, by size (under a minute); WRITE=components/plan/core_costs.csv gives it to the planner
-	@nice $(PYTHON) -m tests.plan.calibrate $(if $(WRITE),--write '$(WRITE)')
+calibrate: .venv/tests ## measure what GET, SET and replication take of Redis's core, by size, without TLS and with it (two minutes); WRITE=FILE and WRITE_TLS=FILE give it to the planner
+	@nice $(PYTHON) -m tests.plan.calibrate $(if $(WRITE),--write '$(WRITE)') $(if $(WRITE_TLS),--write-tls '$(WRITE_TLS)')
 
 test: .venv/tests .venv/sandbox .venv/monitoring .venv/actionlint ## the tests: real servers and pods, and what computes for minutes beside them
 	@$(PYTHON) -m tests.sets $(if $(AGAIN),--again)

@@ -102,7 +102,7 @@ def run(parts: Sequence[str]) -> dict[str, Any]:
     if "core" in parts:
         say("what one core takes for a GET and a SET, by size")
         with tempfile.TemporaryDirectory() as folder:
-            bench["core_costs"] = measure(Path(folder))
+            (bench["core_costs"],) = measure(Path(folder))
     if set(parts) == set(PARTS):
         bench["predictions"] = [
             {"what": p.what, "unit": p.unit, "predicted": p.predicted, "measured": p.measured, "holds": p.holds}

@@ -341,3 +341,14 @@ WITHOUT_KUBERNETES: dict[str, Case] = {
     ),
 }
 """Alerts that the reconciler's own words make fire where nobody asks Kubernetes."""
+
+RESTARTS = f'kube_pod_container_status_restarts_total{{{M0}, container="redis"}}'
+WITH_KUBERNETES: dict[str, Case] = {
+    "RedisCrashLoop": replace(
+        CASES["RedisCrashLoop"],
+        fires={RESTARTS: "0 1 2 3x240"},
+        # Three updates within minutes have rolled the pod.
+        quiet={RESTARTS: "0x240", **CASES["RedisCrashLoop"].fires},
+    )
+}
+"""Alerts that Kubernetes knows better than the exporter."""

@@ -19,6 +19,7 @@ from preview.evaluate import evaluate
 from sandbox.control.client import Sandbox
 from sandbox.control.up import app_password, up
 from sandbox.monitoring.pushgateway import ADDRESS
+from sandbox.monitoring.pushgateway import NAMESPACE as MONITORING
 from tests.monitoring import load as load_program
 
 POOL = "redis-256mb"
@@ -31,13 +32,18 @@ _ASK_TIMEOUT_S = 10
 class Live:
     """A running stack and its Prometheus."""
 
-    def __init__(self, sandbox: Sandbox, say: Callable[[str], None]) -> None:
-        self.sandbox, self._say = sandbox, say
+    def __init__(self, sandbox: Sandbox, say: Callable[[str], None], hurry: float) -> None:
+        self.sandbox, self._say, self._hurry = sandbox, say, hurry
         self.url = str(sandbox.status()["prometheus"])
+
+    def watch(self, hurry: float) -> None:
+        """Begins anew with another factor: Prometheus forgets what it has stored."""
+        self._hurry = hurry
+        self.url = self.sandbox.watch(namespace=MONITORING, hurry=hurry)
 
     def change(self, *settings: str) -> None:
         """`python -m sandbox up` with these settings besides. Raises SandboxError where the update fails."""
-        up(self.sandbox, "local", [*WATCHED, *settings], self._say, hurry=HURRY)
+        up(self.sandbox, "local", [*WATCHED, *settings], self._say, hurry=self._hurry)
 
     def ask(self, path: str, **parameters: str) -> Any:
         """`data` of Prometheus's answer."""
@@ -114,11 +120,11 @@ def _assert_runs(process: subprocess.Popen[str]) -> None:
 
 
 @contextlib.contextmanager
-def live(name: str, say: Callable[[str], None], settings: Sequence[str] = ()) -> Iterator[Live]:
+def live(name: str, say: Callable[[str], None], settings: Sequence[str] = (), hurry: float = HURRY) -> Iterator[Live]:
     """Starts it; nothing is left at the end."""
     with Sandbox(name) as sandbox:
-        up(sandbox, "local", [*WATCHED, *settings], say, hurry=HURRY)
-        yield Live(sandbox, say)
+        up(sandbox, "local", [*WATCHED, *settings], say, hurry=hurry)
+        yield Live(sandbox, say, hurry)
 
 
 def eventually(condition: Callable[[], bool], within_s: float, what: str | Callable[[], str]) -> float:

@@ -86,6 +86,8 @@ def crashing(live: Live) -> Iterator[None]:
     finally:
         stop.set()
         thread.join()
+        # Or its container would wait for minutes: the kubelet doubles the pause with each restart.
+        live.sandbox.fault("kill-pod", pod="redis-replica-1")
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from tests.monitoring.cases import CASES, PLANNED, WITHOUT_KUBERNETES, Case
+from tests.monitoring.cases import CASES, PLANNED, WITH_KUBERNETES, WITHOUT_KUBERNETES, Case
 from tests.monitoring.stacks import promtool, rules_of, written
 
 
@@ -24,6 +24,12 @@ def test_every_alert_fires_for_what_it_is_about_and_not_just_below(tmp_path: Pat
 
 def test_what_the_reconciler_tells_is_enough_where_nobody_asks_kubernetes(tmp_path: Path) -> None:
     tests = [test for name, case in WITHOUT_KUBERNETES.items() for test in _tests(name, case)]
+    tested = promtool("test", "rules", _file(tmp_path, tests))
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+def test_what_kubernetes_says_counts_where_it_is_asked(tmp_path: Path) -> None:
+    tests = [test for name, case in WITH_KUBERNETES.items() for test in _tests(name, case)]
     tested = promtool("test", "rules", _file(tmp_path, tests))
     assert tested.returncode == 0, tested.stdout + tested.stderr
 

@@ -46,8 +46,8 @@ kubectl describe pod redis-master-0 | grep -i restart  # restarts: 0
 """.strip().splitlines()
 """The sizing document's "Monitoring Commands" and "Key Metrics to Track", each with what it must show."""
 ENDLESS = ("kubectl exec redis-master-0 -- redis-cli --latency-history", "kubectl logs")
-UNSEEN = {"ALERTS"}
-"""Series that are there only while something fires."""
+UNSEEN = {"ALERTS", *KNOWN["cert-manager"].split()}
+"""Series that are there only while something fires, or where cert-manager has issued a certificate."""
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,10 @@ def test_the_master_of_a_shard_is_the_one_of_now_and_not_the_one_of_the_pod_s_la
 
 
 def test_nothing_fires_in_a_healthy_cluster(running: Live) -> None:
-    assert running.fired(since=time.time() - 60) == set()
+    # While it was formed it was not healthy, and a tenth of an alert's wait is not enough for that.
+    began = time.time()
+    time.sleep(30)
+    assert running.fired(since=began) == set()
 
 
 def test_right_sizing_reads_what_is_in_use_from_prometheus(running: Live, capsys: pytest.CaptureFixture[str]) -> None:
@@ -133,4 +136,4 @@ def test_a_browser_shows_every_panel_of_the_dashboard_from_real_data(running: Li
     with Image.open(tmp_path / "dashboard.png") as picture:
         assert picture.size == (WIDTH_PX, HEIGHT_PX)
         # Each graph has its lines, and each of the stats its colour: a page that did not load has two colours.
-        assert len(set(picture.convert("RGB").getdata())) > 500
+        assert len(picture.convert("RGB").getcolors(WIDTH_PX * HEIGHT_PX)) > 500

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.monitoring.__main__ import planned_changes
-from tests.monitoring.live import Live, live
+from tests.monitoring.live import HURRY, Live, live
 from tests.monitoring.provocations import PROVOCATIONS, ROUNDS, Provocation, provoke
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.second_look]
@@ -21,7 +21,9 @@ def running() -> Iterator[Live]:
 
 
 def test_a_healthy_cluster_a_roll_and_a_change_of_size_call_nobody(running: Live) -> None:
+    running.watch(1)
     assert planned_changes(running) == set()
+    running.watch(HURRY)
 
 
 def test_at_least_twelve_alerts_are_provoked() -> None:

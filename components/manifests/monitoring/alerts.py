@@ -241,11 +241,14 @@ def _pods(here: str, alerting: Alerting) -> Iterator[Alert]:
         "No exporter of {{ $labels.namespace }} is scraped: nothing is known of the cache.",
     )
     window = f"[{alerting.crash_window_seconds}s]"
+    restarts = f'kube_pod_container_status_restarts_total{{{here}, container="redis"}}'
+    counted = f"max by (namespace, pod) (increase({restarts}{window})) > {alerting.crashes - 0.5}"
+    # Where Kubernetes is not asked, Redis's uptime tells it. A pod that was rolled has another uptime too, and did not
+    # crash: three updates in a row are no loop.
     seen = f"max by (namespace, pod) (resets(redis_uptime_in_seconds{{{here}}}{window})) >= {alerting.crashes}"
-    counted = f'increase(kube_pod_container_status_restarts_total{{{here}, container="redis"}}{window})'
     yield Alert(
         "RedisCrashLoop",
-        f"{seen} or max by (namespace, pod) ({counted}) > {alerting.crashes - 0.5}",
+        f"{counted} or {seen} unless on (namespace, pod) {restarts}",
         0,
         CRITICAL,
         f'Redis in {{{{ $labels.pod }}}} has ended {{{{ $value | printf "%.0f" }}}} times within '
