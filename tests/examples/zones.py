@@ -19,7 +19,7 @@ from sandbox.kubernetes.nodes import ZONE_LABEL
 from tests.examples.programs import Program
 from tests.faults.deployment import Deployment
 from tests.faults.stacks import zoned_stack
-from tests.sandbox.manifests import SLEEP, container, pod_spec, stateful_set
+from tests.sandbox.manifests import SLEEP, container, pod_spec, resource, stateful_set
 
 DELAY_MS = 5.0
 """In each direction, and several times that of a cloud: this machine does other work while it is measured."""
@@ -53,7 +53,10 @@ def clients_in_every_zone(deployment: Deployment) -> Iterator[dict[str, str]]:
         )
         for zone in zones
     ]
-    deployment.sandbox.apply([*deployment.resources, *pods])
+    # Of the applications' own making, and so before their pods.
+    applications = [resource("Namespace", namespace)] if namespace != "default" else []
+    deployment.sandbox.apply([*deployment.resources, *applications])
+    deployment.sandbox.apply([*deployment.resources, *applications, *pods])
     deployment.fault("zone-distance", delay_ms=DELAY_MS)
     try:
         yield {zone: f"client-{zone}-0" for zone in zones}
@@ -70,7 +73,7 @@ def read(deployment: Deployment, clients: dict[str, str], program: Program, read
             "REDIS_ENDPOINT": deployment.endpoint,
             "REDIS_USER": deployment.user,
             "REDIS_PASSWORD_FILE": str(folder / "password"),
-            "REDIS_CA_FILE": str(folder / "no-ca.crt"),
+            "REDIS_CA_FILE": deployment.ca_file or str(folder / "no-ca.crt"),
             "REDIS_READS_FROM": reads_from,
         }
 
