@@ -25,8 +25,8 @@ status: .venv/program ## pods, roles, slots and memory of what runs
 plan: .venv/program ## the derived plan and the resources of a stack (STACK=prod), offline
 	@$(PYTHON) -m preview --stack $(STACK)
 
-calibrate: .venv/tests ## measure what GET, SET and replication take of Redis's core, by size (under a minute); WRITE=components/plan/core_costs.csv gives it to the planner
-	@nice $(PYTHON) -m tests.plan.calibrate $(if $(WRITE),--write '$(WRITE)')
+calibrate: .venv/tests ## measure what GET, SET and replication take of Redis's core, by size, without TLS and with it (two minutes); WRITE=FILE and WRITE_TLS=FILE give it to the planner
+	@nice $(PYTHON) -m tests.plan.calibrate $(if $(WRITE),--write '$(WRITE)') $(if $(WRITE_TLS),--write-tls '$(WRITE_TLS)')
 
 test: .venv/tests .venv/sandbox .venv/monitoring .venv/actionlint ## the tests: real servers and pods, and what computes for minutes beside them
 	@$(PYTHON) -m tests.sets $(if $(AGAIN),--again)
@@ -72,7 +72,7 @@ soak: .venv/tests .venv/sandbox ## kill pods and Jobs at random moments, also du
 	@$(PYTHON) -m tests.faults.soak --seed $(SEED)
 	@$(PYTHON) -m tests.resize.soak --seed $(SEED)
 
-bench: .venv/tests .venv/sandbox .venv/bench ## measure throughput, latency, TTL, eviction and changes under load, beside memcached and nginx, and hold the plan's predictions to it (15 minutes); JSON=FILE PAGE=FILE WRITE=docs/bench.md keep it
+bench: .venv/tests .venv/sandbox .venv/bench ## measure throughput, latency, TTL, eviction and changes under load, beside memcached and nginx, and hold the plan's predictions to it (15 minutes); JSON=FILE PAGE=FILE WRITE=FILE keep it
 	@$(PYTHON) -m tests.bench $(if $(JSON),--json '$(JSON)') $(if $(WRITE),--write '$(WRITE)') --page '$(or $(PAGE),.bench.html)' $(if $(WITHOUT),--without '$(WITHOUT)')
 
 bench-plan: .venv/program ## measure how long `make plan` takes beside importing Pulumi
@@ -138,7 +138,7 @@ CLIENT_SOURCES := $(addprefix tests/clients/,requirements.txt setup.sh node/pack
 	@sh tests/clients/setup.sh
 	@touch $@
 
-EXAMPLE_SOURCES := $(addprefix examples/,go-redis/go.mod go-redis/main.go go-redis/settings.go ioredis/package.json lettuce/pom.xml lettuce/src/main/java/App.java lettuce/src/main/java/Settings.java)
+EXAMPLE_SOURCES := $(addprefix examples/,go-redis/go.mod go-redis/main.go go-redis/settings.go ioredis/package.json lettuce/pom.xml $(addprefix lettuce/src/main/java/,App.java Nearest.java Settings.java))
 .examples/built: $(EXAMPLE_SOURCES) tests/examples/setup.sh tests/clients/requirements.txt sandbox/setup.sh .venv/tests
 	@sh sandbox/setup.sh clients
 	@sh tests/examples/setup.sh

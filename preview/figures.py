@@ -95,7 +95,7 @@ def _capacity(plan: Advice, settings: Settings) -> Figure:
     chart = column_chart(title, groups, series, target=wanted, show=_thousands)
     notes = [
         "A master serves what its network carries, and at most "
-        f"{1 / get_seconds(settings.workload.object_bytes):,.0f} images a second on its one core."
+        f"{1 / get_seconds(settings.workload.object_bytes, tls=False):,.0f} images a second on its one core."
     ]
     if plan.nodes:
         notes.append(f"Planned: {count(plan.nodes.pods_per_node, 'master')} on each {plan.nodes.instance_type}.")

@@ -51,7 +51,7 @@ def derive_capacity(settings: Settings, plan: Plan) -> Capacity:
 def interface_capacity(workload: Workload, traffic: Traffic, masters: int, gbps_per_master: float) -> Capacity:
     """Reads that a master with `gbps_per_master` of its own answers."""
     by_network = bytes_per_second(gbps_per_master) / workload.object_bytes
-    by_core = 1 / get_seconds(workload.object_bytes)
+    by_core = 1 / get_seconds(workload.object_bytes, tls=False)
     ops = min(by_network, by_core)
     return Capacity(
         gbps_per_master=gbps_per_master,

@@ -5,6 +5,7 @@ The texts are sentences of one fact each, since they are read in a terminal and 
 
 from collections.abc import Callable, Iterator
 
+from components.advice.encryption import no_port_without_tls, tls_leaves_room_on_the_core
 from components.advice.figures import Figures
 from components.advice.plan_warning import PlanWarning
 from components.advice.remedies import Helps, first_change, plan_of
@@ -290,6 +291,8 @@ _RULES: tuple[Rule, ...] = (
     _size_class,
     _purchase,
     too_large,
+    no_port_without_tls,
+    tls_leaves_room_on_the_core,
     policies_hold,
     nodes_may_little,
     images_are_pinned,

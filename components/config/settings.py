@@ -546,23 +546,26 @@ class Tls(_Section):
     @field_validator("authority")
     @classmethod
     def _is_a_certificate(cls, text: str | None) -> str | None:
+        """Written anew: where a text of several lines went through YAML its lines may have become one, and not every
+        client reads such a file."""
         # Only a stack that gives one waits for this import.
+        from cryptography.hazmat.primitives.serialization import Encoding
         from cryptography.x509 import load_pem_x509_certificates
 
         if text is None:
             return None
+        if "PRIVATE KEY" in text:
+            raise ValueError(
+                "it has a private key, which nobody but the authority may have; give the certificate alone"
+            )
         try:
-            load_pem_x509_certificates(text.encode())
+            found = load_pem_x509_certificates(text.encode())
         except ValueError as error:
             raise ValueError(
                 "a certificate as PEM is needed, which begins with -----BEGIN CERTIFICATE-----, such as the key ca.crt "
                 "of the certificate's Secret"
             ) from error
-        if "PRIVATE KEY" in text:
-            raise ValueError(
-                "it has a private key, which nobody but the authority may have; give the certificate alone"
-            )
-        return text
+        return "".join(certificate.public_bytes(Encoding.PEM).decode() for certificate in found)
 
     @property
     def own_authority(self) -> bool:

@@ -1,6 +1,7 @@
-"""What requests take of Redis's one core, by the size of the image.
+"""What requests take of Redis's one core, by the size of the image, without TLS and with it.
 
-The measured points stand in `core_costs.csv`; `make calibrate` measures them anew. Between two points the time
+The measured points stand in `core_costs.csv`; `make calibrate` measures them anew. Of TLS a ratio was measured,
+`core_costs_tls.csv`: absolute times are those of a machine. Between two points the time
 follows a power of the size, which is a straight line where both are drawn by their logarithms. Below the first point
 nothing gets cheaper, since the work for each request remains; beyond the last the time grows as the size does.
 """
@@ -29,27 +30,42 @@ class CoreUse:
 
 
 @cache
-def _points(column: str) -> tuple[tuple[int, float], ...]:
-    with (Path(__file__).parent / "core_costs.csv").open(encoding="utf-8", newline="") as file:
-        rows = csv.DictReader(line for line in file if not line.startswith("#"))
-        return tuple((int(row["object_bytes"]), int(row[column]) / 10**6) for row in rows)
+def _column(file: str, column: str) -> tuple[tuple[int, float], ...]:
+    with (Path(__file__).parent / file).open(encoding="utf-8", newline="") as lines:
+        rows = csv.DictReader(line for line in lines if not line.startswith("#"))
+        return tuple((int(row["object_bytes"]), float(row[column])) for row in rows)
 
 
-def get_seconds(object_bytes: int) -> float:
+def _points(request: str) -> tuple[tuple[int, float], ...]:
+    return tuple((size, microseconds / 10**6) for size, microseconds in _column("core_costs.csv", f"{request}_us"))
+
+
+def get_seconds(object_bytes: int, tls: bool) -> float:
     """Core time of one GET that finds an image of that size."""
-    return _between(_points("get_us"), object_bytes)
+    return _seconds("get", object_bytes, tls)
 
 
-def set_seconds(object_bytes: int, replicas: int) -> float:
+def set_seconds(object_bytes: int, replicas: int, tls: bool) -> float:
     """Core time of one SET and of sending it to `replicas` (0 to 3)."""
-    return _between(_points(f"set_{replicas}_us"), object_bytes)
+    return _seconds(f"set_{replicas}", object_bytes, tls)
 
 
-def core_use(workload: Workload, replicas: int) -> CoreUse:
-    """Core times of the workload's requests."""
-    hit = get_seconds(workload.object_bytes)
-    write = set_seconds(workload.object_bytes, replicas)
-    miss = get_seconds(0) + write
+def _seconds(request: str, object_bytes: int, tls: bool) -> float:
+    return _between(_points(request), object_bytes) * (tls_times(request, object_bytes) if tls else 1)
+
+
+def tls_times(request: str, object_bytes: int) -> float:
+    """How many times as long a request (`get`, `set_0` to `set_3`) takes with TLS as without. Beyond the measured sizes
+    it is that of the nearest."""
+    points = _column("core_costs_tls.csv", f"{request}_times")
+    return _between(points, min(object_bytes, points[-1][0]))
+
+
+def core_use(workload: Workload, replicas: int, tls: bool) -> CoreUse:
+    """Core times of the workload's requests. With `tls`, clients and replicas are sent everything encrypted."""
+    hit = get_seconds(workload.object_bytes, tls)
+    write = set_seconds(workload.object_bytes, replicas, tls)
+    miss = get_seconds(0, tls) + write
     share = 1 - workload.hit_rate
     mean = (1 - share) * hit + share * miss
     return CoreUse(

@@ -74,7 +74,7 @@ def derive_resize(
     objects_full = sizing.usable_memory_bytes / workload.object_bytes
 
     free_gbps = max(0.0, gbps_per_master - traffic.egress_gbps_per_master)
-    core = core_use(workload, settings.replicas_per_master)
+    core = core_use(workload, settings.replicas_per_master, tls=False)
     core_share = max(0.0, 1 - workload.requests_per_second / sizing.masters * core.mean_seconds)
     bounds = {
         "network": min(bytes_per_second(free_gbps), SINGLE_FLOW_BYTES_PER_SECOND),

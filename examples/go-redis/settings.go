@@ -21,6 +21,7 @@ func connect(addr string) (*redis.ClusterClient, error) {
 	if err != nil {
 		return nil, err
 	}
+	nearest := setting("REDIS_READS_FROM", "nearest") == "nearest"
 	return redis.NewClusterClient(&redis.ClusterOptions{
 		Addrs:                      []string{addr},
 		CredentialsProvider:        credentials, // asked at every new connection
@@ -34,10 +35,11 @@ func connect(addr string) (*redis.ClusterClient, error) {
 		MaxRetryBackoff:            200 * time.Millisecond,
 		ClusterStateReloadInterval: 1 * time.Second,
 		FailingTimeoutSeconds:      2,
-		// The copy of a shard that answers first in a ping answers its reads: as a rule one in this zone.
-		// A replica can be a moment behind: a miss, at worst.
-		ReadOnly:       true,
-		RouteByLatency: true,
+		// Reads go to the copy of a shard that answers PINGs first: one in this zone, where there is one. It can be a
+		// moment behind: a miss, or an image that was replaced just now. REDIS_READS_FROM=master is for images that are
+		// replaced under their name and must never be the old ones.
+		ReadOnly:       nearest,
+		RouteByLatency: nearest,
 		PoolSize:       32, // connections to each node
 	}), nil
 }

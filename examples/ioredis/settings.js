@@ -1,6 +1,7 @@
 // How this application talks to the cache. The time-outs and retries are those of docs/clients.md.
 import { existsSync, readFileSync } from 'node:fs';
 import { Cluster } from 'ioredis';
+import { Nearest } from './nearest.js';
 
 export const REQUEST_MS = 2000;
 const CONNECTIONS_PER_NODE = 4;
@@ -16,6 +17,11 @@ export function within(ms, work) {
   return Promise.race([work, late]).finally(() => clearTimeout(timer));
 }
 
+// The nearest copy of a shard can be a moment behind: a miss, or an image that was replaced just now. `master` is for
+// images that are replaced under their name and must never be the old ones.
+const READS_FROM = process.env.REDIS_READS_FROM ?? 'nearest';
+const nearest = READS_FROM === 'nearest' ? new Nearest() : null;
+
 function connect(host, port) {
   const cluster = new Cluster([{ host, port }], {
     redisOptions: {
@@ -30,8 +36,7 @@ function connect(host, port) {
     slotsRefreshInterval: 2000,
     retryDelayOnFailover: 200,
     retryDelayOnClusterDown: 200,
-    // Any copy of a shard may answer a read. A replica can be a moment behind: a miss, at worst.
-    scaleReads: 'all',
+    scaleReads: nearest ? nearest.choose : 'master',
   });
   cluster.on('error', () => {}); // the request's own promise is rejected too
   return cluster;
@@ -40,6 +45,7 @@ function connect(host, port) {
 // A client has one connection to each node, and answers of 1 MB come one after the other on it.
 export function pool(host, port) {
   const clients = Array.from({ length: CONNECTIONS_PER_NODE }, () => connect(host, port));
+  nearest?.measure(clients[0]);
   let turn = 0;
   return () => clients[turn++ % clients.length];
 }

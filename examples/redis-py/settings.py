@@ -6,11 +6,15 @@ import os
 from pathlib import Path
 from typing import Any
 
+from nearest import NearestCluster
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.cluster import LoadBalancingStrategy, RedisCluster
 from redis.credentials import CredentialProvider
 from redis.retry import Retry
 
+READS_FROM = os.environ.get("REDIS_READS_FROM", "nearest")
+"""`nearest` copy of a shard, which can be a moment behind: a miss, or an image that was replaced just now. `master` is
+for images that are replaced under their name and must never be the old ones."""
 USER = os.environ.get("REDIS_USER", "app")
 PASSWORD_FILE = Path(os.environ.get("REDIS_PASSWORD_FILE", "/etc/redis-cache/password"))
 CA_FILE = Path(os.environ.get("REDIS_CA_FILE", "/etc/redis-cache/ca.crt"))
@@ -26,7 +30,11 @@ class PasswordFile(CredentialProvider):
 
 
 def connect(host: str, port: int) -> Any:
-    return RedisCluster(
+    made, strategy = (
+        # A strategy other than None makes connections that replicas answer. NearestCluster chooses by itself.
+        (NearestCluster, LoadBalancingStrategy.ROUND_ROBIN) if READS_FROM == "nearest" else (RedisCluster, None)
+    )
+    return made(
         host=host,
         port=port,
         credential_provider=PasswordFile(),
@@ -34,7 +42,6 @@ def connect(host: str, port: int) -> Any:
         socket_connect_timeout=0.25,
         socket_timeout=1,
         retry=Retry(ExponentialWithJitterBackoff(base=0.1, cap=0.5), retries=1),
-        # Any copy of a shard may answer a read. A replica can be a moment behind: a miss, at worst.
-        load_balancing_strategy=LoadBalancingStrategy.ROUND_ROBIN,
-        max_connections=CONNECTIONS_PER_NODE,
+        load_balancing_strategy=strategy,
+        max_connections=CONNECTIONS_PER_NODE + 1,  # one for the PINGs
     )

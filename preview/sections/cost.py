@@ -125,6 +125,7 @@ def _cross_zone_notes(plan: Advice, found: Cost) -> list[str]:
     ]
     if len(found.cross_zone) > 1:
         notes.append("zone-local reads: clients read from a copy in their own zone, where there is one.")
+        notes.append("The applications of examples/ do.")
     everywhere = plan.copy_in_every_zone
     if everywhere and everywhere.infrastructure_usd is not None:
         difference = everywhere.infrastructure_usd - found.infrastructure_usd

@@ -143,7 +143,7 @@ def cheapest_by_brute_force(stack: Settings, figures: Figures) -> float:
 def _judge_by_simulated_queues(stack: Settings, figures: Figures) -> None:
     """The waits that the plan names are those of queues that are played through."""
     core, answer = figures.load.core, figures.latency
-    miss = core.set_seconds + get_seconds(0)
+    miss = core.set_seconds + get_seconds(0, tls=False)
     share = 1 - stack.workload.hit_rate
     link = transfer_ms(stack.workload.object_bytes, figures.link_gbps)
     for use, times, unit, waits in (

@@ -1,7 +1,7 @@
 """`make bench`: what this stack carries on this machine, beside what else could serve the same bytes, and what the plan
 had predicted.
 
-    python -m tests.bench [--json FILE] [--page FILE] [--write docs/bench.md] [--without plain,changes,…]
+    python -m tests.bench [--json FILE] [--page FILE] [--write FILE] [--without plain,changes,…]
 
 Exit status 0 when nothing failed that must not and every prediction was within its factor. About ten minutes.
 """
@@ -102,7 +102,7 @@ def run(parts: Sequence[str]) -> dict[str, Any]:
     if "core" in parts:
         say("what one core takes for a GET and a SET, by size")
         with tempfile.TemporaryDirectory() as folder:
-            bench["core_costs"] = measure(Path(folder))
+            (bench["core_costs"],) = measure(Path(folder))
     if set(parts) == set(PARTS):
         bench["predictions"] = [
             {"what": p.what, "unit": p.unit, "predicted": p.predicted, "measured": p.measured, "holds": p.holds}
@@ -115,7 +115,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measures the stack on this machine.")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
     parser.add_argument("--page", type=Path, metavar="FILE", help="write one page with charts, which opens offline")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="write docs/bench.md, which needs every part")
+    parser.add_argument(
+        "--write", type=Path, metavar="FILE", help="write the run as a document, which needs every part"
+    )
     parser.add_argument("--without", default="", metavar="PART,…", help=f"leave out, of: {', '.join(PARTS)}")
     options = parser.parse_args(arguments)
     left_out = {part for part in options.without.split(",") if part}

@@ -1,4 +1,4 @@
-"""docs/bench.md: one run of `make bench`, as it was printed, with how to read it. Pure."""
+"""A document of one run of `make bench`, as it was printed, with how to read it. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.faults.resync import RESYNC_DATA_MB, RESYNC_RATE
 
 _HEAD = """# Bench, measured
 
-Written by `make bench WRITE=docs/bench.md` from one run.
+Written by `make bench WRITE=FILE` from one run.
 
 ```
 {printed}

@@ -49,7 +49,7 @@ class Prediction:
 def slower(rows: Sequence[Mapping[str, int]]) -> float:
     """How many times longer this machine's core takes for a GET of 1 MB than the planner's table says."""
     (row,) = (row for row in rows if row["object_bytes"] == IMAGE_BYTES)
-    return row["get_us"] / 1e6 / get_seconds(IMAGE_BYTES)
+    return row["get_us"] / 1e6 / get_seconds(IMAGE_BYTES, tls=False)
 
 
 def core(rows: Sequence[Mapping[str, int]]) -> list[Prediction]:
@@ -59,10 +59,10 @@ def core(rows: Sequence[Mapping[str, int]]) -> list[Prediction]:
         size = row["object_bytes"]
         name = f"{size / _MEGA:g} MB"
         if size != IMAGE_BYTES:
-            found.append(_of_a_core(f"GET of {name}", times * get_seconds(size), row["get_us"]))
+            found.append(_of_a_core(f"GET of {name}", times * get_seconds(size, tls=False), row["get_us"]))
         for replicas in (0, 1):
             what = f"SET of {name}, {'no replica' if not replicas else '1 replica'}"
-            found.append(_of_a_core(what, times * set_seconds(size, replicas), row[f"set_{replicas}_us"]))
+            found.append(_of_a_core(what, times * set_seconds(size, replicas, tls=False), row[f"set_{replicas}_us"]))
     return found
 
 

@@ -127,7 +127,7 @@ def test_the_document_has_what_was_printed_and_says_how_it_came_about() -> None:
 
 def test_the_document_is_of_a_whole_run(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        main(["--without", "plain", "--write", "docs/bench.md"])
+        main(["--without", "plain", "--write", "bench.md"])
     assert "--write needs every part" in capsys.readouterr().err
 
 

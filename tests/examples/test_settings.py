@@ -16,7 +16,7 @@ from tests.clients.drivers import HERE, _found
 from tests.examples.programs import EXAMPLES, PROGRAMS, Program
 
 OWN = {
-    "redis-py": {'username="app"', "password=password"},
+    "redis-py": {'username="app"', "password=password", "return RedisCluster("},
     "go-redis": {"Addrs: []string{addr}", 'Username: "app"', "Password: password"},
     "lettuce": {
         'RedisURI.builder().withHost(host).withPort(port).withAuthentication("app", password.toCharArray())',
@@ -25,7 +25,8 @@ OWN = {
     },
     "ioredis": {'username: "app"', "password"},
 }
-"""What an application has in another way: user and password come from outside, and TLS is a condition."""
+"""What an application has in another way: user and password come from outside, TLS is a condition, and the client of
+redis-py is one that reads from the nearest copy."""
 STRUCTURE = re.compile(r"^(import|from|def|class|func|type|package|function|static <T>|static Redis\w+)\b")
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from preview.evaluate import Evaluation, evaluate
 from preview.resources import Resource
 from sandbox.control.client import Sandbox
 from sandbox.control.place import client_place
-from sandbox.control.up import app_password
+from sandbox.control.up import app_password, certificate_files
 from sandbox.kubernetes.nodes import Node, Taint
 from tests.faults.deployment import SHARDS, Deployment
 
@@ -74,10 +76,15 @@ _EFFECTS = {"NO_SCHEDULE": "NoSchedule", "NO_EXECUTE": "NoExecute", "PREFER_NO_S
 
 @contextmanager
 def zoned(name: str) -> Iterator[Deployment]:
-    """The rendered stack with a zone for each pod, on the machines of its node groups and two for the Jobs."""
-    jobs = [Node(f"other-{n}", f"us-east-1{letter}", 8 * 1024**3, 4000) for n, letter in enumerate("ab")]
-    with Sandbox(f"{name}-{os.getpid()}", nodes=[*machines(zoned_stack()), *jobs]) as sandbox:
-        yield _deployed(sandbox, zoned_stack())
+    """The rendered stack with a zone for each pod, on the machines of its node groups and one more in each zone."""
+    others = [Node(f"other-{n}", f"us-east-1{letter}", 8 * 1024**3, 4000) for n, letter in enumerate("abc")]
+    with (
+        Sandbox(f"{name}-{os.getpid()}", nodes=[*machines(zoned_stack()), *others]) as sandbox,
+        tempfile.TemporaryDirectory(prefix="zoned-") as folder,
+    ):
+        deployment = _deployed(sandbox, zoned_stack())
+        # Stack prod speaks TLS alone.
+        yield replace(deployment, ca_file=certificate_files(sandbox, Path(folder))["REDIS_CA_FILE"])
 
 
 @contextmanager

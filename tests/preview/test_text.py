@@ -15,7 +15,7 @@ from preview.page import render_page
 from preview.resources import Resource
 from preview.text import render_plan, render_resources, render_sections, render_summary
 from preview.writer import Style
-from tests.plan.stacks import CLIENTS, FRANKFURT, IRELAND, SAO_PAULO, option_1, stack
+from tests.plan.stacks import CLIENTS, FRANKFURT, IRELAND, SAO_PAULO, TLS, option_1, stack
 from tests.preview.stacks import extreme_stacks, option_1_advice, stacks
 
 
@@ -193,7 +193,7 @@ def pinned() -> dict[str, str]:
 
 
 def test_without_a_warning_there_is_no_section_for_them() -> None:
-    safe = {"access": {**CLIENTS, "policiesEnforcedBy": "cilium"}, "images": pinned()}
+    safe = {"access": {**CLIENTS, "policiesEnforcedBy": "cilium"}, "images": pinned(), "tls": TLS}
     assert "WARNINGS" not in text(stack("4GB", "64GB", zones=None, requestsPerSecond=500, ttlSeconds=300, **safe))
 
 

@@ -12,7 +12,7 @@ from tests.plan.stacks import option_1, option_2
 
 NODE_GROUPS = Path("docs/adr/0006-node-groups-only-grow.md").read_text()
 DRAIN = Path("docs/adr/0017-a-drain-borrows-a-node.md").read_text()
-IN_TRANSIT = Path("docs/adr/0029-encryption-in-transit-is-tls.md").read_text()
+IN_TRANSIT = Path("docs/adr/0029-tls-is-what-encrypts-in-transit.md").read_text()
 SIZING_DOCUMENT = Path("docs/reference/sizing-document.md").read_text()
 VOLUMES = Path("docs/adr/0018-pods-keep-their-volumes.md").read_text()
 EKS_GIVES_UP_MINUTES = 15

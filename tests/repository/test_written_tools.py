@@ -57,7 +57,7 @@ PULUMI = {
 }
 """The same: `pulumi COMMAND --help`, of the version that docs/reference/engine.md names."""
 KINDS = {
-    "certificate",
+    *("certificate", "configmaps"),
     *("events", "job", "jobs", "namespace", "namespaces", "networkpolicies", "node", "nodes", "pod", "pods", "pvc"),
     *("secret", "statefulset"),
 }

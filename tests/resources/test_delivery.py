@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
+from cryptography import x509
+from cryptography.x509.verification import PolicyBuilder, Store
 
 from components.config import rules
 from components.config.plain_secrets import plain_secrets
@@ -15,7 +17,8 @@ from components.config.settings import Access
 from preview.command import as_json
 from preview.errors import EvaluationError
 from preview.evaluate import stack_config
-from tests.resources.stacks import of_type, stack
+from tests.resize.edits import AUTHORITY
+from tests.resources.stacks import of_type, only, stack
 
 PASSWORD = "correct-horse-battery"  # noqa: S105 (of this test)
 TOLD = {"access__deliverTo": '["images"]', "access__password": PASSWORD}
@@ -100,3 +103,33 @@ def test_a_password_that_is_written_as_plain_text_is_refused_and_not_shown(key: 
     (tmp_path / "Pulumi.odd.yaml").write_text(f"config:\n  redis-image-cache:access: {{{key}: {PASSWORD}}}\n")
     with pytest.raises(EvaluationError, match="stands in the stack file as plain text"):
         stack_config("odd", {}, tmp_path)
+
+
+def test_what_is_delivered_trusts_the_certificate_of_every_pod_and_of_the_next_pool() -> None:
+    for config in ({}, {"podMemory": "128GB"}):
+        evaluation = stack("prod", **TOLD, **config)
+        found = only(evaluation, ":Secret", "-certificate")
+        assert found.secrets == {"stringData"}
+        assert found.inputs["metadata"]["name"] == "redis-tls", "pods take up another content where the name stays"
+        (topology,) = (
+            json.loads(item.inputs["data"]["topology.json"])
+            for item in evaluation.resources
+            if item.kind == "ConfigMap" and "topology.json" in (item.inputs.get("data") or {})
+        )
+        authority = x509.load_pem_x509_certificate(secret_of().inputs["stringData"]["ca.crt"].encode())
+        leaf = x509.load_pem_x509_certificate(found.inputs["stringData"]["tls.crt"].encode())
+        names = [*(node["host"] for node in topology["nodes"]), *topology["seeds"]]
+        for name in names:
+            verifier = PolicyBuilder().store(Store([authority])).build_server_verifier(x509.DNSName(name))
+            verifier.verify(leaf, [])
+
+
+def test_the_authority_of_an_issuer_is_delivered_where_the_config_has_it() -> None:
+    def told(**config: str) -> Any:
+        return secret_of(tls__mode="required", tls__issuer="redis-ca", **config).inputs["stringData"]
+
+    assert "ca.crt" not in told()
+    assert told(tls__authority=AUTHORITY)["ca.crt"] == AUTHORITY
+    for wrong in ("-----BEGIN CERTIFICATE-----", "a name"):
+        with pytest.raises(EvaluationError, match=r"tls\.authority .*a certificate as PEM is needed"):
+            told(tls__authority=wrong)

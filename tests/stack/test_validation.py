@@ -30,3 +30,17 @@ def test_an_update_that_misses_its_goal_fails_and_says_by_how_much_and_one_that_
             sandbox.apply(evaluate("local", ASKED | MISSED).resources)
         sandbox.apply(evaluate("local", ASKED | MET).resources)
         assert any("images/s" in log and "p95" in log and "missed" not in log for log in report(sandbox))
+
+
+def test_with_tls_required_the_load_is_encrypted_and_its_report_is_as_without() -> None:
+    encrypted = {"tls.mode": "required", "tls.issuer": "redis-ca"}
+    with Sandbox(f"test-validation-tls-{os.getpid()}") as sandbox:
+        evaluation = evaluate("local", ASKED | MET | encrypted)
+        sandbox.apply(evaluation.resources)
+        (log,) = report(sandbox)
+        assert "images/s" in log
+        assert "missed" not in log
+        # Nobody listens without TLS, so that the load cannot have come in another way.
+        pod = "redis-master-0"
+        settings = sandbox.exec(pod, ["redis-cli", "CONFIG", "GET", "port"], namespace=evaluation.plan.pool).check()
+        assert settings.stdout.split() == ["port", "0"]

@@ -56,6 +56,7 @@ public class App {
   private final RedisClusterClient client;
   private final List<StatefulRedisClusterConnection<byte[], byte[]>> connections = new ArrayList<>();
   private final AtomicInteger turn = new AtomicInteger();
+  private final Nearest nearest = new Nearest();
 
   App(String host, int port) {
     client = Settings.client(host, port);
@@ -112,8 +113,11 @@ public class App {
       // At the first requests, not at the start: an application must also start while the cache is away.
       if (connections.size() < CONNECTIONS_PER_NODE) {
         StatefulRedisClusterConnection<byte[], byte[]> made = client.connect(ByteArrayCodec.INSTANCE);
-        // Any copy of a shard may answer a read. A replica can be a moment behind: a miss, at worst.
-        made.setReadFrom(ReadFrom.ANY);
+        // The nearest copy can be a moment behind: a miss, or an image that was replaced just now. `master` is for images
+        // that are replaced under their name and must never be the old ones.
+        boolean isNearest = Settings.of("REDIS_READS_FROM", "nearest").equals("nearest");
+        made.setReadFrom(isNearest ? nearest : ReadFrom.UPSTREAM);
+        if (isNearest && connections.isEmpty()) nearest.measure(made);
         connections.add(made);
         return made;
       }

@@ -1,0 +1,63 @@
+"""What goes over the network as it is, and what encryption takes of Redis's core: each with what to change."""
+
+from collections.abc import Iterator
+
+from components.advice.figures import Figures
+from components.advice.plan_warning import PlanWarning
+from components.advice.remedies import first_change
+from components.config.formats import percent
+from components.config.settings import Settings, TlsMode
+from components.plan.core import core_use
+
+_CORE_SHARE_MAX = 0.5
+"""Of Redis's core, with TLS. The measured times may be off by half as much again, and a failover or a resync takes its
+part besides."""
+
+
+def no_port_without_tls(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
+    """Production without TLS, or with a port that has none."""
+    if not settings.nodes.production:
+        return
+    if settings.tls.mode is TlsMode.PLAIN:
+        yield PlanWarning(
+            "no-tls",
+            "Images and passwords go over the network as they are, and the cluster bus lets in whoever reaches it. "
+            f"tls.plainBecause says why: {settings.tls.plain_because}.",
+            "When the reason is gone, set tls.mode to both, move the applications, then set it to required.",
+        )
+    elif settings.tls.mode is TlsMode.BOTH:
+        yield PlanWarning(
+            "port-without-tls",
+            "Clients may still use port 6379 without TLS, and send their password over it as it is.",
+            "Move the applications to port 6380, then set tls.mode to required.",
+        )
+
+
+def tls_leaves_room_on_the_core(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
+    """Encryption is work of Redis's one core."""
+    share = core_share_with_tls(settings, figures)
+    if share <= _CORE_SHARE_MAX:
+        return
+    use = core_use(settings.workload, settings.replicas_per_master, tls=False)
+    without = settings.workload.requests_per_second / figures.sizing.masters * use.mean_seconds
+    change = first_change(
+        settings,
+        figures,
+        ("podMemory", "totalMemory"),
+        lambda other, then: core_share_with_tls(other, then) <= _CORE_SHARE_MAX,
+    )
+    yield PlanWarning(
+        "tls-takes-core",
+        f"With TLS a master uses {percent(100 * share)} of its one core, by what was measured on shared cores. "
+        f"Capacity and latency are computed without TLS, which is {percent(100 * without)}.",
+        f"{change.sentence(figures) if change else 'Use smaller pods, so that more masters share the load.'} "
+        "Or measure it on your machines with `make calibrate`, before you rely on the capacity.",
+    )
+
+
+def core_share_with_tls(settings: Settings, figures: Figures) -> float:
+    """Of one master's core at the wanted rate, 0.2 is a fifth; 0 without TLS."""
+    if not settings.tls.mode.has_tls:
+        return 0.0
+    use = core_use(settings.workload, settings.replicas_per_master, tls=True)
+    return settings.workload.requests_per_second / figures.sizing.masters * use.mean_seconds
