@@ -6,7 +6,6 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -37,9 +36,9 @@ _SMALL_PODS_ON_EKS = {
 
 
 @cache
-def zoned_stack() -> Evaluation:
+def zoned_stack(*overrides: tuple[str, str]) -> Evaluation:
     """The stack `prod` with pods as small as those of `local`: zones, node groups, volumes and taints as on EKS."""
-    return evaluate("prod", _SMALL_PODS_ON_EKS)
+    return evaluate("prod", _SMALL_PODS_ON_EKS | dict(overrides))
 
 
 def machines(evaluation: Evaluation) -> list[Node]:
@@ -75,16 +74,18 @@ _EFFECTS = {"NO_SCHEDULE": "NoSchedule", "NO_EXECUTE": "NoExecute", "PREFER_NO_S
 
 
 @contextmanager
-def zoned(name: str) -> Iterator[Deployment]:
+def zoned(name: str, *overrides: tuple[str, str]) -> Iterator[Deployment]:
     """The rendered stack with a zone for each pod, on the machines of its node groups and one more in each zone."""
     others = [Node(f"other-{n}", f"us-east-1{letter}", 8 * 1024**3, 4000) for n, letter in enumerate("abc")]
     with (
-        Sandbox(f"{name}-{os.getpid()}", nodes=[*machines(zoned_stack()), *others]) as sandbox,
+        Sandbox(f"{name}-{os.getpid()}", nodes=[*machines(zoned_stack(*overrides)), *others]) as sandbox,
         tempfile.TemporaryDirectory(prefix="zoned-") as folder,
     ):
-        deployment = _deployed(sandbox, zoned_stack())
-        # Stack prod speaks TLS alone.
-        yield replace(deployment, ca_file=certificate_files(sandbox, Path(folder))["REDIS_CA_FILE"])
+        evaluation = zoned_stack(*overrides)
+        deployment = _deployed(sandbox, evaluation)
+        if not evaluation.settings.tls.mode.has_plain:
+            deployment.ca_file = certificate_files(sandbox, Path(folder))["REDIS_CA_FILE"]
+        yield deployment
 
 
 @contextmanager
