@@ -8,14 +8,9 @@ from dataclasses import dataclass
 from math import ceil
 
 from components.advice.commitments import commitment_of
+from components.config.choices import CapacityType
 from components.config.rules import REPLICAS_MAX
-from components.config.settings import (
-    GP3_IOPS_INCLUDED,
-    GP3_MIB_PER_SECOND_INCLUDED,
-    CapacityType,
-    Storage,
-    Workload,
-)
+from components.config.settings import GP3_IOPS_INCLUDED, GP3_MIB_PER_SECOND_INCLUDED, Storage, Workload
 from components.config.units import TIB
 from components.plan.nodes.catalogue import GP3_USD_PER_GIB, HOURS_PER_MONTH, ROOT_VOLUME_USD
 from components.plan.nodes.choice import NodePlan

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from components.advice.figures import Figures
 from components.advice.plan_warning import PlanWarning
 from components.advice.remedies import first_change
+from components.config.choices import TlsMode
 from components.config.formats import percent
-from components.config.settings import Settings, TlsMode
+from components.config.settings import Settings
 from components.plan.core import core_use
 
 _CORE_SHARE_MAX = 0.5

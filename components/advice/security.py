@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from components.advice.figures import Figures
 from components.advice.plan_warning import PlanWarning
+from components.config.choices import CniRole, PolicyEnforcer
 from components.config.images import is_pinned
-from components.config.settings import CniRole, PolicyEnforcer, Settings
+from components.config.settings import Settings
 
 
 def policies_hold(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:

@@ -12,13 +12,9 @@ from components.advice.remedies import Helps, first_change, plan_of
 from components.advice.right_sizing import MEMORY_TARGET, Step
 from components.advice.savings import cross_zone, more_memory, too_large
 from components.advice.security import images_are_pinned, nodes_may_little, policies_hold
+from components.config.choices import CapacityType, Packing, Placement
 from components.config.formats import count, gbps, memory, percent, rate, seconds, share
-from components.config.settings import (
-    CapacityType,
-    Packing,
-    Placement,
-    Settings,
-)
+from components.config.settings import Settings
 from components.config.units import MIB
 from components.plan.alerting import MEMORY_ALERT_PERCENT
 from components.plan.traffic import ASSUMED_INTERFACE_GBPS, SINGLE_FLOW_GBPS

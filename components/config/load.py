@@ -13,9 +13,10 @@ from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from components.config.choices import MEANT
 from components.config.did_you_mean import did_you_mean
 from components.config.rules import contradictions
-from components.config.settings import MEANT, Eks, Settings
+from components.config.settings import Eks, Settings
 from components.config.zones import region_fault
 
 NAMESPACE = "redis-image-cache"

@@ -14,8 +14,9 @@ from pydantic.fields import FieldInfo
 
 from components.config.load import NAMESPACE, fields_of, is_secret, section_of
 from components.config.rules import RULES
-from components.config.settings import Settings, SizeBytes
+from components.config.settings import Settings
 from components.config.units import format_size
+from components.config.value_types import SizeBytes
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 MARKDOWN, SCHEMA = DOCS / "config.md", DOCS / "config.schema.json"

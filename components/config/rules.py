@@ -10,23 +10,9 @@ from typing import Any
 
 from annotated_types import Le
 
+from components.config.choices import CapacityType, ClientCertificates, DefaultUser, NodeEndpoint, Placement, TlsMode
 from components.config.engines import server_of
-from components.config.settings import (
-    Access,
-    CapacityType,
-    ClientCertificates,
-    DefaultUser,
-    Eks,
-    Images,
-    Monitoring,
-    NodeEndpoint,
-    Nodes,
-    Placement,
-    Settings,
-    Storage,
-    Tls,
-    TlsMode,
-)
+from components.config.settings import Access, Eks, Images, Monitoring, Nodes, Settings, Storage, Tls
 from components.config.units import MIB, format_size
 from components.config.zones import region_of
 

@@ -3,17 +3,13 @@
 Pulumi.yaml declares the same keys, types, defaults and descriptions, because `pulumi config` shows them from there;
 a test holds the two equal. docs/config.md and the editors' schema are generated from this module.
 
-Settings are made by `components.config.load`, which also asks the rules between keys and reports every error at once.
+The words that some keys take are in `components.config.choices`, the types that several have in
+`components.config.value_types`. Settings are made by `components.config.load`, which also asks the rules between keys and reports every error at once.
 """
 
-import json
-import re
-from collections.abc import Mapping
-from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -24,245 +20,36 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from components.config.choices import (
+    Architecture,
+    CapacityType,
+    ClientCertificates,
+    CniRole,
+    DefaultUser,
+    MoveMode,
+    NodeEndpoint,
+    Packing,
+    Placement,
+    PolicyEnforcer,
+    Prometheus,
+    TlsMode,
+)
 from components.config.engines import EXAMPLE, Server, server_of
 from components.config.images import REGISTRY_PATTERN, ImageName, fetched_from
-from components.config.units import GIB, MIB, SIZE_PATTERN, TIB, parse_size
-from components.config.zones import ZONE_PATTERN, check_region, region_of
-
-_SUBNET_PREFIX = "subnet-"
-NAME_PATTERN = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"
-"""Of an object of Kubernetes, or of a DNS domain."""
-PASSWORD_BYTES_MAX = 4096
-"""Redis cuts off a client that sends more than 16,384 bytes at once before it is let in."""
-
-
-def _size(value: Any) -> int:
-    return parse_size(value if isinstance(value, str) else json.dumps(value, default=str))
-
-
-def _can_be_carried(password: SecretStr) -> SecretStr:
-    """Applications get the password in an environment variable, and the kernel ends such a value at a NUL byte.
-
-    A newline at the end is nearly always `echo`'s: clients that are given the password without it would be refused.
-    """
-    text = password.get_secret_value()
-    try:
-        size_bytes = len(text.encode())
-    except UnicodeEncodeError as error:
-        raise ValueError("a password is text; it has half of a surrogate pair, which no client can send") from error
-    if size_bytes > PASSWORD_BYTES_MAX:
-        raise ValueError(f"a password has at most {PASSWORD_BYTES_MAX} bytes, this one has {size_bytes}")
-    if "\0" in text:
-        raise ValueError(
-            "a password cannot contain a NUL byte; an environment variable cannot hold one; choose another"
-        )
-    if text.endswith(("\n", "\r")):
-        raise ValueError("a password cannot end in a newline; set it with printf %s instead of echo")
-    return password
-
-
-def _every_zone_has_a_subnet(subnets: Any) -> Any:
-    if not isinstance(subnets, dict):
-        return subnets
-    wrong = []
-    for zone in subnets:
-        if not isinstance(zone, str):
-            wrong.append("every zone must be a text, such as us-east-1a")
-            continue
-        try:
-            check_region(region_of(zone), zone)
-        except ValueError as error:
-            wrong.append(str(error))
-    without = [zone for zone, subnet in subnets.items() if not str(subnet).startswith(_SUBNET_PREFIX)]
-    if without:
-        named = ", ".join(str(zone) or "an empty name" for zone in without)
-        wrong.append(f"every zone needs the id of its subnet, such as {_SUBNET_PREFIX}0a1b2c; none for {named}")
-    if wrong:
-        raise ValueError("; ".join(wrong))
-    return subnets
-
-
-NAMESPACE_PATTERN = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
-"""A DNS label: what Kubernetes takes for the name of a namespace."""
-POD_SELECTION_EXAMPLE = "web/app=shop,tier=front"
-_LABEL_NAME = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
-_LABEL = rf"([a-z0-9]([-a-z0-9.]{{0,251}}[a-z0-9])?/)?{_LABEL_NAME}={_LABEL_NAME}"
-_POD_SELECTION_PATTERN = rf"^{NAMESPACE_PATTERN}/{_LABEL}(,{_LABEL})*$"
-
-
-def _only_namespaces(names: tuple[str, ...]) -> tuple[str, ...]:
-    wrong = [name for name in names if not re.fullmatch(NAMESPACE_PATTERN, name)]
-    if wrong:
-        shown = ", ".join(json.dumps(name[:100]) for name in wrong)
-        raise ValueError(
-            f"{shown} cannot be the name of a namespace; one has up to 63 of a-z, 0-9 and -, such as images"
-        )
-    return names
-
-
-def _only_pod_selections(selections: tuple[str, ...]) -> tuple[str, ...]:
-    wrong = [text for text in selections if not re.fullmatch(_POD_SELECTION_PATTERN, text)]
-    if wrong:
-        shown = ", ".join(json.dumps(text[:100]) for text in wrong)
-        raise ValueError(
-            f"{shown} does not select pods; write a namespace, a slash and labels, such as {POD_SELECTION_EXAMPLE}"
-        )
-    return selections
-
-
-def _only_secrets(names: tuple[str, ...]) -> tuple[str, ...]:
-    wrong = [name for name in names if len(name) > 253 or not re.fullmatch(NAME_PATTERN, name)]
-    if wrong:
-        shown = ", ".join(json.dumps(name[:100]) for name in wrong)
-        raise ValueError(
-            f"{shown} cannot be the name of a Secret; one has a-z, 0-9, - and dots, such as registry-login"
-        )
-    return names
-
-
-SecretNames = Annotated[
-    tuple[str, ...],
-    AfterValidator(_only_secrets),
-    WithJsonSchema({"type": "array", "items": {"type": "string", "pattern": NAME_PATTERN}}),
-]
-"""Names of Secrets."""
-Namespaces = Annotated[
-    tuple[str, ...],
-    AfterValidator(_only_namespaces),
-    WithJsonSchema({"type": "array", "items": {"type": "string", "pattern": f"^{NAMESPACE_PATTERN}$"}}),
-]
-"""Names of namespaces."""
-PodSelections = Annotated[
-    tuple[str, ...],
-    AfterValidator(_only_pod_selections),
-    WithJsonSchema({"type": "array", "items": {"type": "string", "pattern": _POD_SELECTION_PATTERN}}),
-]
-"""Pods of a namespace by their labels, each written as `web/app=shop,tier=front`."""
-
-SizeBytes = Annotated[
-    int, BeforeValidator(_size), WithJsonSchema({"type": "string", "pattern": f"^{SIZE_PATTERN}$"}, mode="validation")
-]
-"""Bytes of a size written as `64GB`."""
-
-
-class Architecture(StrEnum):
-    """Processor architecture a node may have; `any` lets the planner take the cheaper one."""
-
-    ANY = "any"
-    ARM64 = "arm64"
-    X86_64 = "x86_64"
-
-
-MEANT: Mapping[str, str] = {
-    "amd64": Architecture.X86_64,
-    "x64": Architecture.X86_64,
-    "x86": Architecture.X86_64,
-    "i386": Architecture.X86_64,
-    "intel": Architecture.X86_64,
-    "amd": Architecture.X86_64,
-    "aarch64": Architecture.ARM64,
-    "graviton": Architecture.ARM64,
-    "both": Architecture.ANY,
-    "auto": Architecture.ANY,
-}
-"""What people write for a value, in place of its name here. By spelling alone, amd64 would be nearest to arm64."""
-
-
-class Packing(StrEnum):
-    """What of a node's pods must fit its allocatable memory: their limits (safe) or only their requests."""
-
-    LIMITS = "limits"
-    REQUESTS = "requests"
-
-
-class CapacityType(StrEnum):
-    """How the nodes are bought; AWS may take a spot node back with two minutes' notice."""
-
-    ON_DEMAND = "onDemand"
-    SPOT = "spot"
-
-
-class Placement(StrEnum):
-    """Whether keeping the copies of a shard apart is a condition (pods wait) or a wish (a small test cluster)."""
-
-    REQUIRED = "required"
-    PREFERRED = "preferred"
-
-
-class MoveMode(StrEnum):
-    """How slots change owner: with their keys (copy), or ownership alone while the content expires."""
-
-    AUTO = "auto"
-    COPY = "copy"
-    EXPIRE = "expire"
-
-
-class NodeEndpoint(StrEnum):
-    """How Redis tells clients where a node is: by its pod's DNS name, or by its address of the moment."""
-
-    HOSTNAME = "hostname"
-    IP = "ip"
-
-
-class DefaultUser(StrEnum):
-    """What a client may do that gives a password without a user."""
-
-    REFUSED = "refused"
-    APP = "app"
-    EVERYTHING = "everything"
-
-
-class PolicyEnforcer(StrEnum):
-    """What makes NetworkPolicies hold: the cluster's network plugin, as far as the program can ask it or is told."""
-
-    AUTO = "auto"
-    CALICO = "calico"
-    CILIUM = "cilium"
-    OTHER = "other"
-    NOBODY = "nobody"
-
-
-class CniRole(StrEnum):
-    """Whose rights the VPC CNI uses to give pods their network interfaces."""
-
-    AUTO = "auto"
-    OWN = "own"
-    NODE = "node"
-
-
-class Prometheus(StrEnum):
-    """How a Prometheus learns of the exporters and of the alert rules: from objects of the Prometheus operator, or from
-    annotations of the pods and a file in a ConfigMap, which need nothing installed in the cluster."""
-
-    OPERATOR = "operator"
-    ANNOTATIONS = "annotations"
-
-
-class TlsMode(StrEnum):
-    """How connections to Redis are protected. `both` is the way from one of the others to the other: clients may use
-    either port, and the nodes speak TLS among themselves."""
-
-    PLAIN = "plain"
-    BOTH = "both"
-    REQUIRED = "required"
-
-    @property
-    def has_tls(self) -> bool:
-        """Whether there is a port for TLS."""
-        return self is not TlsMode.PLAIN
-
-    @property
-    def has_plain(self) -> bool:
-        """Whether there is a port without TLS."""
-        return self is not TlsMode.REQUIRED
-
-
-class ClientCertificates(StrEnum):
-    """Whether clients show a certificate of their own. Nodes always do, to each other."""
-
-    NONE = "none"
-    OPTIONAL = "optional"
-    REQUIRED = "required"
+from components.config.units import GIB, MIB, TIB
+from components.config.value_types import (
+    NAME_PATTERN,
+    POD_SELECTION_EXAMPLE,
+    SERVICE_AND_PORT_PATTERN,
+    SUBNET_PREFIX,
+    Namespaces,
+    PodSelections,
+    SecretNames,
+    SizeBytes,
+    can_be_carried,
+    every_zone_has_a_subnet,
+)
+from components.config.zones import ZONE_PATTERN
 
 
 class _Section(BaseModel):
@@ -301,9 +88,9 @@ class Eks(_Section):
     subnets: Annotated[
         dict[
             Annotated[str, WithJsonSchema({"type": "string", "pattern": f"^{ZONE_PATTERN}$"})],
-            Annotated[str, WithJsonSchema({"type": "string", "pattern": f"^{_SUBNET_PREFIX}"})],
+            Annotated[str, WithJsonSchema({"type": "string", "pattern": f"^{SUBNET_PREFIX}"})],
         ],
-        BeforeValidator(_every_zone_has_a_subnet),
+        BeforeValidator(every_zone_has_a_subnet),
     ] = Field(min_length=1, description="availability zone -> private subnet; a node group is made in each")
     node_role_arn: str | None = Field(
         None,
@@ -392,12 +179,6 @@ class Storage(_Section):
     )
 
 
-_LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
-_PORT = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
-_SERVICE_AND_PORT = rf"^{_LABEL}\.{_LABEL}:{_PORT}$"
-"""A Service of the cluster, as any namespace can name it."""
-
-
 class Monitoring(_Section):
     """What shows the cluster's state to Prometheus."""
 
@@ -427,7 +208,7 @@ class Monitoring(_Section):
     )
     pushgateway: str | None = Field(
         None,
-        pattern=_SERVICE_AND_PORT,
+        pattern=SERVICE_AND_PORT_PATTERN,
         examples=["prometheus-pushgateway.monitoring:9091"],
         description="Prometheus Pushgateway that the Jobs tell what they do and what they wait for: its Service, a "
         "dot, its namespace, and the port, which its pods must have too; absent = they tell nobody",
@@ -492,7 +273,7 @@ class Access(_Section):
     @field_validator("password", "also_accepted")
     @classmethod
     def _a_container_can_be_given_it(cls, password: SecretStr | None) -> SecretStr | None:
-        return None if password is None else _can_be_carried(password)
+        return None if password is None else can_be_carried(password)
 
 
 class Tls(_Section):

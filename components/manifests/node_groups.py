@@ -4,7 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from components.config.settings import CapacityType, CniRole, Eks
+from components.config.choices import CapacityType, CniRole
+from components.config.settings import Eks
 from components.manifests import names
 from components.manifests.launch_template import TEMPLATE, launch_template
 from components.manifests.manifest import AwsManifest, Ref

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from components.config.settings import ClientCertificates, Placement, Prometheus, Settings
+from components.config.choices import ClientCertificates, Placement, Prometheus
+from components.config.settings import Settings
 from components.config.units import kubernetes_quantity
 from components.manifests import keys, names, tls
 from components.manifests.bundle import script_paths

@@ -3,7 +3,8 @@
 What differs from pod to pod (address, announced host name, port, password) is added by `scripts/start.sh`.
 """
 
-from components.config.settings import ClientCertificates, NodeEndpoint, Tls
+from components.config.choices import ClientCertificates, NodeEndpoint
+from components.config.settings import Tls
 from components.config.units import redis_size
 from components.manifests import names
 from components.plan.sizing import OVERHEAD_FACTOR

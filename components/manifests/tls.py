@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from components.config.settings import ClientCertificates, Settings, TlsMode
+from components.config.choices import ClientCertificates, TlsMode
+from components.config.settings import Settings
 from components.manifests import keys, names
 from components.manifests.manifest import Manifest, kubernetes_object
 

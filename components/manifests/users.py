@@ -9,8 +9,9 @@ import hmac
 import json
 from collections.abc import Iterable
 
+from components.config.choices import DefaultUser
 from components.config.engines import MIGRATESLOTS
-from components.config.settings import Access, DefaultUser
+from components.config.settings import Access
 
 APP, REPLICA, OPERATOR, METRICS, DEFAULT = "app", "replica", "operator", "metrics", "default"
 

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from components.config.settings import MoveMode, Settings
+from components.config.choices import MoveMode
+from components.config.settings import Settings
 from components.config.units import MIB
 from components.plan.core import core_use
 from components.plan.sizing import Sizing

@@ -6,8 +6,9 @@ from typing import Any
 
 import pulumi
 
+from components.config.choices import PolicyEnforcer
 from components.config.load import NAMESPACE
-from components.config.settings import Eks, PolicyEnforcer, Settings
+from components.config.settings import Eks, Settings
 from components.resources.vpc_cni import ADD_ON, NotAnswered, describe_add_on
 
 _SWITCH = "enableNetworkPolicy"

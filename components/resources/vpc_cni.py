@@ -5,8 +5,9 @@ from typing import Any
 
 import pulumi
 
+from components.config.choices import CniRole
 from components.config.load import NAMESPACE
-from components.config.settings import CniRole, Eks, Settings
+from components.config.settings import Eks, Settings
 from components.manifests.node_groups import CNI_POLICY
 from components.resources.sdk import ask_aws_now
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.advice.advice import Advice
+from components.config.choices import MoveMode
 from components.config.formats import count, seconds
-from components.config.settings import MoveMode
 from components.plan.plan import POD_START_SECONDS
 from components.plan.resize import JOB_SECONDS, JOIN_SECONDS
 from preview.diff.edit import Edit, PodSet, nodes_of, pod_sets, wanted_nodes

@@ -9,8 +9,9 @@ from components.advice.cost import (
     volume_usd,
 )
 from components.advice.elasticache import REGIONAL_FACTORS
+from components.config.choices import CapacityType
 from components.config.formats import count, usd
-from components.config.settings import CapacityType, Settings
+from components.config.settings import Settings
 from components.plan.nodes.catalogue import FALLBACK_PRICE_REGION
 from components.plan.nodes.choice import NodePlan
 from preview.document import Note, Section, Table

@@ -75,7 +75,7 @@ def load_of_a_master(requests_per_second: float, times: float, **workload: Any) 
     settings = option_1(**workload)
     plan = decide_plan(settings)
     load = derive_load(settings, plan.sizing, plan.tuning, requests_per_second * plan.sizing.masters)
-    use = core_use(settings.workload, settings.replicas_per_master)
+    use = core_use(settings.workload, settings.replicas_per_master, tls=False)
     return replace(load, core=CoreUse(*(times * seconds for seconds in _seconds_of(use))))
 
 

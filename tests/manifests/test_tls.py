@@ -150,6 +150,6 @@ def test_pods_wait_for_the_certificate(mode: str) -> None:
 
 
 def test_every_mode_has_a_port() -> None:
-    from components.config.settings import TlsMode
+    from components.config.choices import TlsMode
 
     assert {mode.value: list(client_ports(mode).values()) for mode in TlsMode} == PORTS

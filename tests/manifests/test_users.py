@@ -12,7 +12,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from components.config.load import ConfigErrors, load_settings
-from components.config.settings import PASSWORD_BYTES_MAX, Access
+from components.config.settings import Access
+from components.config.value_types import PASSWORD_BYTES_MAX
 from components.manifests import users
 
 PASSWORDS = st.text(

@@ -15,7 +15,8 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from components.advice.figures import Figures, derive_figures
-from components.config.settings import Nodes, Packing
+from components.config.choices import Packing
+from components.config.settings import Nodes
 from components.plan.nodes.catalogue import load_catalogue
 from components.plan.nodes.choice import NodePlan, NodesRefused, choose_nodes
 from components.plan.nodes.rules import PodDemand, pods_per_node

@@ -2,7 +2,8 @@
 
 import pytest
 
-from components.config.settings import Nodes, Packing
+from components.config.choices import Packing
+from components.config.settings import Nodes
 from components.plan.nodes.catalogue import DAEMONSETS_CPU_MILLICORES, DAEMONSETS_MEMORY_MIB, DAEMONSETS_PODS
 from components.plan.nodes.rules import (
     PodsPerNode,

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from components.config.choices import MoveMode
 from components.config.load import settings_of
-from components.config.settings import MoveMode
 from components.config.units import GIB, MIB
 from components.plan.resize import SLOT_COUNT, SLOTS_PER_SECOND, Resize, derive_resize
 from components.plan.sizing import derive_sizing

@@ -9,7 +9,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from components.config.settings import NodeEndpoint, Tls
+from components.config.choices import NodeEndpoint
+from components.config.settings import Tls
 from components.config.units import MIB
 from components.manifests.redis_conf import redis_conf
 from components.plan.tuning import Tuning, derive_tuning

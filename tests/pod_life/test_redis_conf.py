@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.config.settings import NodeEndpoint, Tls
+from components.config.choices import NodeEndpoint
+from components.config.settings import Tls
 from components.config.units import GIB, MIB
 from components.manifests.redis_conf import redis_conf
 from components.plan.tuning import derive_tuning

@@ -12,7 +12,8 @@ import pytest
 import redis
 import trustme
 
-from components.config.settings import NodeEndpoint, Tls
+from components.config.choices import NodeEndpoint
+from components.config.settings import Tls
 from components.manifests.redis_conf import redis_conf
 from tests.pod_life.clusters import SLOTS, Cluster
 from tests.pod_life.conftest import small_tuning

@@ -3,7 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.config.settings import MoveMode, Settings
+from components.config.choices import MoveMode
+from components.config.settings import Settings
 from components.config.units import GIB, MIB
 from components.plan.resize import Resize, derive_resize
 from components.plan.sizing import derive_sizing

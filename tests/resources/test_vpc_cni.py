@@ -8,8 +8,8 @@ from typing import Any
 import pulumi
 import pytest
 
+from components.config.choices import CniRole
 from components.config.load import settings_of
-from components.config.settings import CniRole
 from components.manifests.node_groups import node_policies
 from components.resources import vpc_cni
 from tests.plan.stacks import CLIENTS, TLS

@@ -4,7 +4,8 @@ from typing import Any
 
 import yaml
 
-from components.config.settings import Prometheus, Settings
+from components.config.choices import Prometheus
+from components.config.settings import Settings
 from components.manifests import keys, names
 from components.manifests.manifest import Manifest, kubernetes_object
 from components.manifests.monitoring.dashboard import dashboard_json

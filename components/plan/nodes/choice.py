@@ -14,9 +14,10 @@ more pod there, and the node's memory or network would not suffice.
 
 from dataclasses import dataclass, replace
 
+from components.config.choices import CapacityType, Placement
 from components.config.did_you_mean import did_you_mean
 from components.config.formats import figure, memory_to_a_tenth, usd
-from components.config.settings import CapacityType, Nodes, Placement
+from components.config.settings import Nodes
 from components.config.zones import letter_of, region_of
 from components.plan.nodes.catalogue import (
     AMI_TYPES,

@@ -7,8 +7,9 @@ a node. After failovers any pod may be a master, so every rule takes each pod fo
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from components.config.choices import Architecture, Packing
 from components.config.formats import figure, memory_to_a_tenth
-from components.config.settings import Architecture, Nodes, Packing
+from components.config.settings import Nodes
 from components.plan.load import Load, first_failure
 from components.plan.nodes.catalogue import (
     DAEMONSETS_CPU_MILLICORES,

@@ -1,0 +1,142 @@
+"""Types of values that more than one key of a config can have, each with its rule and what an editor is told of it."""
+
+import json
+import re
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    SecretStr,
+    WithJsonSchema,
+)
+
+from components.config.units import SIZE_PATTERN, parse_size
+from components.config.zones import check_region, region_of
+
+SUBNET_PREFIX = "subnet-"
+
+NAME_PATTERN = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"
+"""Of an object of Kubernetes, or of a DNS domain."""
+
+PASSWORD_BYTES_MAX = 4096
+"""Redis cuts off a client that sends more than 16,384 bytes at once before it is let in."""
+
+
+def _size(value: Any) -> int:
+    return parse_size(value if isinstance(value, str) else json.dumps(value, default=str))
+
+
+def can_be_carried(password: SecretStr) -> SecretStr:
+    """Applications get the password in an environment variable, and the kernel ends such a value at a NUL byte.
+
+    A newline at the end is nearly always `echo`'s: clients that are given the password without it would be refused.
+    """
+    text = password.get_secret_value()
+    try:
+        size_bytes = len(text.encode())
+    except UnicodeEncodeError as error:
+        raise ValueError("a password is text; it has half of a surrogate pair, which no client can send") from error
+    if size_bytes > PASSWORD_BYTES_MAX:
+        raise ValueError(f"a password has at most {PASSWORD_BYTES_MAX} bytes, this one has {size_bytes}")
+    if "\0" in text:
+        raise ValueError(
+            "a password cannot contain a NUL byte; an environment variable cannot hold one; choose another"
+        )
+    if text.endswith(("\n", "\r")):
+        raise ValueError("a password cannot end in a newline; set it with printf %s instead of echo")
+    return password
+
+
+def every_zone_has_a_subnet(subnets: Any) -> Any:
+    if not isinstance(subnets, dict):
+        return subnets
+    wrong = []
+    for zone in subnets:
+        if not isinstance(zone, str):
+            wrong.append("every zone must be a text, such as us-east-1a")
+            continue
+        try:
+            check_region(region_of(zone), zone)
+        except ValueError as error:
+            wrong.append(str(error))
+    without = [zone for zone, subnet in subnets.items() if not str(subnet).startswith(SUBNET_PREFIX)]
+    if without:
+        named = ", ".join(str(zone) or "an empty name" for zone in without)
+        wrong.append(f"every zone needs the id of its subnet, such as {SUBNET_PREFIX}0a1b2c; none for {named}")
+    if wrong:
+        raise ValueError("; ".join(wrong))
+    return subnets
+
+
+NAMESPACE_PATTERN = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+"""A DNS label: what Kubernetes takes for the name of a namespace."""
+
+_PORT = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+SERVICE_AND_PORT_PATTERN = rf"^{NAMESPACE_PATTERN}\.{NAMESPACE_PATTERN}:{_PORT}$"
+"""A Service of the cluster, as any namespace can name it. Its name and its namespace's are DNS labels."""
+
+POD_SELECTION_EXAMPLE = "web/app=shop,tier=front"
+
+_LABEL_NAME = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+
+_LABEL = rf"([a-z0-9]([-a-z0-9.]{{0,251}}[a-z0-9])?/)?{_LABEL_NAME}={_LABEL_NAME}"
+
+_POD_SELECTION_PATTERN = rf"^{NAMESPACE_PATTERN}/{_LABEL}(,{_LABEL})*$"
+
+
+def _only_namespaces(names: tuple[str, ...]) -> tuple[str, ...]:
+    wrong = [name for name in names if not re.fullmatch(NAMESPACE_PATTERN, name)]
+    if wrong:
+        shown = ", ".join(json.dumps(name[:100]) for name in wrong)
+        raise ValueError(
+            f"{shown} cannot be the name of a namespace; one has up to 63 of a-z, 0-9 and -, such as images"
+        )
+    return names
+
+
+def _only_pod_selections(selections: tuple[str, ...]) -> tuple[str, ...]:
+    wrong = [text for text in selections if not re.fullmatch(_POD_SELECTION_PATTERN, text)]
+    if wrong:
+        shown = ", ".join(json.dumps(text[:100]) for text in wrong)
+        raise ValueError(
+            f"{shown} does not select pods; write a namespace, a slash and labels, such as {POD_SELECTION_EXAMPLE}"
+        )
+    return selections
+
+
+def _only_secrets(names: tuple[str, ...]) -> tuple[str, ...]:
+    wrong = [name for name in names if len(name) > 253 or not re.fullmatch(NAME_PATTERN, name)]
+    if wrong:
+        shown = ", ".join(json.dumps(name[:100]) for name in wrong)
+        raise ValueError(
+            f"{shown} cannot be the name of a Secret; one has a-z, 0-9, - and dots, such as registry-login"
+        )
+    return names
+
+
+SecretNames = Annotated[
+    tuple[str, ...],
+    AfterValidator(_only_secrets),
+    WithJsonSchema({"type": "array", "items": {"type": "string", "pattern": NAME_PATTERN}}),
+]
+"""Names of Secrets."""
+
+Namespaces = Annotated[
+    tuple[str, ...],
+    AfterValidator(_only_namespaces),
+    WithJsonSchema({"type": "array", "items": {"type": "string", "pattern": f"^{NAMESPACE_PATTERN}$"}}),
+]
+"""Names of namespaces."""
+
+PodSelections = Annotated[
+    tuple[str, ...],
+    AfterValidator(_only_pod_selections),
+    WithJsonSchema({"type": "array", "items": {"type": "string", "pattern": _POD_SELECTION_PATTERN}}),
+]
+"""Pods of a namespace by their labels, each written as `web/app=shop,tier=front`."""
+
+SizeBytes = Annotated[
+    int, BeforeValidator(_size), WithJsonSchema({"type": "string", "pattern": f"^{SIZE_PATTERN}$"}, mode="validation")
+]
+"""Bytes of a size written as `64GB`."""
