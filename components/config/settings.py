@@ -4,8 +4,8 @@ Pulumi.yaml declares the same keys, types, defaults and descriptions, because `p
 a test holds the two equal. docs/config.md and the editors' schema are generated from this module.
 
 The words that some keys take are in `components.config.choices`, the types that several have in
-`components.config.value_types`. Settings are made by `components.config.load`, which also asks the rules between keys and
-reports every error at once.
+`components.config.value_types`. Settings are made by `components.config.load`, which also asks the rules between keys
+and reports every error at once.
 """
 
 from typing import Annotated, Self
