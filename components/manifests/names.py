@@ -22,8 +22,9 @@ TLS_PORT = 6380
 when the port without TLS is closed."""
 BUS_PORT = 16379
 EXPORTER_PORT = 9121
-TLS_OBJECT = "redis-tls"
-"""Secret in the pool's namespace that the stack or cert-manager keeps the certificate in."""
+TLS_OBJECT, OWN_TLS_OBJECT = "redis-tls", "redis-tls-own"
+"""Secrets in the pool's namespace with the certificate: what cert-manager keeps it in, and the stack. They have two
+names, so that a change from one authority to the other does not exchange the files under running pods."""
 TLS_PATH = "/tls"
 """Where pods mount the certificate."""
 CERTIFICATE, PRIVATE_KEY, AUTHORITY = "tls.crt", "tls.key", "ca.crt"

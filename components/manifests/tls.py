@@ -83,7 +83,7 @@ def _own_certificate() -> Manifest:
         kubernetes_object(
             "v1",
             "Secret",
-            name=names.TLS_OBJECT,
+            name=names.OWN_TLS_OBJECT,
             namespace=keys.NAMESPACE,
             type="kubernetes.io/tls",
             stringData={file: keys.certificate_file(file) for file in FILES},
@@ -103,12 +103,17 @@ def dns_names(settings: Settings, pool: str) -> list[str]:
     ]
 
 
+def secret_name(settings: Settings) -> str:
+    """In which Secret of the pool's namespace the certificate is."""
+    return settings.tls.secret or (names.OWN_TLS_OBJECT if settings.tls.own_authority else names.TLS_OBJECT)
+
+
 def volume(settings: Settings, *files: str, name: str = VOLUME) -> dict[str, Any]:
     """A volume with these files of the certificate's Secret."""
     return {
         "name": name,
         "secret": {
-            "secretName": settings.tls.secret or names.TLS_OBJECT,
+            "secretName": secret_name(settings),
             "defaultMode": _GROUP_READS,
             "items": [{"key": file, "path": file} for file in files],
         },

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,6 +14,8 @@ from preview.resources import Resource
 
 _HOLDS_SLOTS = ("StatefulSet", "PersistentVolumeClaim", "Namespace", "NodeGroup")
 """What must never be replaced: under its own name it would go first, with the pods and the slots in it."""
+_CERTIFICATE = "tls"
+"""The volume of a pod that has its certificate."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,18 @@ class Edit:
         for item in (*self.deleted, *(self.before[item.urn] for item in self.replaced)):
             if item.options.get("protect"):
                 found.append(f"{item.kind} {item.name} is protected: Pulumi refuses to delete it.")
-        return (*found, *self._switch_of_engine())
+        return (*found, *self._switch_of_authority(), *self._switch_of_engine())
+
+    def _switch_of_authority(self) -> tuple[str, ...]:
+        """Whether pods that stay would get a certificate that another authority signs."""
+        stay = any(item.kind == "StatefulSet" and item.urn in self.before for item in self.after.values())
+        before, after = (_authority(tuple(side.values())) for side in (self.before, self.after))
+        if not stay or before is None or after is None or before == after:
+            return ()
+        return (
+            f"The certificate is signed by {after} and no longer by {before}. A pod that trusts one of them alone "
+            'refuses a pod of the other. docs/runbook.md, "A certificate is renewed", says how to change.',
+        )
 
     def _switch_of_engine(self) -> tuple[str, ...]:
         """What is to be known before pods that stay get another server."""
@@ -98,6 +111,24 @@ class Edit:
                     "stay. docs/engines.md says what that changes.",
                 )
         return ()
+
+
+def _authority(resources: Sequence[Resource]) -> str | None:
+    """Who signs the pods' certificate; None where they have none."""
+    signed_by = {
+        secret["secretName"]: f"whoever made Secret {secret['secretName']}"
+        for item in resources
+        if item.kind == "StatefulSet"
+        for volume in item.inputs["spec"]["template"]["spec"].get("volumes", ())
+        if volume["name"] == _CERTIFICATE and (secret := volume.get("secret"))
+    }
+    for item in resources:
+        if item.kind == "Certificate":
+            issuer = item.inputs["spec"]["issuerRef"]
+            signed_by[item.inputs["spec"]["secretName"]] = f"{issuer['kind']} {issuer['name']} of {issuer['group']}"
+        elif item.kind == "Secret" and item.inputs.get("type") == "kubernetes.io/tls":
+            signed_by[item.inputs["metadata"]["name"]] = "the stack"
+    return next(iter(signed_by.values()), None)
 
 
 def _server(item: Resource) -> Server | None:

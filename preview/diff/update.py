@@ -92,6 +92,7 @@ class Update:
             *self._form(),
             *self._clients(),
             *self._told(),
+            *self._rights_of_nodes(),
             *self._others(),
             *self._validation(),
             *self._deletes(),
@@ -225,6 +226,16 @@ class Update:
             )
         elif any(item.kind == "Job" and item.name.endswith("-validation") for item in self.edit.deleted):
             yield Step("No load is put on the cache at the end of an update any more.", 0, 0)
+
+    def _rights_of_nodes(self) -> Iterator[Step]:
+        """Of a node role that stays."""
+        if not self.before or self.exchanges_the_pool:
+            return
+        for found, what in ((self.edit.created, "gets"), (self.edit.deleted, "loses")):
+            rights = [item for item in found if item.kind == "RolePolicyAttachment"]
+            if rights and not any(item.kind in ("Role", "NodeGroup") for item in found):
+                names = ", ".join(sorted(item.inputs["policyArn"].rpartition("/")[2] for item in rights))
+                yield Step(f"The node role {what} {names}.", 0, 0)
 
     def _others(self) -> Iterator[Step]:
         if not self.before or self.exchanges_the_pool:

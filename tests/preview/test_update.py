@@ -217,13 +217,31 @@ def test_a_replaced_statefulset_and_a_protected_object_that_goes_are_dangers() -
     assert any("images-client is protected" in text for text in dangers)
 
 
+def test_another_authority_is_a_danger_that_names_both_and_a_renewal_is_none() -> None:
+    (danger,) = update({"tls.issuer": "redis-ca"}).edit.dangers()
+    assert danger.startswith(
+        "The certificate is signed by ClusterIssuer redis-ca of cert-manager.io and no longer by the"
+    )
+    (danger,) = update({"tls.secret": "kept"}).edit.dangers()
+    assert "by whoever made Secret kept and no longer by the stack" in danger
+    plain = {"tls.mode": "plain", "tls.plainBecause": "not asked for yet"}
+    assert update({"tls.mode": "both"}, plain).edit.dangers() == ()
+
+
+def test_what_a_node_role_may_is_told() -> None:
+    assert "The node role gets AmazonEKS_CNI_Policy." in told(update({"eks.cniRole": "node"}))
+    assert "The node role loses AmazonEKS_CNI_Policy." in told(update({"eks.cniRole": "own"}, {"eks.cniRole": "node"}))
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("key", EDITS)
 def test_every_edit_of_a_key_is_told_or_changes_nothing_and_is_no_danger(key: str) -> None:
     for edit in EDITS[key]:
         for found in (update(edit), update({}, edit)):
             assert bool(found.steps()) == (not found.edit.is_empty)
-            assert found.edit.dangers() == ()
+            signed_by_another = not found.edit.is_empty and not {"tls.issuer", "tls.secret"}.isdisjoint(edit)
+            assert bool(found.edit.dangers()) == signed_by_another
+            assert all(text.startswith("The certificate is signed by ") for text in found.edit.dangers())
             for step in found.steps():
                 assert step.what.endswith(".")
                 assert not re.search(r"\b1 (pods|nodes|masters|groups)\b|[Nn]one|nan", step.what)

@@ -273,7 +273,7 @@ def test_no_pod_is_given_more_of_the_secret_than_it_uses(access: dict[str, str])
         by_file = {
             part["key"]
             for volume in pod["volumes"]
-            if "secret" in volume and volume["secret"]["secretName"] != names.TLS_OBJECT
+            if "secret" in volume and volume["secret"]["secretName"] not in (names.TLS_OBJECT, names.OWN_TLS_OBJECT)
             for part in volume["secret"]["items"]
         }
         by_container = {

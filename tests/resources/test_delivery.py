@@ -110,7 +110,7 @@ def test_what_is_delivered_trusts_the_certificate_of_every_pod_and_of_the_next_p
         evaluation = stack("prod", **TOLD, **config)
         found = only(evaluation, ":Secret", "-certificate")
         assert found.secrets == {"stringData"}
-        assert found.inputs["metadata"]["name"] == "redis-tls", "pods take up another content where the name stays"
+        assert found.inputs["metadata"]["name"] == "redis-tls-own", "pods take up another content where the name stays"
         (topology,) = (
             json.loads(item.inputs["data"]["topology.json"])
             for item in evaluation.resources
