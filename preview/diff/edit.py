@@ -67,7 +67,8 @@ class Edit:
 
     def dangers(self) -> tuple[str, ...]:
         """What the update must not do, or what Pulumi refuses; empty for an edit that is safe."""
-        if any(item.type == "pulumi:providers:kubernetes" for item in self.changed):
+        providers = [item for item in self.changed if item.type == "pulumi:providers:kubernetes"]
+        if any(_cluster(self.before[item.urn]) != _cluster(item) for item in providers):
             return (
                 "It names another Kubernetes cluster. No pod there can join this cache: that is a second cache, and "
                 "this one would be deleted.",
@@ -81,7 +82,21 @@ class Edit:
         for item in (*self.deleted, *(self.before[item.urn] for item in self.replaced)):
             if item.options.get("protect"):
                 found.append(f"{item.kind} {item.name} is protected: Pulumi refuses to delete it.")
-        return (*found, *self._switch_of_authority(), *self._switch_of_engine())
+        return (*found, *self._switch_of_tls(), *self._switch_of_authority(), *self._switch_of_engine())
+
+    def _switch_of_tls(self) -> tuple[str, ...]:
+        """Whether pods that stay would leave a step out, in which clients of both kinds are let in."""
+        for item in self.changed:
+            if item.kind == "StatefulSet" and {_tls_mode(self.before[item.urn]), _tls_mode(item)} == {
+                "plain",
+                "required",
+            }:
+                return (
+                    "Clients would be cut off: tls.mode goes from plain to required or back in one edit. The Job "
+                    "release refuses this before a pod is replaced. Set tls.mode: both first (docs/runbook.md, "
+                    '"Change to TLS, and back").',
+                )
+        return ()
 
     def _switch_of_authority(self) -> tuple[str, ...]:
         """Whether pods that stay would get a certificate that another authority signs."""
@@ -111,6 +126,19 @@ class Edit:
                     "stay. docs/engines.md says what that changes.",
                 )
         return ()
+
+
+def _cluster(provider: Resource) -> Any:
+    """By what the provider tells whether it is another cluster: the name that it is given, or how it is reached."""
+    given = provider.inputs
+    return given.get("clusterIdentifier") or [given.get(key) for key in ("kubeconfig", "context", "cluster")]
+
+
+def _tls_mode(pods: Resource) -> str:
+    """As the pods of a StatefulSet are told. Those of a version that had no TLS are told nothing."""
+    (redis, *_) = pods.inputs["spec"]["template"]["spec"]["containers"]
+    told = {entry["name"]: entry.get("value") for entry in redis.get("env", ())}
+    return str(told.get("TLS_MODE") or "plain")
 
 
 def _authority(resources: Sequence[Resource]) -> str | None:

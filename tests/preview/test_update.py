@@ -228,6 +228,26 @@ def test_another_authority_is_a_danger_that_names_both_and_a_renewal_is_none() -
     assert update({"tls.mode": "both"}, plain).edit.dangers() == ()
 
 
+def test_a_step_of_the_change_to_tls_that_is_left_out_is_a_danger() -> None:
+    plain = {"tls.mode": "plain", "tls.plainBecause": "not asked for yet"}
+    for edit, first in (({"tls.mode": "required"}, plain), (plain, {})):
+        (danger,) = update(edit, first).edit.dangers()
+        assert "Set tls.mode: both first" in danger
+    assert update({"tls.mode": "both"}, plain).edit.dangers() == ()
+    assert update({"tls.mode": "both"}).edit.dangers() == ()
+
+
+def test_a_provider_with_another_option_names_no_other_cluster() -> None:
+    before = evaluated(())
+    older = [
+        replace(item, inputs={key: value for key, value in item.inputs.items() if key != "enableSecretMutable"})
+        for item in before.resources
+    ]
+    edit = Edit.between(older, before.resources)
+    assert [item.type for item in edit.changed] == ["pulumi:providers:kubernetes"]
+    assert edit.dangers() == ()
+
+
 def test_what_a_node_role_may_is_told() -> None:
     assert "The node role gets AmazonEKS_CNI_Policy." in told(update({"eks.cniRole": "node"}))
     assert "The node role loses AmazonEKS_CNI_Policy." in told(update({"eks.cniRole": "own"}, {"eks.cniRole": "node"}))
@@ -239,9 +259,11 @@ def test_every_edit_of_a_key_is_told_or_changes_nothing_and_is_no_danger(key: st
     for edit in EDITS[key]:
         for found in (update(edit), update({}, edit)):
             assert bool(found.steps()) == (not found.edit.is_empty)
-            signed_by_another = not found.edit.is_empty and not {"tls.issuer", "tls.secret"}.isdisjoint(edit)
-            assert bool(found.edit.dangers()) == signed_by_another
-            assert all(text.startswith("The certificate is signed by ") for text in found.edit.dangers())
+            by_another = not {"tls.issuer", "tls.secret"}.isdisjoint(edit)
+            dangerous = not found.edit.is_empty and (by_another or edit.get("tls.mode") == "plain")
+            assert bool(found.edit.dangers()) == dangerous
+            said = ("The certificate is signed by ", "Clients would be cut off: tls.mode ")
+            assert all(text.startswith(said) for text in found.edit.dangers())
             for step in found.steps():
                 assert step.what.endswith(".")
                 assert not re.search(r"\b1 (pods|nodes|masters|groups)\b|[Nn]one|nan", step.what)
