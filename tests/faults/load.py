@@ -195,7 +195,7 @@ class Prober(threading.Thread):
         super().__init__(daemon=True)
         self._config = config
         self._stop_event = stop
-        self._key = shard_keys(shard, config["shards"], f"{config['prefix']}probe", 1)[0]
+        self._key = shard_keys(shard, config["shards"], f"{config.get('prefix', '')}probe", 1)[0]
         self._links: dict[tuple[str, int], Redis] = {}
         self.acks: list[float] = []
         self.attempts = 0

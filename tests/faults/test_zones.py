@@ -44,7 +44,7 @@ for port in map(int, sys.argv[2:]):
 def reached(deployment: Deployment, place: Place) -> dict[str, str]:
     """Port of a pod of the cluster -> whether a program that stands there gets a connection."""
     ip = deployment.pods()["redis-master-0"]["ip"]
-    command = [sys.executable, "-c", ASK, ip, str(names.REDIS_PORT), str(names.BUS_PORT)]
+    command = [sys.executable, "-c", ASK, ip, str(names.TLS_PORT), str(names.BUS_PORT)]
     done = deployment.sandbox.run(command, place=place, timeout_s=30).check()
     return dict(line.split() for line in done.stdout.splitlines())
 
@@ -52,7 +52,7 @@ def reached(deployment: Deployment, place: Place) -> dict[str, str]:
 def test_clients_that_the_config_names_are_let_in_and_nobody_else_whatever_labels_its_pod_has(
     stack_in_zones: Deployment,
 ) -> None:
-    redis, bus = str(names.REDIS_PORT), str(names.BUS_PORT)
+    redis, bus = str(names.TLS_PORT), str(names.BUS_PORT)
     assert stack_in_zones.clients == Place("images")
     assert reached(stack_in_zones, stack_in_zones.clients) == {redis: "open", bus: "dropped"}
     labels = stack_in_zones.pods()["redis-master-0"]["labels"]

@@ -20,7 +20,7 @@ from components.manifests.pool import pool_manifests
 from components.plan.plan import derive_plan
 from sandbox.host.images import EXPORTER
 from tests.monitoring.stacks import KNOWN
-from tests.plan.stacks import CLIENTS, TLS
+from tests.plan.stacks import CLIENTS
 from tests.reconciler.servers import Fleet, die_with_parent, eventually
 
 pytestmark = pytest.mark.redis
@@ -83,9 +83,12 @@ def test_the_labels_that_rules_ask_for_are_there(scraped: str) -> None:
     assert re.search(r"^redis_cluster_slots_ok 16384", scraped, re.MULTILINE)
 
 
+PLAIN = {"mode": "plain", "plainBecause": "the test's exporter has no certificate"}
+
+
 def rendered_environment() -> dict[str, str]:
     """What the pods set for their exporter, without its address and password."""
-    settings = settings_of(kubeContext="kind", access=CLIENTS, tls=TLS, monitoring={"exporter": True})
+    settings = settings_of(kubeContext="kind", access=CLIENTS, tls=PLAIN, monitoring={"exporter": True})
     found = {item.key: item for item in pool_manifests(settings, derive_plan(settings))}
     containers: list[dict[str, Any]] = found["redis-master"].body["spec"]["template"]["spec"]["containers"]
     (container,) = (item for item in containers if item["name"] == "exporter")
