@@ -15,12 +15,23 @@ OLDER_PACKAGES='libssl1.1'
 
 say() { printf '  %s\n' "$*" >&2; }
 
+# Where this machine has Debian from: the same place has the other releases.
+archive() {
+    # shellcheck disable=SC2016  # apt puts the value in
+    apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' 'Component: main' | head -n 1
+}
+
 # Packages of another release, by apt with lists and a state of their own. $1: the release, $2: the packages.
 fetch_debian() {
+    from=$(archive)
+    if [ -z "$from" ]; then
+        say 'apt knows no archive of Debian; run apt-get update, and see that its sources name one'
+        exit 1
+    fi
     apt="$parts/apt-$1"
     mkdir -p "$apt/lists/partial" "$apt/archives/partial" "$apt/debs" "$apt/root"
     : > "$apt/status"
-    printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian %s main\n' "$1" > "$apt/sources.list"
+    printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n' "$from" "$1" > "$apt/sources.list"
     cat > "$apt/apt.conf" << END
 Dir::Etc::sourcelist "$apt/sources.list";
 Dir::Etc::sourceparts "/dev/null";
