@@ -113,6 +113,7 @@ def _work(target: Target, share: Share, result: Connection) -> None:
     except (OSError, redis.RedisError) as error:
         result.send(f"{type(error).__name__}: {error}")
     except Exception:
+        # A fault of this program's own. The process that waits raises it, with the place that only this one knows.
         result.send(traceback.format_exc())
 
 

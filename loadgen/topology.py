@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import redis
 
@@ -140,9 +141,9 @@ class Topology:
         error: Exception = OSError("nobody was asked")
         for host, port in [*seeds, (self.target.host, self.target.port)]:
             try:
-                client = self.target.client(host, port)
+                client: Any = self.target.client(host, port)  # redis-py's commands have no types
                 try:
-                    found = parse_slots(client.execute_command("CLUSTER SLOTS"))  # type: ignore[no-untyped-call]
+                    found = parse_slots(client.execute_command("CLUSTER SLOTS"))
                 finally:
                     client.close()
                 if found:

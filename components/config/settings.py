@@ -215,6 +215,15 @@ class Monitoring(_Section):
         "dot, its namespace, and the port, which its pods must have too; absent = they tell nobody",
     )
 
+    @property
+    def pushgateway_place(self) -> tuple[str, str, int] | None:
+        """Service, namespace and port of the Pushgateway; None where there is none."""
+        if self.pushgateway is None:
+            return None
+        where, _, port = self.pushgateway.partition(":")
+        service, _, namespace = where.partition(".")
+        return service, namespace, int(port)
+
 
 class Access(_Section):
     """Who may talk to the cache."""

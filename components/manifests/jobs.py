@@ -143,10 +143,10 @@ def reconciler_pod(settings: Settings, phase: str) -> dict[str, Any]:
 
 def _told(settings: Settings) -> list[dict[str, Any]]:
     """Whom the reconciler tells what it does."""
-    if settings.monitoring.pushgateway is None:
+    place = settings.monitoring.pushgateway_place
+    if place is None:
         return []
-    where, _, port = settings.monitoring.pushgateway.partition(":")
-    service, _, namespace = where.partition(".")
+    service, namespace, port = place
     host = names.service_host(service, namespace, settings.cluster_domain)
     return [{"name": "PUSHGATEWAY", "value": f"{host}:{port}"}]
 

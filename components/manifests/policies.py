@@ -99,10 +99,11 @@ def _to_redis() -> Rule:
 
 def _out_of_jobs(settings: Settings) -> list[Rule]:
     rules = [_dns(), _to_redis()]
-    if settings.monitoring.pushgateway is not None:
-        where, _, port = settings.monitoring.pushgateway.partition(":")
+    place = settings.monitoring.pushgateway_place
+    if place is not None:
+        _, namespace, port = place
         # Its pods have labels of somebody else's choice.
-        rules.append({"to": [_namespaces([where.partition(".")[2]])], "ports": _tcp(int(port))})
+        rules.append({"to": [_namespaces([namespace])], "ports": _tcp(port)})
     return rules
 
 

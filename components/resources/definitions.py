@@ -29,7 +29,8 @@ def _read(name: str, kind: CustomKind, child: pulumi.ResourceOptions) -> pulumi.
         try:
             await definition.urn.future()
         except Exception:
-            # What the engine said is shown as it is, beside this.
+            # The SDK has no class for a read that the engine refused. The engine's own words are shown as they are and
+            # end the run; this adds what to do.
             pulumi.log.error(missing(kind))
             return False
         return True

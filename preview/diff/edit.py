@@ -86,17 +86,14 @@ class Edit:
 
     def _switch_of_tls(self) -> tuple[str, ...]:
         """Whether pods that stay would leave a step out, in which clients of both kinds are let in."""
-        for item in self.changed:
-            if item.kind == "StatefulSet" and {_tls_mode(self.before[item.urn]), _tls_mode(item)} == {
-                "plain",
-                "required",
-            }:
-                return (
-                    "Clients would be cut off: tls.mode goes from plain to required or back in one edit. The Job "
-                    "release refuses this before a pod is replaced. Set tls.mode: both first (docs/runbook.md, "
-                    '"Change to TLS, and back").',
-                )
-        return ()
+        pods = [item for item in self.changed if item.kind == "StatefulSet"]
+        if not any({_tls_mode(self.before[item.urn]), _tls_mode(item)} == {"plain", "required"} for item in pods):
+            return ()
+        return (
+            "Clients would be cut off: tls.mode goes from plain to required or back in one edit. The Job release "
+            "refuses this before a pod is replaced. Set tls.mode: both first "
+            '(docs/runbook.md, "Change to TLS, and back").',
+        )
 
     def _switch_of_authority(self) -> tuple[str, ...]:
         """Whether pods that stay would get a certificate that another authority signs."""

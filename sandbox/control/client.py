@@ -248,9 +248,7 @@ class Sandbox:
     ) -> int:
         with Connection(self.name) as connection, contextlib.ExitStack() as stack:
             connection.send({"operation": "network", "arguments": asdict(place)})
-            answer = connection.receive()
-            if not connection.fds:
-                raise SandboxError(str(answer.get("error")))
+            connection.receive_good()
             netns = connection.fds[0]
             texts = {
                 "/etc/resolv.conf": f"search svc.cluster.local\nnameserver {DNS_IP}\noptions ndots:5\n",

@@ -5,43 +5,16 @@ is in docs/runbook.md, in the section of the alert's name.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
-from components.manifests import names, tls
-from components.manifests.monitoring.recording import RECONCILER, recorded
+from components.manifests import names
+from components.manifests.monitoring.alert import CRITICAL, WARNING, Alert
+from components.manifests.monitoring.alerts_of_upkeep import certificate, changes, told_by_jobs
+from components.manifests.monitoring.recording import recorded
 from components.plan.alerting import Alerting
 
-CRITICAL = "critical"
-"""Requests fail, or will within minutes: somebody gets up."""
-WARNING = "warning"
-"""It serves, and is one fault or some growth away from not serving: somebody looks at it the same day."""
 SLOTS = 16384
-_OVERDUE_DAYS = 7
-"""What a renewal may be late before somebody looks."""
 _ORDINAL = ".*-([0-9]+)"
 _PODS = "redis-(master|replica).*"
-
-
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """One alerting rule. `summary` is a template of Prometheus, with the value in it."""
-
-    name: str
-    expr: str
-    for_seconds: int
-    severity: str
-    summary: str
-
-    def body(self, runbook_url: str) -> dict[str, Any]:
-        """As a rules file has it."""
-        return {
-            "alert": self.name,
-            "expr": self.expr,
-            "for": f"{self.for_seconds}s",
-            "labels": {"severity": self.severity},
-            "annotations": {"summary": self.summary, "runbook_url": f"{runbook_url}#{self.name.lower()}"},
-        }
 
 
 def alerts(pool: str, alerting: Alerting, *, zones_apart: bool, issued: bool, told: bool) -> tuple[Alert, ...]:
@@ -53,9 +26,9 @@ def alerts(pool: str, alerting: Alerting, *, zones_apart: bool, issued: bool, to
         *_cluster(here, alerting),
         *_replication(here, alerting),
         *_pods(here, alerting),
-        *_changes(here, alerting),
-        *(_told(here, alerting) if told else ()),
-        *(_certificate(here, alerting) if issued else ()),
+        *changes(here, alerting),
+        *(told_by_jobs(here, alerting) if told else ()),
+        *(certificate(here, alerting) if issued else ()),
         *(_one_zone(here, alerting) if zones_apart else ()),
     )
 
@@ -270,71 +243,6 @@ def _pods(here: str, alerting: Alerting) -> Iterator[Alert]:
         2 * alerting.steady_seconds,
         WARNING,
         "{{ $labels.persistentvolumeclaim }} is {{ $value | humanizePercentage }} full.",
-    )
-
-
-def _changes(here: str, alerting: Alerting) -> Iterator[Alert]:
-    unplanned = f"unless on (namespace) {recorded('planned_change:bool')} == 1"
-    # Where Kubernetes is not asked, the Job itself may have said it. It does not count beside what Kubernetes says: who
-    # reaches a Pushgateway can tell it anything.
-    repaired = f'kube_cronjob_status_last_successful_time{{{here}, cronjob="{names.REPAIR}"}}'
-    told = f'{RECONCILER}_last_success_timestamp_seconds{{{here}, phase="repair"}}'
-    repaired = f"{repaired} or {told} unless on (namespace) {repaired}"
-    yield Alert(
-        "RedisRepairNotRun",
-        f"(time() - max by (namespace) ({repaired}) > {alerting.repair_seconds}) {unplanned}",
-        0,
-        WARNING,
-        "No repair has ended well for {{ $value | humanizeDuration }}.",
-    )
-    failed = f'max by (namespace, job_name) (kube_job_status_failed{{{here}, job_name!~"{names.REPAIR}-.*"}})'
-    ended = f'max by (namespace, phase) ({RECONCILER}_exit_status{{{here}, phase!="repair"}})'
-    ended = f'label_replace({ended}, "job_name", "$1", "phase", "(.*)")'
-    yield Alert(
-        "RedisJobFailed",
-        f"({failed} or max by (namespace, job_name) ({ended}) unless on (namespace) {failed}) > 0",
-        0,
-        WARNING,
-        "Job {{ $labels.job_name }} of an update has failed.",
-    )
-    wanted, updated = (
-        f"max by (namespace, statefulset) (kube_statefulset_{what}{{{here}}})"
-        for what in ("replicas", "status_replicas_updated")
-    )
-    yield Alert(
-        "RedisRollDoesNotEnd",
-        f"{wanted} - {updated} > 0",
-        alerting.roll_seconds,
-        WARNING,
-        "{{ $value }} pods of {{ $labels.statefulset }} still run what was before the update.",
-    )
-
-
-def _told(here: str, alerting: Alerting) -> Iterator[Alert]:
-    unplanned = f"unless on (namespace) {recorded('planned_change:bool')} == 1"
-    yield Alert(
-        "RedisRepairWaits",
-        f'(max by (namespace, rule) ({RECONCILER}_waiting{{{here}, phase="repair"}}) > 0) {unplanned}',
-        alerting.repair_seconds,
-        WARNING,
-        "Every repair waits, for {{ $value }} things, at the rule {{ $labels.rule }}.",
-    )
-
-
-def _certificate(here: str, alerting: Alerting) -> Iterator[Alert]:
-    # Where Prometheus does not honour cert-manager's labels, `namespace` is that of cert-manager's own pod.
-    own, other = (
-        f'certmanager_certificate_expiration_timestamp_seconds{{{where}, name="{names.TLS_OBJECT}"}}'
-        for where in (here, f"exported_{here}")
-    )
-    other = f'label_replace({other}, "namespace", "$1", "exported_namespace", "(.+)")'
-    left_seconds = tls.RENEWED_BEFORE_HOURS * 3600 - _OVERDUE_DAYS * 86400
-    yield Alert(
-        "RedisCertificateEnds",
-        f"max by (namespace) ({own} or {other}) - time() < {left_seconds}",
-        alerting.steady_seconds,
-        WARNING,
-        "The certificate of the pods ends in {{ $value | humanizeDuration }}, and should have been renewed by now.",
     )
 
 

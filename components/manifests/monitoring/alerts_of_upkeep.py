@@ -1,0 +1,79 @@
+"""The alerts about what keeps the cache up: updates, repairs, and the renewal of the certificate."""
+
+from collections.abc import Iterator
+
+from components.manifests import names, tls
+from components.manifests.monitoring.alert import WARNING, Alert
+from components.manifests.monitoring.recording import RECONCILER, recorded
+from components.plan.alerting import Alerting
+
+_OVERDUE_DAYS = 7
+"""What a renewal may be late before somebody looks."""
+
+
+def changes(here: str, alerting: Alerting) -> Iterator[Alert]:
+    """Jobs and rolls, as Kubernetes tells of them."""
+    unplanned = f"unless on (namespace) {recorded('planned_change:bool')} == 1"
+    # Where Kubernetes is not asked, the Job itself may have said it. It does not count beside what Kubernetes says: who
+    # reaches a Pushgateway can tell it anything.
+    repaired = f'kube_cronjob_status_last_successful_time{{{here}, cronjob="{names.REPAIR}"}}'
+    told = f'{RECONCILER}_last_success_timestamp_seconds{{{here}, phase="repair"}}'
+    repaired = f"{repaired} or {told} unless on (namespace) {repaired}"
+    yield Alert(
+        "RedisRepairNotRun",
+        f"(time() - max by (namespace) ({repaired}) > {alerting.repair_seconds}) {unplanned}",
+        0,
+        WARNING,
+        "No repair has ended well for {{ $value | humanizeDuration }}.",
+    )
+    failed = f'max by (namespace, job_name) (kube_job_status_failed{{{here}, job_name!~"{names.REPAIR}-.*"}})'
+    ended = f'max by (namespace, phase) ({RECONCILER}_exit_status{{{here}, phase!="repair"}})'
+    ended = f'label_replace({ended}, "job_name", "$1", "phase", "(.*)")'
+    yield Alert(
+        "RedisJobFailed",
+        f"({failed} or max by (namespace, job_name) ({ended}) unless on (namespace) {failed}) > 0",
+        0,
+        WARNING,
+        "Job {{ $labels.job_name }} of an update has failed.",
+    )
+    wanted, updated = (
+        f"max by (namespace, statefulset) (kube_statefulset_{what}{{{here}}})"
+        for what in ("replicas", "status_replicas_updated")
+    )
+    yield Alert(
+        "RedisRollDoesNotEnd",
+        f"{wanted} - {updated} > 0",
+        alerting.roll_seconds,
+        WARNING,
+        "{{ $value }} pods of {{ $labels.statefulset }} still run what was before the update.",
+    )
+
+
+def told_by_jobs(here: str, alerting: Alerting) -> Iterator[Alert]:
+    """What *repair* alone can say of itself, by a Pushgateway."""
+    unplanned = f"unless on (namespace) {recorded('planned_change:bool')} == 1"
+    yield Alert(
+        "RedisRepairWaits",
+        f'(max by (namespace, rule) ({RECONCILER}_waiting{{{here}, phase="repair"}}) > 0) {unplanned}',
+        alerting.repair_seconds,
+        WARNING,
+        "Every repair waits, for {{ $value }} things, at the rule {{ $labels.rule }}.",
+    )
+
+
+def certificate(here: str, alerting: Alerting) -> Iterator[Alert]:
+    """The certificate that cert-manager issues and renews."""
+    # Where Prometheus does not honour cert-manager's labels, `namespace` is that of cert-manager's own pod.
+    own, other = (
+        f'certmanager_certificate_expiration_timestamp_seconds{{{where}, name="{names.TLS_OBJECT}"}}'
+        for where in (here, f"exported_{here}")
+    )
+    other = f'label_replace({other}, "namespace", "$1", "exported_namespace", "(.+)")'
+    left_seconds = tls.RENEWED_BEFORE_HOURS * 3600 - _OVERDUE_DAYS * 86400
+    yield Alert(
+        "RedisCertificateEnds",
+        f"max by (namespace) ({own} or {other}) - time() < {left_seconds}",
+        alerting.steady_seconds,
+        WARNING,
+        "The certificate of the pods ends in {{ $value | humanizeDuration }}, and should have been renewed by now.",
+    )
