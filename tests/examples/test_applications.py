@@ -78,9 +78,16 @@ def assert_images_came_from_the_cache(report: Mapping[str, Any]) -> None:
     assert counted(report, "image_lookups", "hit") >= (TURNS - 1) * IMAGES - unanswered - LATE
 
 
+MASTERS_AWAY_MS = 10
+"""Added to what masters are sent and send: replicas are the nearest copies then."""
+
+
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Deployment]:
     with ours("test-examples") as deployment:
+        for pod in deployment.pods():
+            if pod.startswith("redis-master"):
+                deployment.fault("slow-link", pod=pod, delay_ms=MASTERS_AWAY_MS)
         yield deployment
 
 
@@ -92,6 +99,11 @@ def in_pods(deployment: Deployment, *command: str) -> dict[str, str]:
     }
 
 
+def calls(commandstats: str, command: str) -> int:
+    found = [line for line in commandstats.splitlines() if line.startswith(f"cmdstat_{command}:")]
+    return int(found[0].partition("calls=")[2].partition(",")[0]) if found else 0
+
+
 @pytest.mark.sandbox
 @each_program
 def test_an_application_serves_each_image_from_the_cache_after_one_look_at_the_origin(
@@ -99,6 +111,7 @@ def test_an_application_serves_each_image_from_the_cache_after_one_look_at_the_o
 ) -> None:
     (tmp_path / "password").write_text(stack.password)
     in_pods(stack, "FLUSHALL")
+    in_pods(stack, "CONFIG", "RESETSTAT")
     environment = {
         "REDIS_ENDPOINT": stack.endpoint,
         "REDIS_USER": stack.user,
@@ -109,6 +122,9 @@ def test_an_application_serves_each_image_from_the_cache_after_one_look_at_the_o
     command = [sys.executable, str(DRIVER), str(IMAGES), str(TURNS), *program.command]
     done = stack.run(command, timeout_s=120, env=environment).check()
     assert_images_came_from_the_cache(json.loads(done.stdout))
+    reads = {pod: calls(text, "get") for pod, text in in_pods(stack, "INFO", "commandstats").items()}
+    by_replicas = sum(count for pod, count in reads.items() if pod.startswith("redis-replica"))
+    assert by_replicas > sum(reads.values()) / 2, reads
     answers = [answer.strip() for answer in in_pods(stack, "-c", "TTL", KEY).values()]
     assert all(0 < int(answer) <= TTL_SECONDS for answer in answers), answers
 
