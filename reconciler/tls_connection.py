@@ -23,11 +23,12 @@ class TlsConnection(redis_connection.SSLConnection):  # type: ignore[misc, unuse
         self._tls = tls
 
     def _wrap_socket_with_ssl(self, sock: socket.socket) -> ssl.SSLSocket:
-        return _context(self._tls).wrap_socket(sock, server_hostname=self._tls.name)
+        return context_of(self._tls).wrap_socket(sock, server_hostname=self._tls.name)
 
 
 @cache
-def _context(tls: Tls) -> ssl.SSLContext:
+def context_of(tls: Tls) -> ssl.SSLContext:
+    """What is shown to nodes, and which authority they must be of."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = tls.name is not None
     context.load_verify_locations(cafile=tls.ca_file)
