@@ -48,8 +48,9 @@ def main(arguments: list[str] | None = None) -> int:
         return RealNetwork(credentials, desired.tls, name)
 
     tell = teller_of_this_process(_log)
-    # An update's Jobs look at many things for hours; *repair* looks each minute, and that is often enough.
-    looks = options.phase == "repair" and tell is not tells_nobody
+    # *Repair* tells how long certificates hold: it looks each minute, and that is often enough. An update's Jobs look
+    # whether they are of the right authority. With TLS alone a connection says so by itself.
+    looks = tell is not tells_nobody if options.phase == "repair" else desired.tls.mode == "both"
     run = Run(
         options.phase,
         desired,

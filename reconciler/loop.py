@@ -21,7 +21,7 @@ from reconciler.observe.node import RUN_NAME
 from reconciler.observe.observation import Observation
 from reconciler.observe.observer import observe
 from reconciler.run_report import RunReport
-from reconciler.shown_certificate import Validity
+from reconciler.shown_certificate import OfAnother, Validity
 from reconciler.slots import count
 from reconciler.topology import Topology
 
@@ -55,7 +55,7 @@ class Run:
         deadline_s: float,
         in_threads: bool = True,
         tell: Callable[[RunReport], None] = lambda report: None,
-        certificate: Callable[[str, int], Validity | None] | None = None,
+        certificate: Callable[[str, int], Validity | OfAnother | None] | None = None,
     ) -> None:
         self._phase = phase
         self._desired = desired
@@ -75,7 +75,7 @@ class Run:
         self._report = RunReport(phase, desired.pool)
         self._actions: Counter[str] = Counter()
         self._in_threads = in_threads
-        self._certificates_of: dict[str, Validity | None] = {}
+        self._certificates_of: dict[str, Validity | OfAnother | None] = {}
         self._logged_at: dict[str, float] = {}
         self._suspected_at: dict[str, float] = {}
 
@@ -96,7 +96,7 @@ class Run:
             observation = self._with_suspicions(
                 observe(self._connections, self._desired, self._name, self._look_for_runs)
             )
-            self._look_at_certificates(observation)
+            observation = self._with_certificates(observation)
             step = next_step(self._phase, observation, self._desired)
             self._report_now(
                 pending=len(step.actions), waiting=Counter(step.waiting_rules), slots=_slots_of_masters(observation)
@@ -138,15 +138,19 @@ class Run:
         self._report = replace(self._report, seconds=self._network.now() - self._began, **known)
         self._tell(self._report)
 
-    def _look_at_certificates(self, observation: Observation) -> None:
+    def _with_certificates(self, observation: Observation) -> Observation:
+        """With the nodes whose certificate is not to be trusted. The report of the run has how long the others hold."""
         if self._certificate is None:
-            return
+            return observation
         look = self._certificate
         new = [report for report in observation.reports if report.name not in self._certificates_of]
         found = self._connections.map(lambda report: look(report.ip, report.port), new)
         self._certificates_of |= {report.name: validity for report, validity in zip(new, found, strict=True)}
-        shown = {name: validity for name, validity in self._certificates_of.items() if validity is not None}
-        self._report = replace(self._report, certificates=shown)
+        shown = self._certificates_of.items()
+        ours = {name: validity for name, validity in shown if isinstance(validity, Validity)}
+        self._report = replace(self._report, certificates=ours)
+        others = {name: another.says for name, another in shown if isinstance(another, OfAnother)}
+        return replace(observation, not_trusted=others)
 
     def _count(self, actions: tuple[Action, ...], errors: list[str]) -> None:
         self._actions.update(type(action).__name__ for action in actions)

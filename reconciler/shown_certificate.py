@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.tls import Tls
-from reconciler.tls_connection import context_of
+from reconciler.tls_connection import context_of, of_another_authority
 
 _TIMEOUT_S = 3.0
 _HAS_EXPIRED = 10
@@ -24,18 +24,29 @@ class Validity:
     ends: float
 
 
-def shown_certificate(tls: Tls, ip: str, port: int) -> Validity | None:
+@dataclass(frozen=True)
+class OfAnother:
+    """A certificate of an authority that is not trusted."""
+
+    says: str
+
+
+def shown_certificate(tls: Tls, ip: str, port: int) -> Validity | OfAnother | None:
     """Of the node that is known by this address: its certificate, or that of its authority where that one ends earlier.
 
-    None where no such certificate is shown: the node has no TLS (yet), does not answer, or is refused. The observation
-    of the node says so by itself. One that has ended is known by its end alone: `begins` is 0 then, and `ends` is now.
+    None where no certificate is shown: the node has no TLS (yet), does not answer, or shows another name. The
+    observation of the node says so by itself. One that has ended is known by its end alone: `begins` is 0 then, and
+    `ends` is now.
     """
     for at, has_tls in tls.doors(port):
         if has_tls:
             try:
                 return _handshake(tls, ip, at)
             except ssl.SSLCertVerificationError as error:
-                return Validity(0, time.time()) if error.verify_code == _HAS_EXPIRED else None
+                if error.verify_code == _HAS_EXPIRED:
+                    return Validity(0, time.time())
+                another = of_another_authority(error)
+                return None if another is None else OfAnother(another)
             except OSError:
                 return None
     return None

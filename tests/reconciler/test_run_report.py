@@ -17,7 +17,7 @@ from reconciler.decide.state import ClusterState
 from reconciler.exit_status import ExitStatus
 from reconciler.loop import Run
 from reconciler.run_report import ACTIONS, RunReport, exposition
-from reconciler.shown_certificate import Validity
+from reconciler.shown_certificate import OfAnother, Validity
 from reconciler.tell import VARIABLE, teller
 from reconciler.topology import Topology
 from tests.reconciler.fake_cluster import FakeCluster
@@ -134,6 +134,20 @@ def test_a_run_tells_how_long_the_certificate_of_each_node_holds_and_asks_each_o
     assert sorted(validity.ends for validity in told[0].certificates.values()) == [2, 3, 4, 5, 6]
     assert told[-1].certificates == told[0].certificates
     assert set(told[-1].certificates) < {node.pod for node in desired.nodes}
+
+
+@pytest.mark.usefixtures("few_slots")
+def test_a_release_ends_at_once_where_a_node_shows_a_certificate_of_another_authority() -> None:
+    world, desired = formed(3, 1)
+    said: list[str] = []
+
+    def certificate(ip: str, port: int) -> OfAnother | Validity:
+        return OfAnother("not trusted") if ip == desired_ip else Validity(0, 1)
+
+    desired_ip = world.resolve(desired.nodes[4].host)[0]
+    given = ("release", desired, world, world.named, said.append, 30)
+    assert Run(*given, in_threads=False, certificate=certificate).run() is ExitStatus.REFUSED
+    assert said == [f"release: refused: {desired.nodes[4].pod}: not trusted"]
 
 
 class Listener:

@@ -14,7 +14,7 @@ import pytest
 import trustme
 from cryptography import x509
 
-from reconciler.shown_certificate import Validity, shown_certificate
+from reconciler.shown_certificate import OfAnother, Validity, shown_certificate
 from reconciler.tls import Tls
 
 NAME = "redis.redis-image-cache.svc.cluster.local"
@@ -98,7 +98,7 @@ def test_an_authority_that_ends_earlier_is_the_end(node: Node, tmp_path: Path) -
     ends = x509.load_pem_x509_certificate(short.cert_pem.bytes()).not_valid_after_utc
     late = short.issue_cert(NAME, not_after=ends + datetime.timedelta(days=9))
     shown = shown_certificate(trusting(tmp_path, short), "127.0.0.1", node(late))
-    assert shown is not None
+    assert isinstance(shown, Validity)
     assert shown.ends == ends.timestamp()
 
 
@@ -107,7 +107,7 @@ def test_of_two_authorities_that_are_trusted_the_one_that_has_signed_counts(node
     tls = trusting(tmp_path, old, new)
     for authority in (old, new):
         shown = shown_certificate(tls, "127.0.0.1", node(issued(authority, 9)))
-        assert shown is not None
+        assert isinstance(shown, Validity)
         assert shown.ends == from_now_s(9)
 
 
@@ -115,15 +115,21 @@ def test_one_that_has_ended_is_known_by_that(node: Node, tmp_path: Path) -> None
     authority = trustme.CA()
     before = time.time()
     shown = shown_certificate(trusting(tmp_path, authority), "127.0.0.1", node(issued(authority, -1)))
-    assert shown is not None
+    assert isinstance(shown, Validity)
     assert shown.begins == 0
     assert before <= shown.ends <= time.time()
+
+
+def test_one_of_another_authority_is_told_apart_with_what_to_do(node: Node, tmp_path: Path) -> None:
+    shown = shown_certificate(trusting(tmp_path, trustme.CA()), "127.0.0.1", node(issued(trustme.CA(), 9)))
+    assert isinstance(shown, OfAnother)
+    assert "certificate verify failed" in shown.says
+    assert 'docs/runbook.md, "Another authority"' in shown.says
 
 
 def test_nothing_is_said_of_one_that_is_refused_for_another_reason_or_of_none(node: Node, tmp_path: Path) -> None:
     authority = trustme.CA()
     tls = trusting(tmp_path, authority)
-    assert shown_certificate(tls, "127.0.0.1", node(issued(trustme.CA(), 9))) is None
     assert shown_certificate(tls, "127.0.0.1", node(issued(authority, 9, "another.test"))) is None
     assert shown_certificate(tls, "127.0.0.1", node(None)) is None
     assert shown_certificate(Tls(), "127.0.0.1", node(issued(authority, 9))) is None
