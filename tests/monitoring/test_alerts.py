@@ -7,10 +7,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
-from tests.monitoring.cases import CASES, PLANNED, POOL, TOLD, WITH_KUBERNETES, WITHOUT_KUBERNETES, Case
-from tests.monitoring.stacks import promtool, rules_of, written
+from components.manifests.monitoring.rules import rule_groups
+from components.plan.plan import derive_plan
+from preview.evaluate import decide_stack
+from tests.monitoring.cases import (
+    CASES,
+    PLANNED,
+    POOL,
+    SHOWN_CERTIFICATES,
+    TOLD,
+    WITH_KUBERNETES,
+    WITHOUT_KUBERNETES,
+    Case,
+)
+from tests.monitoring.stacks import promtool, rules_of, series, written
 
 
 def test_every_alert_has_a_case() -> None:
@@ -26,6 +39,34 @@ def test_what_the_reconciler_tells_is_enough_where_nobody_asks_kubernetes(tmp_pa
     tests = [test for name, case in WITHOUT_KUBERNETES.items() for test in _tests(name, case)]
     tested = promtool("test", "rules", _file(tmp_path, tests))
     assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+def test_a_certificate_that_repair_sees_at_a_node_is_late_by_the_time_for_which_it_holds(tmp_path: Path) -> None:
+    tests = [test for case in SHOWN_CERTIFICATES.values() for test in _tests("RedisCertificateEnds", case)]
+    tested = promtool("test", "rules", _file(tmp_path, tests))
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+@pytest.mark.parametrize(
+    ("config", "tellers"),
+    [
+        ({"tls.mode": "required"}, ["redis_image_cache_reconciler"]),
+        ({"tls.mode": "both", "tls.secret": "theirs"}, ["redis_image_cache_reconciler"]),
+        ({"tls.mode": "required", "tls.issuer": "redis-ca"}, ["certmanager", "redis_image_cache_reconciler"]),
+        ({"tls.mode": "required", "tls.issuer": "redis-ca", "monitoring.pushgateway": None}, ["certmanager"]),
+        ({"tls.mode": "required", "monitoring.pushgateway": None}, []),
+        ({"tls.mode": "plain"}, []),
+    ],
+    ids=str,
+)
+def test_the_end_of_a_certificate_is_asked_of_all_who_know_it(
+    config: dict[str, str | None], tellers: list[str]
+) -> None:
+    given = {"monitoring.exporter": "true", "monitoring.pushgateway": "pushgateway.monitoring:9091", **config}
+    settings = decide_stack("local", {key: value for key, value in given.items() if value is not None}).settings
+    rules = [rule for group in rule_groups(settings, derive_plan(settings))["groups"] for rule in group["rules"]]
+    asked = [rule["expr"] for rule in rules if rule.get("alert") == "RedisCertificateEnds"]
+    assert sorted({name.partition("_certificate_")[0] for expr in asked for name in series(expr)}) == tellers
 
 
 def test_what_kubernetes_says_counts_where_it_is_asked(tmp_path: Path) -> None:

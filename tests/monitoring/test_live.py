@@ -46,8 +46,10 @@ kubectl describe pod redis-master-0 | grep -i restart  # restarts: 0
 """.strip().splitlines()
 """The sizing document's "Monitoring Commands" and "Key Metrics to Track", each with what it must show."""
 ENDLESS = ("kubectl exec redis-master-0 -- redis-cli --latency-history", "kubectl logs")
-UNSEEN = {"ALERTS", *KNOWN["cert-manager"].split()}
-"""Series that are there only while something fires, or where cert-manager has issued a certificate."""
+OF_CERTIFICATES = {name for name in KNOWN["Pushgateway"].split() if "_certificate_" in name}
+UNSEEN = {"ALERTS", *KNOWN["cert-manager"].split(), *OF_CERTIFICATES}
+"""Series that are there only while something fires, or where there is TLS. `tests/stack/test_certificates.py` scrapes
+what *repair* tells of certificates."""
 
 
 DEBIANS_PUSHGATEWAY = Path("/var/lib/prometheus/pushgateway.data")

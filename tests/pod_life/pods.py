@@ -18,7 +18,7 @@ import redis
 
 from components.config.settings import Access
 from components.manifests import users
-from components.manifests.pod import USERS_PATH
+from components.manifests.containers import USERS_PATH
 from tests.pod_life.namespaces import CLONE_NEWNET, call, new_namespace, run
 from tests.pod_life.network import DNS_IP, Network
 

@@ -8,7 +8,11 @@ from components.manifests.monitoring.recording import RECONCILER, recorded
 from components.plan.alerting import Alerting
 
 _OVERDUE_DAYS = 7
-"""What a renewal may be late before somebody looks."""
+"""What a renewal by cert-manager may be late before somebody looks."""
+_LATE_DAYS = 30
+_LATE_SHARE = 4
+"""A certificate must be renewed this long before its end, or when only this part (1/4) of its time is left, if that is
+less. cert-manager renews with a third left, and who signs for a few days only renews all the time."""
 
 
 def changes(here: str, alerting: Alerting) -> Iterator[Alert]:
@@ -66,8 +70,29 @@ def told_by_jobs(here: str, alerting: Alerting) -> Iterator[Alert]:
     )
 
 
-def certificate(here: str, alerting: Alerting) -> Iterator[Alert]:
-    """The certificate that cert-manager issues and renews."""
+def certificate(here: str, alerting: Alerting, *, issued: bool, told: bool) -> Iterator[Alert]:
+    """The pods' certificate, where somebody tells of it: cert-manager of the one that it issues, *repair* of any."""
+    tellers = [*([_issued(here)] if issued else []), *([_shown(here)] if told else [])]
+    if tellers:
+        yield Alert(
+            "RedisCertificateEnds",
+            " or ".join(tellers),
+            alerting.steady_seconds,
+            WARNING,
+            "The certificate of the pods ends in {{ $value | humanizeDuration }}, and should have been renewed by now.",
+        )
+
+
+def _shown(here: str) -> str:
+    """What a node shows to who connects. Some hold for two years, others for days."""
+    begin, end = (
+        f'{RECONCILER}_certificate_{at}_timestamp_seconds{{{here}, phase="repair"}}' for at in ("begin", "end")
+    )
+    late = f"clamp_max(({end} - {begin}) / {_LATE_SHARE}, {_LATE_DAYS * 86400})"
+    return f"min by (namespace) ({end} - time() < {late})"
+
+
+def _issued(here: str) -> str:
     # Where Prometheus does not honour cert-manager's labels, `namespace` is that of cert-manager's own pod.
     own, other = (
         f'certmanager_certificate_expiration_timestamp_seconds{{{where}, name="{names.TLS_OBJECT}"}}'
@@ -75,10 +100,4 @@ def certificate(here: str, alerting: Alerting) -> Iterator[Alert]:
     )
     other = f'label_replace({other}, "namespace", "$1", "exported_namespace", "(.+)")'
     left_seconds = tls.RENEWED_BEFORE_HOURS * 3600 - _OVERDUE_DAYS * 86400
-    yield Alert(
-        "RedisCertificateEnds",
-        f"max by (namespace) ({own} or {other}) - time() < {left_seconds}",
-        alerting.steady_seconds,
-        WARNING,
-        "The certificate of the pods ends in {{ $value | humanizeDuration }}, and should have been renewed by now.",
-    )
+    return f"(max by (namespace) ({own} or {other}) - time() < {left_seconds})"
