@@ -44,9 +44,9 @@ def clients(connection: Connection) -> set[str]:
     return found
 
 
-def clients_are_missing(source: Connection, target: Connection) -> bool:
-    """Whether some clients of the source have no connection to the target."""
-    return bool(clients(source) - clients(target))
+def missing_clients(source: Connection, target: Connection) -> set[str]:
+    """Addresses of clients of the source that have no connection to the target."""
+    return clients(source) - clients(target)
 
 
 def small_slots(source: Connection, slots: Sequence[int], most_keys: int) -> list[int]:
@@ -80,13 +80,13 @@ def _has_not_heard(node: Connection, target_id: str) -> bool:
 
 def wait_for_clients(
     network: Network, source: Connection, target: Connection, stopped: Callable[[], bool], longest_s: float
-) -> bool:
+) -> set[str]:
     """Wait until the source's clients are the target's too, and then as long again, because one address may stand for
-    several clients. False when some have not come within `longest_s`."""
+    several clients. Addresses of those that have not come within `longest_s`."""
     start = network.now()
-    while clients_are_missing(source, target):
+    while missing := missing_clients(source, target):
         if network.now() - start >= longest_s or stopped():
-            return False
+            return missing
         network.sleep(POLL_S)
     network.sleep(network.now() - start + POLL_S)
-    return True
+    return set()

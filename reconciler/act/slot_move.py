@@ -110,7 +110,7 @@ class SlotMove(ABC):
         """
         source, target = self._source.connection, self._target.connection
         whole, _ = self._prepare(slots)
-        if not whole or not client_discovery.clients_are_missing(source, target):
+        if not whole or not client_discovery.missing_clients(source, target):
             return
         small = client_discovery.small_slots(source, list(members(whole)), MAX_KEYS_AT_ONCE)
         if not small:
@@ -126,10 +126,14 @@ class SlotMove(ABC):
             self._confirm()
             network, stopped = self._context.network, self._context.stopped
             others = [source, *self._context.other_masters, *self._context.replicas]
-            client_discovery.wait_until_all_have_heard(network, others, self._target.node_id, stopped)
-            have_come = client_discovery.wait_for_clients(network, source, target, stopped, wait_s)
-            if have_come or not small or stopped():
-                return
+            if not client_discovery.wait_until_all_have_heard(network, others, self._target.node_id, stopped):
+                self._context.log(f"move: some nodes have not heard yet that {self._target.name} owns slots")
+            missing = client_discovery.wait_for_clients(network, source, target, stopped, wait_s)
+            if not missing or not small or stopped():
+                break
+        if missing:
+            clients = ", ".join(sorted(missing))
+            self._context.log(f"move: clients of {self._source.name} do not use {self._target.name} yet: {clients}")
 
     def _prepare(self, slots: int) -> tuple[int, int]:
         """Those of `slots` that the source owns: which are whole, and which are half moved already.
