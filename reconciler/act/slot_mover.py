@@ -141,12 +141,10 @@ class SlotMover:
         self, move: Move, connections: dict[str, Connection], progress: Progress, natively: bool = True
     ) -> SlotMove | MoveNatively:
         source, target = self._endpoint(move.source, connections), self._endpoint(move.target, connections)
-        other_masters = tuple(
-            self._connect(report.node_id, connections)
-            for report in self._reports.values()
-            if report.is_master and report.node_id not in (move.source, move.target)
-        )
-        context = MoveContext(self._network, other_masters, progress, self._stopped, self._log)
+        others = [report for report in self._reports.values() if report.node_id not in (move.source, move.target)]
+        other_masters = tuple(self._connect(report.node_id, connections) for report in others if report.is_master)
+        replicas = tuple(self._connect(report.node_id, connections) for report in others if not report.is_master)
+        context = MoveContext(self._network, other_masters, replicas, progress, self._stopped, self._log)
         way = self._native_way(move) if natively else None
         if way is not None:
             return MoveNatively(source, target, context, way, self._rate, self._sources)

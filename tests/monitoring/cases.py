@@ -264,9 +264,9 @@ CASES: dict[str, Case] = {
     "RedisRepairNotRun": Case(
         {REPAIRED: "120x240"},
         {REPAIRED: "300x240"},
-        20,
+        23,
         "warning",
-        "No repair has ended well for 18m 0s.",
+        "No repair has ended well for 21m 0s.",
         POOL_LABELS,
     ),
     "RedisJobFailed": Case(

@@ -67,6 +67,7 @@ KNOWN = {
     "Pushgateway": """
         redis_image_cache_reconciler_certificate_begin_timestamp_seconds
         redis_image_cache_reconciler_certificate_end_timestamp_seconds redis_image_cache_reconciler_exit_status
+        redis_image_cache_reconciler_last_seen_timestamp_seconds
         redis_image_cache_reconciler_last_success_timestamp_seconds redis_image_cache_reconciler_slots
         redis_image_cache_reconciler_waiting
     """,

@@ -13,7 +13,16 @@ import yaml
 from components.manifests.monitoring.rules import rule_groups
 from components.plan.plan import derive_plan
 from preview.evaluate import decide_stack
-from tests.monitoring.cases import CASES, PLANNED, SHOWN_CERTIFICATES, WITH_KUBERNETES, WITHOUT_KUBERNETES, Case
+from tests.monitoring.cases import (
+    CASES,
+    PLANNED,
+    POOL,
+    SHOWN_CERTIFICATES,
+    TOLD,
+    WITH_KUBERNETES,
+    WITHOUT_KUBERNETES,
+    Case,
+)
 from tests.monitoring.stacks import promtool, rules_of, series, written
 
 
@@ -70,6 +79,17 @@ def test_what_a_pushgateway_was_told_does_not_silence_what_kubernetes_says(tmp_p
     name = "RedisRepairNotRun"
     forged = replace(CASES[name], both=WITHOUT_KUBERNETES[name].quiet)
     tested = promtool("test", "rules", _file(tmp_path, [next(_tests(name, forged))]))
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+def test_a_pool_that_comes_back_is_not_judged_by_its_repairs_of_long_ago(tmp_path: Path) -> None:
+    """A Pushgateway has them still. *form* comes first, and counts as one as long as it tells what it does."""
+    told = {
+        f'{TOLD}_last_success_timestamp_seconds{{{POOL}, phase="repair"}}': "-100000x240",
+        f'{TOLD}_last_seen_timestamp_seconds{{{POOL}, phase="form"}}': "-90000x3 240+60x20 1440x220",
+    }
+    quiet = [_test(f"at minute {n}", told, "RedisRepairNotRun", n, []) for n in (1, 3, 5, 20, 35)]
+    tested = promtool("test", "rules", _file(tmp_path, quiet))
     assert tested.returncode == 0, tested.stdout + tested.stderr
 
 

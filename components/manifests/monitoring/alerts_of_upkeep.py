@@ -21,12 +21,17 @@ def changes(here: str, alerting: Alerting) -> Iterator[Alert]:
     # Where Kubernetes is not asked, the Job itself may have said it. It does not count beside what Kubernetes says: who
     # reaches a Pushgateway can tell it anything.
     repaired = f'kube_cronjob_status_last_successful_time{{{here}, cronjob="{names.REPAIR}"}}'
-    told = f'{RECONCILER}_last_success_timestamp_seconds{{{here}, phase="repair"}}'
+    # A Pushgateway forgets nothing: of a pool that comes back it has the repairs of long ago. So the Jobs of an update,
+    # which do all that a *repair* does, count as one while they tell anything.
+    repairs = f'{RECONCILER}_last_success_timestamp_seconds{{{here}, phase="repair"}}'
+    updates = f'{RECONCILER}_last_seen_timestamp_seconds{{{here}, phase!="repair"}}'
+    told = f"({repairs} or {updates})"
     repaired = f"{repaired} or {told} unless on (namespace) {repaired}"
     yield Alert(
         "RedisRepairNotRun",
         f"(time() - max by (namespace) ({repaired}) > {alerting.repair_seconds}) {unplanned}",
-        0,
+        # Until a Job of the update begins, what was told before the pool came back is all there is.
+        alerting.steady_seconds,
         WARNING,
         "No repair has ended well for {{ $value | humanizeDuration }}.",
     )
