@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from reconciler.act.ownership import commands_to_own
 from reconciler.connection import Address, Argument, Connection, Reply, ReplyError, integer, text
 from reconciler.observe.cluster_nodes import NodeEntry, parse_cluster_nodes
 
@@ -17,11 +19,19 @@ class TargetFullError(Exception):
     """The target refuses keys because it has no memory left."""
 
 
+def _checked(replies: list[Reply | ReplyError], harmless: str | None) -> list[Reply | ReplyError]:
+    for reply in replies:
+        if isinstance(reply, ReplyError) and (harmless is None or harmless not in str(reply)):
+            raise reply
+    return replies
+
+
 @dataclass(frozen=True)
 class Endpoint:
     """A master that slots leave or come to: id, name for people, address, connection.
 
-    `takes_marks_in_transactions`: see `NodeReport`.
+    `takes_marks_in_transactions`: see `NodeReport`. `more_connections` are for commands of which a node answers one of
+    a connection at a time: a Valkey answers `SETSLOT` when its replicas have it, a round trip between zones for each.
     """
 
     node_id: str
@@ -29,6 +39,7 @@ class Endpoint:
     address: Address
     connection: Connection
     takes_marks_in_transactions: bool = True
+    more_connections: tuple[Connection, ...] = ()
 
     def myself(self) -> NodeEntry:
         """What the node says of itself now."""
@@ -37,11 +48,39 @@ class Endpoint:
 
     def run(self, commands: Sequence[Sequence[Argument]], harmless: str | None = None) -> list[Reply | ReplyError]:
         """All commands in one round trip. Raises the first `ReplyError`, except those with the text `harmless`."""
-        replies = self.connection.pipeline(commands)
-        for reply in replies:
-            if isinstance(reply, ReplyError) and (harmless is None or harmless not in str(reply)):
-                raise reply
-        return replies
+        return _checked(self.connection.pipeline(commands), harmless)
+
+    def run_by_slot(
+        self, commands: Sequence[Sequence[Argument]], harmless: str | None = None
+    ) -> list[Reply | ReplyError]:
+        """Many `CLUSTER SETSLOT`, on all connections at once; the replies in the order of the commands. Those of one
+        slot are carried out in their order. Raises as `run` does."""
+        if not self.more_connections or len(commands) < 2:
+            return self.run(commands, harmless)
+        connections = (self.connection, *self.more_connections)
+        shares: list[list[int]] = [[] for _ in connections]
+        for index, command in enumerate(commands):
+            shares[int(command[2]) % len(connections)].append(index)
+        replies: list[Reply | ReplyError] = [None] * len(commands)
+        with ThreadPoolExecutor(len(connections)) as threads:
+            answers = threads.map(
+                lambda connection, share: connection.pipeline([commands[index] for index in share]), connections, shares
+            )
+            for share, answer in zip(shares, answers, strict=True):
+                for index, reply in zip(share, answer, strict=True):
+                    replies[index] = reply
+        return _checked(replies, harmless)
+
+    def own(self, slots: Sequence[int]) -> None:
+        """Make this node the owner of slots of which it imports the last."""
+        first, *claims, last = commands_to_own(self.node_id, slots)
+        if self.more_connections:
+            # The first raises the config epoch before a slot is claimed, and the last tells the other nodes of all.
+            self.run([first])
+            self.run_by_slot(claims)
+            self.run([last])
+        else:
+            self.run([first, *claims, last])
 
     def count_keys(self, slots: Sequence[int]) -> dict[int, int]:
         replies = self.run([("CLUSTER", "COUNTKEYSINSLOT", slot) for slot in slots])
@@ -59,7 +98,7 @@ class Endpoint:
         """Mark slots as IMPORTING from or MIGRATING to another node. Returns those that were marked, and those that
         have another owner by now than the caller believes."""
         harmless = "already the owner" if direction == "IMPORTING" else "not the owner"
-        replies = self.run([("CLUSTER", "SETSLOT", slot, direction, other) for slot in slots], harmless)
+        replies = self.run_by_slot([("CLUSTER", "SETSLOT", slot, direction, other) for slot in slots], harmless)
         refused = {slot for slot, reply in zip(slots, replies, strict=True) if isinstance(reply, ReplyError)}
         return [slot for slot in slots if slot not in refused], [slot for slot in slots if slot in refused]
 

@@ -129,7 +129,7 @@ class MoveWithKeys(SlotMove):
             # They were written after the keys were listed, and were never duplicated.
             self._move_in_parts([content.slot])
         else:
-            self._give([content.slot])
+            self._new_owner.give([content.slot])
             self._context.progress.add(slots=1)
         return True
 

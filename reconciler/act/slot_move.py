@@ -4,9 +4,8 @@ A slot moves in one moment: one transaction marks it as migrating and removes it
 trips later the target owns it. Until then the source alone serves it, after that the target; clients learn by MOVED.
 
 What does not fit into a moment (very many keys, or keys that change all the time) moves in parts: the slot is marked on
-both sides and its keys leave the source little by little. All slots of a Valkey move so: it takes no mark in a
-transaction. Meanwhile the source answers for the keys that it still has
-and sends clients to the target for all others (ASK). So no request is lost, wherever a run is cut off.
+both sides and its keys leave the source little by little (`SlotsInParts`). All slots of a Valkey move so: it takes no
+mark in a transaction.
 """
 
 from __future__ import annotations
@@ -16,8 +15,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from reconciler.act import client_discovery
-from reconciler.act.endpoint import KEYS_PER_ROUND, MAX_STALLED_ROUNDS, Endpoint, TargetFullError
-from reconciler.act.ownership import commands_to_own, commands_to_tell
+from reconciler.act.endpoint import Endpoint
+from reconciler.act.move_in_parts import SlotsInParts
+from reconciler.act.new_owner import NewOwner
 from reconciler.act.progress import Progress
 from reconciler.act.slot_content import GroupTotal, SlotContent, TransactionReply
 from reconciler.connection import (
@@ -25,27 +25,13 @@ from reconciler.connection import (
     Argument,
     Connection,
     Network,
-    ReplyError,
-    UnreachableError,
     integer,
-    text,
 )
-from reconciler.observe.cluster_nodes import parse_cluster_nodes
-from reconciler.slots import NO_SLOTS, members, slot_set
+from reconciler.slots import members, slot_set
 
 SLOTS_AHEAD = 256
 MAX_KEYS_AT_ONCE = 1000
 """Keys that one transaction removes from the source: a few milliseconds, since they are freed in the background."""
-
-FIRST_SLOTS_IN_PARTS = 16
-MAX_SLOTS_IN_PARTS = 256
-"""Slots of one source that are half moved at a time. In such a slot a client pays a redirect for a key that is not
-there, and nothing more."""
-
-PART_S = 2.0
-"""How long a part should take at most. A run that is told to stop ends what it began first."""
-
-CONFIRM_EVERY_SLOTS = 2048
 
 
 @dataclass(frozen=True)
@@ -67,8 +53,8 @@ class SlotMove(ABC):
         self._source = source
         self._target = target
         self._context = context
-        self._slots_in_parts = FIRST_SLOTS_IN_PARTS
-        self._unconfirmed: list[int] = []
+        self._new_owner = NewOwner(source, target, context)
+        self._in_parts = SlotsInParts(source, target, context, self._new_owner, self._remove)
 
     @abstractmethod
     def _sizes(self, keys: list[bytes]) -> dict[bytes, int]:
@@ -104,6 +90,9 @@ class SlotMove(ABC):
         whole, half_moved = self._prepare(slots)
         try:
             self._move_in_parts(list(members(half_moved)))
+            if not self._source.takes_marks_in_transactions:
+                self._move_in_parts(list(members(whole)))
+                return
             waiting = list(members(whole))
             while waiting and not self._context.stopped():
                 contents, waiting = self._next_contents(waiting)
@@ -200,7 +189,7 @@ class SlotMove(ABC):
         done = [content for content in contents if answers[content.slot].is_marked]
         self._learn_from(done, seconds)
         empty = [content for content in done if not answers[content.slot].keys_left]
-        self._give([content.slot for content in empty])
+        self._new_owner.give([content.slot for content in empty])
         keys, size_bytes = sum(len(content.keys) for content in empty), sum(content.size_bytes for content in empty)
         self._context.progress.add(len(empty), keys, size_bytes, seconds)
         # Whatever went wrong with the others goes wrong there again, and is raised there.
@@ -232,78 +221,7 @@ class SlotMove(ABC):
         return REPLY_TIMEOUT_S
 
     def _move_in_parts(self, slots: list[int]) -> None:
-        """Move slots that both sides serve for a while."""
-        waiting = slots
-        while waiting and not self._context.stopped():
-            part, waiting = waiting[: self._slots_in_parts], waiting[self._slots_in_parts :]
-            start = self._context.network.now()
-            marked = self._mark(part)
-            try:
-                self._empty(marked)
-            except TargetFullError:
-                self._unmark_whole(marked)
-                raise
-            self._give(marked)
-            self._context.progress.add(slots=len(marked))
-            seconds = max(self._context.network.now() - start, 1e-6)
-            wanted = int(len(part) * PART_S / seconds)
-            self._slots_in_parts = max(1, min(MAX_SLOTS_IN_PARTS, 2 * self._slots_in_parts, wanted))
-
-    def _mark(self, slots: list[int]) -> list[int]:
-        """Mark the slots on both sides, the target first: once the source sends clients there, it must let them in.
-        Slots that have changed their owner meanwhile are left out."""
-        source, target = self._source, self._target
-        ready, _ = target.mark(slots, "IMPORTING", source.node_id)
-        marked, lost = source.mark(ready, "MIGRATING", target.node_id)
-        target.run([("CLUSTER", "SETSLOT", slot, "STABLE") for slot in lost])
-        return marked
-
-    def _empty(self, slots: list[int]) -> None:
-        """Remove keys until the source has none in these slots. A slot that is marked takes no new keys, so this
-        ends."""
-        left = slots
-        last: set[bytes] = set()
-        stalled = 0
-        while left:
-            found = [(slot, keys) for slot, keys in self._source.keys(left, KEYS_PER_ROUND).items() if keys]
-            names = {key for _, keys in found for key in keys}
-            stalled = stalled + 1 if names and names == last else 0
-            last = names
-            if stalled > MAX_STALLED_ROUNDS:
-                raise ReplyError(f"{self._source.name} still has {len(names)} keys after {stalled} attempts")
-            self._remove(found)
-            left = [slot for slot, _ in found]
-
-    def _give(self, slots: list[int]) -> None:
-        """Make the target the owner. The target is told first: it raises its config epoch, so whoever hears of it
-        agrees. If this is cut off in between, the source still sends clients there, and learns by gossip."""
-        if not slots:
-            return
-        self._target.run(commands_to_own(self._target.node_id, slots))
-        self._source.run(commands_to_tell(slot_set(slots), self._target.node_id))
-        self._unconfirmed += slots
-        if len(self._unconfirmed) >= CONFIRM_EVERY_SLOTS:
-            self._confirm()
+        self._in_parts.move(slots)
 
     def _confirm(self) -> None:
-        """See that all other masters have heard of the new owner, and tell those that have not. If two nodes raised
-        their config epochs at the same moment, a third may not have believed the target."""
-        moved, self._unconfirmed = slot_set(self._unconfirmed), []
-        if not moved:
-            return
-        for master in self._context.other_masters:
-            try:
-                entries = parse_cluster_nodes(text(master.call("CLUSTER", "NODES")))
-                heard = next((entry.slots for entry in entries if entry.node_id == self._target.node_id), NO_SLOTS)
-                master.pipeline(commands_to_tell(moved & ~heard, self._target.node_id))
-            except (UnreachableError, ReplyError):
-                # It learns by gossip, when it is back if it is away.
-                continue
-
-    def _unmark_whole(self, slots: list[int]) -> None:
-        """Take the marks off slots of which no key has moved: they stay with the source."""
-        on_target = self._target.count_keys(slots)
-        for slot in slots:
-            if not on_target[slot]:
-                for connection in (self._source.connection, self._target.connection):
-                    connection.call("CLUSTER", "SETSLOT", slot, "STABLE")
+        self._new_owner.confirm()

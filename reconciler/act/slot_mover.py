@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 
 from reconciler.act.endpoint import Endpoint, TargetFullError
@@ -22,7 +22,27 @@ from reconciler.topology import Topology
 
 MAX_SOURCES_AT_ONCE = 64
 
+MORE_CONNECTIONS = 7
+"""To each end that answers `SETSLOT` only when its replicas have it. The answers of eight connections are waited for
+together: six times as fast as one after the other, and more connections were no faster (docs/reference/redis.md)."""
+
+Connections = dict[tuple[str, int], Connection]
+"""One for each node and number: connections are not shared between threads."""
+
 MOVE_ERRORS = (UnreachableError, ReplyError, TargetFullError)
+
+
+def _by_source(moves: Iterable[Move]) -> dict[str, list[Move]]:
+    found: dict[str, list[Move]] = {}
+    for move in moves:
+        found.setdefault(move.source, []).append(move)
+    return found
+
+
+def _one_to_each_target(moves: Sequence[Move]) -> dict[str, list[Move]]:
+    """By source, the first move to each target: a cluster client that uses one master uses them all."""
+    first = {move.target: move for move in reversed(moves)}
+    return _by_source(move for move in moves if first[move.target] is move)
 
 
 class SlotMover:
@@ -50,25 +70,24 @@ class SlotMover:
 
     def move(self, moves: Sequence[Move]) -> list[str]:
         """Carry out the moves. Returns what went wrong; a slot that is half moved then is served by both sides."""
-        by_source: dict[str, list[Move]] = {}
-        for move in moves:
-            by_source.setdefault(move.source, []).append(move)
+        by_source = _by_source(moves)
         self._sources = len(by_source)
         progress = Progress(self._network, self._log, sum(count(move.slots) for move in moves))
-        errors = self._let_clients_discover_targets(moves, progress)
+        errors = self._in_parallel(self._let_clients_discover, _one_to_each_target(moves), progress)
         if errors:
             return errors
-        if self._in_threads:
-            errors = self._move_from_all(list(by_source.values()), progress)
-        else:
-            errors = [error for mine in by_source.values() for error in self._move_from_source(mine, progress)]
+        errors = self._in_parallel(self._move_from_source, by_source, progress)
         progress.report_end()
         return errors
 
-    def _move_from_all(self, by_source: list[list[Move]], progress: Progress) -> list[str]:
-        """Move from all sources at once, in a thread each."""
+    def _in_parallel(
+        self, work: Callable[[list[Move], Progress], list[str]], by_source: Mapping[str, list[Move]], progress: Progress
+    ) -> list[str]:
+        """Work for all sources at once, in a thread each. Returns what went wrong."""
+        if not self._in_threads:
+            return [error for mine in by_source.values() for error in work(mine, progress)]
         with ThreadPoolExecutor(min(MAX_SOURCES_AT_ONCE, len(by_source))) as threads:
-            futures = [threads.submit(self._move_from_source, mine, progress) for mine in by_source]
+            futures = [threads.submit(work, mine, progress) for mine in by_source.values()]
             try:
                 wait(futures)
             except BaseException:
@@ -80,12 +99,10 @@ class SlotMover:
     def _stopped(self) -> bool:
         return self._stop.is_set() or self._network.now() >= self._deadline
 
-    def _let_clients_discover_targets(self, moves: Sequence[Move], progress: Progress) -> list[str]:
-        """Each target from one source: a cluster client that uses one master uses them all."""
+    def _let_clients_discover(self, moves: list[Move], progress: Progress) -> list[str]:
         errors = []
-        first = {move.target: move for move in reversed(moves)}
-        for move in first.values():
-            connections: dict[str, Connection] = {}
+        for move in moves:
+            connections: Connections = {}
             try:
                 self._slot_move(move, connections, progress).let_clients_discover_target(move.slots)
             except MOVE_ERRORS as error:
@@ -97,7 +114,7 @@ class SlotMover:
 
     def _move_from_source(self, moves: list[Move], progress: Progress) -> list[str]:
         errors = []
-        connections: dict[str, Connection] = {}
+        connections: Connections = {}
         try:
             for move in moves:
                 if self._stopped():
@@ -111,7 +128,7 @@ class SlotMover:
                 connection.close()
         return errors
 
-    def _carry_out(self, move: Move, connections: dict[str, Connection], progress: Progress) -> None:
+    def _carry_out(self, move: Move, connections: Connections, progress: Progress) -> None:
         """By the servers themselves where they can. Where they refuse, what is left goes key by key."""
         mover = self._slot_move(move, connections, progress)
         try:
@@ -138,7 +155,7 @@ class SlotMover:
         return ways.pop()
 
     def _slot_move(
-        self, move: Move, connections: dict[str, Connection], progress: Progress, natively: bool = True
+        self, move: Move, connections: Connections, progress: Progress, natively: bool = True
     ) -> SlotMove | MoveNatively:
         source, target = self._endpoint(move.source, connections), self._endpoint(move.target, connections)
         others = [report for report in self._reports.values() if report.node_id not in (move.source, move.target)]
@@ -152,16 +169,18 @@ class SlotMover:
             return MoveWithoutKeys(source, target, context, self._misses)
         return MoveWithKeys(source, target, context, self._rate)
 
-    def _endpoint(self, node_id: str, connections: dict[str, Connection]) -> Endpoint:
+    def _endpoint(self, node_id: str, connections: Connections) -> Endpoint:
         report = self._reports[node_id]
         # The other side must reach it where it is announced, in the bus's language; we may have come by another way.
         address = (report.myself.ip or report.ip, self._tls.bus_port(report.port, report.bus_has_tls))
         connection = self._connect(node_id, connections)
-        return Endpoint(node_id, report.name, address, connection, report.takes_marks_in_transactions)
+        at_once = report.takes_marks_in_transactions
+        numbers = range(1, 1 + MORE_CONNECTIONS) if self._in_threads and not at_once else ()
+        more = tuple(self._connect(node_id, connections, number) for number in numbers)
+        return Endpoint(node_id, report.name, address, connection, at_once, more)
 
-    def _connect(self, node_id: str, connections: dict[str, Connection]) -> Connection:
-        """One connection per node and source: they are not shared between threads."""
-        if node_id not in connections:
+    def _connect(self, node_id: str, connections: Connections, number: int = 0) -> Connection:
+        if (node_id, number) not in connections:
             report = self._reports[node_id]
-            connections[node_id] = self._network.connect((report.ip, report.port))
-        return connections[node_id]
+            connections[node_id, number] = self._network.connect((report.ip, report.port))
+        return connections[node_id, number]

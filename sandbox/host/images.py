@@ -17,8 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.errors import ImagePullError, SandboxError, UnsupportedError
-from sandbox.host.servers import REDIS, VALKEY, ServerProgram, server_for, stands_in
+from sandbox.host.servers import PARTS, REDIS, VALKEY, ServerProgram, server_for, stands_in
 
+PARTS_DIR = "/opt/servers"
+"""Where an image has what the scripts of `make servers` name."""
 HELPER_DIR = ".sandbox"
 """Holds `setpriv`, with which the sandbox drops rights inside the container; not on any PATH."""
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -134,10 +136,12 @@ def _parts(reference: str) -> tuple[str, str]:
     return path.removeprefix("library/"), tag or "latest"
 
 
-def _libraries(binaries: Iterable[str]) -> set[str]:
-    """Paths of all shared libraries and the dynamic loader the binaries need, as `ldd` resolves them."""
+def _libraries(binaries: Iterable[str], brought: str = "") -> set[str]:
+    """Paths of all shared libraries and the dynamic loader the binaries need, as `ldd` resolves them. Those in the
+    folder `brought` go first."""
     found: set[str] = set()
-    done = subprocess.run(["ldd", *binaries], capture_output=True, text=True, timeout=30, check=False)
+    env = os.environ | ({"LD_LIBRARY_PATH": brought} if brought else {})
+    done = subprocess.run(["ldd", *binaries], capture_output=True, text=True, timeout=30, check=False, env=env)
     for line in done.stdout.splitlines():
         match = re.search(r"(?:=> )?(/\S+) \(0x", line)
         if match:
@@ -186,8 +190,10 @@ def _base(root: Path) -> None:
     _copy_libraries(root, [str(root / "bin/busybox"), str(root / HELPER_DIR / "setpriv")])
 
 
-def _copy_libraries(root: Path, binaries: Iterable[str]) -> None:
-    for library in _libraries(binaries):
+def _copy_libraries(root: Path, binaries: Iterable[str], brought: str = "") -> None:
+    for library in _libraries(binaries, brought):
+        if brought and library.startswith(brought):
+            continue
         target = root / library.lstrip("/")
         # A library outside the linker's default path (Python's own) is moved onto it.
         if not library.startswith(("/lib", "/usr/lib")):
@@ -225,6 +231,11 @@ def _server_image(root: Path, server: ServerProgram) -> Image:
         shutil.copy2(os.path.realpath(path), folder / name)
         if engine != REDIS:
             (folder / name.replace(engine, REDIS)).symlink_to(name)
+    if server.brings_libraries:
+        binds = _with_parts(root, folder / f"{engine}-server")
+        programs.pop(f"{engine}-server")
+    else:
+        binds = ()
     _copy_libraries(root, [str(folder / name) for name in programs])
     (folder / f"{engine}-sentinel").symlink_to(f"{engine}-server")
     entrypoint = folder / "docker-entrypoint.sh"
@@ -234,7 +245,21 @@ def _server_image(root: Path, server: ServerProgram) -> Image:
         file = root / "etc" / name
         file.write_text(file.read_text().replace(REDIS, engine))
     os.chown(root / "data", 999, 1000)
-    return Image(engine, root, entrypoint=("docker-entrypoint.sh",), command=(f"{engine}-server",), working_dir="/data")
+    command = (f"{engine}-server",)
+    return Image(engine, root, entrypoint=("docker-entrypoint.sh",), command=command, working_dir="/data", binds=binds)
+
+
+def _with_parts(root: Path, script: Path) -> tuple[tuple[str, str], ...]:
+    """Lets a script of `make servers` find in the image what it begins, and what that needs of this machine."""
+    text = script.read_text()
+    (own,) = re.findall(r"LD_LIBRARY_PATH=(\S+) ", text) or [None]
+    if own is not None:
+        # The others bring every library and a loader.
+        program = text.split()[-2]
+        _copy_libraries(root, [program], own)
+    script.write_text(text.replace(str(PARTS), PARTS_DIR))
+    (root / PARTS_DIR.lstrip("/")).mkdir(parents=True)
+    return ((str(PARTS), PARTS_DIR),)
 
 
 def _exporter(root: Path) -> Image:

@@ -22,7 +22,11 @@ IN_PACKAGES = {
 """Python package -> engine and path of its server."""
 
 FOLDER = Path(__file__).resolve().parents[2] / ".servers"
-"""Where `make servers` puts more: programs whose names begin with that of their engine."""
+"""Where `make servers` puts more: programs whose names begin with that of their engine. Each is a script that begins
+the server with libraries of its own."""
+
+PARTS = FOLDER / ".parts"
+"""What these scripts name: servers, loaders and libraries."""
 
 _VERSION = re.compile(r"\bv=(\d+)\.(\d+)\.(\d+)")
 _TAG = re.compile(r"(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:-.*)?")
@@ -40,6 +44,11 @@ class ServerProgram:
     def title(self) -> str:
         """Redis 7.0.15, for people."""
         return f"{self.engine.capitalize()} {'.'.join(map(str, self.version))}"
+
+    @property
+    def brings_libraries(self) -> bool:
+        """Whether `path` is a script of `make servers`."""
+        return Path(self.path).parent == FOLDER
 
 
 @cache

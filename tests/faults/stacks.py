@@ -18,13 +18,19 @@ from sandbox.control.place import client_place
 from sandbox.control.up import app_password, certificate_files
 from sandbox.kubernetes.nodes import Node, Taint
 from tests.faults.deployment import SHARDS, Deployment
+from tests.tested_server import image_of, tested_server
 
 _PLAIN = Path(__file__).parent / "plain" / "objects.yaml"
 
 
 @cache
 def local_stack(*overrides: tuple[str, str]) -> Evaluation:
-    return evaluate("local", dict(overrides))
+    return evaluate("local", _server() | dict(overrides))
+
+
+def _server() -> dict[str, str]:
+    server = tested_server()
+    return {} if server is None else {"images.redis": image_of(server)}
 
 
 _SMALL_PODS_ON_EKS = {
@@ -38,7 +44,7 @@ _SMALL_PODS_ON_EKS = {
 @cache
 def zoned_stack(*overrides: tuple[str, str]) -> Evaluation:
     """The stack `prod` with pods as small as those of `local`: zones, node groups, volumes and taints as on EKS."""
-    return evaluate("prod", _SMALL_PODS_ON_EKS | dict(overrides))
+    return evaluate("prod", _SMALL_PODS_ON_EKS | _server() | dict(overrides))
 
 
 def machines(evaluation: Evaluation) -> list[Node]:

@@ -17,6 +17,7 @@ from components.plan.tuning import Tuning, derive_tuning
 from tests.pod_life.clusters import Cluster
 from tests.pod_life.network import Network
 from tests.pod_life.pods import AUTH, Pod
+from tests.tested_server import program_in_pod, tested_server
 
 ROOT = Path(os.environ.get("POD_LIFE_ROOT", "/"))
 """File system to take the programs from: this machine's, or an unpacked one with another version of Redis."""
@@ -30,6 +31,8 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
         found = ROOT / "usr" / "bin" / program
         assert found.exists(), f"{found} is missing: apt-get install busybox redis-server redis-tools"
         shutil.copy(found, directory / program)
+    if (server := tested_server()) is not None:
+        (directory / "redis-server").write_bytes(program_in_pod(server))
     applets = subprocess.run(["busybox", "--list"], capture_output=True, text=True, check=True).stdout
     for applet in set(applets.split()) - {"busybox"}:
         (directory / applet).symlink_to("busybox")

@@ -19,6 +19,8 @@ import redis
 from components.config.settings import Access
 from components.manifests import users
 from components.manifests.containers import USERS_PATH
+from sandbox.host.images import PARTS_DIR
+from sandbox.host.servers import PARTS
 from tests.pod_life.namespaces import CLONE_NEWNET, call, new_namespace, run
 from tests.pod_life.network import DNS_IP, Network
 
@@ -180,7 +182,7 @@ class Pod:
             "bwrap --die-with-parent --unshare-user --uid 999 --gid 1000 --unshare-pid --as-pid-1 --unshare-ipc"
             " --cap-drop ALL --symlink usr/lib /lib --symlink usr/lib64 /lib64"
             f" --ro-bind {self.network.usr}/lib /usr/lib --ro-bind-try {self.network.usr}/lib64 /usr/lib64"
-            f" --ro-bind {self.network.image} /bin --proc /proc --dev /dev"
+            f" --ro-bind {self.network.image} /bin --proc /proc --dev /dev --ro-bind-try {PARTS} {PARTS_DIR}"
             f" --ro-bind {SCRIPTS} /scripts --ro-bind {base}/etc /etc/redis --bind {base}/run /run/redis"
             f" --ro-bind {base}/users {USERS_PATH}"
             f" --ro-bind {base}/resolv.conf /etc/resolv.conf --bind {base}/data /data --remount-ro / --chdir /data"

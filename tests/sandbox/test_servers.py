@@ -1,5 +1,7 @@
 """Which server runs for an image, and what is said where it is another version than the image's."""
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -92,3 +94,42 @@ def test_an_image_has_the_server_under_both_names(tmp_path: Path) -> None:
     assert (folder / "redis-server").resolve() == folder / "valkey-server"
     assert (folder / "redis-cli").resolve() == folder / "valkey-cli"
     assert image.user(999) == (1000, "/data")
+
+
+def answer_of(image: images.Image) -> str:
+    """What the image's server says of itself, where nothing is but the image."""
+    binds = [word for bind in image.binds for word in ("--ro-bind", *bind)]
+    command = ["bwrap", "--die-with-parent", "--unshare-all", "--bind", str(image.root), "/", *binds, "redis-server"]
+    done = subprocess.run([*command, "--version"], capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.redis
+def test_every_server_of_this_machine_runs_in_its_image(tmp_path: Path) -> None:
+    store = images.ImageStore(tmp_path)
+    for server in servers.servers():
+        place = "redis" if server.engine == REDIS else "valkey/valkey"
+        major, minor, _ = server.version
+        image = store.get(f"{place}:{major}.{minor}")
+        assert f"v={'.'.join(map(str, server.version))} " in answer_of(image), server.title
+
+
+@pytest.mark.redis
+def test_a_server_that_brings_libraries_of_its_own_has_them_in_its_image(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    own = shutil.which("redis-server")
+    assert own is not None
+    folder = tmp_path / "servers"
+    parts = folder / ".parts"
+    (parts / "lib").mkdir(parents=True)
+    shutil.copy(own, parts / "server")
+    script = folder / "redis-7.7.7"
+    script.write_text(f'#!/bin/sh\nexec env LD_LIBRARY_PATH={parts}/lib {parts}/server "$@"\n')
+    script.chmod(0o755)
+    for module, name, value in ((servers, "FOLDER", folder), (servers, "PARTS", parts), (images, "PARTS", parts)):
+        monkeypatch.setattr(module, name, value)
+    found = ServerProgram(REDIS, (7, 7, 7), str(script))
+    monkeypatch.setattr(servers, "servers", lambda: (found,))
+    assert "Redis server v=7." in answer_of(images.ImageStore(tmp_path / "images").get("redis:7.4"))
