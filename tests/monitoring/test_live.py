@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from PIL import Image
 
 from components.manifests.monitoring.dashboard import panels
@@ -48,8 +49,7 @@ kubectl describe pod redis-master-0 | grep -i restart  # restarts: 0
 ENDLESS = ("kubectl exec redis-master-0 -- redis-cli --latency-history", "kubectl logs")
 OF_CERTIFICATES = {name for name in KNOWN["Pushgateway"].split() if "_certificate_" in name}
 UNSEEN = {"ALERTS", *KNOWN["cert-manager"].split(), *OF_CERTIFICATES}
-"""Series that are there only while something fires, or where there is TLS. `tests/stack/test_certificates.py` scrapes
-what *repair* tells of certificates."""
+"""Series that are there only while something fires, or where there is TLS, which has a test of its own."""
 
 
 DEBIANS_PUSHGATEWAY = Path("/var/lib/prometheus/pushgateway.data")
@@ -161,3 +161,21 @@ def test_a_browser_shows_every_panel_of_the_dashboard_from_real_data(running: Li
         assert picture.size == (WIDTH_PX, HEIGHT_PX)
         # Each graph has its lines, and each of the stats its colour: a page that did not load has two colours.
         assert len(picture.convert("RGB").getcolors(WIDTH_PX * HEIGHT_PX)) > 500
+
+
+def test_how_long_the_certificate_of_each_pod_holds_is_in_a_real_scrape_of_a_stack_with_tls() -> None:
+    with live(f"watched-tls-{os.getpid()}", lambda text: None, ["tls.mode=required"]) as found:
+        found.sandbox.trigger("redis-repair", wait=True)
+        for name in OF_CERTIFICATES:
+            eventually(lambda name=name: len(found.query(name)) == 6, 60, name)  # type: ignore[misc]
+        command = ["cat", "/tls/tls.crt"]
+        text = found.sandbox.exec("redis-master-0", command, namespace=POOL).check().stdout
+        certificate = x509.load_pem_x509_certificate(text.encode())
+        begin, end = (
+            {item["metric"]["pod"]: float(item["value"][1]) for item in found.query(name)}
+            for name in sorted(OF_CERTIFICATES)
+        )
+        assert begin == dict.fromkeys(found.pods(), certificate.not_valid_before_utc.timestamp())
+        assert end == dict.fromkeys(found.pods(), certificate.not_valid_after_utc.timestamp())
+        assert {item["metric"]["namespace"] for item in found.query(max(OF_CERTIFICATES))} == {POOL}
+        assert {item["value"][1] for item in found.query("redis_up")} == {"1"}

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from components.manifests import users
+from components.manifests import names, users
 from sandbox.errors import ApplyError
 from tests.faults.stacks import local_stack
 from tests.resize.harness import LOAD, Stack, assert_nothing_lost, stack, wait_settled
@@ -19,6 +19,17 @@ OLD, NEW = "the-old-password-of-a-test", "the-new-password-of-a-test"
 
 def redis_pods(living: Stack) -> dict[str, tuple[str, int]]:
     return {name: (pod["ip"], pod["restarts"]) for name, pod in living.deployment.pods().items()}
+
+
+def exporters_let_in(living: Stack) -> set[str]:
+    """Pods whose exporter has the password that their Redis knows."""
+    command = ["wget", "-qO-", f"http://127.0.0.1:{names.EXPORTER_PORT}/metrics"]
+    namespace = living.deployment.namespace
+    return {
+        pod
+        for pod in living.deployment.pods()
+        if "\nredis_up 1\n" in living.sandbox.exec(pod, command, namespace=namespace).check().stdout
+    }
 
 
 def shown_secrets(living: Stack, passwords: set[str]) -> list[str]:
@@ -63,7 +74,8 @@ def test_another_password_in_one_edit_is_refused_before_any_pod_is_rolled_and_go
 @pytest.mark.second_look
 def test_a_living_cluster_gets_its_users_and_then_another_password_and_no_request_fails() -> None:
     """Each edit as the runbook has it, with a load that uses what clients are to use meanwhile."""
-    with without_users("passwords-life", podMemory="64MB", totalMemory="192MB", access__password=OLD) as living:
+    small = {"podMemory": "64MB", "totalMemory": "192MB", "monitoring__exporter": "true"}
+    with without_users("passwords-life", **small, access__password=OLD) as living:
         deployment = living.deployment
         with pytest.raises(ApplyError, match=r"access\.defaultUser: everything"):
             living.up()
@@ -79,5 +91,6 @@ def test_a_living_cluster_gets_its_users_and_then_another_password_and_no_reques
                 wait_settled(2)
                 measured = load.end()
             assert_nothing_lost(measured, requests_at_least=100)
+            assert exporters_let_in(living) == set(deployment.pods())
         assert living.denied() == {}
         assert shown_secrets(living, {OLD, NEW}) == []
