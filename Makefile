@@ -8,7 +8,7 @@ SAMPLE ?= 150
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 
-.PHONY: help up down status plan alerts picture calibrate servers test-servers test test-fast test-long checkov mutants check e2e faults clients examples soak bench bench-plan bench-resize bench-cpu-limit format clean
+.PHONY: help up down status plan alerts picture calibrate servers test-servers test test-fast test-long checkov mutants check e2e faults clients examples soak bench bench-plan bench-resize bench-cpu-limit format lock clean
 
 help: ## every command of this Makefile
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -94,8 +94,11 @@ format: .venv/tests ## format the code and correct what the linter can
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
+lock: ## after a change of a list of Python packages (*.in): write what is installed, with versions and digests (*.txt)
+	@sh sandbox/setup.sh lock
+
 clean: ## remove what these commands made in this folder
-	rm -rf $(VENV) .bench.html dashboard*.html .checkov .clients .examples .servers tests/clients/node/node_modules examples/ioredis/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .bench.html dashboard*.html .checkov .uv .clients .examples .servers tests/clients/node/node_modules examples/ioredis/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # Stamps inside the virtual environment: each is made once, and again when its list changes.
 .venv/program: requirements.txt

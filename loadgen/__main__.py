@@ -2,8 +2,9 @@
 
     python -m loadgen HOST:PORT --rate 500 --duration 30
 
-User and password are taken from REDIS_USER and REDISCLI_AUTH. What was measured is printed for people, or as JSON
-(--json).
+The user is taken from REDIS_USER, and the password from the file that REDIS_PASSWORD_FILE names: all of it, with a
+line's end if there is one. Without such a file REDISCLI_AUTH is the password, as for redis-cli.
+What was measured is printed for people, or as JSON (--json).
 Exit status 0; 1 when what --p95-ms or --met asks for was missed, or the cluster cannot be reached; 2 for a wrong call.
 """
 
@@ -18,6 +19,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import redis
@@ -65,14 +67,35 @@ def arguments() -> argparse.ArgumentParser:
     return parser
 
 
+def password_given() -> str | None:
+    """Raises OSError when the file that is named cannot be read, and ValueError when it is not text or empty."""
+    file = os.environ.get("REDIS_PASSWORD_FILE")
+    if not file:
+        return os.environ.get("REDISCLI_AUTH") or None
+    try:
+        password = Path(file).read_bytes().decode()
+    except UnicodeDecodeError as error:
+        raise WrongWorkload(f"{file}, which REDIS_PASSWORD_FILE names, is no text: {error}") from error
+    if not password:
+        raise WrongWorkload(f"{file}, which REDIS_PASSWORD_FILE names, is empty; it must have the password")
+    return password
+
+
 def target_of(options: argparse.Namespace) -> Target:
     host, _, port = options.endpoint.rpartition(":")
     if not host or not port.isdigit():
         raise WrongWorkload(f"the endpoint is {options.endpoint}; it must be HOST:PORT")
     zone = tuple(ipaddress.IPv4Network(part) for part in options.zone.split(",") if part)
-    password, user = (os.environ.get(name) or None for name in ("REDISCLI_AUTH", "REDIS_USER"))
     return Target(
-        host, int(port), password, options.ca_file, options.reads_from, zone, user, options.cert_file, options.key_file
+        host,
+        int(port),
+        password_given(),
+        options.ca_file,
+        options.reads_from,
+        zone,
+        os.environ.get("REDIS_USER") or None,
+        options.cert_file,
+        options.key_file,
     )
 
 
@@ -151,7 +174,7 @@ def main(given: Sequence[str] | None = None) -> int:
     options = arguments().parse_args(given)
     try:
         target, shares = target_of(options), shares_of(options)
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
     try:

@@ -6,6 +6,7 @@ import argparse
 import signal
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from reconciler.connection import RealNetwork
@@ -13,7 +14,8 @@ from reconciler.credentials import FILE, read_credentials
 from reconciler.decide.phases import PHASES
 from reconciler.exit_status import ExitStatus
 from reconciler.loop import Run
-from reconciler.tell import teller_of_this_process
+from reconciler.shown_certificate import shown_certificate
+from reconciler.tell import teller_of_this_process, tells_nobody
 from reconciler.topology import TopologyError, read_topology
 
 
@@ -46,7 +48,19 @@ def main(arguments: list[str] | None = None) -> int:
         return RealNetwork(credentials, desired.tls, name)
 
     tell = teller_of_this_process(_log)
-    run = Run(options.phase, desired, network(f"reconciler-{options.phase}"), network, _log, deadline_s, tell=tell)
+    # *Repair* tells how long certificates hold: it looks each minute, and that is often enough. An update's Jobs look
+    # whether they are of the right authority. With TLS alone a connection says so by itself.
+    looks = tell is not tells_nobody if options.phase == "repair" else desired.tls.mode == "both"
+    run = Run(
+        options.phase,
+        desired,
+        network(f"reconciler-{options.phase}"),
+        network,
+        _log,
+        deadline_s,
+        tell=tell,
+        certificate=partial(shown_certificate, desired.tls) if looks else None,
+    )
     try:
         return run.run()
     except KeyboardInterrupt:

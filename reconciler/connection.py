@@ -25,7 +25,7 @@ from redis.retry import Retry
 from reconciler.credentials import Credentials
 from reconciler.error_replies import BUSY, LOADING, busy_reason, reply_text
 from reconciler.tls import Tls
-from reconciler.tls_connection import TlsConnection, takes_connections
+from reconciler.tls_connection import TlsConnection, of_another_authority, takes_connections
 
 CONNECT_TIMEOUT_S = 3.0
 """For connecting, authenticating and naming the connection. A master that forks to copy a large dataset answers nobody
@@ -55,6 +55,10 @@ class RefusedError(UnreachableError):
 
 class WrongModeError(RefusedError):
     """The node lives, and takes connections in another way only: with TLS, or without."""
+
+
+class WrongAuthorityError(WrongModeError):
+    """The node lives, and its certificate is of an authority that is not trusted."""
 
 
 class NotAdmittedError(RefusedError):
@@ -153,6 +157,9 @@ class RedisConnection:
                     raise
                 self.credentials = others.pop(0)
             except redis.exceptions.ConnectionError as error:
+                another = of_another_authority(error.__context__)
+                if another is not None:
+                    raise WrongAuthorityError(another) from error
                 if not isinstance(error.__context__, ConnectionRefusedError):
                     raise
                 if not doors:

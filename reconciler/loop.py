@@ -21,6 +21,7 @@ from reconciler.observe.node import RUN_NAME
 from reconciler.observe.observation import Observation
 from reconciler.observe.observer import observe
 from reconciler.run_report import RunReport
+from reconciler.shown_certificate import OfAnother, Validity
 from reconciler.slots import count
 from reconciler.topology import Topology
 
@@ -40,7 +41,8 @@ class Run:
 
     `network` is for asking and for single commands. `network_named` gives one whose connections carry a name, by which
     other runs see that this one is changing the cluster. `tell` is called after each look at the cluster, and once the
-    run has ended.
+    run has ended. `certificate` says of a node's address how long the certificate holds that it shows, if any; each
+    node is asked once.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Run:
         deadline_s: float,
         in_threads: bool = True,
         tell: Callable[[RunReport], None] = lambda report: None,
+        certificate: Callable[[str, int], Validity | OfAnother | None] | None = None,
     ) -> None:
         self._phase = phase
         self._desired = desired
@@ -68,9 +71,11 @@ class Run:
         self._deadline_s = deadline_s
         self._began = network.now()
         self._tell = tell
+        self._certificate = certificate
         self._report = RunReport(phase, desired.pool)
         self._actions: Counter[str] = Counter()
         self._in_threads = in_threads
+        self._certificates_of: dict[str, Validity | OfAnother | None] = {}
         self._logged_at: dict[str, float] = {}
         self._suspected_at: dict[str, float] = {}
 
@@ -91,6 +96,7 @@ class Run:
             observation = self._with_suspicions(
                 observe(self._connections, self._desired, self._name, self._look_for_runs)
             )
+            observation = self._with_certificates(observation)
             step = next_step(self._phase, observation, self._desired)
             self._report_now(
                 pending=len(step.actions), waiting=Counter(step.waiting_rules), slots=_slots_of_masters(observation)
@@ -131,6 +137,20 @@ class Run:
     def _report_now(self, **known: Any) -> None:
         self._report = replace(self._report, seconds=self._network.now() - self._began, **known)
         self._tell(self._report)
+
+    def _with_certificates(self, observation: Observation) -> Observation:
+        """With the nodes whose certificate is not to be trusted. The report of the run has how long the others hold."""
+        if self._certificate is None:
+            return observation
+        look = self._certificate
+        new = [report for report in observation.reports if report.name not in self._certificates_of]
+        found = self._connections.map(lambda report: look(report.ip, report.port), new)
+        self._certificates_of |= {report.name: validity for report, validity in zip(new, found, strict=True)}
+        shown = self._certificates_of.items()
+        ours = {name: validity for name, validity in shown if isinstance(validity, Validity)}
+        self._report = replace(self._report, certificates=ours)
+        others = {name: another.says for name, another in shown if isinstance(another, OfAnother)}
+        return replace(observation, not_trusted=others)
 
     def _count(self, actions: tuple[Action, ...], errors: list[str]) -> None:
         self._actions.update(type(action).__name__ for action in actions)

@@ -9,6 +9,7 @@ from typing import get_args
 from reconciler.decide.actions import Action
 from reconciler.decide.phases import PHASES, rule_name
 from reconciler.exit_status import ExitStatus
+from reconciler.shown_certificate import Validity
 
 _PREFIX = "redis_image_cache_reconciler"
 ACTIONS = tuple(sorted(kind.__name__ for kind in get_args(Action)))
@@ -21,7 +22,7 @@ class RunReport:
     `actions` counts what this run has begun, by the action's name, and `failed` those of them that went wrong.
     `pending` counts the actions that are still to be done. `waiting` counts, by the name of a rule, the things that
     must come true by themselves before that rule is satisfied. `slots` has, by the name of a pod or an address, how
-    many slots each master owns.
+    many slots each master owns. `certificates` has, by the same names, how long that holds which each node shows.
     """
 
     phase: str
@@ -33,6 +34,7 @@ class RunReport:
     pending: int = 0
     waiting: Mapping[str, int] = field(default_factory=dict)
     slots: Mapping[str, int] = field(default_factory=dict)
+    certificates: Mapping[str, Validity] = field(default_factory=dict)
 
 
 def exposition(report: RunReport, now: float) -> str:
@@ -53,7 +55,7 @@ _Samples = list[tuple[str, float]]
 
 
 def _families(report: RunReport, now: float) -> Iterator[tuple[str, str, _Samples]]:
-    def by(label: str, names: tuple[str, ...], counts: Mapping[str, int]) -> _Samples:
+    def by(label: str, names: tuple[str, ...], counts: Mapping[str, float]) -> _Samples:
         return [(f'{{{label}="{name}"}}', counts.get(name, 0)) for name in names]
 
     yield "last_seen_timestamp_seconds", "When a run of this phase last told anything.", [("", now)]
@@ -69,3 +71,8 @@ def _families(report: RunReport, now: float) -> Iterator[tuple[str, str, _Sample
     yield "waiting", "Things that each rule of the last run waits for.", by("rule", rules, report.waiting)
     if report.slots:
         yield "slots", "Slots that each master owns.", by("pod", tuple(sorted(report.slots)), report.slots)
+    if report.certificates:
+        pods = tuple(sorted(report.certificates))
+        begin, end = ({pod: getattr(report.certificates[pod], at) for pod in pods} for at in ("begins", "ends"))
+        yield "certificate_begin_timestamp_seconds", "From when each node's certificate holds.", by("pod", pods, begin)
+        yield "certificate_end_timestamp_seconds", "Until when each node's certificate holds.", by("pod", pods, end)

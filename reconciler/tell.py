@@ -26,10 +26,10 @@ Tell = Callable[[RunReport], None]
 def teller(environment: Mapping[str, str], log: Callable[[str], None]) -> Tell:
     """What is to be told of a run, as the environment says."""
     address = environment.get(VARIABLE, "")
-    return _Teller(address, log).tell if address else _nobody
+    return _Teller(address, log).tell if address else tells_nobody
 
 
-def _nobody(report: RunReport) -> None:
+def tells_nobody(report: RunReport) -> None:
     """Nobody wants to know."""
 
 

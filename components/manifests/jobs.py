@@ -5,8 +5,8 @@ from typing import Any
 from components.config.settings import Settings
 from components.manifests import keys, names, tls
 from components.manifests.bundle import sources_digest
+from components.manifests.containers import USERS_PATH, locked_down, password_files, pull_secrets
 from components.manifests.manifest import Manifest, Ref, kubernetes_object, refs
-from components.manifests.pod import locked_down, pull_secrets
 from components.manifests.topology import TOPOLOGY_KEY, deadline_seconds
 from components.manifests.users import CREDENTIALS_KEY
 from components.plan.plan import Plan
@@ -17,7 +17,6 @@ RELEASE, FORM, REPAIR = "release", "form", "repair"
 PACKAGES = ("reconciler", "redis")
 """Python packages the Jobs import, each from a zip in a ConfigMap of its own."""
 _NOBODY = 65534
-_CREDENTIALS_PATH = "/etc/redis-users"
 _LAST_WORDS_SECONDS = 60
 """Between the deadline of the program, which then says what it waited for, and that of its Job."""
 CHECK = "check"
@@ -121,19 +120,18 @@ def repair(settings: Settings, *after: str) -> Manifest:
 def reconciler_pod(settings: Settings, phase: str) -> dict[str, Any]:
     """The pod that runs a phase of the reconciler."""
     command = ["python3", "-m", "reconciler", phase, "--topology", f"/etc/reconciler/{TOPOLOGY_KEY}"]
-    where = {"name": "REDIS_CREDENTIALS", "value": f"{_CREDENTIALS_PATH}/{CREDENTIALS_KEY}"}
+    where = {"name": "REDIS_CREDENTIALS", "value": f"{USERS_PATH}/{CREDENTIALS_KEY}"}
     template = python_pod(settings, phase, command, PACKAGES, [where, *_told(settings)])
     spec = template["spec"]
     # The files of the Secret are readable by their group alone.
     spec["securityContext"]["fsGroup"] = _NOBODY
     spec["containers"][0]["volumeMounts"][:0] = [
         {"name": "topology", "mountPath": "/etc/reconciler", "readOnly": True},
-        {"name": "credentials", "mountPath": _CREDENTIALS_PATH, "readOnly": True},
+        {"name": "credentials", "mountPath": USERS_PATH, "readOnly": True},
     ]
-    credentials = [{"key": CREDENTIALS_KEY, "path": CREDENTIALS_KEY}]
     spec["volumes"][:0] = [
         {"name": "topology", "configMap": {"name": keys.TOPOLOGY}},
-        {"name": "credentials", "secret": {"secretName": keys.AUTH, "defaultMode": 0o440, "items": credentials}},
+        password_files("credentials", CREDENTIALS_KEY),
     ]
     if settings.tls.mode.has_tls:
         spec["containers"][0]["volumeMounts"].append(tls.mount())

@@ -2,17 +2,16 @@
 
 from typing import Any
 
-from components.config.choices import ClientCertificates, Placement, Prometheus
+from components.config.choices import Placement, Prometheus
 from components.config.settings import Settings
 from components.config.units import kubernetes_quantity
-from components.manifests import keys, names, tls
+from components.manifests import exporter, keys, names, tls
 from components.manifests.bundle import script_paths
+from components.manifests.containers import USERS_PATH, locked_down, password_files, pull_secrets
 from components.manifests.node_groups import node_set
 from components.manifests.users import (
     FALLBACK_KEY,
     MASTER_LINKS_KEY,
-    METRICS,
-    METRICS_KEY,
     OPERATOR,
     OPERATOR_KEY,
     USERS_CONF_KEY,
@@ -21,17 +20,11 @@ from components.manifests.users import (
 )
 from components.plan.node_loss import UNREACHABLE_TOLERATION_SECONDS
 from components.plan.plan import Plan
-from components.plan.sizing import EXPORTER_CPU_MILLICORES, EXPORTER_MEMORY_MIB
 from components.plan.tuning import Probe
 
 CONF_KEY = "redis.conf"
-USERS_PATH = "/etc/redis-users"
-"""Where a Redis container has the users and, while the passwords change, its ways into a master."""
 _PATH = "/scripts/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """That of the official images, and before it the scripts' own redis-cli, which knows the pod's user."""
-EXPORTER_TIMEOUT_SECONDS = 5
-METRICS_PORT = "metrics"
-"""Name of the exporter's port."""
 SCRAPE_ANNOTATIONS = {"prometheus.io/scrape": "true", "prometheus.io/port": str(names.EXPORTER_PORT)}
 """What the scrape configuration of Prometheus's Helm chart looks for on pods."""
 
@@ -68,7 +61,8 @@ def pod_template(settings: Settings, plan: Plan, copy: int) -> dict[str, Any]:
             {"key": names.POOL_LABEL, "operator": "Equal", "value": plan.pool, "effect": "NoSchedule"}
         )
     if settings.monitoring.exporter:
-        spec["containers"].append(_exporter(settings))
+        spec["containers"].append(exporter.container(settings))
+        spec["volumes"] += exporter.volumes(settings)
     metadata: dict[str, Any] = {"labels": labels | _recommended_labels(plan)}
     if settings.monitoring.exporter and settings.monitoring.prometheus is Prometheus.ANNOTATIONS:
         metadata["annotations"] = SCRAPE_ANNOTATIONS
@@ -166,59 +160,10 @@ def _cpu_limit(plan: Plan) -> dict[str, str]:
     return {} if millicores is None else {"cpu": f"{millicores}m"}
 
 
-_EXPORTER_CERTIFICATES = "tls-exporter"
-"""Volume of what the exporter needs of the certificate, without the key where it shows none."""
-
-
 def _certificates(settings: Settings) -> list[dict[str, Any]]:
     if not settings.tls.mode.has_tls:
         return []
-    volumes = [tls.volume(settings, names.CERTIFICATE, names.PRIVATE_KEY, names.AUTHORITY)]
-    if settings.monitoring.exporter and not settings.tls.mode.has_plain:
-        volumes.append(tls.volume(settings, *tls.files_of_clients(settings), name=_EXPORTER_CERTIFICATES))
-    return volumes
-
-
-def _exporter_address(settings: Settings) -> list[dict[str, Any]]:
-    """Where the exporter finds Redis, and what it shows and wants to see there."""
-    port = tls.own_port(settings.tls.mode)
-    if settings.tls.mode.has_plain:
-        return [{"name": "REDIS_ADDR", "value": f"redis://127.0.0.1:{port}"}]
-    files = {"CA_CERT_FILE": names.AUTHORITY}
-    if settings.tls.client_certificates is ClientCertificates.REQUIRED:
-        files |= {"CLIENT_CERT_FILE": names.CERTIFICATE, "CLIENT_KEY_FILE": names.PRIVATE_KEY}
-    return [
-        {"name": "REDIS_ADDR", "value": f"rediss://127.0.0.1:{port}"},
-        *({"name": f"REDIS_EXPORTER_TLS_{key}", "value": f"{names.TLS_PATH}/{file}"} for key, file in files.items()),
-    ]
-
-
-def _exporter(settings: Settings) -> dict[str, Any]:
-    has_plain = settings.tls.mode.has_plain
-    return {
-        "name": "exporter",
-        "image": settings.images.fetched(settings.images.exporter),
-        "ports": [{"name": METRICS_PORT, "containerPort": names.EXPORTER_PORT}],
-        "env": [
-            *_exporter_address(settings),
-            # `/scrape?target=` would send the password to any address that whoever reaches the port names
-            # (docs/reference/redis.md, "Monitoring"). Only versions from 1.83 on know this switch.
-            {"name": "REDIS_EXPORTER_DISABLE_SCRAPE_ENDPOINT", "value": "true"},
-            # Below the 10 s that Prometheus waits for a scrape by itself. Or a Redis that hangs would be no Redis that
-            # is down, but a scrape without an answer.
-            {"name": "REDIS_EXPORTER_CONNECTION_TIMEOUT", "value": f"{EXPORTER_TIMEOUT_SECONDS}s"},
-            # CONFIG GET tells the password of the user `replica`, so the user `metrics` may not run it.
-            {"name": "REDIS_EXPORTER_CONFIG_COMMAND", "value": "-"},
-            {"name": "REDIS_USER", "value": METRICS},
-            _password("REDIS_PASSWORD", METRICS_KEY),
-        ],
-        "resources": {
-            "requests": {"cpu": f"{EXPORTER_CPU_MILLICORES}m", "memory": kubernetes_quantity(EXPORTER_MEMORY_MIB)},
-            "limits": {"memory": kubernetes_quantity(EXPORTER_MEMORY_MIB)},
-        },
-        "securityContext": locked_down(),
-        **({} if has_plain else {"volumeMounts": [tls.mount(_EXPORTER_CERTIFICATES)]}),
-    }
+    return [tls.volume(settings, names.CERTIFICATE, names.PRIVATE_KEY, names.AUTHORITY)]
 
 
 def _volumes(settings: Settings) -> list[dict[str, Any]]:
@@ -236,14 +181,7 @@ def _volumes(settings: Settings) -> list[dict[str, Any]]:
                 "items": [{"key": name, "path": path} for name, path in script_paths().items()],
             },
         },
-        {
-            "name": "users",
-            "secret": {
-                "secretName": keys.AUTH,
-                "defaultMode": 0o440,
-                "items": [{"key": key, "path": key} for key in users],
-            },
-        },
+        password_files("users", *users),
         {"name": "run", "emptyDir": {"medium": "Memory", "sizeLimit": "8Mi"}},
     ]
 
@@ -287,21 +225,6 @@ def _spread(labels: dict[str, str]) -> list[dict[str, Any]]:
     ]
 
 
-def pull_secrets(settings: Settings) -> dict[str, Any]:
-    """With what the node logs in to the images' registries; of every pod."""
-    named = settings.images.pull_secrets
-    return {"imagePullSecrets": [{"name": name} for name in named]} if named else {}
-
-
-def locked_down() -> dict[str, Any]:
-    """Security context of every container: no privilege can be gained, nothing but volumes can be written."""
-    return {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
-
-
 def _probe(script: str, probe: Probe) -> dict[str, Any]:
     return _script(script) | {
         "periodSeconds": probe.period_seconds,
@@ -319,7 +242,7 @@ def _field(name: str, path: str) -> dict[str, Any]:
 
 
 def _password(name: str, key: str) -> dict[str, Any]:
-    """In the environment, since redis-cli and the exporter read no file: argv shows nothing."""
+    """In the environment, since redis-cli reads no file: argv shows nothing."""
     return {"name": name, "valueFrom": {"secretKeyRef": {"name": keys.AUTH, "key": key}}}
 
 

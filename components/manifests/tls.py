@@ -5,12 +5,11 @@ from typing import Any
 from components.config.choices import ClientCertificates, TlsMode
 from components.config.settings import Settings
 from components.manifests import keys, names
+from components.manifests.containers import GROUP_READS
 from components.manifests.manifest import Manifest, kubernetes_object
 
 VOLUME = "tls"
 FILES = (names.CERTIFICATE, names.PRIVATE_KEY, names.AUTHORITY)
-_GROUP_READS = 0o440
-"""Of the files, among them the private key: root writes them, the pod's group reads them."""
 _DURATION_HOURS = 90 * 24
 RENEWED_BEFORE_HOURS = 30 * 24
 """A month is left to notice that renewal fails."""
@@ -114,7 +113,7 @@ def volume(settings: Settings, *files: str, name: str = VOLUME) -> dict[str, Any
         "name": name,
         "secret": {
             "secretName": secret_name(settings),
-            "defaultMode": _GROUP_READS,
+            "defaultMode": GROUP_READS,
             "items": [{"key": file, "path": file} for file in files],
         },
     }

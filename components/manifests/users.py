@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from components.config.choices import DefaultUser
 from components.config.engines import MIGRATESLOTS
 from components.config.settings import Access
+from components.manifests import names
 
 APP, REPLICA, OPERATOR, METRICS, DEFAULT = "app", "replica", "operator", "metrics", "default"
 
@@ -20,11 +21,17 @@ PASSWORD_KEY = "password"  # noqa: S105 (a name)
 USERS_CONF_KEY = "users.conf"
 """Directives of redis.conf that make the users. It has digests of their passwords, and the password of `replica`."""
 OPERATOR_KEY = "operator"
-METRICS_KEY = "metrics"
+METRICS_KEY = "metrics.json"
+"""The exporter's file of passwords: address of a Redis, with the user -> password."""
 CREDENTIALS_KEY = "credentials.json"
 """What Jobs try one after the other: the user and the password by which a node lets them in."""
 FALLBACK_KEY = "fallback"
 """The password by which a pod asks another one that does not know `operator`'s. Only while a change needs it."""
+EXPORTED_ADDRESSES = {
+    False: f"redis://127.0.0.1:{names.REDIS_PORT}",
+    True: f"rediss://127.0.0.1:{names.TLS_PORT}",
+}
+"""Whether it speaks TLS -> where the exporter finds the Redis of its own pod."""
 MASTER_LINKS_KEY = "master-links"
 """Commands of redis-cli, one a line, each of which sets another way of a replica into its master. Only as above."""
 
@@ -170,13 +177,18 @@ def secret_values(
         PASSWORD_KEY: password,
         USERS_CONF_KEY: "\n".join(lines) + "\n",
         OPERATOR_KEY: operator[0],
-        METRICS_KEY: metrics[0],
+        METRICS_KEY: json.dumps({_with_user(address): metrics[0] for address in EXPORTED_ADDRESSES.values()}),
         CREDENTIALS_KEY: json.dumps([{"user": user, "password": secret} for user, secret, _ in ways]),
     }
     if has_fallback(access):
         values[FALLBACK_KEY] = ways[-1][1]
         values[MASTER_LINKS_KEY] = "".join(f"{link}\n" for _, _, link in ways)
     return values
+
+
+def _with_user(address: str) -> str:
+    """As the exporter looks for the password of an address that it asks as `metrics`."""
+    return address.replace("://", f"://{METRICS}@")
 
 
 def _moves(native_move: str | None) -> tuple[str, ...]:

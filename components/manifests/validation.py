@@ -5,6 +5,7 @@ from math import ceil
 from components.config.settings import Settings
 from components.config.units import MIB, kubernetes_quantity
 from components.manifests import jobs, keys, names, tls
+from components.manifests.containers import USERS_PATH, password_files
 from components.manifests.manifest import Manifest, refs
 from components.manifests.users import APP, PASSWORD_KEY
 from components.plan.plan import Plan
@@ -56,7 +57,6 @@ def validation(settings: Settings, plan: Plan, coming: tuple[Manifest, ...], *af
     ]
     files = () if settings.tls.mode.has_plain else tls.files_of_clients(settings)
     command += [f"--{_OPTIONS[file]}={names.TLS_PATH}/{file}" for file in files]
-    password = {"secretKeyRef": {"name": keys.AUTH, "key": PASSWORD_KEY}}
     mentioned = dict.fromkeys(ref for item in coming for ref in refs(item.body) if ref != keys.NAMESPACE)
     template = jobs.python_pod(
         settings,
@@ -65,7 +65,7 @@ def validation(settings: Settings, plan: Plan, coming: tuple[Manifest, ...], *af
         PACKAGES,
         [
             {"name": "REDIS_USER", "value": APP},
-            {"name": "REDISCLI_AUTH", "valueFrom": password},
+            {"name": "REDIS_PASSWORD_FILE", "value": f"{USERS_PATH}/{PASSWORD_KEY}"},
             {"name": "COMING", "value": digest(str([item.body for item in coming]))},
             *({"name": f"COMING_{ref.of.upper()}", "value": ref} for ref in mentioned),
         ],
@@ -76,10 +76,12 @@ def validation(settings: Settings, plan: Plan, coming: tuple[Manifest, ...], *af
         "requests": {"cpu": "1000m", "memory": memory},
         "limits": {"memory": memory},
     }
+    spec = template["spec"]
+    # The files of Secrets are readable by their group alone.
+    spec["securityContext"]["fsGroup"] = spec["securityContext"]["runAsGroup"]
+    spec["containers"][0]["volumeMounts"].append({"name": "password", "mountPath": USERS_PATH, "readOnly": True})
+    spec["volumes"].append(password_files("password", PASSWORD_KEY))
     if files:
-        spec = template["spec"]
-        # The files of the Secret are readable by their group alone.
-        spec["securityContext"]["fsGroup"] = spec["securityContext"]["runAsGroup"]
         spec["containers"][0]["volumeMounts"].append(tls.mount())
         spec["volumes"].append(tls.volume(settings, *files))
     return jobs.job_of(VALIDATION, template, _FILL_SECONDS + _WARM_UP_SECONDS + wanted.seconds + _END_SECONDS, *after)

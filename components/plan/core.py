@@ -65,8 +65,13 @@ def core_use(workload: Workload, replicas: int, tls: bool) -> CoreUse:
     """Core times of the workload's requests. With `tls`, clients and replicas are sent everything encrypted."""
     hit = get_seconds(workload.object_bytes, tls)
     write = set_seconds(workload.object_bytes, replicas, tls)
-    miss = get_seconds(0, tls) + write
-    share = 1 - workload.hit_rate
+    return mixed_use(workload.hit_rate, hit, get_seconds(0, tls), write)
+
+
+def mixed_use(hit_rate: float, hit: float, nothing_found: float, write: float) -> CoreUse:
+    """Of requests that take so many seconds of the core: a GET that finds an image or that finds nothing, and a SET."""
+    miss = nothing_found + write
+    share = 1 - hit_rate
     mean = (1 - share) * hit + share * miss
     return CoreUse(
         get_seconds=hit,

@@ -22,6 +22,10 @@ Measured: 16,384 slots with 300 small keys from four masters to four others in 4
 JOIN_SECONDS = 8
 """Until all nodes agree on who is new and a new node takes slots. Measured for a fourth master and its replica
 (docs/reference/redis.md, "Moving slots"); a node that joined refuses every command for up to 5 s of it."""
+DISCOVERY_SECONDS, DISCOVERY_SECONDS_MAX = 10, 90
+"""Until the clients of every source know the targets of its slots: a few slots go ahead, all others wait. Measured with
+one client of 40 requests/s: 5 to 16 s. At most: four rounds, and twice the patience of the last
+(reconciler/act/client_discovery.py)."""
 JOB_SECONDS = 2
 """A Job's own time: its pod starts and looks at every node. A Job with nothing to do took 1.1 s in the sandbox."""
 _BYTES_PER_SECOND_MIN = MIB

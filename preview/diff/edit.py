@@ -103,7 +103,8 @@ class Edit:
             return ()
         return (
             f"The certificate is signed by {after} and no longer by {before}. A pod that trusts one of them alone "
-            'refuses a pod of the other. docs/runbook.md, "A certificate is renewed", says how to change.',
+            'refuses a pod of the other. docs/runbook.md, "Another authority", has the steps. The Job release refuses '
+            "this before a pod is replaced, unless the new ca.crt has both.",
         )
 
     def _switch_of_engine(self) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from components.advice.advice import Advice
 from components.config.choices import MoveMode
 from components.config.formats import count, seconds
 from components.plan.plan import POD_START_SECONDS
-from components.plan.resize import JOB_SECONDS, JOIN_SECONDS
+from components.plan.resize import DISCOVERY_SECONDS, DISCOVERY_SECONDS_MAX, JOB_SECONDS, JOIN_SECONDS
 from preview.diff.edit import Edit, PodSet, nodes_of, pod_sets, wanted_nodes
 from preview.resources import Resource
 
@@ -183,8 +183,8 @@ class Update:
             yield Step(
                 f"form joins the new pods to the living cluster, moves every slot {self._with_or_without_keys()}, and "
                 "attaches the replicas.",
-                joining + least + copies.reprotection_seconds,
-                joining + most + copies.reprotection_full_seconds,
+                joining + DISCOVERY_SECONDS + least + copies.reprotection_seconds,
+                joining + DISCOVERY_SECONDS_MAX + most + copies.reprotection_full_seconds,
             )
         elif before != after:
             moved = self._moved_share()
@@ -192,8 +192,8 @@ class Update:
             sentence = f"moves slots to even shares, {self._with_or_without_keys()}" if moved else "moves no slot"
             yield Step(
                 f"form {sentence}, and attaches the replicas.",
-                joining + moved * least + copies.reprotection_seconds,
-                joining + (most if moved else 0) + copies.reprotection_full_seconds,
+                joining + (DISCOVERY_SECONDS + moved * least if moved else 0) + copies.reprotection_seconds,
+                joining + (DISCOVERY_SECONDS_MAX + most if moved else 0) + copies.reprotection_full_seconds,
             )
         else:
             yield Step("The Jobs run again and find nothing to move.", JOB_SECONDS, POD_START_SECONDS)

@@ -3,7 +3,7 @@
 from components.advice.advice import Advice
 from components.config.formats import NONE, rate, seconds
 from components.config.units import MIB
-from components.plan.resize import JOB_SECONDS, JOIN_SECONDS
+from components.plan.resize import DISCOVERY_SECONDS, JOB_SECONDS, JOIN_SECONDS
 from preview.document import Facts, Section, Table
 
 
@@ -27,7 +27,11 @@ def resize(plan: Advice) -> Section:
             Facts(
                 (
                     ("chosen", f"{found.mode.value} (resize.mode)"),
-                    ("beside it", f"{seconds(JOB_SECONDS + JOIN_SECONDS)} until new nodes have joined"),
+                    (
+                        "beside it",
+                        f"{seconds(JOB_SECONDS + JOIN_SECONDS)} until new nodes have joined, "
+                        f"{seconds(DISCOVERY_SECONDS)} until clients know them",
+                    ),
                     ("copy is limited by", _BOUNDS.get(found.copy_bound_by, found.copy_bound_by)),
                     ("deadline of the Job", seconds(found.deadline_seconds)),
                 )

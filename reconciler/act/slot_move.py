@@ -36,10 +36,11 @@ MAX_KEYS_AT_ONCE = 1000
 
 @dataclass(frozen=True)
 class MoveContext:
-    """What a move needs beside its two ends: clock, connections to all other masters, counts, and when to stop."""
+    """What a move needs beside its two ends: clock, connections to all other nodes, counts, and when to stop."""
 
     network: Network
     other_masters: tuple[Connection, ...]
+    replicas: tuple[Connection, ...]
     progress: Progress
     stopped: Callable[[], bool]
     log: Callable[[str], None]
@@ -123,8 +124,10 @@ class SlotMove(ABC):
             for content in self._contents(now):
                 self._move_group([content])
             self._confirm()
-            stopped = self._context.stopped
-            have_come = client_discovery.wait_for_clients(self._context.network, source, target, stopped, wait_s)
+            network, stopped = self._context.network, self._context.stopped
+            others = [source, *self._context.other_masters, *self._context.replicas]
+            client_discovery.wait_until_all_have_heard(network, others, self._target.node_id, stopped)
+            have_come = client_discovery.wait_for_clients(network, source, target, stopped, wait_s)
             if have_come or not small or stopped():
                 return
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 
 from reconciler.act.endpoint import Endpoint, TargetFullError
@@ -32,6 +32,19 @@ Connections = dict[tuple[str, int], Connection]
 MOVE_ERRORS = (UnreachableError, ReplyError, TargetFullError)
 
 
+def _by_source(moves: Iterable[Move]) -> dict[str, list[Move]]:
+    found: dict[str, list[Move]] = {}
+    for move in moves:
+        found.setdefault(move.source, []).append(move)
+    return found
+
+
+def _one_to_each_target(moves: Sequence[Move]) -> dict[str, list[Move]]:
+    """By source, the first move to each target: a cluster client that uses one master uses them all."""
+    first = {move.target: move for move in reversed(moves)}
+    return _by_source(move for move in moves if first[move.target] is move)
+
+
 class SlotMover:
     """Carries out moves, on the nodes of one observation. Connections are made through `network`, which names them."""
 
@@ -57,25 +70,24 @@ class SlotMover:
 
     def move(self, moves: Sequence[Move]) -> list[str]:
         """Carry out the moves. Returns what went wrong; a slot that is half moved then is served by both sides."""
-        by_source: dict[str, list[Move]] = {}
-        for move in moves:
-            by_source.setdefault(move.source, []).append(move)
+        by_source = _by_source(moves)
         self._sources = len(by_source)
         progress = Progress(self._network, self._log, sum(count(move.slots) for move in moves))
-        errors = self._let_clients_discover_targets(moves, progress)
+        errors = self._in_parallel(self._let_clients_discover, _one_to_each_target(moves), progress)
         if errors:
             return errors
-        if self._in_threads:
-            errors = self._move_from_all(list(by_source.values()), progress)
-        else:
-            errors = [error for mine in by_source.values() for error in self._move_from_source(mine, progress)]
+        errors = self._in_parallel(self._move_from_source, by_source, progress)
         progress.report_end()
         return errors
 
-    def _move_from_all(self, by_source: list[list[Move]], progress: Progress) -> list[str]:
-        """Move from all sources at once, in a thread each."""
+    def _in_parallel(
+        self, work: Callable[[list[Move], Progress], list[str]], by_source: Mapping[str, list[Move]], progress: Progress
+    ) -> list[str]:
+        """Work for all sources at once, in a thread each. Returns what went wrong."""
+        if not self._in_threads:
+            return [error for mine in by_source.values() for error in work(mine, progress)]
         with ThreadPoolExecutor(min(MAX_SOURCES_AT_ONCE, len(by_source))) as threads:
-            futures = [threads.submit(self._move_from_source, mine, progress) for mine in by_source]
+            futures = [threads.submit(work, mine, progress) for mine in by_source.values()]
             try:
                 wait(futures)
             except BaseException:
@@ -87,11 +99,9 @@ class SlotMover:
     def _stopped(self) -> bool:
         return self._stop.is_set() or self._network.now() >= self._deadline
 
-    def _let_clients_discover_targets(self, moves: Sequence[Move], progress: Progress) -> list[str]:
-        """Each target from one source: a cluster client that uses one master uses them all."""
+    def _let_clients_discover(self, moves: list[Move], progress: Progress) -> list[str]:
         errors = []
-        first = {move.target: move for move in reversed(moves)}
-        for move in first.values():
+        for move in moves:
             connections: Connections = {}
             try:
                 self._slot_move(move, connections, progress).let_clients_discover_target(move.slots)
@@ -148,12 +158,10 @@ class SlotMover:
         self, move: Move, connections: Connections, progress: Progress, natively: bool = True
     ) -> SlotMove | MoveNatively:
         source, target = self._endpoint(move.source, connections), self._endpoint(move.target, connections)
-        other_masters = tuple(
-            self._connect(report.node_id, connections)
-            for report in self._reports.values()
-            if report.is_master and report.node_id not in (move.source, move.target)
-        )
-        context = MoveContext(self._network, other_masters, progress, self._stopped, self._log)
+        others = [report for report in self._reports.values() if report.node_id not in (move.source, move.target)]
+        other_masters = tuple(self._connect(report.node_id, connections) for report in others if report.is_master)
+        replicas = tuple(self._connect(report.node_id, connections) for report in others if not report.is_master)
+        context = MoveContext(self._network, other_masters, replicas, progress, self._stopped, self._log)
         way = self._native_way(move) if natively else None
         if way is not None:
             return MoveNatively(source, target, context, way, self._rate, self._sources)

@@ -12,11 +12,12 @@ from reconciler.decide.state import ClusterState
 
 
 def refuse_a_change_in_one_step(state: ClusterState) -> RuleResult:
-    """Nodes that take connections in the opposite way only: their clients would be cut off, and so would the nodes from
-    each other while the pods roll."""
+    """Nodes that take connections in the opposite way only, or with a certificate of another authority: their clients
+    would be cut off, and so would the nodes from each other while the pods roll."""
     wrong = [
         *(f"{pod.pod}: {pod.reason}" for pod in state.observation.missing if pod.wrong_mode),
         *(f"{seed.name}: {seed.reason}" for seed in state.observation.seeds if seed.wrong_mode),
+        *(f"{name}: {says}" for name, says in state.observation.not_trusted.items()),
     ]
     return RuleResult(refused=wrong[0]) if wrong else RuleResult()
 

@@ -110,7 +110,7 @@ class MissingPod:
 
     `no_such_name`: DNS answered that its host name does not exist. `lives`: it answered with an error. `not_admitted`:
     with one that says it does not let this program in. `wrong_mode`: it takes connections, but only with TLS where none
-    is wanted, or only without.
+    is wanted, or only without, or with a certificate of another authority.
     """
 
     pod: str
@@ -144,7 +144,8 @@ class Observation:
     knows (or could not tell): pods of another pool that are only away. `own_run` is the name of the run that looks.
     `other_names` has the addresses that DNS gives for the names of pods that this topology does not have: none where
     there is no such name, None where DNS did not answer. `suspected_s` says for how many seconds this run has taken a
-    member for a stranger, by node id.
+    member for a stranger, by node id. `not_trusted` says of nodes, by their names, why their certificate is not to be
+    trusted, although they could be reached without TLS.
     """
 
     reports: tuple[NodeReport, ...]
@@ -154,3 +155,4 @@ class Observation:
     own_run: str = ""
     other_names: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
     suspected_s: Mapping[str, float] = field(default_factory=dict)
+    not_trusted: Mapping[str, str] = field(default_factory=dict)

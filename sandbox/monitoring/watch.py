@@ -113,9 +113,10 @@ class Watch:
         file.write_text(yaml.safe_dump(config, sort_keys=False))
         self._log = LogBuffer()
         with PipeReader(self._log) as output:
-            listen = f"--web.listen-address={gateway.ip}:{pushgateway.PORT}"
             entering = ["nsenter", f"--net={gateway.netns_path}", "--"]
-            self._closing.append(spawn([*entering, gateway_program, listen], stdout=output, stderr=output).kill)
+            # Debian's would keep what it is told in /var/lib, for whatever sandbox comes next.
+            options = [f"--web.listen-address={gateway.ip}:{pushgateway.PORT}", "--persistence.file="]
+            self._closing.append(spawn([*entering, gateway_program, *options], stdout=output, stderr=output).kill)
             self._process = spawn(
                 [
                     "nsenter",

@@ -1,21 +1,28 @@
 """What the planner predicts beside what was measured. Pure.
 
-Every prediction is made by the functions that decide a stack's plan: there is no second formula here. Two figures of
-this machine are their inputs, and both are measured in the same run: what its core takes for a GET of 1 MB, and what
-one core sends over a pod's link.
+Every prediction is made by the functions that decide a stack's plan: there is no second formula here. Their inputs are
+figures of this machine, measured in the same run: what its core takes for a GET and a SET of 10 kB and of 1 MB, and
+what one core sends over a pod's link.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import log
 from typing import Any
 
 from components.advice.resilience import promotion_seconds
-from components.plan.core import CoreUse, core_use, get_seconds, set_seconds
+from components.plan.core import get_seconds, mixed_use, set_seconds
 from components.plan.load import Load, derive_load
 from components.plan.plan import decide_plan
-from components.plan.resize import CORE_COPY_BYTES_PER_SECOND, JOB_SECONDS, JOIN_SECONDS, moving_seconds
+from components.plan.resize import (
+    CORE_COPY_BYTES_PER_SECOND,
+    DISCOVERY_SECONDS,
+    JOB_SECONDS,
+    JOIN_SECONDS,
+    moving_seconds,
+)
 from components.plan.traffic import BITS_PER_GBIT
 from components.plan.tuning import fork_stall_ms, overhead_bytes
 from components.plan.working_set import images_bytes, size_class_bytes
@@ -23,7 +30,7 @@ from tests.plan.stacks import option_1
 
 WITHIN = 2.0
 """A prediction holds when it is off by less than this factor, up or down."""
-IMAGE_BYTES = 1_000_000
+SMALL_BYTES, IMAGE_BYTES = 10_000, 1_000_000
 _MEGA = 1e6
 
 
@@ -46,23 +53,52 @@ class Prediction:
         return 1 / WITHIN <= self.factor <= WITHIN
 
 
-def slower(rows: Sequence[Mapping[str, int]]) -> float:
-    """How many times longer this machine's core takes for a GET of 1 MB than the planner's table says."""
-    (row,) = (row for row in rows if row["object_bytes"] == IMAGE_BYTES)
-    return row["get_us"] / 1e6 / get_seconds(IMAGE_BYTES, tls=False)
+@dataclass(frozen=True)
+class Core:
+    """This machine's core: how many times longer than the planner's table says it takes for a small and for a large
+    GET (it sends) and SET without a replica (it receives). Between the two sizes that follows a power of the size."""
+
+    get: tuple[float, float]
+    set: tuple[float, float]
+
+    @classmethod
+    def measured(cls, rows: Sequence[Mapping[str, int]]) -> Core:
+        """Of `make calibrate`'s rows, those of `SMALL_BYTES` and `IMAGE_BYTES`."""
+        small, large = ({int(row["object_bytes"]): row for row in rows}[size] for size in (SMALL_BYTES, IMAGE_BYTES))
+        return cls(
+            (
+                small["get_us"] / 1e6 / get_seconds(SMALL_BYTES, tls=False),
+                large["get_us"] / 1e6 / get_seconds(IMAGE_BYTES, tls=False),
+            ),
+            (
+                small["set_0_us"] / 1e6 / set_seconds(SMALL_BYTES, 0, tls=False),
+                large["set_0_us"] / 1e6 / set_seconds(IMAGE_BYTES, 0, tls=False),
+            ),
+        )
+
+    def get_seconds(self, size: int) -> float:
+        return _times(self.get, size) * get_seconds(size, tls=False)
+
+    def set_seconds(self, size: int, replicas: int) -> float:
+        return _times(self.set, size) * set_seconds(size, replicas, tls=False)
+
+
+def _times(measured: tuple[float, float], size: int) -> float:
+    part = log(size / SMALL_BYTES) / log(IMAGE_BYTES / SMALL_BYTES) if size else 0.0
+    part = min(1.0, max(0.0, part))
+    return float(measured[0] ** (1 - part) * measured[1] ** part)
 
 
 def core(rows: Sequence[Mapping[str, int]]) -> list[Prediction]:
-    """Requests per second of a core, by size. A GET of 1 MB is the input, and so none of them."""
-    times, found = slower(rows), list[Prediction]()
+    """Requests per second of a core, by size. Those that describe this machine are inputs, and so not among them."""
+    here, found = Core.measured(rows), list[Prediction]()
     for row in sorted(rows, key=lambda row: row["object_bytes"]):
         size = row["object_bytes"]
         name = f"{size / _MEGA:g} MB"
-        if size != IMAGE_BYTES:
-            found.append(_of_a_core(f"GET of {name}", times * get_seconds(size, tls=False), row["get_us"]))
-        for replicas in (0, 1):
-            what = f"SET of {name}, {'no replica' if not replicas else '1 replica'}"
-            found.append(_of_a_core(what, times * set_seconds(size, replicas, tls=False), row[f"set_{replicas}_us"]))
+        if size not in (SMALL_BYTES, IMAGE_BYTES):
+            found.append(_of_a_core(f"GET of {name}", here.get_seconds(size), row["get_us"]))
+            found.append(_of_a_core(f"SET of {name}, no replica", here.set_seconds(size, 0), row["set_0_us"]))
+        found.append(_of_a_core(f"SET of {name}, 1 replica", here.set_seconds(size, 1), row["set_1_us"]))
     return found
 
 
@@ -70,23 +106,27 @@ def _of_a_core(what: str, seconds: float, measured_us: int) -> Prediction:
     return Prediction(what, "/s of a core", 1 / seconds, 1e6 / measured_us)
 
 
-def load_of_a_master(requests_per_second: float, times: float, **workload: Any) -> Load:
-    """As the planner has it, with a core that takes so many times longer."""
+def load_of_a_master(requests_per_second: float, here: Core, **workload: Any) -> Load:
+    """As the planner has it, with this machine's core."""
     settings = option_1(**workload)
     plan = decide_plan(settings)
     load = derive_load(settings, plan.sizing, plan.tuning, requests_per_second * plan.sizing.masters)
-    use = core_use(settings.workload, settings.replicas_per_master, tls=False)
-    return replace(load, core=CoreUse(*(times * seconds for seconds in _seconds_of(use))))
+    size, replicas = settings.workload.object_bytes, settings.replicas_per_master
+    return replace(
+        load,
+        core=mixed_use(
+            settings.workload.hit_rate,
+            here.get_seconds(size),
+            here.get_seconds(0),
+            here.set_seconds(size, replicas),
+        ),
+    )
 
 
-def _seconds_of(use: CoreUse) -> tuple[float, float, float, float]:
-    return use.get_seconds, use.set_seconds, use.mean_seconds, use.effective_seconds
-
-
-def rate(ours: Mapping[str, Any], times: float) -> Iterator[Prediction]:
+def rate(ours: Mapping[str, Any], here: Core) -> Iterator[Prediction]:
     """The 95th percentile of a GET at one master's rate."""
     found = ours["master_rate"]
-    load = load_of_a_master(found["requests_per_s"], times)
+    load = load_of_a_master(found["requests_per_s"], here)
     link_gbps = ours["side_by_side"]["one core that only sends"]["gets_per_s"] * IMAGE_BYTES * 8 / BITS_PER_GBIT
     predicted = load.latency(link_gbps, 1).p95_ms
     yield Prediction(
@@ -117,38 +157,37 @@ def memory(ours: Mapping[str, Any]) -> Iterator[Prediction]:
     yield Prediction("resident beyond it, sizes mixed", "MB", overhead_bytes(maxmemory) / _MEGA, beyond / _MEGA)
 
 
-def resync(ours: Mapping[str, Any], times: float) -> Iterator[Prediction]:
+def resync(ours: Mapping[str, Any], here: Core) -> Iterator[Prediction]:
     """A replica's full resync over a slow link, alone and beside writes, and the fork before it."""
     found, fork = ours["resync"], ours["fork"]
     link_gbps = found["link_bytes_per_s"] * 8 / BITS_PER_GBIT
     for name, writes, key in (("alone", 0.0, "s"), ("beside writes", found["writes_per_s"], "under_load_s")):
-        load = load_of_a_master(writes, times, hitRate=0, objectBytes=found["write_bytes"])
+        load = load_of_a_master(writes, here, hitRate=0, objectBytes=found["write_bytes"])
         predicted = load.resync(link_gbps, 1, data_bytes=found["bytes"]).in_sync_seconds
         yield Prediction(f"full resync over a slow link, {name}", "s", predicted or 0.0, found[key] or 0.0)
     yield Prediction("stall of a fork", "ms", fork_stall_ms(fork["bytes"]), fork["ms"])
 
 
-def changes(ours: Mapping[str, Any], times: float) -> Iterator[Prediction]:
+def changes(ours: Mapping[str, Any], here: Core) -> Iterator[Prediction]:
     """A lost master, and a Job that moves all slots to pods of another size."""
     for mark in ours["changes"]["marks"]:
         if "promotion_s" in mark:
             seconds = promotion_seconds(ours["node_timeout_s"])
             yield Prediction("promotion after a lost machine", "s", seconds, mark["promotion_s"] or 0.0)
         if "form_s" in mark:
-            bytes_per_second = mark["sources"] * CORE_COPY_BYTES_PER_SECOND / times
+            bytes_per_second = mark["sources"] * CORE_COPY_BYTES_PER_SECOND / here.get[1]
             moving = moving_seconds(mark["moved_bytes"], bytes_per_second)
-            yield Prediction(
-                "all slots to new pods, which join first", "s", JOB_SECONDS + JOIN_SECONDS + moving, mark["form_s"]
-            )
+            before = JOB_SECONDS + JOIN_SECONDS + DISCOVERY_SECONDS
+            yield Prediction("all slots to new pods, which join first", "s", before + moving, mark["form_s"])
 
 
 def of(bench: Mapping[str, Any]) -> list[Prediction]:
     """All predictions that this run can be held against."""
-    times, ours = slower(bench["core_costs"]), bench["ours"]
+    here, ours = Core.measured(bench["core_costs"]), bench["ours"]
     return [
         *core(bench["core_costs"]),
-        *rate(ours, times),
+        *rate(ours, here),
         *memory(ours),
-        *resync(ours, times),
-        *changes(ours, times),
+        *resync(ours, here),
+        *changes(ours, here),
     ]

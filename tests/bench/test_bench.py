@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from components.plan.core import get_seconds
 from tests.bench import document, page, predictions, text
 from tests.bench.__main__ import main
 from tests.bench.predictions import Prediction
@@ -170,16 +171,23 @@ def test_a_prediction_holds_within_twice_and_half(measured: float, holds: bool) 
     assert Prediction("any", "s", 10.0, measured).holds is holds
 
 
-def test_one_figure_of_the_core_gives_all_others() -> None:
+def test_four_figures_of_the_core_give_all_others() -> None:
     found = predictions.core(BENCH["core_costs"])
-    assert predictions.slower(BENCH["core_costs"]) == pytest.approx(1.0)
-    assert len(found) == 3 * len(SIZES) - 1
+    once = predictions.Core.measured(BENCH["core_costs"])
+    assert len(found) == 3 * len(SIZES) - 4
     halved = [
         {key: value * (1 if key == "object_bytes" else 2) for key, value in row.items()} for row in BENCH["core_costs"]
     ]
     again = predictions.core(halved)
-    assert predictions.slower(halved) == pytest.approx(2.0)
+    twice = predictions.Core.measured(halved)
+    assert (*twice.get, *twice.set) == pytest.approx([2 * times for times in (*once.get, *once.set)])
     assert [item.factor for item in again] == pytest.approx([item.factor for item in found], rel=0.05)
+
+
+def test_a_core_that_is_slow_at_bytes_alone_is_as_fast_as_any_with_small_images() -> None:
+    core = predictions.Core(get=(1.0, 4.0), set=(1.0, 1.0))
+    times = [core.get_seconds(size) / get_seconds(size, tls=False) for size in (0, 10_000, 100_000, 10**6, 10**7)]
+    assert times == pytest.approx([1, 1, 2, 4, 4])
 
 
 def predicted(bench: dict[str, Any], what: str) -> float:

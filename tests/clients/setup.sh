@@ -10,7 +10,7 @@ say() { printf '  %s\n' "$*" >&2; }
 
 mkdir -p "$built/go" "$built/java"
 say 'installing the clients for Python, Node.js, Go and Java (about a minute the first time)'
-"$root/.venv/bin/python" -m pip install --quiet --disable-pip-version-check -r requirements.txt
+"$root/.venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 PATH=$PWD/$root/.venv/bin:$PATH # its Go and Node.js
 # PyPI's Node.js knows its own authorities alone, a company's are in the system's store.
 (cd node && NODE_OPTIONS=--use-system-ca npm install --no-package-lock --no-audit --no-fund --loglevel=error > /dev/null)

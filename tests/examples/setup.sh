@@ -8,7 +8,7 @@ built=$PWD/.examples
 say() { printf '  %s\n' "$*" >&2; }
 
 say 'building the examples in Go, Java and JavaScript (about a minute the first time)'
-.venv/bin/python -m pip install --quiet --disable-pip-version-check -r tests/clients/requirements.txt
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/clients/requirements.txt
 PATH=$PWD/.venv/bin:$PATH # its Go and Node.js
 mkdir -p "$built/go" "$built/java"
 # PyPI's Node.js knows its own authorities alone, a company's are in the system's store.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,7 +31,6 @@ class Resync:
 
 
 RESYNC_DATA_MB = 120
-_AT_ONCE_MB = 10
 RESYNC_RATE = "160mbit"
 """The replica's link: data and link have the ratio of a full pod of 64 GB and one flow of 5 Gbps within a factor of
 20, so that a resync takes seconds instead of milliseconds."""
@@ -38,6 +38,7 @@ RESYNC_WRITES = Load(requests_per_second=32, write_share=1.0, keys_per_shard=20)
 """100 kB each: a sixth of what the link carries, as 1,600 MB/s over 16 masters are of 5 Gbps."""
 PLAIN_OUTPUT_LIMIT = "replica 1048576 262144 4"
 """Redis's default of 256 MB, 64 MB, 60 s, reduced as the pods are (1/256 of 64 GB) and as a resync's time is (1/15)."""
+_FILLED_WITHIN_S = 10.0
 _RESYNC_WITHIN_S = 45.0
 _RESTARTED_WITHIN_S = 60.0
 
@@ -49,27 +50,31 @@ _MET_WITHIN_S = 30.0
 
 
 def _fill(deployment: Deployment, shard: int, megabytes: int) -> None:
-    """Values of 1 MB for a shard's master and its replica."""
-    fill = "for i = 1, tonumber(ARGV[1]) do redis.call('SET', KEYS[1] .. i, string.rep('x', 1000000)) end"
-    # In one go it would not fit the replica's output buffer, and cause the very resync that is to be measured.
-    _in_parts(deployment, shard, megabytes, fill)
+    """Values of 1 MB for a shard's master and its replica, which has them all at the end."""
+    _as_application(deployment, shard, megabytes)
+    master, replicas = deployment.copies(shard)
+
+    def held() -> list[int]:
+        return [int(_cli(deployment, pod, "DBSIZE")) for pod in (master, *replicas)]
+
+    if deployment.until(lambda: min(held()) >= megabytes, _FILLED_WITHIN_S) is None:
+        raise SandboxError(f"{master} and {', '.join(replicas)} hold {held()} keys; {megabytes} were written")
 
 
 def _drop(deployment: Deployment, shard: int, megabytes: int) -> None:
     """Takes what `_fill` gave."""
-    _in_parts(deployment, shard, megabytes, "for i = 1, tonumber(ARGV[1]) do redis.call('UNLINK', KEYS[1] .. i) end")
+    _as_application(deployment, shard, megabytes, "--drop")
 
 
-def _in_parts(deployment: Deployment, shard: int, megabytes: int, script: str) -> None:
-    master, _ = deployment.copies(shard)
+def _as_application(deployment: Deployment, shard: int, megabytes: int, *options: str) -> None:
     tag = shard_keys(shard, SHARDS, "resync", 1)[0]
-    for part in range(0, megabytes, _AT_ONCE_MB):
-        _cli(deployment, master, "EVAL", script, "1", f"{{{tag}}}:{part}:", str(_AT_ONCE_MB))
-        _cli(deployment, master, "WAIT", "1", "5000")
+    command = [sys.executable, "-m", "tests.faults.fill", deployment.endpoint, tag, str(megabytes), *options]
+    deployment.run(command, timeout_s=120, env=deployment.login).check()
 
 
 def _cli(deployment: Deployment, pod: str, *words: str) -> str:
-    return deployment.sandbox.exec(pod, ["redis-cli", *words], namespace=deployment.namespace).check().stdout
+    """What the pod's own user is answered. Raises SandboxError where Redis answers with an error."""
+    return deployment.sandbox.exec(pod, ["redis-cli", "-e", *words], namespace=deployment.namespace).check().stdout
 
 
 def out_of_memory(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadgen.__main__ import arguments, shares_of, target_of
+from loadgen.__main__ import arguments, main, shares_of, target_of
 from loadgen.workload import SIZE_MIN_BYTES, Images, Popularity, Sizes, WrongWorkload
 
 SHARES = st.floats(0, 1)
@@ -93,3 +95,34 @@ def test_processes_share_a_load_and_no_image() -> None:
     assert sum(share.rate for share in shares) == pytest.approx(90)
     assert sum(share.images for share in shares) == 30
     assert len({share.prefix for share in shares}) == 3
+
+
+@pytest.mark.parametrize("password", ["a word", "two\nlines\n", "\u00e9\u4e16"])
+def test_the_password_is_what_the_file_has_to_the_last_byte_and_goes_before_the_variable(
+    password: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "password").write_bytes(password.encode())
+    monkeypatch.setenv("REDISCLI_AUTH", "another")
+    assert target_of(arguments().parse_args(["r:1"])).password == os.environ["REDISCLI_AUTH"]
+    monkeypatch.setenv("REDIS_PASSWORD_FILE", str(tmp_path / "password"))
+    assert target_of(arguments().parse_args(["r:1"])).password == password
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(None, "No such file"), (b"", "must have the password"), (b"\xff", "utf-8")]
+)
+def test_a_file_of_no_password_is_refused_by_name_before_any_load(
+    content: bytes | None,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = tmp_path / "password"
+    if content is not None:
+        file.write_bytes(content)
+    monkeypatch.setenv("REDIS_PASSWORD_FILE", str(file))
+    assert main(["r:1"]) == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert str(file) in told

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from components.manifests.users import PASSWORD_KEY
 from loadgen.__main__ import arguments, shares_of, target_of
 from preview.resources import Resource
 from tests.resources.stacks import stack
@@ -100,7 +101,18 @@ def test_it_runs_anew_after_every_change_of_what_it_validates(edit: dict[str, st
     assert before != after
 
 
-def test_no_password_stands_in_its_command() -> None:
-    command = shlex.join(container(jobs(validation__enabled="true")["validation"])["command"])
-    assert "REDISCLI_AUTH" not in command
-    assert "password" not in command.lower()
+def test_no_password_stands_in_its_command_or_environment() -> None:
+    found = container(jobs(validation__enabled="true")["validation"])
+    assert "password" not in shlex.join(found["command"]).lower()
+    assert [variable["name"] for variable in found["env"] if "valueFrom" in variable] == []
+
+
+def test_it_reads_the_password_of_applications_from_a_file_that_its_group_may_read() -> None:
+    job = jobs(validation__enabled="true")["validation"]
+    pod, variables = job.inputs["spec"]["template"]["spec"], container(job)["env"]
+    path = {variable["name"]: variable["value"] for variable in variables}["REDIS_PASSWORD_FILE"]
+    folder, _, file = path.rpartition("/")
+    (volume,) = [mount["name"] for mount in container(job)["volumeMounts"] if mount["mountPath"] == folder]
+    (secret,) = [item["secret"] for item in pod["volumes"] if item["name"] == volume]
+    assert (secret["items"], secret["defaultMode"]) == ([{"key": PASSWORD_KEY, "path": file}], 0o440)
+    assert pod["securityContext"]["fsGroup"] == pod["securityContext"]["runAsGroup"]

@@ -14,6 +14,7 @@ import pytest
 
 from components.config.load import settings_of
 from components.manifests import bundle, jobs, names
+from components.manifests.containers import USERS_PATH
 from components.manifests.manifest import Manifest
 from components.manifests.pool import pool_manifests
 from components.manifests.users import METRICS, METRICS_KEY
@@ -37,7 +38,7 @@ def test_the_exporter_asks_the_redis_of_its_own_pod_with_the_password_of_the_sec
     asked = {item["name"]: item for item in containers(**EVERYWHERE, monitoring={"exporter": True})["exporter"]["env"]}
     assert asked["REDIS_ADDR"]["value"] == f"rediss://127.0.0.1:{names.TLS_PORT}"
     assert asked["REDIS_USER"]["value"] == METRICS
-    assert asked["REDIS_PASSWORD"]["valueFrom"]["secretKeyRef"]["key"] == METRICS_KEY
+    assert asked["REDIS_PASSWORD_FILE"]["value"] == f"{USERS_PATH}/{METRICS_KEY}"
     # It would ask for the password of the link to the master, and be refused.
     assert asked["REDIS_EXPORTER_CONFIG_COMMAND"]["value"] == "-"
 

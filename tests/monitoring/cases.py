@@ -264,9 +264,9 @@ CASES: dict[str, Case] = {
     "RedisRepairNotRun": Case(
         {REPAIRED: "120x240"},
         {REPAIRED: "300x240"},
-        20,
+        23,
         "warning",
-        "No repair has ended well for 18m 0s.",
+        "No repair has ended well for 21m 0s.",
         POOL_LABELS,
     ),
     "RedisJobFailed": Case(
@@ -341,6 +341,41 @@ WITHOUT_KUBERNETES: dict[str, Case] = {
     ),
 }
 """Alerts that the reconciler's own words make fire where nobody asks Kubernetes."""
+
+DAY = 86400
+
+
+def shown(pod: str, begin: int, end: int) -> dict[str, str]:
+    """The certificate that a pod shows: it holds from one day to another, counted from the test's beginning."""
+    where = f'{{{POOL}, phase="repair", pod="{pod}"}}'
+    return {
+        f"{TOLD}_certificate_{at}_timestamp_seconds{where}": f"{days * DAY}x240"
+        for at, days in (("begin", begin), ("end", end))
+    }
+
+
+def ends(begin: int, fires: int, quiet: int, says: str) -> Case:
+    """One of two pods shows a certificate that ends after so many days, the other one that was renewed."""
+    return replace(
+        CASES["RedisCertificateEnds"],
+        fires=shown("redis-master-0", begin, fires),
+        quiet=shown("redis-master-0", begin, quiet),
+        both=shown("redis-replica-0", -1, 729),
+        summary=f"The certificate of the pods ends in {says}, and should have been renewed by now.",
+    )
+
+
+SHOWN_CERTIFICATES = {
+    # The stack's own authority signs for two years.
+    "of two years": ends(-701, 29, 31, "28d 23h 50m 0s"),
+    # cert-manager's, where its own series is missing: three months, of which one is left when it is renewed.
+    "of three months": ends(-70, 20, 24, "19d 23h 50m 0s"),
+    # Such as a given Secret has that is exchanged every few days.
+    "of twelve days": ends(-9, 2, 4, "1d 23h 50m 0s"),
+    # *Repair* knows one that has ended by nothing else.
+    "that has ended": ends(-10_000, -1, 3_000, "-1d 0h 10m 0s"),
+}
+"""What *repair* says of certificates, whoever signed them."""
 
 RESTARTS = f'kube_pod_container_status_restarts_total{{{M0}, container="redis"}}'
 WITH_KUBERNETES: dict[str, Case] = {

@@ -18,6 +18,7 @@ import resource
 import socket
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -28,7 +29,10 @@ from redis.exceptions import RedisClusterException, RedisError
 ENDPOINT = "redis.redis-image-cache.svc.cluster.local"
 PORT = 6379
 IMAGE = os.urandom(1_000_000)
-_AT_ONCE = 300
+_AT_ONCE = 100
+_SILENT_S = 30.0
+"""Less than a minute: a crowded pod closes those that are idle for longer. Nor all the time: one that has just spoken
+holds most memory, and Redis closes some when all together hold too much (maxmemory-clients)."""
 
 
 def _login() -> dict[str, str]:
@@ -77,14 +81,16 @@ def misses() -> None:
 
 def connections(host: str, count: str) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (int(count) + 100, int(count) + 100))
-    held: list[socket.socket] = []
+    held: deque[tuple[socket.socket, float]] = deque()
     while True:
-        # All of them speak between two handfuls of new ones, so that none is idle for long.
-        held = [connection for connection in held if _lives(connection)]
-        missing = min(_AT_ONCE, int(count) - len(held))
-        held += filter(None, (_connected(host) for _ in range(missing)))
-        if not missing:
-            time.sleep(2)
+        # The one that has been silent for longest stands first.
+        while held and time.monotonic() - held[0][1] > _SILENT_S:
+            connection, _ = held.popleft()
+            if _lives(connection):
+                held.append((connection, time.monotonic()))
+        opened = filter(None, (_connected(host) for _ in range(min(_AT_ONCE, int(count) - len(held)))))
+        held += [(connection, time.monotonic()) for connection in opened]
+        time.sleep(0.5)
 
 
 def _connected(host: str) -> socket.socket | None:

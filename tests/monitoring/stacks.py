@@ -65,8 +65,11 @@ KNOWN = {
     "kubelet": "kubelet_volume_stats_capacity_bytes kubelet_volume_stats_used_bytes",
     "cert-manager": "certmanager_certificate_expiration_timestamp_seconds",
     "Pushgateway": """
-        redis_image_cache_reconciler_exit_status redis_image_cache_reconciler_last_success_timestamp_seconds
+        redis_image_cache_reconciler_exit_status redis_image_cache_reconciler_last_seen_timestamp_seconds
+        redis_image_cache_reconciler_last_success_timestamp_seconds
         redis_image_cache_reconciler_slots redis_image_cache_reconciler_waiting
+        redis_image_cache_reconciler_certificate_begin_timestamp_seconds
+        redis_image_cache_reconciler_certificate_end_timestamp_seconds
     """,
     "Prometheus": "ALERTS up",
 }

@@ -46,12 +46,29 @@ kubectl describe pod redis-master-0 | grep -i restart  # restarts: 0
 """.strip().splitlines()
 """The sizing document's "Monitoring Commands" and "Key Metrics to Track", each with what it must show."""
 ENDLESS = ("kubectl exec redis-master-0 -- redis-cli --latency-history", "kubectl logs")
-UNSEEN = {"ALERTS", *KNOWN["cert-manager"].split()}
-"""Series that are there only while something fires, or where cert-manager has issued a certificate."""
+OF_CERTIFICATES = {name for name in KNOWN["Pushgateway"].split() if "_certificate_" in name}
+UNSEEN = {"ALERTS", *KNOWN["cert-manager"].split(), *OF_CERTIFICATES}
+"""Series that are there only while something fires, or where there is TLS. `tests/stack/test_certificates.py` scrapes
+what *repair* tells of certificates."""
+
+
+DEBIANS_PUSHGATEWAY = Path("/var/lib/prometheus/pushgateway.data")
+"""Where Debian's Pushgateway keeps what it is told, unless it is told otherwise."""
+
+
+def kept_by_debian() -> float:
+    """When that was written last; 0 if never."""
+    return DEBIANS_PUSHGATEWAY.stat().st_mtime if DEBIANS_PUSHGATEWAY.exists() else 0
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[Live]:
+def began() -> tuple[float, float]:
+    """(time, what `kept_by_debian` says), before anything ran."""
+    return time.time(), kept_by_debian()
+
+
+@pytest.fixture(scope="module")
+def running(began: tuple[float, float]) -> Iterator[Live]:
     with live(f"watched-{os.getpid()}", lambda text: None) as found, found.load("images"):
         found.sandbox.trigger("redis-repair", wait=True)
         for series_name in ("kube_cronjob_status_last_successful_time", "redis_image_cache:hit_rate:ratio > 0"):
@@ -86,6 +103,13 @@ def test_every_panel_shows_data(running: Live, panel: object) -> None:
 def test_the_master_of_a_shard_is_the_one_of_now_and_not_the_one_of_the_pod_s_label(running: Live) -> None:
     before = {item["metric"]["pod"] for item in running.query("redis_image_cache:master:info")}
     assert before == set(running.pods(role="master"))
+
+
+def test_the_pushgateway_knows_nothing_of_an_earlier_sandbox(running: Live, began: tuple[float, float]) -> None:
+    told = running.query("redis_image_cache_reconciler_last_seen_timestamp_seconds")
+    assert {item["metric"]["phase"] for item in told} >= {"form", "repair"}
+    assert min(float(item["value"][1]) for item in told) > began[0]
+    assert kept_by_debian() == began[1]
 
 
 def test_nothing_fires_in_a_healthy_cluster(running: Live) -> None:

@@ -18,7 +18,7 @@ import redis
 
 from components.config.settings import Access
 from components.manifests import users
-from components.manifests.pod import USERS_PATH
+from components.manifests.containers import USERS_PATH
 from sandbox.host.images import PARTS_DIR
 from sandbox.host.servers import PARTS
 from tests.pod_life.namespaces import CLONE_NEWNET, call, new_namespace, run

@@ -227,6 +227,8 @@ class FakeCluster:
                 node.table[node_id] = KnownNode(known.ip, known.master_id, known.epoch)
 
     def _claims(self, node: FakeNode, claimer: str, slots: int, epoch: int) -> None:
+        if node.deaf:
+            return
         for node_id, known in node.table.items():
             if node_id != claimer and known.slots & slots and known.epoch < epoch:
                 known.slots &= ~slots

@@ -56,6 +56,8 @@ class FakeNode:
     linked_s: float = 0.0
     offset: int = 0
     """Bytes of the stream of writes: that a master has sent, or that a replica has received."""
+    deaf: bool = False
+    """It hears who is there, and not which slots they own."""
     stalled: bool = False
     """Its stream of writes stands still, although it is connected."""
     syncing: bool = False

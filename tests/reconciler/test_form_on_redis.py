@@ -167,3 +167,9 @@ def test_with_tls_a_cluster_is_formed_and_grown_with_its_keys(
     status, output = reconcile("repair", fleet.topology(4, **wrong), "--deadline", "1", password=password)
     assert status == 1
     assert "certificate verify failed" in output
+    # Before anything is changed, and at once: no node would ever be trusted.
+    for phase in ("release", "form"):
+        status, output = reconcile(phase, fleet.topology(4, **wrong), password=password)
+        assert status == 2
+        assert f"{phase}: refused: " in output
+        assert 'docs/runbook.md, "Another authority"' in output

@@ -17,6 +17,7 @@ from reconciler.decide.state import ClusterState
 from reconciler.exit_status import ExitStatus
 from reconciler.loop import Run
 from reconciler.run_report import ACTIONS, RunReport, exposition
+from reconciler.shown_certificate import OfAnother, Validity
 from reconciler.tell import VARIABLE, teller
 from reconciler.topology import Topology
 from tests.reconciler.fake_cluster import FakeCluster
@@ -48,6 +49,10 @@ reports = st.builds(
     slots=st.dictionaries(
         st.sampled_from(["redis-master-0", "redis-replica-0", "10.0.0.7:6379"]), st.integers(0, 16384)
     ),
+    certificates=st.dictionaries(
+        st.sampled_from(["redis-master-0", "10.0.0.7:6380"]),
+        st.builds(Validity, st.integers(0, 2**31).map(float), st.integers(0, 2**33).map(float)),
+    ),
 )
 
 
@@ -61,6 +66,10 @@ def test_everything_that_a_run_knows_is_told_and_what_is_zero_too(report: RunRep
     for rule in PHASES[report.phase]:
         assert told[f'{P}_waiting{{rule="{rule_name(rule)}"}}'] == 0
     assert {series for series in told if "_slots{" in series} == {f'{P}_slots{{pod="{pod}"}}' for pod in report.slots}
+    for pod, validity in report.certificates.items():
+        assert told[f'{P}_certificate_begin_timestamp_seconds{{pod="{pod}"}}'] == validity.begins
+        assert told[f'{P}_certificate_end_timestamp_seconds{{pod="{pod}"}}'] == validity.ends
+    assert sum("_certificate_" in series for series in told) == 2 * len(report.certificates)
     # What was told before stays where nothing new is told: when a run last ended well, and how the last one ended.
     assert (f"{P}_last_success_timestamp_seconds" in told) == (report.status is ExitStatus.DONE)
     assert (f"{P}_exit_status" in told) == (report.status is not None)
@@ -99,6 +108,46 @@ def test_a_repair_that_can_do_nothing_tells_at_which_rule_it_waits(monkeypatch: 
     assert told[-1].status is ExitStatus.NOT_IN_TIME
     assert told[-1].waiting == {"test_run_report.for_ever": 2}
     assert samples(exposition(told[-1], 0))[f'{P}_waiting{{rule="test_run_report.for_ever"}}'] == 2
+
+
+@pytest.mark.usefixtures("few_slots")
+def test_a_run_tells_how_long_the_certificate_of_each_node_holds_and_asks_each_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world, desired = formed(3, 1)
+    monkeypatch.setitem(PHASES, "repair", (*PHASES["repair"], for_ever))
+    asked: list[tuple[str, int]] = []
+    told: list[RunReport] = []
+
+    def certificate(ip: str, port: int) -> Validity | None:
+        asked.append((ip, port))
+        return Validity(0, len(asked)) if len(asked) > 1 else None
+
+    Run(
+        *("repair", desired, world, world.named, lambda line: None, 4),
+        in_threads=False,
+        tell=told.append,
+        certificate=certificate,
+    ).run()
+    assert (len(told) > 2, len(asked), len(set(asked))) == (True, 6, 6)
+    # The first node shows none.
+    assert sorted(validity.ends for validity in told[0].certificates.values()) == [2, 3, 4, 5, 6]
+    assert told[-1].certificates == told[0].certificates
+    assert set(told[-1].certificates) < {node.pod for node in desired.nodes}
+
+
+@pytest.mark.usefixtures("few_slots")
+def test_a_release_ends_at_once_where_a_node_shows_a_certificate_of_another_authority() -> None:
+    world, desired = formed(3, 1)
+    said: list[str] = []
+
+    def certificate(ip: str, port: int) -> OfAnother | Validity:
+        return OfAnother("not trusted") if ip == desired_ip else Validity(0, 1)
+
+    desired_ip = world.resolve(desired.nodes[4].host)[0]
+    given = ("release", desired, world, world.named, said.append, 30)
+    assert Run(*given, in_threads=False, certificate=certificate).run() is ExitStatus.REFUSED
+    assert said == [f"release: refused: {desired.nodes[4].pod}: not trusted"]
 
 
 class Listener:

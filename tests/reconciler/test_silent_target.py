@@ -50,7 +50,7 @@ class Target(Source):
 
 def send(source: Source, target: Target, key_bytes: int = 1000) -> None:
     world = FakeCluster()
-    context = MoveContext(world, (), Progress(world, print, 1), lambda: False, print)
+    context = MoveContext(world, (), (), Progress(world, print, 1), lambda: False, print)
     ends = [Endpoint(name, name, ("10.0.0.1", 6379), connection) for name, connection in (("a", source), ("b", target))]
     move = MoveWithKeys(*ends, context, RateLimit(world, 0))
     move._send([[b"key"]], {b"key": key_bytes})

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.act.client_discovery import SLOTS_BY_ROUND
 from reconciler.exit_status import ExitStatus
 from reconciler.slots import SLOT_COUNT, members, take
 from tests.reconciler.fake_node import Killed
@@ -40,6 +41,37 @@ def test_growing_moves_slots_with_their_keys(
     assert_formed(world, desired)
     counts = [node.slots.bit_count() for node in world.living() if node.slots]
     assert max(counts) - min(counts) <= 0.04 * sum(counts) / len(counts) + 2
+
+
+@MOVING
+@given(st.integers(0, 2), st.floats(0.5, 6))
+def test_slots_wait_until_every_node_that_a_client_may_ask_has_heard_of_their_target(shard: int, late_s: float) -> None:
+    """A client that asks a node for the topology would forget a target that this node has not heard of."""
+    world, _ = formed(3, 1)
+    world.clients = True
+    desired = topology(4, 1)
+    start_all(world, desired)
+    late = node_of(world, f"redis-replica-0-{shard}")
+    target = node_of(world, "redis-master-3")
+    late.deaf = True
+    began_s: list[float] = []
+    ahead: list[int] = []
+
+    def look() -> None:
+        if target.slots and not began_s:
+            began_s.append(world.time_s)
+        if began_s and world.time_s >= began_s[0] + late_s:
+            ahead.append(target.slots.bit_count())
+            late.deaf = False
+        else:
+            world.events.append((world.time_s, look))
+
+    world.events.append((world.time_s, look))
+    status, lines = run(world, "form", desired)
+    assert status is ExitStatus.DONE, lines
+    assert len(ahead) == 1
+    assert ahead[0] <= SLOTS_BY_ROUND[0], "many slots moved before everybody had heard"
+    assert_formed(world, desired)
 
 
 @MOVING

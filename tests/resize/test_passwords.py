@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from components.manifests import users
@@ -25,7 +27,8 @@ def shown_secrets(living: Stack, passwords: set[str]) -> list[str]:
     resources = local_stack(*sorted(living.overrides.items())).resources
     (values,) = [item.inputs["stringData"] for item in resources if item.kind == "Secret"]
     operator = values[users.OPERATOR_KEY]
-    secrets = passwords | {operator, values[users.METRICS_KEY], values[users.USERS_CONF_KEY].split()[-1].strip('"')}
+    metrics = set(json.loads(values[users.METRICS_KEY]).values())
+    secrets = passwords | metrics | {operator, values[users.USERS_CONF_KEY].split()[-1].strip('"')}
     found = []
     for pod in living.sandbox.status()["pods"]:
         found += [f"{pod['name']}: log" for secret in secrets if secret in living.says(pod["name"])]

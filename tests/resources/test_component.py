@@ -249,7 +249,8 @@ def test_for_any_size_each_shard_has_all_its_copies_and_their_figures_agree(
 def test_no_password_stands_in_an_argument_or_in_a_plain_input(prod: Evaluation) -> None:
     secret = only(prod, ":Secret", "-auth")
     values = secret.inputs["stringData"]
-    passwords = [values[key] for key in (PASSWORD_KEY, OPERATOR_KEY, METRICS_KEY)]
+    passwords = [values[key] for key in (PASSWORD_KEY, OPERATOR_KEY)]
+    passwords += set(json.loads(values[METRICS_KEY]).values())
     passwords.append(values[USERS_CONF_KEY].split()[-1].strip('"'))
     assert len(set(passwords)) == 4
     assert min(map(len, passwords)) >= 40
@@ -285,8 +286,14 @@ def test_no_pod_is_given_more_of_the_secret_than_it_uses(access: dict[str, str])
             for container in pod["containers"]
         }
         if item.kind == "StatefulSet":
-            assert by_file == {USERS_CONF_KEY} | change - {FALLBACK_KEY}
-            assert by_container == {"redis": {OPERATOR_KEY} | change - {MASTER_LINKS_KEY}, "exporter": {METRICS_KEY}}
+            mounted = {
+                container["name"]: {mount["name"] for mount in container["volumeMounts"]}
+                for container in pod["containers"]
+            }
+            assert "exporter-password" in mounted["exporter"] - mounted["redis"]
+            assert "users" in mounted["redis"] - mounted["exporter"]
+            assert by_file == {USERS_CONF_KEY, METRICS_KEY} | change - {FALLBACK_KEY}
+            assert by_container == {"redis": {OPERATOR_KEY} | change - {MASTER_LINKS_KEY}, "exporter": set()}
         else:
             assert by_container == {"reconciler": set()}
             assert by_file == (set() if "rollout" in item.name else {CREDENTIALS_KEY})

@@ -24,10 +24,11 @@ _PHASE = re.compile(r"-(release|form|repair|validation|check|rollout)-")
 def passwords(evaluation: Evaluation) -> dict[str, str]:
     """User -> password, of every user that the rendered Secret has."""
     (values,) = (resource.inputs["stringData"] for resource in evaluation.resources if resource.kind == "Secret")
+    (metrics,) = set(json.loads(values[users.METRICS_KEY]).values())
     found = {
         users.APP: values[users.PASSWORD_KEY],
         users.OPERATOR: values[users.OPERATOR_KEY],
-        users.METRICS: values[users.METRICS_KEY],
+        users.METRICS: metrics,
         users.REPLICA: re.findall(r'^masterauth "(.*)"$', values[users.USERS_CONF_KEY], re.MULTILINE)[0],
     }
     assert all(item["password"] in found.values() for item in json.loads(values[users.CREDENTIALS_KEY]))

@@ -17,9 +17,12 @@ _ORDINAL = ".*-([0-9]+)"
 _PODS = "redis-(master|replica).*"
 
 
-def alerts(pool: str, alerting: Alerting, *, zones_apart: bool, issued: bool, told: bool) -> tuple[Alert, ...]:
+def alerts(
+    pool: str, alerting: Alerting, *, zones_apart: bool, issued: bool, told: bool, has_tls: bool
+) -> tuple[Alert, ...]:
     """The alerts of a pool; with `zones_apart` one about copies of a shard that do not stand in different zones, with
-    `issued` one about the certificate that cert-manager issues, with `told` one about what the reconciler tells."""
+    `issued` one about the certificate that cert-manager issues, with `told` those about what the reconciler tells,
+    which with `has_tls` is also how long certificates hold."""
     here = f'namespace="{pool}"'
     return (
         *_sizing(here, alerting),
@@ -28,7 +31,7 @@ def alerts(pool: str, alerting: Alerting, *, zones_apart: bool, issued: bool, to
         *_pods(here, alerting),
         *changes(here, alerting),
         *(told_by_jobs(here, alerting) if told else ()),
-        *(certificate(here, alerting) if issued else ()),
+        *certificate(here, alerting, issued=issued, told=told and has_tls),
         *(_one_zone(here, alerting) if zones_apart else ()),
     )
 

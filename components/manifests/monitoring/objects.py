@@ -7,10 +7,10 @@ import yaml
 from components.config.choices import Prometheus
 from components.config.settings import Settings
 from components.manifests import keys, names
+from components.manifests.exporter import METRICS_PORT
 from components.manifests.manifest import Manifest, kubernetes_object
 from components.manifests.monitoring.dashboard import dashboard_json
 from components.manifests.monitoring.rules import rule_groups
-from components.manifests.pod import METRICS_PORT
 from components.plan.plan import Plan
 
 RULES_NAME = "redis-alert-rules"

@@ -19,6 +19,7 @@ def rule_groups(settings: Settings, plan: Plan) -> dict[str, Any]:
         zones_apart=apart,
         issued=settings.tls.mode.has_tls and settings.tls.issuer is not None,
         told=settings.monitoring.pushgateway is not None,
+        has_tls=settings.tls.mode.has_tls,
     )
     return {
         "groups": [

@@ -88,6 +88,13 @@ def test_nodes_that_take_connections_in_the_opposite_way_only_end_the_run_at_onc
     assert refuse_a_change_in_one_step(behind).refused == "redis.x: it takes connections with TLS alone"
 
 
+def test_a_node_of_another_authority_that_answers_without_tls_ends_the_run_at_once() -> None:
+    healthy_state = state("both", *[(True, True)] * 6)
+    observation = replace(healthy_state.observation, not_trusted={"m0": "its certificate is of an authority …"})
+    refused = refuse_a_change_in_one_step(ClusterState(observation, healthy_state.desired)).refused
+    assert refused == "m0: its certificate is of an authority …"
+
+
 def test_a_pod_that_is_only_away_is_no_reason_to_refuse() -> None:
     healthy_state = state("required", *[(True, True)] * 6)
     away = MissingPod("m0", "no answer in time")
