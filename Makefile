@@ -8,7 +8,7 @@ SAMPLE ?= 150
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 
-.PHONY: help up down status plan alerts picture calibrate servers test test-fast test-long checkov mutants check e2e faults clients examples soak bench bench-plan bench-resize bench-cpu-limit format lock clean
+.PHONY: help up down status plan alerts picture calibrate servers test-servers test test-fast test-long checkov mutants check e2e faults clients examples soak bench bench-plan bench-resize bench-cpu-limit format lock clean
 
 help: ## every command of this Makefile
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -80,6 +80,9 @@ bench-plan: .venv/program ## measure how long `make plan` takes beside importing
 
 servers: .venv/program ## fetch more versions to run and test on: Redis 7.4 and 8.6, Valkey 8.1 (two minutes)
 	@sh sandbox/servers.sh
+
+test-servers: .venv/tests .venv/sandbox ## pod life and faults on every other server of this machine, one after the other (10 minutes each; `make servers` fetches more)
+	@$(PYTHON) -m tests.tested_server
 
 bench-resize: .venv/tests .venv/sandbox ## measure every way of moving 2 GB of 1 MB values, and 200,000 of 1 kB (10 minutes)
 	@$(PYTHON) -m tests.resize.bench

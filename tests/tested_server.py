@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import cache
+from pathlib import Path
 
 from sandbox.host.images import PARTS_DIR
 from sandbox.host.servers import PARTS, REDIS, ServerProgram, servers
@@ -35,6 +37,7 @@ def image_of(server: ServerProgram) -> str:
     return f"{place}:{server.version[0]}.{server.version[1]}-alpine"
 
 
+@cache
 def has_tls() -> bool:
     """Whether the server was built with TLS: one that was not refuses the option."""
     server = tested_server()
@@ -52,8 +55,7 @@ def has_tls() -> bool:
 
 def program_in_pod(server: ServerProgram) -> bytes:
     """What stands in a pod under the name redis-server, where the parts of `make servers` are in PARTS_DIR."""
-    with open(server.path, "rb") as file:
-        content = file.read()
+    content = Path(server.path).read_bytes()
     return content.replace(str(PARTS).encode(), PARTS_DIR.encode()) if server.brings_libraries else content
 
 

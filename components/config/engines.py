@@ -58,6 +58,18 @@ class Line:
         return f"{self.major}.{self.minor}"
 
     @property
+    def takes_zone(self) -> bool:
+        """Whether a node can say its zone to clients."""
+        return self.engine is Engine.VALKEY
+
+    @property
+    def slot_move(self) -> str:
+        """How slots move between its servers, for people."""
+        if self.native_move is not None:
+            return f"by {self.native_move}"
+        return "in parts, key by key" if self.engine is Engine.VALKEY else "one by one, each in a moment"
+
+    @property
     def title(self) -> str:
         """Redis 7.4, for people."""
         return f"{self.engine.proper_name} {self.version}"
@@ -165,6 +177,18 @@ def can_take_keys(target: Line, source: Line) -> bool:
     if source.engine is target.engine:
         return _reads(target, source)
     return source.data_format == COMMON_FORMAT
+
+
+def differences(before: Line, after: Line) -> tuple[str, ...]:
+    """What is different once a line runs in the place of another, each as a clause."""
+    found = []
+    if before.license != after.license:
+        found.append(f"the license is {after.license}, and was {before.license}")
+    if before.slot_move != after.slot_move:
+        found.append(f"slots move {after.slot_move}, and no longer {before.slot_move}")
+    if before.takes_zone != after.takes_zone:
+        found.append("nodes " + ("say" if after.takes_zone else "no longer say") + " their zone (availability-zone)")
+    return tuple(found)
 
 
 def newest_of_each(line: Line, reads: Callable[[Line, Line], bool]) -> dict[Engine, Line]:

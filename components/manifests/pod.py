@@ -98,6 +98,7 @@ def _redis(settings: Settings, plan: Plan, copy: int) -> dict[str, Any]:
             _field("POD_NAME", "metadata.name"),
             _field("POD_NAMESPACE", "metadata.namespace"),
             _field("POD_IP", "status.podIP"),
+            *_zone(settings),
             {"name": "SERVICE_NAME", "value": names.set_name(copy)},
             {"name": "CLUSTER_DOMAIN", "value": settings.cluster_domain},
             {"name": "PORT", "value": str(tls.own_port(settings.tls.mode))},
@@ -135,6 +136,14 @@ def _redis(settings: Settings, plan: Plan, copy: int) -> dict[str, Any]:
             *([tls.mount()] if settings.tls.mode.has_tls else []),
         ],
     }
+
+
+def _zone(settings: Settings) -> list[dict[str, Any]]:
+    """The zone of the pod's node, for Valkey's setting of that name; Redis has none. Kubernetes gives pods the label
+    from 1.35 on (KEP-4742). Before, the variable is empty, and nothing is set."""
+    if not settings.images.server.line.takes_zone:
+        return []
+    return [_field("AVAILABILITY_ZONE", f"metadata.labels['{names.ZONE_LABEL}']")]
 
 
 def _tls_env(settings: Settings) -> list[dict[str, Any]]:

@@ -77,6 +77,14 @@ write_server_conf() {
     printf 'replica-announce-ip %s\n' "$POD_IP"
     printf 'cluster-announce-ip %s\n' "$POD_IP"
     printf 'cluster-announce-hostname %s\n' "$my_host"
+    # Logs of the other nodes then name this one beside its id. Redis 7.0 does not know it, and no server starts with a
+    # line that it does not know.
+    case $(redis-server --version) in
+    *' v=7.0.'*) ;;
+    *) printf 'cluster-announce-human-nodename %s.%s\n' "$POD_NAME" "$POD_NAMESPACE" ;;
+    esac
+    # Pods of a Valkey are told their zone, where Kubernetes knows it (1.35). Clients may ask for it to read there.
+    [ -z "${AVAILABILITY_ZONE:-}" ] || printf 'availability-zone %s\n' "$AVAILABILITY_ZONE"
     # A file with users that is missing must keep Redis from starting: without it everybody would be let in.
     [ -z "${USERS_CONF:-}" ] || printf 'include %s\n' "$USERS_CONF"
   } >"$RUN/redis.conf.new"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from components.config.engines import Server, can_follow, server_of
+from components.config.engines import Server, can_follow, differences, server_of
 from preview.changes import changed_paths, force_new, prune
 from preview.resources import Resource
 
@@ -120,8 +120,8 @@ class Edit:
                 )
             if before.line.engine is not after.line.engine:
                 return (
-                    f"{before.title} ({before.line.license}) becomes {after.title} ({after.line.license}) in pods that "
-                    "stay. docs/engines.md says what that changes.",
+                    f"{before.title} becomes {after.title} in pods that stay: "
+                    f"{'; '.join(differences(before.line, after.line))} (docs/engines.md).",
                 )
         return ()
 

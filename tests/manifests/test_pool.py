@@ -151,3 +151,18 @@ def test_the_host_names_of_pods_are_known_by_their_form_in_pools_of_any_name(
             host[:-1],
         ):
             assert not re.fullmatch(known, foreign), foreign
+
+
+@pytest.mark.parametrize(
+    ("image", "is_told"), [("redis:8.6-alpine", False), ("redis:7.2-alpine", False), ("valkey/valkey:8.0-alpine", True)]
+)
+def test_pods_of_a_valkey_alone_are_told_their_zone(image: str, is_told: bool) -> None:
+    _, manifests = pool(kubeContext="kind", images={"redis": image})
+    told = [
+        [variable["valueFrom"] for variable in container["env"] if variable["name"] == "AVAILABILITY_ZONE"]
+        for manifest in manifests
+        if manifest.kind == "StatefulSet"
+        for container in manifest.body["spec"]["template"]["spec"]["containers"]
+    ]
+    source = {"fieldRef": {"fieldPath": "metadata.labels['topology.kubernetes.io/zone']"}}
+    assert told == [[source] if is_told else []] * 2

@@ -14,6 +14,7 @@ from components.config.settings import Tls
 from components.config.units import MIB
 from components.manifests.redis_conf import redis_conf
 from components.plan.tuning import Tuning, derive_tuning
+from sandbox.host.servers import ServerProgram
 from tests.pod_life.clusters import Cluster
 from tests.pod_life.network import Network
 from tests.pod_life.pods import AUTH, Pod
@@ -26,12 +27,16 @@ ROOT = Path(os.environ.get("POD_LIFE_ROOT", "/"))
 @pytest.fixture(scope="session")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the image has on its PATH: busybox under its applets' names, redis-server and redis-cli."""
-    directory = tmp_path_factory.mktemp("image")
+    return make_image(tmp_path_factory.mktemp("image"), tested_server())
+
+
+def make_image(directory: Path, server: ServerProgram | None) -> Path:
+    """With a server of this machine, or that of ROOT."""
     for program in ("busybox", "redis-server", "redis-cli"):
         found = ROOT / "usr" / "bin" / program
         assert found.exists(), f"{found} is missing: apt-get install busybox redis-server redis-tools"
         shutil.copy(found, directory / program)
-    if (server := tested_server()) is not None:
+    if server is not None:
         (directory / "redis-server").write_bytes(program_in_pod(server))
     applets = subprocess.run(["busybox", "--list"], capture_output=True, text=True, check=True).stdout
     for applet in set(applets.split()) - {"busybox"}:

@@ -20,8 +20,13 @@ from tests.pod_life.conftest import small_tuning
 from tests.pod_life.network import Network
 from tests.pod_life.pods import AUTH, BUS_PORT, PORT, Pod, wait_until
 from tests.pod_life.tls_pods import NAME, TLS_PORT, TlsPod, certificate, trusting, write
+from tests.tested_server import has_tls
 
-pytestmark = [pytest.mark.redis, pytest.mark.sandbox]
+pytestmark = [
+    pytest.mark.redis,
+    pytest.mark.sandbox,
+    pytest.mark.skipif(not has_tls(), reason="this server was built without TLS"),
+]
 
 STOLEN_WITHIN_SECONDS = 20
 """A stranger's claim has reached every node after about six seconds."""

@@ -186,11 +186,19 @@ def test_another_kubernetes_cluster_is_a_danger() -> None:
     assert "another Kubernetes cluster" in danger
 
 
-def test_a_switch_of_engine_in_pods_that_stay_is_a_danger_with_the_licenses() -> None:
+def test_a_switch_of_engine_in_pods_that_stay_is_a_danger_that_says_what_changes() -> None:
     (danger,) = update(
         {"images.redis": "valkey/valkey:9.1-alpine"}, {"images.redis": "redis:7.2-alpine"}
     ).edit.dangers()
-    assert danger.startswith("Redis 7.2 (BSD-3-Clause) becomes Valkey 9.1 (BSD-3-Clause) in pods that stay")
+    assert danger == (
+        "Redis 7.2 becomes Valkey 9.1 in pods that stay: slots move by CLUSTER MIGRATESLOTS, and no longer one by one, "
+        "each in a moment; nodes say their zone (availability-zone) (docs/engines.md)."
+    )
+    (danger,) = update(
+        {"images.redis": "redis:7.4-alpine"}, {"images.redis": "valkey/valkey:8.1-alpine"}
+    ).edit.dangers()
+    assert "the license is RSALv2 or SSPLv1, and was BSD-3-Clause; " in danger
+    assert danger.endswith("; nodes no longer say their zone (availability-zone) (docs/engines.md).")
     assert update({"images.redis": "redis:8.2-alpine"}).edit.dangers() == ()
 
 

@@ -10,6 +10,7 @@ import pytest
 from sandbox.control.cli import main
 from sandbox.control.client import Sandbox
 from sandbox.errors import ApplyError, NotFoundError
+from sandbox.kubernetes.nodes import pretend_nodes
 from tests.sandbox.conftest import eventually
 from tests.sandbox.manifests import SLEEP, claim_template, container, job, pod_spec, resource, stateful_set
 
@@ -29,6 +30,7 @@ def test_a_container_sees_its_environment_as_kubernetes_computes_it(sandbox: San
         {"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
         {"name": "SPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}},
         {"name": "NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
+        {"name": "ZONE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['topology.kubernetes.io/zone']"}}},
         {"name": "SECRET", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "password"}}},
         {"name": "LATER", "value": "z"},
     ]
@@ -40,6 +42,7 @@ def test_a_container_sees_its_environment_as_kubernetes_computes_it(sandbox: San
     assert (lines["POD"], lines["IP"], lines["SPACE"]) == ("env-0", pod["ip"], "default")
     assert (lines["NODE"], lines["SECRET"]) == (pod["node"], "p w")
     assert lines["HOSTNAME"] == "env-0"
+    assert lines["ZONE"] == {node.name: node.zone for node in pretend_nodes()}[pod["node"]]
 
 
 def test_a_container_runs_as_its_user_without_rights_on_a_read_only_root(sandbox: Sandbox) -> None:

@@ -9,6 +9,7 @@ from sandbox.host.images import DEFAULT_PATH, Image
 from sandbox.host.network import API_IP
 from sandbox.kubernetes.cluster import Cluster
 from sandbox.kubernetes.manifests.container import Container, EnvVar
+from sandbox.kubernetes.nodes import ZONE_LABEL
 from sandbox.kubernetes.pods import Pod
 
 API_PORT = 6443
@@ -54,6 +55,7 @@ def _value_of(variable: EnvVar, pod: Pod, cluster: Cluster, earlier: Mapping[str
         return {
             "metadata.name": pod.name,
             "metadata.namespace": pod.namespace,
+            f"metadata.labels['{ZONE_LABEL}']": _zone(pod, cluster),
             "spec.nodeName": pod.node or "",
             "status.podIP": pod.ip or "",
         }[source.field_ref.field_path]
@@ -62,6 +64,12 @@ def _value_of(variable: EnvVar, pod: Pod, cluster: Cluster, earlier: Mapping[str
     if reference.key not in contents:
         raise ConfigError(f"couldn't find key {reference.key} in Secret {pod.namespace}/{reference.name}")
     return contents[reference.key].decode()
+
+
+def _zone(pod: Pod, cluster: Cluster) -> str:
+    """The label that a pod has of its node, as from Kubernetes 1.35 on."""
+    node = cluster.nodes.get(pod.node or "")
+    return "" if node is None else node.all_labels[ZONE_LABEL]
 
 
 def command_line(container: Container, image: Image, values: Mapping[str, str]) -> list[str]:

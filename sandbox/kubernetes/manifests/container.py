@@ -59,7 +59,13 @@ class ResourceRequirements(Manifest):
 
 
 class FieldRef(Manifest):
-    field_path: Literal["metadata.name", "metadata.namespace", "spec.nodeName", "status.podIP"]
+    field_path: Literal[
+        "metadata.name",
+        "metadata.namespace",
+        "metadata.labels['topology.kubernetes.io/zone']",
+        "spec.nodeName",
+        "status.podIP",
+    ]
 
 
 class KeyRef(Manifest):
