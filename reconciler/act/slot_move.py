@@ -118,15 +118,18 @@ class SlotMove(ABC):
         self._context.log(
             f"move: a few small slots of {self._source.name} go ahead, so that clients get to know {self._target.name}"
         )
-        for number in client_discovery.SLOTS_BY_ROUND:
+        network, stopped = self._context.network, self._context.stopped
+        others = [source, *self._context.other_masters, *self._context.replicas]
+        for turn, number in enumerate(client_discovery.SLOTS_BY_ROUND):
             now, small = small[:number], small[number:]
             wait_s = client_discovery.ROUND_WAIT_S if small else client_discovery.LAST_WAIT_S
             for content in self._contents(now):
                 self._move_group([content])
             self._confirm()
-            network, stopped = self._context.network, self._context.stopped
-            others = [source, *self._context.other_masters, *self._context.replicas]
-            if not client_discovery.wait_until_all_have_heard(network, others, self._target.node_id, stopped):
+            # Who has heard of one slot of the target names it to clients from then on.
+            if not turn and not client_discovery.wait_until_all_have_heard(
+                network, others, self._target.node_id, stopped
+            ):
                 self._context.log(f"move: some nodes have not heard yet that {self._target.name} owns slots")
             missing = client_discovery.wait_for_clients(network, source, target, stopped, wait_s)
             if not missing or not small or stopped():

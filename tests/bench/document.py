@@ -27,9 +27,9 @@ Written by `make bench WRITE=FILE` from one run.
 - **Load.** `python -m loadgen` ([ADR 28](adr/0028-the-load-generator-is-our-own.md)), in an open loop: latency counts
   from when a request was due.
 - **Plain** is the sizing document's own deployment, in a sandbox of its own, by the same load.
-- **Predicted** is what the planner's own functions say (`tests/bench/predictions.py`). Two figures of this run are
-  their inputs: what this machine's core takes for a GET of 1 MB, and what one core sends over a pod's link. A figure
-  marked `!` is off by more than {within:g} times.
+- **Predicted** is what the planner's own functions say (`tests/bench/predictions.py`). Figures of this run are their
+  inputs: what this machine's core takes for a GET and a SET of 10 kB and of 1 MB, and what one core sends over a pod's
+  link. A figure marked `!` is off by more than {within:g} times.
 - **Resync.** {data} MB over a link of {link}.
 """
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -213,6 +215,16 @@ def test_a_resync_that_never_ended_is_no_prediction_that_held() -> None:
     bench = copy.deepcopy(BENCH)
     bench["ours"]["resync"]["s"] = None
     assert "full resync over a slow link, alone: nothing was measured." in text.wrong(with_predictions(bench))
+
+
+def test_the_readme_s_figures_are_those_of_the_run_that_is_kept() -> None:
+    readme = " ".join(Path("README.md").read_text().split())
+    said = re.search(r"the sizing document's (\d+) images/s with a p95 of (\S+ ms), and Redis sent (\d+ %)", readme)
+    assert said is not None
+    rate, p95, share = said.groups()
+    run = Path("docs/bench.md").read_text()
+    assert re.search(rf"this stack: {rate}/s on +{rate}/s +0 +\S+ ms +{re.escape(p95)} ", run)
+    assert re.search(rf"  redis +\S+ +{share} ", run)
 
 
 def test_a_part_that_does_not_exist_is_refused_with_those_that_do(capsys: pytest.CaptureFixture[str]) -> None:
