@@ -89,7 +89,7 @@ OTHERS = (
         HERE / "python/glide_py.py",
         lambda: version("valkey-glide"),
         _python("glide_py.py"),
-        3.0,
+        2.5,
     ),
     Client(
         "ioredis",

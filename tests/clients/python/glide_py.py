@@ -25,7 +25,6 @@ from glide import (
 )
 
 ATTEMPT_S = 1.0
-REQUEST_S = 3.0
 
 
 async def connect(host: str, port: int, password: str) -> GlideClusterClient:
@@ -51,19 +50,16 @@ class Cache:
         self._replacing: asyncio.Task[None] | None = None
 
     async def request(self, send: Callable[[GlideClusterClient], Awaitable[Any]]) -> Any:
-        last = asyncio.get_running_loop().time() + REQUEST_S - ATTEMPT_S  # then the last attempt begins
         if self._client is None:
             self._client = await connect(*self._given)
-        while True:
-            try:
-                return await asyncio.wait_for(send(self._client), ATTEMPT_S)
-            except (TimeoutError, GlideError):  # no answer, or an error of the cluster; other errors are your program's
-                if self._replacing is None:
-                    self._replacing = asyncio.create_task(self._replace())
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(asyncio.shield(self._replacing), ATTEMPT_S / 2)
-                if asyncio.get_running_loop().time() > last:
-                    raise
+        try:
+            return await asyncio.wait_for(send(self._client), ATTEMPT_S)
+        except (TimeoutError, GlideError):  # no answer, or an error of the cluster; other errors are your program's
+            if self._replacing is None:
+                self._replacing = asyncio.create_task(self._replace())
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(self._replacing), ATTEMPT_S / 2)
+            return await asyncio.wait_for(send(self._client), ATTEMPT_S)
 
     async def _replace(self) -> None:
         old = self._client

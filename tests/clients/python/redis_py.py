@@ -7,15 +7,9 @@ from typing import Any
 import paced
 
 # settings: begin
-import time
-from collections.abc import Callable
-
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.cluster import RedisCluster
-from redis.exceptions import ClusterDownError, ConnectionError, RedisClusterException, TimeoutError
 from redis.retry import Retry
-
-TRIED_FOR_S = 1.5  # a server that crashed is back, or replaced, within one second
 
 
 def connect(host: str, port: int, password: str) -> Any:
@@ -30,19 +24,6 @@ def connect(host: str, port: int, password: str) -> Any:
     )
 
 
-def answered(send: Callable[[], Any]) -> Any:
-    """What a request gives. It is sent again where nobody serves its slot: redis-py's own retries do not wait."""
-    until = time.monotonic() + TRIED_FOR_S
-    while True:
-        try:
-            return send()
-        except (ConnectionError, TimeoutError, ClusterDownError, RedisClusterException):
-            if time.monotonic() >= until:
-                raise
-            time.sleep(0.1)
-
-
-# use: image = answered(lambda: cache.get(key))
 # settings: end
 
 
@@ -51,4 +32,4 @@ def by_defaults(host: str, port: int, password: str) -> Any:
 
 
 if __name__ == "__main__":
-    paced.drive(connect, answered, by_defaults)
+    paced.drive(connect, by_defaults)

@@ -7,15 +7,9 @@ from typing import Any
 import paced
 
 # settings: begin
-import time
-from collections.abc import Callable
-
 from valkey.backoff import NoBackoff
 from valkey.cluster import ValkeyCluster
-from valkey.exceptions import ClusterDownError, ConnectionError, TimeoutError, ValkeyClusterException
 from valkey.retry import Retry
-
-TRIED_FOR_S = 1.5  # a server that crashed is back, or replaced, within one second
 
 
 def connect(host: str, port: int, password: str) -> Any:
@@ -31,19 +25,6 @@ def connect(host: str, port: int, password: str) -> Any:
     )
 
 
-def answered(send: Callable[[], Any]) -> Any:
-    """What a request gives. It is sent again where nobody serves its slot: valkey-py's own retries do not wait."""
-    until = time.monotonic() + TRIED_FOR_S
-    while True:
-        try:
-            return send()
-        except (ConnectionError, TimeoutError, ClusterDownError, ValkeyClusterException):
-            if time.monotonic() >= until:
-                raise
-            time.sleep(0.1)
-
-
-# use: image = answered(lambda: cache.get(key))
 # settings: end
 
 
@@ -52,4 +33,4 @@ def by_defaults(host: str, port: int, password: str) -> Any:
 
 
 if __name__ == "__main__":
-    paced.drive(connect, answered, by_defaults)
+    paced.drive(connect, by_defaults)
