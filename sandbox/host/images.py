@@ -12,11 +12,12 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.errors import ImagePullError, SandboxError, UnsupportedError
+from sandbox.host.libraries import copy_libraries
 from sandbox.host.servers import PARTS, REDIS, VALKEY, ServerProgram, server_for, stands_in
 
 PARTS_DIR = "/opt/servers"
@@ -136,21 +137,6 @@ def _parts(reference: str) -> tuple[str, str]:
     return path.removeprefix("library/"), tag or "latest"
 
 
-def _libraries(binaries: Iterable[str], brought: str = "") -> set[str]:
-    """Paths of all shared libraries and the dynamic loader the binaries need, as `ldd` resolves them. Those in the
-    folder `brought` go first."""
-    found: set[str] = set()
-    env = os.environ | ({"LD_LIBRARY_PATH": brought} if brought else {})
-    done = subprocess.run(["ldd", *binaries], capture_output=True, text=True, timeout=30, check=False, env=env)
-    for line in done.stdout.splitlines():
-        match = re.search(r"(?:=> )?(/\S+) \(0x", line)
-        if match:
-            found.add(match[1])
-        elif "not found" in line:
-            raise SandboxError(f"a library is missing on this machine: {line.strip()}")
-    return found
-
-
 def _program(name: str) -> str:
     path = shutil.which(name)
     if path is None:
@@ -187,20 +173,7 @@ def _base(root: Path) -> None:
     (root / "etc/nsswitch.conf").write_text("hosts: files dns\n")
     for name in ("hosts", "resolv.conf", "hostname"):
         (root / "etc" / name).write_text("")
-    _copy_libraries(root, [str(root / "bin/busybox"), str(root / HELPER_DIR / "setpriv")])
-
-
-def _copy_libraries(root: Path, binaries: Iterable[str], brought: str = "") -> None:
-    for library in _libraries(binaries, brought):
-        if brought and library.startswith(brought):
-            continue
-        target = root / library.lstrip("/")
-        # A library outside the linker's default path (Python's own) is moved onto it.
-        if not library.startswith(("/lib", "/usr/lib")):
-            target = root / "usr/lib" / Path(library).name
-        if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(os.path.realpath(library), target)
+    copy_libraries(root, [str(root / "bin/busybox"), str(root / HELPER_DIR / "setpriv")])
 
 
 def _busybox(root: Path) -> Image:
@@ -236,7 +209,7 @@ def _server_image(root: Path, server: ServerProgram) -> Image:
         programs.pop(f"{engine}-server")
     else:
         binds = ()
-    _copy_libraries(root, [str(folder / name) for name in programs])
+    copy_libraries(root, [str(folder / name) for name in programs])
     (folder / f"{engine}-sentinel").symlink_to(f"{engine}-server")
     entrypoint = folder / "docker-entrypoint.sh"
     entrypoint.write_text(_REDIS_ENTRYPOINT.replace(REDIS, engine))
@@ -256,7 +229,7 @@ def _with_parts(root: Path, script: Path) -> tuple[tuple[str, str], ...]:
     if own is not None:
         # The others bring every library and a loader.
         program = text.split()[-2]
-        _copy_libraries(root, [program], own)
+        copy_libraries(root, [program], own)
     script.write_text(text.replace(str(PARTS), PARTS_DIR))
     (root / PARTS_DIR.lstrip("/")).mkdir(parents=True)
     return ((str(PARTS), PARTS_DIR),)
@@ -283,7 +256,7 @@ def _python(root: Path) -> Image:
         (root / "usr/local/bin" / link).symlink_to(version)
     standard_library = sysconfig.get_path("stdlib", vars={"installed_base": sys.base_prefix, "base": sys.base_prefix})
     modules = [str(path) for path in Path(str(sysconfig.get_config_var("DESTSHARED"))).glob("*.so")]
-    _copy_libraries(root, [executable, *[module for module in modules if "_tkinter" not in module]])
+    copy_libraries(root, [executable, *[module for module in modules if "_tkinter" not in module]])
     target = f"/usr/local/lib/{version}"
     (root / target.lstrip("/")).mkdir(parents=True)
     masked = tuple(
