@@ -33,8 +33,12 @@ def measured_from(url: str, pool: str) -> Measured:
             "and Prometheus must have the rules that it renders; or give the figures with --measured-memory and "
             "--measured-hit-rate"
         )
-    hit_rate = _value(url, f'avg_over_time({HIT_RATE}{{namespace="{pool}"}}[{LOOKED_BACK}])')
-    return Measured(memory_bytes=round(memory), hit_rate=hit_rate)
+    return Measured(memory_bytes=round(memory), hit_rate=_value(url, hit_rate_of(pool)))
+
+
+def hit_rate_of(pool: str) -> str:
+    """The average hit rate. Minutes without a lookup have none (NaN), and one of them would leave the day without."""
+    return f'avg_over_time(({HIT_RATE}{{namespace="{pool}"}} >= 0)[{LOOKED_BACK}:30s])'
 
 
 def _value(url: str, expr: str) -> float | None:

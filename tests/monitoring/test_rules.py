@@ -6,9 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from components.manifests.monitoring.recording import PREFIX
-from components.plan.alerting import derive_alerting
+from components.plan.alerting import HIT_RATE, derive_alerting
+from preview.prometheus import hit_rate_of
 from tests.monitoring.stacks import KNOWN, POOL, promtool, rules_of, series, watched, written
 from tests.plan.stacks import option_1
 
@@ -86,3 +88,15 @@ def test_a_stack_that_is_sized_for_few_hits_is_not_alerted_of_them() -> None:
     for hit_rate in (0.0, 0.3, 0.6, 0.8, 0.99):
         settings = option_1(total="4TB", hitRate=hit_rate)
         assert derive_alerting(settings, derive_plan(settings)).hit_rate <= min(0.5, hit_rate)
+
+
+@pytest.mark.parametrize(("rates", "average"), [("_ NaN NaN 0.5 0.7 NaN", 0.6), ("0.8x5", 0.8)])
+def test_minutes_in_which_nobody_asks_leave_the_day_its_hit_rate(tmp_path: Path, rates: str, average: float) -> None:
+    expected = [{"labels": '{namespace="redis-64gb"}', "value": average}]
+    asked = {"expr": hit_rate_of("redis-64gb"), "eval_time": "5m", "exp_samples": expected}
+    series = {"series": f'{HIT_RATE}{{namespace="redis-64gb"}}', "values": rates}
+    test = {"interval": "1m", "input_series": [series], "promql_expr_test": [asked]}
+    path = tmp_path / "tests.yml"
+    path.write_text(yaml.safe_dump({"rule_files": [], "evaluation_interval": "1m", "tests": [test]}))
+    tested = promtool("test", "rules", path)
+    assert tested.returncode == 0, tested.stdout + tested.stderr
