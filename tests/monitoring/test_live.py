@@ -17,6 +17,7 @@ from PIL import Image
 
 from components.manifests.monitoring.dashboard import panels
 from preview import command
+from preview.prometheus import hit_rate_of
 from sandbox.control.dashboard import write_dashboard
 from tests.monitoring.live import POOL, Live, eventually, live
 from tests.monitoring.picture import HEIGHT_PX, WIDTH_PX, photographed
@@ -106,7 +107,9 @@ def test_the_master_of_a_shard_is_the_one_of_now_and_not_the_one_of_the_pod_s_la
 
 
 def test_the_pushgateway_knows_nothing_of_an_earlier_sandbox(running: Live, began: tuple[float, float]) -> None:
-    told = running.query("redis_image_cache_reconciler_last_seen_timestamp_seconds")
+    seen = "redis_image_cache_reconciler_last_seen_timestamp_seconds"
+    eventually(lambda: bool(running.query(f'{seen}{{phase="repair"}}')), 90, "a repair tells that it ran")
+    told = running.query(seen)
     assert {item["metric"]["phase"] for item in told} >= {"form", "repair"}
     assert min(float(item["value"][1]) for item in told) > began[0]
     assert kept_by_debian() == began[1]
@@ -120,6 +123,7 @@ def test_nothing_fires_in_a_healthy_cluster(running: Live) -> None:
 
 
 def test_right_sizing_reads_what_is_in_use_from_prometheus(running: Live, capsys: pytest.CaptureFixture[str]) -> None:
+    eventually(lambda: bool(running.query(hit_rate_of(POOL))), 60, "half a minute of lookups")
     assert command.main(["--stack", "local", "--no-color", "--measured-from", running.url]) == 0
     shown = capsys.readouterr().out
     assert re.search(r"within a day +at most \d.* in use\n +\d+(\.\d)? % of the lookups were hits", shown), shown
