@@ -19,10 +19,6 @@ from reconciler.observe.cluster_nodes import parse_cluster_nodes
 SLOTS_BY_ROUND = (4, 8, 16, 32)
 """How many slots move ahead, round by round until all clients have come: of those that have keys the smallest."""
 
-ROUNDS_MIN = 3
-"""An address may stand for several clients, and of those that follow, one is seen. So that the others touch one of the
-slots as well, that many rounds are never left out."""
-
 ROUND_WAIT_S = 2.0
 
 LAST_WAIT_S = 30.0
@@ -85,12 +81,12 @@ def _has_not_heard(node: Connection, target_id: str) -> bool:
 def wait_for_clients(
     network: Network, source: Connection, target: Connection, stopped: Callable[[], bool], longest_s: float
 ) -> set[str]:
-    """Wait until the source's clients are the target's too, and then as long again, at least `ROUND_WAIT_S`, because
-    one address may stand for several clients. Addresses of those that have not come within `longest_s`."""
+    """Wait until the source's clients are the target's too, and then as long again, because one address may stand for
+    several clients. Addresses of those that have not come within `longest_s`."""
     start = network.now()
     while missing := missing_clients(source, target):
         if network.now() - start >= longest_s or stopped():
             return missing
         network.sleep(POLL_S)
-    network.sleep(max(network.now() - start, ROUND_WAIT_S) + POLL_S)
+    network.sleep(network.now() - start + POLL_S)
     return set()

@@ -132,8 +132,7 @@ class SlotMove(ABC):
             ):
                 self._context.log(f"move: some nodes have not heard yet that {self._target.name} owns slots")
             missing = client_discovery.wait_for_clients(network, source, target, stopped, wait_s)
-            is_enough = not missing and turn + 1 >= client_discovery.ROUNDS_MIN
-            if is_enough or not small or stopped():
+            if not missing or not small or stopped():
                 break
         if missing:
             clients = ", ".join(sorted(missing))
