@@ -64,5 +64,6 @@ def _handshake(tls: Tls, ip: str, port: int) -> Validity:
     # and of two of the same name the later one counts, since either is enough. A chain may have links in between.
     signers = [authority for authority in known if authority["subject"] == shown["issuer"]] or known
     own = ssl.cert_time_to_seconds(shown["notAfter"])
-    theirs = max(ssl.cert_time_to_seconds(authority["notAfter"]) for authority in signers)
+    # A certificate that is its own authority, and does not say that it is one, is none of those that Python lists.
+    theirs = max((ssl.cert_time_to_seconds(authority["notAfter"]) for authority in signers), default=own)
     return Validity(ssl.cert_time_to_seconds(shown["notBefore"]), min(own, theirs))

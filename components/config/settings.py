@@ -6,6 +6,8 @@ a test holds the two equal. docs/config.md and the editors' schema are generated
 The words that some keys take are in `components.config.choices`, the types that several have in
 `components.config.value_types`. Settings are made by `components.config.load`, which also asks the rules between keys
 and reports every error at once.
+
+It is long because every key has its meaning beside it, and all keys are one tree that is read from top to bottom.
 """
 
 from typing import Annotated, Self

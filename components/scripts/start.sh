@@ -5,6 +5,8 @@
 # Nothing is kept on disk, so this node is empty whenever it starts. If it was a master, its replica still has the keys.
 # The container is back long before the other nodes notice that it was gone, so the replica would follow the restarted
 # master and copy its emptiness. Therefore the replica is promoted first, and this node comes back as its replica.
+#
+# It is long because it is one sequence: each step goes on with what the steps before have found of the others.
 set -eu
 umask 077
 : "${POD_NAME:?}" "${POD_NAMESPACE:?}" "${POD_IP:?}" "${SERVICE_NAME:?}" "${PORT:?}" "${START_TAKEOVER_SECONDS:?}"

@@ -39,7 +39,7 @@ def _by_source(moves: Iterable[Move]) -> dict[str, list[Move]]:
     return found
 
 
-def _one_to_each_target(moves: Sequence[Move]) -> dict[str, list[Move]]:
+def one_to_each_target(moves: Sequence[Move]) -> dict[str, list[Move]]:
     """By source, the first move to each target: a cluster client that uses one master uses them all."""
     first = {move.target: move for move in reversed(moves)}
     return _by_source(move for move in moves if first[move.target] is move)
@@ -73,7 +73,7 @@ class SlotMover:
         by_source = _by_source(moves)
         self._sources = len(by_source)
         progress = Progress(self._network, self._log, sum(count(move.slots) for move in moves))
-        errors = self._in_parallel(self._let_clients_discover, _one_to_each_target(moves), progress)
+        errors = self._in_parallel(self._let_clients_discover, one_to_each_target(moves), progress)
         if errors:
             return errors
         errors = self._in_parallel(self._move_from_source, by_source, progress)

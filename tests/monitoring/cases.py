@@ -2,6 +2,8 @@
 
 All series are of stack prod: 16 masters and 16 replicas of 64 GB on nodes of 20 Gbps with four pods each, 8,000
 requests/s, and 90 % of maxmemory, 1,000 evictions/s and so on as in docs/reference/sizing-document.md.
+
+It is long because it is one table, with an entry for each alert.
 """
 
 from __future__ import annotations

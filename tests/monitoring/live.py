@@ -75,8 +75,8 @@ class Live:
         )
 
     def redis(self, pod: str, *words: str) -> str:
-        """What redis-cli in a pod says."""
-        return self.sandbox.exec(pod, ["redis-cli", *words]).check().stdout
+        """What redis-cli in a pod says. Raises SandboxError where Redis answers with an error."""
+        return self.sandbox.exec(pod, ["redis-cli", "-e", *words]).check().stdout
 
     def shell(self, pod: str, script: str) -> str:
         return self.sandbox.exec(pod, ["sh", "-c", script]).check().stdout

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 import trustme
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from reconciler.shown_certificate import OfAnother, Validity, shown_certificate
 from reconciler.tls import Tls
@@ -109,6 +111,45 @@ def test_of_two_authorities_that_are_trusted_the_one_that_has_signed_counts(node
         shown = shown_certificate(tls, "127.0.0.1", node(issued(authority, 9)))
         assert isinstance(shown, Validity)
         assert shown.ends == from_now_s(9)
+
+
+def test_one_that_is_its_own_authority_ends_when_it_ends(tmp_path: Path) -> None:
+    """Python lists a trusted certificate among authorities only where it says that it is one, and this one does not."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, NAME)])
+    ends = NOW + datetime.timedelta(days=9)
+    own = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(NOW - datetime.timedelta(days=60))
+        .not_valid_after(ends)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(NAME)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = own.public_bytes(serialization.Encoding.PEM)
+    private = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    (tmp_path / "ca.crt").write_bytes(pem)
+    (tmp_path / "node.pem").write_bytes(pem + key.private_bytes(serialization.Encoding.PEM, *private))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "node.pem")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                context.wrap_socket(connection, server_side=True).close()
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        tls = Tls("required", None, str(tmp_path / "ca.crt"), name=NAME)
+        assert shown_certificate(tls, "127.0.0.1", int(listener.getsockname()[1])) == Validity(
+            from_now_s(-60), ends.timestamp()
+        )
+        thread.join()
 
 
 def test_one_that_has_ended_is_known_by_that(node: Node, tmp_path: Path) -> None:

@@ -6,7 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.act.client_discovery import SLOTS_BY_ROUND
+from components.plan.resize import DISCOVERY_SECONDS, DISCOVERY_SECONDS_MAX
+from reconciler.act.client_discovery import HEARD_WAIT_S, LAST_WAIT_S, ROUND_WAIT_S, SLOTS_BY_ROUND
+from reconciler.act.slot_mover import one_to_each_target
+from reconciler.decide.actions import Move
 from reconciler.exit_status import ExitStatus
 from reconciler.slots import SLOT_COUNT, members, take
 from tests.reconciler.fake_node import Killed
@@ -332,3 +335,22 @@ def test_a_valkey_is_never_asked_to_mark_a_slot_in_a_transaction(
     start_all(world, desired)
     run_killed(world, "form", desired, [(writes * 5, done) for writes, done in moments])
     assert_formed(world, desired)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("defg")), unique=True, min_size=1))
+def test_every_target_gets_known_once_and_from_a_source_that_gives_it_slots(pairs: list[tuple[str, str]]) -> None:
+    moves = [Move(source, target, 1 << number, "copy", "test") for number, (source, target) in enumerate(pairs)]
+    by_source = one_to_each_target(moves)
+    assert {source: {move.source for move in mine} for source, mine in by_source.items()} == {s: {s} for s in by_source}
+    chosen = [move for mine in by_source.values() for move in mine]
+    assert sorted(move.target for move in chosen) == sorted({target for _, target in pairs})
+    assert all(move in moves for move in chosen)
+
+
+def test_the_plan_counts_the_longest_that_clients_are_waited_for() -> None:
+    rounds = len(client_discovery.SLOTS_BY_ROUND) - 1
+    # Who has come is waited for as long again.
+    longest_s = client_discovery.HEARD_WAIT_S + 2 * (
+        rounds * client_discovery.ROUND_WAIT_S + client_discovery.LAST_WAIT_S
+    )
+    assert DISCOVERY_SECONDS < longest_s <= DISCOVERY_SECONDS_MAX

@@ -7,20 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.manifests import names
-from components.manifests.users import (
-    CREDENTIALS_KEY,
-    FALLBACK_KEY,
-    MASTER_LINKS_KEY,
-    METRICS_KEY,
-    OPERATOR_KEY,
-    PASSWORD_KEY,
-    USERS_CONF_KEY,
-)
 from components.plan.placement import pods_per_zone, zone_of
 from preview.evaluate import Evaluation
 from preview.resources import Resource
-from tests.resources.stacks import OPTIONS, of_type, only, stack
+from tests.resources.stacks import of_type, only, stack
 
 ZONES = st.lists(st.sampled_from([f"us-east-1{letter}" for letter in "abcdef"]), min_size=1, unique=True).map(tuple)
 
@@ -36,11 +26,6 @@ def before(evaluation: Evaluation, resource: Resource) -> set[str]:
             found.add(urn)
             waiting += by_urn[urn].depends_on
     return {by_urn[urn].name for urn in found}
-
-
-@pytest.fixture(params=OPTIONS)
-def prod(request: pytest.FixtureRequest) -> Evaluation:
-    return stack("prod", podMemory=request.param)
 
 
 def test_nothing_is_made_before_what_it_needs(prod: Evaluation) -> None:
@@ -246,73 +231,12 @@ def test_for_any_size_each_shard_has_all_its_copies_and_their_figures_agree(
     assert len(set(selectors)) == len(selectors), "two StatefulSets would fight over the same pods"
 
 
-def test_no_password_stands_in_an_argument_or_in_a_plain_input(prod: Evaluation) -> None:
-    secret = only(prod, ":Secret", "-auth")
-    values = secret.inputs["stringData"]
-    passwords = [values[key] for key in (PASSWORD_KEY, OPERATOR_KEY)]
-    passwords += set(json.loads(values[METRICS_KEY]).values())
-    passwords.append(values[USERS_CONF_KEY].split()[-1].strip('"'))
-    assert len(set(passwords)) == 4
-    assert min(map(len, passwords)) >= 40
-
-    assert secret.secrets == {"stringData"}
-    for resource in prod.resources:
-        shown = {key: value for key, value in resource.inputs.items() if key not in resource.secrets}
-        assert not [password for password in passwords if password in str(shown)], resource.name
-
-
-@pytest.mark.parametrize("access", [{}, {"access__alsoAccepted": "battery-staple-horse"}], ids=str)
-def test_no_pod_is_given_more_of_the_secret_than_it_uses(access: dict[str, str]) -> None:
-    """An application's password is in none of them: Redis knows it by its digest."""
-    evaluation = stack("prod", monitoring__exporter="true", **access)
-    change = {FALLBACK_KEY, MASTER_LINKS_KEY} if access else set()
-    for item in evaluation.resources:
-        spec = item.inputs.get("spec", {})
-        pod = spec.get("jobTemplate", {}).get("spec", spec).get("template", {}).get("spec")
-        if pod is None:
-            continue
-        by_file = {
-            part["key"]
-            for volume in pod["volumes"]
-            if "secret" in volume and volume["secret"]["secretName"] not in (names.TLS_OBJECT, names.OWN_TLS_OBJECT)
-            for part in volume["secret"]["items"]
-        }
-        by_container = {
-            container["name"]: {
-                variable["valueFrom"]["secretKeyRef"]["key"]
-                for variable in container["env"]
-                if "secretKeyRef" in variable.get("valueFrom", {})
-            }
-            for container in pod["containers"]
-        }
-        if item.kind == "StatefulSet":
-            mounted = {
-                container["name"]: {mount["name"] for mount in container["volumeMounts"]}
-                for container in pod["containers"]
-            }
-            assert "exporter-password" in mounted["exporter"] - mounted["redis"]
-            assert "users" in mounted["redis"] - mounted["exporter"]
-            assert by_file == {USERS_CONF_KEY, METRICS_KEY} | change - {FALLBACK_KEY}
-            assert by_container == {"redis": {OPERATOR_KEY} | change - {MASTER_LINKS_KEY}, "exporter": set()}
-        else:
-            assert by_container == {"reconciler": set()}
-            assert by_file == (set() if "rollout" in item.name else {CREDENTIALS_KEY})
-
-
 def test_a_pod_has_a_cpu_limit_only_where_it_shares_its_node_with_others() -> None:
     for name, limit in (("prod", None), ("local", "1000m")):
         for item in of_type(stack(name), ":StatefulSet").values():
             (container,) = item.inputs["spec"]["template"]["spec"]["containers"]
             assert container["resources"]["limits"].get("cpu") == limit
             assert "memory" in container["resources"]["limits"]
-
-
-def test_a_given_password_is_used_and_stays_a_secret() -> None:
-    given_one = stack("prod", access__password="correct-horse-battery")
-
-    secret = only(given_one, ":Secret", "-auth")
-    assert secret.inputs["stringData"][PASSWORD_KEY] == "correct-horse-battery"
-    assert secret.secrets == {"stringData"}
 
 
 KEPT_BY_PROTECT = ["images-client", "images-namespace", "images-password", "images-service-secret"]
