@@ -50,15 +50,19 @@ _MET_WITHIN_S = 30.0
 
 
 def _fill(deployment: Deployment, shard: int, megabytes: int) -> None:
-    """Values of 1 MB for a shard's master and its replica, which has them all at the end."""
+    """Values of 1 MB for a shard's master and its replica, which has them all at the end. Nothing else writes there."""
     _as_application(deployment, shard, megabytes)
     master, replicas = deployment.copies(shard)
 
-    def held() -> list[int]:
+    def keys() -> list[int]:
         return [int(_cli(deployment, pod, "DBSIZE")) for pod in (master, *replicas)]
 
-    if deployment.until(lambda: min(held()) >= megabytes, _FILLED_WITHIN_S) is None:
-        raise SandboxError(f"{master} and {', '.join(replicas)} hold {held()} keys; {megabytes} were written")
+    def have_all() -> bool:
+        held = keys()
+        return min(held) == max(held) >= megabytes
+
+    if deployment.until(have_all, _FILLED_WITHIN_S) is None:
+        raise SandboxError(f"{master} and {', '.join(replicas)} hold {keys()} keys; {megabytes} were written")
 
 
 def _drop(deployment: Deployment, shard: int, megabytes: int) -> None:
