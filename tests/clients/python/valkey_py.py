@@ -33,8 +33,8 @@ def connect(host: str, port: int, password: str) -> Any:
 
 
 def answered(send: Callable[[], Any]) -> Any:
-    """What a request gives. One that fails at once is sent again: its server restarts, and valkey-py's own retries do not
-    wait. One that got no answer is not."""
+    """What a request gives. One that fails at once is sent again: its server restarts, and valkey-py's own retries do
+    not wait. One that got no answer is not."""
     until = time.monotonic() + TRIED_FOR_S
     while True:
         sent = time.monotonic()
