@@ -107,12 +107,20 @@ def run(given: Given, send: Callable[[str, str, bytes], object]) -> None:
         os._exit(0)
 
 
-def drive(connect: Callable[[str, int, str], Any], by_defaults: Callable[[str, int, str], Any]) -> None:
-    """A driver of a client with redis-py's interface, made by the one or the other as the command line asks."""
+def drive(
+    connect: Callable[[str, int, str], Any],
+    answered: Callable[[Callable[[], Any]], Any],
+    by_defaults: Callable[[str, int, str], Any],
+) -> None:
+    """A driver of a client with redis-py's interface. As recommended it is made by `connect`, and each request goes
+    through `answered`."""
     given = Given.read()
     client = (connect if given.recommended else by_defaults)(given.host, given.port, given.password)
 
     def send(op: str, key: str, value: bytes) -> object:
-        return client.set(key, value, ex=300) if op == "set" else client.get(key)
+        def once() -> object:
+            return client.set(key, value, ex=300) if op == "set" else client.get(key)
+
+        return answered(once) if given.recommended else once()
 
     run(given, send)
