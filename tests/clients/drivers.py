@@ -70,7 +70,7 @@ PYTHON = (
         HERE / "python/redis_py.py",
         lambda: version("redis"),
         _python("redis_py.py"),
-        5.0,
+        6.5,
     ),
     Client(
         "valkey-py",
@@ -78,7 +78,7 @@ PYTHON = (
         HERE / "python/valkey_py.py",
         lambda: version("valkey"),
         _python("valkey_py.py"),
-        5.0,
+        6.5,
     ),
 )
 """What the test environment has without Node.js, Go and Java."""

@@ -23,7 +23,7 @@ FAILOVER_S = 12.0
 
 @dataclass(frozen=True)
 class Fault:
-    """`quiet` faults are planned: no request may fail in them at all."""
+    """In `quiet` faults no request may fail at all: planned changes, and what a client's retries outlast."""
 
     key: str
     text: str
@@ -169,7 +169,7 @@ CALM = "calm"
 OTHER_POOL = (("podMemory", "128MB"), ("totalMemory", "384MB"))
 
 FAULTS = (
-    Fault("crash", "master's process killed, container restarted", crash),
+    Fault("crash", "master's process killed, container restarted", crash, quiet=True),
     Fault("memory", "master over its memory limit, killed", memory),
     Fault("lost", "master's machine lost silently", lost),
     Fault("frozen", "master's process stopped (SIGSTOP)", frozen),

@@ -54,7 +54,7 @@ class Measured:
 
 def is_met(key: str, client: Client, figures: Figures) -> bool:
     """No request longer than the client's bound; none failed that was sent when every shard took writes again; and in
-    a planned change, none at all."""
+    a planned change or a crash, none at all."""
     quiet = any(fault.key == key and fault.quiet for fault in FAULTS)
     return figures.longest_s <= client.bound_s and not (figures.failed if quiet else figures.failed_afterwards)
 

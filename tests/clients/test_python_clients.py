@@ -1,5 +1,5 @@
-"""redis-py and valkey-py by the settings of docs/clients.md, through faults that answer with silence. The others:
-`make clients`."""
+"""redis-py and valkey-py by the settings of docs/clients.md, through a crash and faults that answer with silence. The
+others: `make clients`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.faults.stacks import ours
 
 pytestmark = pytest.mark.sandbox
 
-_TRIED = ("lost", "frozen", "slept", "pod")
+_TRIED = ("crash", "lost", "frozen", "slept", "pod")
 
 
 @pytest.fixture(scope="module")
