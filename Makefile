@@ -81,7 +81,7 @@ bench-plan: .venv/program ## measure how long `make plan` takes beside importing
 servers: .venv/program ## fetch more versions to run and test on: Redis 7.4 and 8.6, Valkey 8.1 (two minutes)
 	@sh sandbox/servers.sh
 
-test-servers: .venv/tests .venv/sandbox ## pod life and faults on every other server of this machine, one after the other (10 minutes each; `make servers` fetches more)
+test-servers: .venv/tests .venv/sandbox ## pod life, faults, reconciler and resizes on every other server of this machine, one after the other (15 minutes each; `make servers` fetches more)
 	@$(PYTHON) -m tests.tested_server
 
 bench-resize: .venv/tests .venv/sandbox ## measure every way of moving 2 GB of 1 MB values, and 200,000 of 1 kB (10 minutes)

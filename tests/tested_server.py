@@ -1,6 +1,7 @@
-"""Pod life and faults on another server than this machine's own: `TEST_SERVER="Valkey 8.1" pytest tests/pod_life`.
+"""Tests on another server than this machine's own: `TEST_SERVER="Valkey 8.1" pytest tests/pod_life`.
 
-`python -m tests.tested_server` runs both on every server that this machine has (`make test-servers`).
+It holds for pod life, faults, the reconciler and resizes. `python -m tests.tested_server` runs all four on every server
+that this machine has (`make test-servers`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from sandbox.host.images import PARTS_DIR
 from sandbox.host.servers import PARTS, REDIS, ServerProgram, servers
 
 VARIABLE = "TEST_SERVER"
-TESTS = ("tests/pod_life", "tests/faults")
+TESTS = ("tests/pod_life", "tests/faults", "tests/reconciler", "tests/resize")
 MARKED = "(redis or sandbox) and not second_look"
 
 
@@ -29,6 +30,12 @@ def tested_server() -> ServerProgram | None:
         known = ", ".join(server.title for server in servers())
         raise ValueError(f'{VARIABLE} = "{wanted}": this machine has {known}; `make servers` fetches more')
     return found[-1]
+
+
+def program() -> str:
+    """The server that tests start themselves."""
+    server = tested_server()
+    return "redis-server" if server is None else server.path
 
 
 def image_of(server: ServerProgram) -> str:

@@ -23,6 +23,7 @@ from redis.cluster import ClusterNode
 
 from reconciler.observe.cluster_nodes import NodeEntry, parse_cluster_nodes
 from reconciler.slots import ALL_SLOTS, even_split, ranges
+from tests.tested_server import program as tested_program
 
 PORT = 6379
 START_TIMEOUT_S = 15.0
@@ -167,10 +168,11 @@ class Addresses:
 
 
 class Fleet:
-    """The servers of one test, by pod name, and the topology that wants them."""
+    """The servers of one test, by pod name, and the topology that wants them. Without a program they are what
+    TEST_SERVER says."""
 
-    def __init__(self, program: str = "redis-server") -> None:
-        self.program = program
+    def __init__(self, program: str | None = None) -> None:
+        self.program = program or tested_program()
         self.addresses = Addresses()
         self.servers: dict[str, Server] = {}
         self.children: list[subprocess.Popen[str]] = []

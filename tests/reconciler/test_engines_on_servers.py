@@ -1,4 +1,4 @@
-"""The reconciler on every server that this machine has, of each engine."""
+"""The reconciler on every server that this machine has, of each engine, or on the one that TEST_SERVER names."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from sandbox.host.servers import REDIS, VALKEY, ServerProgram, servers
 from tests.reconciler.load import Load
 from tests.reconciler.servers import Fleet, assert_formed, eventually
 from tests.reconciler.test_moving_on_redis import run_killed
+from tests.tested_server import tested_server
 
 pytestmark = pytest.mark.redis
 
@@ -27,7 +28,12 @@ DEADLINE_S = 110
 """A Valkey waits for its replicas after each mark, so its slots take their time on a busy machine."""
 
 
-@pytest.fixture(params=servers(), ids=lambda server: server.title)
+def chosen() -> tuple[ServerProgram, ...]:
+    server = tested_server()
+    return servers() if server is None else (server,)
+
+
+@pytest.fixture(params=chosen(), ids=lambda server: server.title)
 def server(request: pytest.FixtureRequest) -> ServerProgram:
     found: ServerProgram = request.param
     return found
