@@ -7,6 +7,8 @@
 # When clients have taken nearly all connections, this probe makes room (room.sh). It has a way in when they have taken
 # them all (way_in.sh), so such a pod is as ready as any.
 #
+# It also gives the room of a spare file away when the volume is full (spare.sh), before the next change of the cluster.
+#
 # This probe also fences a master that is cut off from the others (fence.sh): it is the one thing that looks at a node
 # every second even when the network does not reach it. A fenced pod stays ready, because clients that reach it learn
 # from it which nodes serve.
@@ -16,6 +18,9 @@ set -eu
 . "${0%/*}/fence.sh"
 . "${0%/*}/room.sh"
 . "${0%/*}/master_link.sh"
+. "${0%/*}/spare.sh"
+
+keep_spare || pod_log "a full volume will end this node at the next change of the cluster"
 
 state=$(own_state) || {
   log "not ready: no answer from 127.0.0.1:$PORT within $ANSWER_SECONDS s"

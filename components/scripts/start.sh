@@ -25,6 +25,7 @@ my_host=$POD_NAME.$domain
 here=${0%/*}
 . "$here/lib.sh"
 . "$here/certificate.sh"
+. "$here/spare.sh"
 
 SERVER_CONF=/etc/redis/redis.conf
 # Seconds. When a name server has not answered by then, the old addresses are kept: they are often still right.
@@ -49,6 +50,7 @@ scratch=$RUN/start
 rm -rf "$scratch" "$RUN/writes-held" "$RUN/busy-since" "$RUN/room-made"
 # What a process that was killed has left half written: a snapshot from its master, or nodes.conf.
 rm -f /data/temp-*.rdb "$NODES_CONF".tmp* "$NODES_CONF.new"
+keep_spare || log "a full volume will end this node at the next change of the cluster"
 mkdir -p "$scratch/dns" "$scratch/answers" "$scratch/errors"
 
 # Prints the ports for clients, and the language of the bus and of replication. Redis 7.0 finds a master by the port of

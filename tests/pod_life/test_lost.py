@@ -49,21 +49,24 @@ def fill(file: Path) -> None:
 
 @pytest.fixture
 def full_volumes(make_cluster: Callable[..., Cluster], network: Network, conf: str) -> Iterator[Cluster]:
-    """The same, and the volumes have no byte left: a sync through the volume, the only thing besides nodes.conf that
-    is written there, was cut off."""
+    """The same, and the volumes are full: a sync through the volume, the only thing besides nodes.conf that is written
+    there, was cut off. The kubelet has looked at each pod since."""
     mounted = []
 
     class SmallVolume(Pod):
         def create(self, ip: str | None = None) -> None:
             if self.data not in mounted:
                 mounted.append(self.data)
-                run("mount", "-t", "tmpfs", "-o", "size=64k,mode=777", "volume", str(self.data))
+                run("mount", "-t", "tmpfs", "-o", "size=6m,mode=777", "volume", str(self.data))
             super().create(ip)
 
     try:
         cluster = make_cluster(conf=with_short_node_timeout(conf), pod_class=SmallVolume)
-        for directory in mounted:
-            fill(directory / "temp-1.rdb")
+        for pod in cluster.pods:
+            assert (pod.data / "spare").exists()
+            fill(pod.data / "temp-1.rdb")
+            assert os.statvfs(pod.data).f_bavail == 0
+            assert pod.script("ready.sh").returncode == 0
         yield cluster
     finally:
         for pod in network.pods:
@@ -90,7 +93,6 @@ def test_two_of_three_masters_that_are_lost_while_all_volumes_are_full_lose_no_k
 ) -> None:
     cluster = full_volumes
     written = cluster.fill(300)
-    assert all(os.statvfs(pod.data).f_bavail == 0 for pod in cluster.pods)
     lost, _ = lose_two_masters(cluster)
     for pod in lost:
         pod.create()

@@ -188,11 +188,11 @@ class TestOnAServer:
             assert pod.lines("nodes.conf is broken")
             assert (pod.data / "nodes.conf.broken").exists()
 
-    def test_nothing_but_nodes_conf_is_written_to_the_volume(self, pod: Pod) -> None:
+    def test_nothing_but_nodes_conf_and_a_spare_file_is_written_to_the_volume(self, pod: Pod) -> None:
         pod.kill()
         (pod.data / "temp-1.1.rdb").write_bytes(b"half a snapshot")
         pod.start()
         pod.wait_for_answer()
-        assert [path.name for path in pod.data.iterdir()] == ["nodes.conf"]
+        assert sorted(path.name for path in pod.data.iterdir()) == ["nodes.conf", "spare"]
         with pod.client() as client:
             assert client.info("server")["tcp_port"] == PORT
