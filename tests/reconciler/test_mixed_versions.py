@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 import redis
+from _pytest.mark.structures import ParameterSet
 
-from components.config.engines import LINES, Engine, Line, can_follow, can_share_bus, can_take_keys
+from components.config.engines import LINES, Line, can_follow, can_share_bus, can_take_keys
 from components.manifests.topology import wanted_server
 from sandbox.host.servers import REDIS, VALKEY, ServerProgram, servers
 from tests.reconciler.load import Load
@@ -20,9 +21,29 @@ pytestmark = [pytest.mark.redis, pytest.mark.second_look]
 Reconcile = Callable[..., tuple[int, str]]
 KEYS = 300
 
+Version = tuple[str, int, int]
+OLD_REDIS, REDIS_7_4, NEW_REDIS, REDIS_8_6 = (REDIS, 7, 0), (REDIS, 7, 4), (REDIS, 8, 2), (REDIS, 8, 6)
+VALKEY_8, NEW_VALKEY = (VALKEY, 8, 1), (VALKEY, 9, 1)
 
-def server(engine: str, *version: int) -> ServerProgram:
-    return next(found for found in servers() if (found.engine, found.version[: len(version)]) == (engine, version))
+
+def found(*wanted: Version) -> list[ServerProgram]:
+    """Those that this machine has."""
+    return [one for version in wanted for one in servers() if (one.engine, *one.version[:2]) == version]
+
+
+def case(*wanted: Version, after: Version | None = None) -> ParameterSet:
+    """A parameter for each server, and one for what is asked for beside them. Skipped where this machine lacks a
+    server."""
+    names = [
+        f"{engine.capitalize()} {major}.{minor}" for engine, major, minor in (*wanted, *([after] if after else []))
+    ]
+    programs = found(*wanted)
+    lacking = len(programs) < len(wanted)
+    skip = pytest.mark.skip(
+        reason=f"not all of {', '.join(names[: len(wanted)])} are here; `make servers` fetches more"
+    )
+    given = [*(wanted if lacking else programs), *([after] if after else [])]
+    return pytest.param(*given, marks=[skip] if lacking else [], id=" to ".join(names))
 
 
 def line_of(program: ServerProgram) -> Line:
@@ -33,9 +54,6 @@ def _numbers(program: ServerProgram) -> tuple[str, tuple[int, int]]:
     # Debian's Redis is of a line before the first that is accepted, and reads and is read as that one is.
     major, minor = max(program.version[:2], (7, 2))
     return program.engine, (major, minor)
-
-
-OLD_REDIS, NEW_REDIS, NEW_VALKEY = server(REDIS, 7, 0), server(REDIS, 8, 2), server(VALKEY, 9)
 
 
 @pytest.fixture
@@ -65,8 +83,18 @@ def replace(server: Server, program: ServerProgram) -> None:
 
 @pytest.mark.parametrize(
     ("before", "after"),
-    [(OLD_REDIS, NEW_REDIS), (OLD_REDIS, NEW_VALKEY)],
-    ids=lambda program: program.title,
+    [
+        case(OLD_REDIS, NEW_REDIS),
+        case(OLD_REDIS, VALKEY_8),
+        case(OLD_REDIS, NEW_VALKEY),
+        case(REDIS_7_4, NEW_REDIS),
+        case(NEW_REDIS, REDIS_7_4),
+        case(NEW_REDIS, REDIS_8_6),
+        case(VALKEY_8, NEW_VALKEY),
+        case(NEW_VALKEY, VALKEY_8),
+        case(VALKEY_8, REDIS_7_4),
+        case(NEW_VALKEY, REDIS_7_4),
+    ],
 )
 def test_a_roll_to_a_server_that_can_follow_loses_no_key(
     fleet: Fleet, reconcile: Reconcile, before: ServerProgram, after: ServerProgram
@@ -96,7 +124,17 @@ def test_a_roll_to_a_server_that_can_follow_loses_no_key(
 
 
 @pytest.mark.parametrize(
-    ("before", "after"), [(OLD_REDIS, NEW_VALKEY), (NEW_VALKEY, NEW_VALKEY)], ids=lambda program: program.title
+    ("before", "after"),
+    [
+        case(OLD_REDIS, VALKEY_8),
+        case(OLD_REDIS, NEW_VALKEY),
+        case(REDIS_7_4, NEW_REDIS),
+        case(NEW_REDIS, REDIS_7_4),
+        case(NEW_REDIS, REDIS_8_6),
+        case(VALKEY_8, NEW_VALKEY),
+        case(VALKEY_8, REDIS_7_4),
+        case(NEW_VALKEY, NEW_VALKEY),
+    ],
 )
 def test_a_pool_of_another_server_that_can_read_the_keys_joins_and_takes_over(
     fleet: Fleet, reconcile: Reconcile, before: ServerProgram, after: ServerProgram
@@ -117,17 +155,19 @@ def test_a_pool_of_another_server_that_can_read_the_keys_joins_and_takes_over(
     assert fleet.read(KEYS) == KEYS
 
 
-@pytest.mark.parametrize("before", [NEW_VALKEY], ids=lambda program: program.title)
-def test_a_redis_8_in_a_cluster_of_valkey_keeps_the_next_one_from_starting(fleet: Fleet, before: ServerProgram) -> None:
+@pytest.mark.parametrize(("before", "after"), [case(NEW_VALKEY, NEW_REDIS)])
+def test_a_redis_8_in_a_cluster_of_valkey_keeps_the_next_one_from_starting(
+    fleet: Fleet, before: ServerProgram, after: ServerProgram
+) -> None:
     """Why such a roll is refused."""
-    assert not can_share_bus(line_of(NEW_REDIS), line_of(before))
+    assert not can_share_bus(line_of(after), line_of(before))
     fleet.formed(3)
     first, second = (fleet.servers[f"redis-replica-{shard}"] for shard in (0, 1))
-    replace(first, NEW_REDIS)
+    replace(first, after)
     eventually(partial(in_sync, first), 20)
     eventually(lambda: b"client-ipv4=" in saved(second), 20)
     with pytest.raises(redis.ConnectionError):
-        replace(second, NEW_REDIS)
+        replace(second, after)
 
 
 def saved(server: Server) -> bytes:
@@ -139,13 +179,24 @@ def saved(server: Server) -> bytes:
 
 @pytest.mark.parametrize(
     ("before", "wanted"),
-    [(NEW_REDIS, (Engine.REDIS, 7, 2)), (NEW_REDIS, (Engine.VALKEY, 9, 1)), (NEW_VALKEY, (Engine.REDIS, 8, 2))],
-    ids=str,
+    [
+        case(REDIS_7_4, after=(REDIS, 7, 2)),
+        case(REDIS_7_4, after=VALKEY_8),
+        case(REDIS_7_4, after=NEW_VALKEY),
+        case(NEW_REDIS, after=(REDIS, 7, 2)),
+        case(NEW_REDIS, after=NEW_VALKEY),
+        case(REDIS_8_6, after=NEW_REDIS),
+        case(VALKEY_8, after=NEW_REDIS),
+        case(NEW_VALKEY, after=NEW_REDIS),
+        case(NEW_VALKEY, after=REDIS_7_4),
+        case(NEW_VALKEY, after=VALKEY_8),
+    ],
 )
 def test_what_cannot_be_read_is_refused_and_nothing_changes(
-    fleet: Fleet, reconcile: Reconcile, before: ServerProgram, wanted: tuple[Engine, int, int]
+    fleet: Fleet, reconcile: Reconcile, before: ServerProgram, wanted: Version
 ) -> None:
-    after = next(line for line in LINES if (line.engine, line.major, line.minor) == wanted)
+    after = next(line for line in LINES if (line.engine.value, line.major, line.minor) == wanted)
+    assert not (can_follow(after, line_of(before)) and can_take_keys(after, line_of(before)))
     fleet.formed(3)
     tables = {pod: server.myself for pod, server in fleet.servers.items()}
     if can_follow(after, line_of(before)):
