@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.observe.native_jobs import NativeWay, native_way, read_jobs
 from reconciler.slots import ALL_SLOTS
 from tests.reconciler.servers import Fleet, assert_formed, eventually
 
@@ -17,6 +18,8 @@ pytestmark = pytest.mark.redis
 Reconcile = Callable[..., tuple[int, str]]
 
 READING = {"cluster|nodes", "cluster|info", "info", "dbsize", "client|setname", "client|setinfo", "client|list", "time"}
+JOBS = {NativeWay.MIGRATESLOTS: "cluster|getslotmigrations", NativeWay.MIGRATION: "cluster|migration"}
+"""Asks a server that moves slots itself for its jobs. By the second a Redis is also told to begin one."""
 
 
 def command_counts(fleet: Fleet) -> dict[str, int]:
@@ -44,8 +47,12 @@ def test_a_healthy_cluster_gets_no_write_command(formed: Fleet, reconcile: Recon
     assert "0 actions" in output
     after = command_counts(formed)
     sent = {name for name, calls in after.items() if calls > before.get(name, 0)}
-    assert sent <= READING
+    assert sent <= READING | set(JOBS.values())
     assert "cluster|nodes" in sent
+    for server in formed.servers.values():
+        way = native_way({key: str(value) for key, value in server.info("server").items()})
+        assert (way in JOBS) == bool(sent & set(JOBS.values()))
+        assert way is None or list(read_jobs(way, server.call(*way.value), 0)) == []
 
 
 def test_lost_pods_are_rejoined_paired_and_the_dead_forgotten(formed: Fleet, reconcile: Reconcile) -> None:
