@@ -48,11 +48,11 @@ def _finish(state: ClusterState, slot: int) -> Action | tuple[str, str] | str:
     bit = 1 << slot
     if state.disputed_slots & bit:
         return "two nodes own it"
-    marking = [report for report in state.observation.reports if slot in _marks(report)]
-    if not marking[0].is_master:
-        return SetSlotStable(
-            marking[0].node_id, slot, f"{marking[0].name} is a replica and still marks slot {slot} as moving"
-        )
+    everywhere = [report for report in state.observation.reports if slot in _marks(report)]
+    # A Valkey tells its replicas of its marks, and of their end. They say nothing of their own.
+    marking = [report for report in everywhere if report.is_master]
+    if not marking:
+        return _clear_at_replica(state, slot, everywhere[0])
     importing = [report for report in marking if slot in dict(report.myself.importing)]
     importing.sort(key=lambda report: -_keys(report, slot))
     owner = next((report for report in state.masters if report.myself.slots & bit), None)
@@ -73,6 +73,15 @@ def _finish(state: ClusterState, slot: int) -> Action | tuple[str, str] | str:
     return SetSlotStable(
         marking[0].node_id, slot, f"slot {slot} is marked as moving on {marking[0].name}, but no key has moved"
     )
+
+
+def _clear_at_replica(state: ClusterState, slot: int, replica: NodeReport) -> Action | str:
+    """No server takes SETSLOT as a replica. One that has marks has a master that passes the end of them on."""
+    master = next((report for report in state.masters if report.node_id == replica.myself.master_id), None)
+    if master is None:
+        return f"only the replica {replica.name} marks it, and its master does not answer"
+    why = f"{replica.name} is a replica of {master.name} and alone still marks slot {slot} as moving"
+    return SetSlotStable(master.node_id, slot, why)
 
 
 def _finish_without_owner(state: ClusterState, slot: int, importing: list[NodeReport]) -> Action | str:

@@ -11,7 +11,7 @@ import pytest
 
 from reconciler.observe.native_jobs import NativeWay, native_way, read_jobs
 from reconciler.slots import ALL_SLOTS
-from tests.reconciler.servers import Fleet, assert_formed, eventually
+from tests.reconciler.servers import Fleet, Server, assert_formed, eventually
 
 pytestmark = pytest.mark.redis
 
@@ -32,6 +32,16 @@ def command_counts(fleet: Fleet) -> dict[str, int]:
                 assert isinstance(stats, dict)
                 total[command] = total.get(command, 0) + int(stats["calls"])
     return total
+
+
+def await_sync(fleet: Fleet) -> None:
+    """Repair ends when every replica follows its master. Its data comes after that: on a Valkey that takes a moment."""
+
+    def in_sync(server: Server) -> bool:
+        info = server.info("replication")
+        return info["role"] == "master" or info["master_link_status"] == "up"
+
+    eventually(lambda: all(map(in_sync, fleet.servers.values())))
 
 
 @pytest.fixture
@@ -65,6 +75,7 @@ def test_lost_pods_are_rejoined_paired_and_the_dead_forgotten(formed: Fleet, rec
         formed.servers[pod].start()
     status, output = reconcile("repair", formed.topology(3))
     assert status == 0, output
+    await_sync(formed)
     assert_formed(formed, 3)
     assert formed.servers["redis-replica-0"].myself.is_master
     for server in formed.servers.values():
@@ -83,6 +94,7 @@ def test_a_shard_that_lost_both_copies_comes_back_empty_and_the_others_keep_thei
         formed.servers[pod].start()
     status, output = reconcile("repair", formed.topology(3))
     assert status == 0, output
+    await_sync(formed)
     assert_formed(formed, 3)
     assert formed.read(60) == kept
     formed.write(60)
@@ -174,6 +186,7 @@ def test_two_repairs_at_once_and_kills_in_between_do_no_harm(
     pair: list[Any] = [formed.spawn("repair", file) for _ in range(2)]
     outputs = [child.communicate(timeout=90)[0] for child in pair]
     assert [child.returncode for child in pair] == [0, 0], outputs
+    await_sync(formed)
     assert_formed(formed, 3)
     assert formed.read(60) == 60
 

@@ -109,16 +109,25 @@ def test_a_stale_mark_goes_before_the_slot_moves_on() -> None:
     assert action.node == "m2"
 
 
-def test_a_replica_that_marks_a_slot_has_its_mark_taken_away() -> None:
+def test_a_mark_that_a_replica_alone_has_is_taken_away_by_its_master() -> None:
     action = only(state_of(healthy(r1={"importing": {SLOT: "m0"}})))
     assert isinstance(action, SetSlotStable)
-    assert action.node == "r1"
-    assert "is a replica" in action.why
+    assert action.node == "m1"
+    assert "r1 is a replica of m1" in action.why
 
 
-def test_a_replica_that_marks_a_slot_beside_its_two_sides_loses_its_mark_alone() -> None:
-    nodes = healthy(m0={"migrating": {SLOT: "m1"}}, m1={"importing": {SLOT: "m0"}}, r2={"migrating": {SLOT: "m1"}})
-    assert only(state_of(nodes)).node == "r2"
+def test_a_mark_that_a_replica_alone_has_stays_while_its_master_does_not_answer() -> None:
+    assert "its master does not answer" in reason(state_of(healthy(m1=AWAY, r1={"importing": {SLOT: "m0"}})))
+
+
+@pytest.mark.parametrize("replica", ["r0", "r1", "r2"])
+def test_the_marks_of_replicas_do_not_keep_a_slot_from_being_moved_on(replica: str) -> None:
+    """A Valkey's replicas have the marks of their master."""
+    nodes = healthy(
+        m0={"migrating": {SLOT: "m1"}}, m1={"importing": {SLOT: "m0"}}, **{replica: {"migrating": {SLOT: "m1"}}}
+    )
+    move = only(state_of(nodes))
+    assert (move.source, move.target) == ("m0", "m1")
 
 
 def test_a_slot_with_two_owners_is_left_until_that_is_settled() -> None:
