@@ -30,7 +30,10 @@ START_TIMEOUT_S = 15.0
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 # The tmpfs hides /mnt for this one process only.
-_START = 'mount -t tmpfs -o size=16m,mode=700 redis /mnt && cd /mnt && cat > nodes.conf && exec "$0" "$@" </dev/null'
+_START = (
+    "mount -t tmpfs -o size=16m,mode=700 redis /mnt && cd /mnt && cat > nodes.conf && "
+    'printf %s "$SERVER_CONF" > server.conf && exec "$0" server.conf "$@" </dev/null'
+)
 
 
 def die_with_parent() -> None:
@@ -82,19 +85,23 @@ class Server:
         arguments += ["--cluster-require-full-coverage", "no", "--cluster-allow-replica-migration", "no"]
         arguments += ["--maxmemory", "200mb", "--repl-diskless-sync-delay", "0", "--loglevel", "warning"]
         arguments += ["--rdbcompression", "no", "--protected-mode", "no"]
-        if self.password:
-            arguments += ["--requirepass", self.password, "--masterauth", self.password]
         command = ["unshare", "--mount", "--propagation", "private", "--", "sh", "-c", _START, self.program]
         self.process = subprocess.Popen(
             [*command, *arguments, *self.options],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
+            env=os.environ | {"SERVER_CONF": self._passwords()},
             preexec_fn=die_with_parent,
         )
         assert self.process.stdin is not None
         self.process.stdin.write(nodes_conf)
         self.process.stdin.close()
         self.wait_until_up()
+
+    def _passwords(self) -> str:
+        """In the form that every server reads alike: of what stands among its arguments a Valkey takes quotes apart."""
+        quoted = "".join(f"\\x{byte:02x}" for byte in (self.password or "").encode())
+        return f'requirepass "{quoted}"\nmasterauth "{quoted}"\n' if self.password else ""
 
     def wait_until_up(self) -> None:
         end = time.monotonic() + START_TIMEOUT_S

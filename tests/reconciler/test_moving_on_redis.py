@@ -220,6 +220,8 @@ def test_a_slot_of_many_megabytes_is_never_half_moved_for_long_while_its_keys_ar
     fleet: Fleet, reconcile: Reconcile
 ) -> None:
     fleet.formed(3)
+    if str(fleet.servers["redis-master-0"].info("server").get("valkey_version", "")).startswith("8."):
+        pytest.skip("a Valkey 8 moves slots in parts, and both sides serve one for a while (docs/engines.md)")
     sources = [server for server in fleet.servers.values() if server.myself.is_master]
     fleet.write(KEYS)
     with fleet.client() as client:
