@@ -160,7 +160,8 @@ refresh_addresses() {
   awk '$1 != "vars" && split($2, part, ",") > 1 && part[2] != "" && $3 !~ /myself/ { print part[2] }' "$NODES_CONF" |
     sort -u | resolve >"$scratch/dns.table"
   awk -v self_ip="$POD_IP" -v port="$announced_port" -v bus_port="${BUS_PORT:-$((PORT + 10000))}" -f "$here/nodes_conf.awk" \
-    "$scratch/dns.table" "$NODES_CONF" >"$scratch/nodes.conf"
+    "$scratch/dns.table" "$NODES_CONF" >"$scratch/nodes.conf.addressed"
+  awk -f "$here/shard_ids.awk" "$scratch/nodes.conf.addressed" "$scratch/nodes.conf.addressed" >"$scratch/nodes.conf"
   replace_nodes_conf
   log "addresses of the others: $(awk '
     { n[$2 ~ /^[0-9]/ ? "ip" : $2]++ }

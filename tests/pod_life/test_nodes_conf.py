@@ -1,5 +1,6 @@
 """nodes.conf is given present addresses, and turned into a replica's, without harm to anything else in it."""
 
+import re
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -127,3 +128,27 @@ def test_a_replica_takes_over_the_shard_of_its_heir_where_redis_left_them_differ
     assert status == 0
     assert after.count("2" * 40) == 2
     assert "1" * 40 not in after
+
+
+def with_shards_of_masters(text: str) -> str:
+    with tempfile.TemporaryDirectory() as directory:
+        file = Path(directory, "nodes.conf")
+        file.write_text(text)
+        done = awk("shard_ids.awk", file, file)
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+
+@settings(max_examples=60, deadline=None)
+@given(tables(), st.data())
+def test_replicas_get_the_shard_ids_of_their_masters_wherever_they_stand_and_nothing_else_changes(
+    table: Table, data: st.DataObject
+) -> None:
+    text = table.text()
+    wrong = text
+    for node in table.nodes:
+        if node.master != "-" and data.draw(st.booleans()):
+            line = next(line for line in text.splitlines() if line.startswith(node.id))
+            wrong = wrong.replace(line, re.sub("shard-id=[0-9a-f]+", f"shard-id={'9' * 40}", line))
+    assert with_shards_of_masters(wrong) == text
+    assert with_shards_of_masters(text) == text

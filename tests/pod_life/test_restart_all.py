@@ -1,5 +1,6 @@
 """Every pod restarts at about the same time, at new addresses (docs/reference/redis.md, "Crash and restart")."""
 
+import re
 import time
 
 import pytest
@@ -95,3 +96,25 @@ def test_a_pod_that_moves_to_another_address_is_known_there_by_all(cluster: Clus
         wait_until(
             "the others know the new address", lambda: f"{moved.ip}:6379" in client.execute_command("CLUSTER NODES")
         )
+
+
+def test_pods_killed_before_they_knew_the_shard_ids_of_others_start_again(cluster: Cluster) -> None:
+    """Redis up to 7.4 writes such files and does not start with them. Redis 7.0 has no such ids."""
+    cluster.fill(60)
+    for pod in cluster.pods:
+        pod.kill()
+    for number, pod in enumerate(cluster.pods):
+        file = pod.data / "nodes.conf"
+        lines = file.read_text().splitlines(keepends=True)
+        file.write_text(
+            "".join(
+                re.sub("shard-id=[0-9a-f]+", f"shard-id={number:040x}", line)
+                if "slave" in line and "myself" not in line
+                else line
+                for line in lines
+            )
+        )
+    for pod in cluster.pods:
+        pod.start()
+    cluster.wait_until_whole(GOAL_SECONDS)
+    assert serves(cluster)
