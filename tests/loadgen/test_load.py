@@ -84,7 +84,7 @@ def test_slots_that_move_under_the_load_fail_no_request(make_cluster: MakeCluste
 
     moving = threading.Thread(target=move)
     moving.start()
-    report = report_of(cluster, "--rate", "60", "--duration", "6")
+    report = report_of(cluster, "--rate", "60", "--duration", "4")
     moving.join()
     assert report["failed"] == 0, report["errors"]
     assert report["counts"]["redirected"] > 0
