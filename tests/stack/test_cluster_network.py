@@ -14,7 +14,7 @@ from sandbox.control.client import Sandbox
 from sandbox.control.place import Place
 from sandbox.control.redis_facts import redis_facts
 from sandbox.control.up import app_password, up
-from sandbox.errors import SandboxError
+from sandbox.errors import ApplyError, SandboxError
 from tests import tested_server
 from tests.sandbox.conftest import eventually
 
@@ -143,3 +143,13 @@ def test_a_lost_master_is_replaced_by_its_replica(running: Sandbox) -> None:
     running.fault("restore", pod=lost)
     assert any(host.startswith(f"{successor}.") for host in hosts), (hosts, waited_s)
     assert not any(host.startswith(f"{lost}.") for host in hosts)
+
+
+def test_a_domain_that_is_not_the_clusters_is_refused_by_the_first_job() -> None:
+    stack = evaluate("local", overrides(changes()))
+    with Sandbox(f"domain-{os.getpid()}") as sandbox:
+        with pytest.raises(ApplyError) as caught:
+            sandbox.apply(stack.resources)
+        assert f"clusterDomain = {DOMAIN}: the domain of this cluster is cluster.local" in str(caught.value)
+        assert "set clusterDomain to cluster.local" in str(caught.value)
+        assert not [name for name, pod in sandbox.pods().items() if pod["owner"]["kind"] == "StatefulSet"]
