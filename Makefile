@@ -13,8 +13,8 @@ PYTHON := $(VENV)/bin/python
 help: ## every command of this Makefile
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-up: .venv/sandbox $(if $(MONITORING),.venv/monitoring) ## run the stack `local` for real on this machine (MONITORING=1: with exporters and Prometheus)
-	@$(PYTHON) -m sandbox up $(if $(MONITORING),--set monitoring.exporter=true --set monitoring.pushgateway=prometheus-pushgateway.monitoring:9091) $(if $(HURRY),--hurry $(HURRY))
+up: .venv/sandbox $(if $(MONITORING),.venv/monitoring) ## run the stack `local` for real on this machine (MONITORING=1: with exporters and Prometheus; IP_FAMILY=ipv6)
+	@$(PYTHON) -m sandbox up $(if $(MONITORING),--set monitoring.exporter=true --set monitoring.pushgateway=prometheus-pushgateway.monitoring:9091) $(if $(HURRY),--hurry $(HURRY)) $(if $(IP_FAMILY),--ip-family $(IP_FAMILY))
 
 down: .venv/program ## stop what `make up` started and leave nothing behind
 	@$(PYTHON) -m sandbox down

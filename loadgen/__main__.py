@@ -83,9 +83,11 @@ def password_given() -> str | None:
 
 def target_of(options: argparse.Namespace) -> Target:
     host, _, port = options.endpoint.rpartition(":")
+    # An IPv6 address stands in brackets before its port.
+    host = host.removeprefix("[").removesuffix("]")
     if not host or not port.isdigit():
         raise WrongWorkload(f"the endpoint is {options.endpoint}; it must be HOST:PORT")
-    zone = tuple(ipaddress.IPv4Network(part) for part in options.zone.split(",") if part)
+    zone = tuple(ipaddress.ip_network(part) for part in options.zone.split(",") if part)
     return Target(
         host,
         int(port),

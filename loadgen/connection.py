@@ -60,7 +60,8 @@ class Connection:
         self._size = 0
         self._due = 0
         """Bytes that are still to come of a value and the end of its line."""
-        self._socket: socket.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        family = socket.AF_INET6 if ":" in node.address else socket.AF_INET
+        self._socket: socket.socket = socket.socket(family, socket.SOCK_STREAM)
         self._socket.setblocking(False)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         code = self._socket.connect_ex((node.address, node.port))

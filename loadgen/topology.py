@@ -32,7 +32,7 @@ class Target:
     password: str | None
     ca_file: str | None = None
     reads_from: str = "master"
-    zone: tuple[ipaddress.IPv4Network, ...] = ()
+    zone: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
     user: str | None = None
     cert_file: str | None = None
     key_file: str | None = None
@@ -195,6 +195,6 @@ def _text(value: object) -> str:
 
 def resolved(host: str, port: int) -> Node | None:
     try:
-        return Node(host, str(socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM)[0][4][0]), port)
+        return Node(host, str(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][4][0]), port)
     except OSError:
         return None

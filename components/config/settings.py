@@ -104,7 +104,8 @@ class Eks(_Section):
     cni_role: CniRole = Field(
         CniRole.AUTO,
         description="whose rights the VPC CNI uses: own = those of its own role; node = those of the nodes' role, "
-        "which is then given AmazonEKS_CNI_Policy where it is made here; auto = the add-on vpc-cni is asked",
+        "which is then given AmazonEKS_CNI_Policy where it is made here; auto = the add-on vpc-cni is asked. That "
+        "policy knows IPv4 alone: in a cluster of IPv6 the add-on needs a role of its own",
     )
     node_kms_key_arn: str | None = Field(
         None,

@@ -77,11 +77,12 @@ def check(settings: Settings, coming: tuple[Manifest, ...], *after: str) -> Mani
 
     A Job may run for hours, so its own deadline says nothing about a pod that Kubernetes does not make (a quota, an
     admission policy), that no node takes, or whose image, Secret or ConfigMap is not there. Without this one, an update
-    that cannot go on would seem to be at work. It runs whenever one of the `coming` objects is another than before.
+    that cannot go on would seem to be at work. It also refuses a cluster domain that is not the cluster's: no pod would
+    find another. It runs whenever one of the `coming` objects is another than before.
     """
     template = reconciler_pod(settings, CHECK)
     container = template["spec"]["containers"][0]
-    container["command"] = ["python3", "-c", f"import {', '.join(PACKAGES)}; print('check: the pods of Jobs start')"]
+    container["command"] = ["python3", "-m", "reconciler.check", f"--cluster-domain={settings.cluster_domain}"]
     container["env"].append({"name": "COMING", "value": digest(str([item.body for item in coming]))})
     mentioned = dict.fromkeys(ref for item in coming for ref in refs(item.body) if ref != keys.NAMESPACE)
     container["env"] += [{"name": f"COMING_{ref.of.upper()}", "value": ref} for ref in mentioned]

@@ -17,6 +17,7 @@ from components.manifests import names, tls
 from components.plan.plan import Plan
 from components.plan.refusal import PlanRefused
 from components.resources.enforcement import enforcement_faults
+from components.resources.ip_family import cni_faults, has_ipv6, subnet_fault
 from components.resources.sdk import ask_aws_now
 
 KUBERNETES_MINOR_MIN = 32
@@ -59,7 +60,7 @@ def kubernetes_provider(settings: Settings) -> k8s.Provider:
     cluster = ask_aws_now("eks/getCluster:getCluster", {"name": settings.eks.cluster_name})
     faults = [
         *_cluster_faults(settings.eks, cluster),
-        *_subnet_faults(settings.eks),
+        *_subnet_faults(settings.eks, cluster),
         *enforcement_faults(settings),
     ]
     if faults:
@@ -81,19 +82,17 @@ def _cluster_faults(eks: Eks, cluster: Mapping[str, Any]) -> Iterator[str]:
             f"1.{KUBERNETES_MINOR_MIN} or later is needed: its kubelet kills a snapshot's process alone when memory "
             "runs out, not the master with it; upgrade the cluster first"
         )
-    families = {network.get("ipFamily", "ipv4") for network in cluster.get("kubernetesNetworkConfigs") or ()}
-    if "ipv6" in families:
-        yield (
-            f"{NAMESPACE}:eks.clusterName = {eks.cluster_name}: its pods have IPv6 addresses, and the pods' scripts "
-            "find each other by IPv4 addresses only; use a cluster of the IPv4 family"
-        )
+    yield from cni_faults(eks, cluster)
 
 
-def _subnet_faults(eks: Eks) -> Iterator[str]:
+def _subnet_faults(eks: Eks, cluster: Mapping[str, Any]) -> Iterator[str]:
     for zone, subnet in sorted(eks.subnets.items()):
-        actual = ask_aws_now("ec2/getSubnet:getSubnet", {"id": subnet})["availabilityZone"]
+        answer = ask_aws_now("ec2/getSubnet:getSubnet", {"id": subnet})
+        actual = answer["availabilityZone"]
         if actual != zone:
             yield f"{NAMESPACE}:eks.subnets.{zone} = {subnet}: that subnet lies in {actual}; swap the entries"
+        if has_ipv6(cluster) and (fault := subnet_fault(zone, subnet, answer)) is not None:
+            yield fault
 
 
 def _kubeconfig(cluster_name: str, cluster: Mapping[str, Any]) -> dict[str, Any]:

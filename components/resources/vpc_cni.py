@@ -37,7 +37,7 @@ def with_cni_role(settings: Settings) -> Settings:
     eks = settings.eks
     if eks is None or eks.node_role_arn is not None or eks.cni_role is not CniRole.AUTO:
         return settings
-    found = _depends_on_nodes(eks)
+    found = depends_on_nodes(eks)
     if found is not None:
         pulumi.log.warn(
             f"{NAMESPACE}:eks.cniRole = auto: {found}. So the nodes' role gets {CNI_POLICY}, and whoever takes over a "
@@ -50,7 +50,7 @@ def with_cni_role(settings: Settings) -> Settings:
     return settings.model_copy(update={"eks": eks.model_copy(update={"cni_role": decided})})
 
 
-def _depends_on_nodes(eks: Eks) -> str | None:
+def depends_on_nodes(eks: Eks) -> str | None:
     """Why the CNI may use the rights of the nodes' role; None where it has a role of its own."""
     try:
         answer = describe_add_on(eks)

@@ -51,7 +51,8 @@ $1 == successor {
   $3 = changed_flags($3, "slave", "master", "fail,fail?,noaddr")
   $4 = "-"
   $7 = epoch
-  sub(/^[^:]*:/, successor_ip ":", $2)
+  # An IPv6 address has colons of its own: the port's is the one whose digits end at @.
+  $2 = successor_ip substr($2, match($2, /:[0-9]+@/))
   $0 = $0 " " slots
 }
 

@@ -3,6 +3,7 @@
 #   awk -v self_ip=IP -v port=PORT -v bus_port=PORT -f nodes_conf.awk DNS nodes.conf
 #
 # DNS is a file with lines `HOST IP`, `HOST gone` (the name does not exist) or `HOST unknown` (no name server answered).
+# An IP is of IPv4 or of IPv6. Redis writes an IPv6 address without brackets, so the last colon before @ is the port's.
 # A line of nodes.conf (Redis 7.0; from 7.2 on there are more comma-separated fields after the host name):
 #   ID IP:PORT@BUSPORT[,HOST[,shard-id=…]] FLAGS MASTER PING PONG EPOCH LINK SLOT…
 # Its last line has the epochs: vars currentEpoch N lastVoteEpoch N
@@ -62,7 +63,7 @@ $1 == "vars" {
     ip = ""
     ports = "0@0"
     $3 = without($3, "noaddr") ",noaddr"
-  } else if (host != "" && state[host] ~ /^[0-9.]+$/) {
+  } else if (host != "" && state[host] ~ /[.:]/) {
     # That the node failed was observed at its old address, so it says nothing about the new one.
     if (state[host] != ip) $3 = without($3, "fail,fail?")
     if (ports == "0@0") ports = port "@" bus_port

@@ -11,14 +11,11 @@ set -eu
 umask 077
 : "${POD_NAME:?}" "${POD_NAMESPACE:?}" "${POD_IP:?}" "${SERVICE_NAME:?}" "${PORT:?}" "${START_TAKEOVER_SECONDS:?}"
 : "${CLUSTER_DOMAIN:?}"
+# The pods of a cluster have addresses of one family, or of both, and then the first counts. All others are asked for in
+# the family of this pod's own, since it could not reach another.
 case $POD_IP in
-*:*)
-  # Everything below and in nodes.conf tells addresses from ports by dots and colons, so it would take this pod's and all
-  # others' addresses for none. A node that starts all the same loses the cluster at its first restart.
-  echo "start.sh: this pod's address is $POD_IP. The scripts find pods by IPv4 addresses only: use a Kubernetes cluster" \
-    "whose pods have IPv4 addresses, or, where they have both, one whose first family is IPv4. Nothing was started." >&2
-  exit 1
-  ;;
+*:*) address_record=aaaa ;;
+*) address_record=a ;;
 esac
 domain=$SERVICE_NAME.$POD_NAMESPACE.svc.$CLUSTER_DOMAIN
 my_host=$POD_NAME.$domain
@@ -100,7 +97,7 @@ write_server_conf() {
 resolve() {
   rm -f "$scratch/dns/"*
   while read -r host; do
-    timeout "$RESOLVE_SECONDS" nslookup -type=a "$host" >"$scratch/dns/$host" 2>&1 &
+    timeout "$RESOLVE_SECONDS" nslookup -type="$address_record" "$host" >"$scratch/dns/$host" 2>&1 &
   done
   wait
   for answer in "$scratch/dns/"*; do
@@ -111,7 +108,7 @@ resolve() {
       named && /^Address( [0-9]+)?:/ {
         ip = $0
         sub(/^Address( [0-9]+)?:[ \t]*/, "", ip)
-        sub(/[^0-9.].*$/, "", ip)
+        sub(/[^0-9A-Fa-f.:].*$/, "", ip)
         if (ip != "") { print host, ip; found = 1 }
       }
       /NXDOMAIN|No answer/ { gone = 1 }
@@ -164,7 +161,7 @@ refresh_addresses() {
   awk -f "$here/shard_ids.awk" "$scratch/nodes.conf.addressed" "$scratch/nodes.conf.addressed" >"$scratch/nodes.conf"
   replace_nodes_conf
   log "addresses of the others: $(awk '
-    { n[$2 ~ /^[0-9]/ ? "ip" : $2]++ }
+    { n[$2 ~ /[.:]/ ? "ip" : $2]++ }
     END { printf "%d resolved, %d gone, %d unknown", n["ip"], n["gone"], n["unknown"] }' "$scratch/dns.table")"
 }
 
@@ -216,7 +213,7 @@ some_others() {
     if grep -q ' unknown$' "$scratch/set.table"; then
       dns_silent=1
     fi
-    awk '$2 ~ /^[0-9]/ { print $2 }' "$scratch/set.table" >"$scratch/others"
+    awk '$2 ~ /[.:]/ { print $2 }' "$scratch/set.table" >"$scratch/others"
   fi
   targets=$(awk -v me="$POD_IP" '$1 != me' "$scratch/others" | shuf -n "$OTHERS_MAX")
 }

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from reconciler.addresses import split_port
 from reconciler.connection import Connection, Network, ReplyError, UnreachableError, integer, text
 from reconciler.observe.cluster_nodes import parse_cluster_nodes
 
@@ -40,7 +41,7 @@ def clients(connection: Connection) -> set[str]:
         # A master that sends keys to the target by MIGRATE is listed there as an ordinary client, too.
         machinery = fields.get("name", "").startswith("reconciler") or fields.get("cmd", "").startswith("restore")
         if int(fields.get("idle", "0")) <= ACTIVE_IDLE_S and not machinery:
-            found.add(fields.get("addr", "").rpartition(":")[0])
+            found.add(split_port(fields.get("addr", ""), 0)[0])
     return found
 
 

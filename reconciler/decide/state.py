@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cached_property
 
+from reconciler.addresses import with_port
 from reconciler.observe.cluster_nodes import NodeEntry
 from reconciler.observe.observation import NodeReport, Observation
 from reconciler.slots import ALL_SLOTS, NO_SLOTS, count, even_split
@@ -42,7 +43,7 @@ class ClusterState:
         if node_id in self.reports:
             return self.reports[node_id].name
         for entry in self.entries_about(node_id):
-            return f"{entry.hostname or f'{entry.ip}:{entry.port}'} (id {node_id[:8]})"
+            return f"{entry.hostname or with_port(entry.ip, entry.port)} (id {node_id[:8]})"
         return f"id {node_id[:8]}"
 
     def entries_about(self, node_id: str) -> list[NodeEntry]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from reconciler.addresses import with_port
 from reconciler.observe.cluster_nodes import NodeEntry
 from reconciler.observe.native_jobs import NativeJob, NativeWay
 
@@ -101,7 +102,7 @@ class NodeReport:
 
     @property
     def name(self) -> str:
-        return self.pod or f"{self.ip}:{self.port}"
+        return self.pod or with_port(self.ip, self.port)
 
 
 @dataclass(frozen=True)

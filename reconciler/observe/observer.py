@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from reconciler.addresses import split_port
 from reconciler.connection import (
     Address,
     Connections,
@@ -137,9 +138,9 @@ def _wrong_pod(report: NodeReport, node: TopologyNode, desired: Topology) -> str
 
 def _ask_seed(connections: Connections, name: str, desired: Topology, found: _Found, names: HostNames) -> SeedAnswer:
     """Asks at every address of a seed, and every node that the answers lead to."""
-    host, _, own_port = name.partition(":")
+    host, port = split_port(name, desired.port)
     try:
-        addresses = [(ip, int(own_port or desired.port)) for ip in connections.network.resolve(host)]
+        addresses = [(ip, port) for ip in connections.network.resolve(host)]
     except NoSuchNameError as error:
         return SeedAnswer(name, True, str(error))
     except NameNotResolvedError as error:

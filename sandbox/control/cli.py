@@ -63,6 +63,11 @@ def parser() -> argparse.ArgumentParser:
         metavar="FACTOR",
         help="with exporters: alerts wait, and queries look back, so many times less long (default 1: as rendered)",
     )
+    up.add_argument(
+        "--ip-family",
+        choices=("ipv4", "ipv6"),
+        help="addresses of the pods of a sandbox that is started (default ipv4); one that runs keeps what it has",
+    )
     verb("down", _down, "stop the sandbox and check that nothing of it is left")
     status = verb("status", _status, "show pods, roles, slots, memory, Services, Jobs and claims")
     status.add_argument("--json", action="store_true", help="everything as one JSON object")
@@ -137,7 +142,9 @@ def _up(arguments: argparse.Namespace) -> int:
 
     if not 1 <= arguments.hurry <= 60:
         raise SandboxError(f"--hurry {arguments.hurry:g}: give a factor from 1 to 60")
-    return up(_sandbox(arguments), arguments.stack, arguments.set, _say, hurry=arguments.hurry)
+    return up(
+        _sandbox(arguments), arguments.stack, arguments.set, _say, hurry=arguments.hurry, ip_family=arguments.ip_family
+    )
 
 
 def _down(arguments: argparse.Namespace) -> int:

@@ -18,10 +18,11 @@ from preview.resources import Resource
 from sandbox.control.launcher import launch
 from sandbox.control.place import IN_DEFAULT, Place
 from sandbox.control.protocol import Connection, Message, default_name
+from sandbox.control.scratch import scratch_file, text_of
 from sandbox.control.waiting import wait_with
 from sandbox.errors import NotFoundError, SandboxError
+from sandbox.host.addresses import USUAL_NETWORK, ClusterNetwork
 from sandbox.host.machine import members, wait_ended
-from sandbox.host.network import DNS_IP
 from sandbox.kubernetes.nodes import Node
 
 _END_TIMEOUT_S = 15.0
@@ -47,13 +48,22 @@ class Sandbox:
     """A running sandbox, by name; as a context manager it is started on entry and stopped on exit.
 
     Start it from the main thread: with `die_with_parent` the kernel ends it with the starting thread. `nodes` are
-    the machines pods are placed on, where the usual two in each of three zones will not do.
+    the machines pods are placed on, where the usual two in each of three zones will not do. `network` is how the
+    cluster is made: with IPv4 and the domain cluster.local, unless given.
     """
 
-    def __init__(self, name: str | None = None, *, die_with_parent: bool = True, nodes: Sequence[Node] = ()) -> None:
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        die_with_parent: bool = True,
+        nodes: Sequence[Node] = (),
+        network: ClusterNetwork = USUAL_NETWORK,
+    ) -> None:
         self.name = name or default_name()
         self._die_with_parent = die_with_parent
         self._nodes = tuple(nodes)
+        self.network = network
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Sandbox:
@@ -67,7 +77,9 @@ class Sandbox:
 
     def start(self) -> None:
         """Raises SandboxError when one of this name runs already, or the machine lacks something."""
-        self._process = launch(self.name, die_with_parent=self._die_with_parent, nodes=self._nodes)
+        self._process = launch(
+            self.name, die_with_parent=self._die_with_parent, network=self.network, nodes=self._nodes
+        )
 
     @property
     def is_running(self) -> bool:
@@ -189,11 +201,13 @@ class Sandbox:
     ) -> Completed:
         """Runs a command in a container, as `kubectl exec`. Raises TimeoutError, and ends the command then."""
         with contextlib.ExitStack() as stack:
-            given, out, err = (_scratch_file(stack, data) for data in (stdin, b"", b""))
+            given, out, err = (scratch_file(stack, data) for data in (stdin, b"", b""))
             connection = stack.enter_context(Connection(self.name))
             connection.sock.settimeout(timeout_s)
             fds = [file.fileno() for file in (given, out, err)]
-            return Completed(self._exec(connection, pod, command, container, namespace, fds), _text(out), _text(err))
+            return Completed(
+                self._exec(connection, pod, command, container, namespace, fds), text_of(out), text_of(err)
+            )
 
     def exec_here(
         self, pod: str, command: Sequence[str], *, container: str | None = None, namespace: str | None = None
@@ -230,9 +244,9 @@ class Sandbox:
         """Runs a command of this machine inside the sandbox's network, or in that of a pod, with its DNS; captures its
         output."""
         with contextlib.ExitStack() as stack:
-            out, err = (_scratch_file(stack) for _ in range(2))
+            out, err = (scratch_file(stack) for _ in range(2))
             code = self._run(command, place, (out, err), timeout_s, env)
-            return Completed(code, _text(out), _text(err))
+            return Completed(code, text_of(out), text_of(err))
 
     def run_here(self, command: Sequence[str], place: Place = IN_DEFAULT) -> int:
         """As `run`, on this process's own stdin, stdout and stderr."""
@@ -248,10 +262,10 @@ class Sandbox:
     ) -> int:
         with Connection(self.name) as connection, contextlib.ExitStack() as stack:
             connection.send({"operation": "network", "arguments": asdict(place)})
-            connection.receive_good()
+            resolv_conf = connection.receive_good()["resolvConf"]
             netns = connection.fds[0]
             texts = {
-                "/etc/resolv.conf": f"search svc.cluster.local\nnameserver {DNS_IP}\noptions ndots:5\n",
+                "/etc/resolv.conf": resolv_conf,
                 "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
             }
             # bubblewrap gives the command these two files, a pid namespace to be ended with, and nothing else.
@@ -259,7 +273,7 @@ class Sandbox:
             argv += ["--unshare-pid", "--die-with-parent", "--proc", "/proc", "--chdir", os.getcwd()]
             fds = [netns]
             for path, text in texts.items():
-                fds.append(_scratch_file(stack, text.encode()).fileno())
+                fds.append(scratch_file(stack, text.encode()).fileno())
                 argv += ["--ro-bind-data", str(fds[-1]), os.path.realpath(path)]
             search = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"
             process = subprocess.Popen(
@@ -278,16 +292,3 @@ def _loopback_listener() -> socket.socket:
         return socket.create_server(("127.0.0.1", PROMETHEUS_PORT))
     except OSError:
         return socket.create_server(("127.0.0.1", 0))
-
-
-def _scratch_file(stack: contextlib.ExitStack, data: bytes = b"") -> BinaryIO:
-    """A file in memory, for commands to read or to write, with its position at the start."""
-    file = stack.enter_context(os.fdopen(os.memfd_create("sandbox"), "r+b", buffering=0))
-    file.write(data)
-    file.seek(0)
-    return file
-
-
-def _text(file: BinaryIO) -> str:
-    file.seek(0)
-    return file.read().decode()

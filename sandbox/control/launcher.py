@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from sandbox.control.protocol import PROJECT_DIR, address
 from sandbox.errors import SandboxError
+from sandbox.host.addresses import ClusterNetwork
 from sandbox.host.machine import check_machine
 from sandbox.host.process import SYSTEM_PATH
 from sandbox.kubernetes.nodes import Node, nodes_to_json
@@ -20,7 +21,9 @@ from sandbox.kubernetes.nodes import Node, nodes_to_json
 _READY_TIMEOUT_S = 30.0
 
 
-def launch(name: str, *, die_with_parent: bool, nodes: Sequence[Node] = ()) -> subprocess.Popen[bytes]:
+def launch(
+    name: str, *, die_with_parent: bool, network: ClusterNetwork, nodes: Sequence[Node] = ()
+) -> subprocess.Popen[bytes]:
     """Starts a supervisor and returns once it answers. With `die_with_parent` it ends with this process, and with
     this thread when that is the main one; without, it outlives the caller. `nodes` replace the usual six."""
     check_machine()
@@ -40,6 +43,7 @@ def launch(name: str, *, die_with_parent: bool, nodes: Sequence[Node] = ()) -> s
     argv = ["unshare", "--fork", "--kill-child=SIGKILL", "--mount-proc"]
     argv += ["--pid", "--mount", "--net", "--uts", "--ipc", "--", sys.executable, "-m", "sandbox.control.supervisor"]
     argv += ["--name", name, "--listen-fd", str(listener.fileno()), "--ready-fd", str(ready_write)]
+    argv += ["--ip-family", network.family.name, "--cluster-domain", network.domain]
     if nodes:
         argv += ["--nodes", nodes_to_json(nodes)]
     if die_with_parent:

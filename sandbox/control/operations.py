@@ -70,7 +70,14 @@ class Operations:
     async def hello(self, client: Client) -> dict[str, Any]:
         """The supervisor's own namespaces: everything the sandbox runs is in them or below their processes."""
         namespaces = [os.readlink(f"/proc/self/ns/{kind}") for kind in ("pid", "net", "mnt")]
-        return {"name": self._name, "namespaces": namespaces, "pods": len(self._cluster.pods)}
+        network = self._cluster.network
+        return {
+            "name": self._name,
+            "namespaces": namespaces,
+            "pods": len(self._cluster.pods),
+            "ipFamily": network.family.name,
+            "clusterDomain": network.domain,
+        }
 
     async def stop(self, client: Client) -> None:
         await client.socket.send({"result": {}})
@@ -185,7 +192,9 @@ class Operations:
             path = self._guests.at(namespace, labels).network.netns_path
         fd = os.open(path, os.O_RDONLY)
         try:
-            await client.socket.send({"progress": "network namespace"}, (fd,))
+            await client.socket.send(
+                {"progress": "network namespace", "resolvConf": self._cluster.network.resolv_conf()}, (fd,)
+            )
         finally:
             os.close(fd)
         # The caller keeps the connection for as long as its program runs, and ends it when the sandbox goes.

@@ -16,6 +16,7 @@ from sandbox.control.operations import OPERATIONS, Client, Operations
 from sandbox.control.protocol import Message, MessageSocket
 from sandbox.errors import SandboxError
 from sandbox.host import dns, network
+from sandbox.host.addresses import FAMILIES, ClusterNetwork
 from sandbox.host.border import Border
 from sandbox.host.firewall import Firewall
 from sandbox.host.images import ImageStore
@@ -36,16 +37,18 @@ from sandbox.monitoring.pushgateway import with_pushgateway
 STATE_DIR = Path("/run/sandbox")
 
 
-async def _main(listener: socket.socket, ready_fd: int, parent_fd: int | None, name: str, nodes: list[Node]) -> None:
+async def _main(
+    listener: socket.socket, ready_fd: int, parent_fd: int | None, name: str, nodes: list[Node], chosen: ClusterNetwork
+) -> None:
     # A private /run: named network namespaces and all state live in it and vanish with the mount namespace.
     run_tool(["mount", "-t", "tmpfs", "-o", "mode=0755", "sandbox", "/run"])
     STATE_DIR.mkdir()
-    network.set_up()
-    firewall = Firewall()
+    network.set_up(chosen.family)
+    firewall = Firewall(chosen.family)
     firewall.set_up()
-    cluster = Cluster(nodes)
-    partitions = Partitions()
-    border = Border(lambda message: cluster.event("the zones", "LinkRestored", message))
+    cluster = Cluster(nodes, chosen)
+    partitions = Partitions(chosen.family)
+    border = Border(chosen.family, lambda message: cluster.event("the zones", "LinkRestored", message))
     accounts = Accounts()
 
     def on_network_change() -> None:
@@ -57,15 +60,15 @@ async def _main(listener: socket.socket, ready_fd: int, parent_fd: int | None, n
         cluster=cluster,
         images=ImageStore(STATE_DIR / "images"),
         volumes=VolumeStore(STATE_DIR / "volumes"),
-        addresses=AddressPool(),
+        addresses=AddressPool(chosen.family.pod_range),
         accounts=accounts,
         directory=STATE_DIR / "pods",
         on_network_change=on_network_change,
     )
     workloads = Workloads(cluster, kubelet, firewall)
     operations = Operations(name, cluster, kubelet, workloads, partitions, border, STATE_DIR)
-    dns_server = await dns.serve(network.DNS_IP, lambda: with_pushgateway(cluster_names(cluster), cluster.guests))
-    api_server = await ApiServer(cluster, workloads, accounts).serve(network.API_IP)
+    dns_server = await dns.serve(chosen.family.dns_ip, lambda: with_pushgateway(cluster_names(cluster), cluster.guests))
+    api_server = await ApiServer(cluster, workloads, accounts).serve(chosen.family.api_ip)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, os._exit, 0)
@@ -153,14 +156,17 @@ def main() -> int:
     parser.add_argument("--parent-fd", type=int)
     parser.add_argument("--name", required=True)
     parser.add_argument("--nodes", type=nodes_from_json, default=pretend_nodes(), help="JSON; default: six of them")
+    parser.add_argument("--ip-family", choices=tuple(FAMILIES), required=True)
+    parser.add_argument("--cluster-domain", required=True)
     arguments = parser.parse_args()
     if os.getpid() != 1:
         sys.stderr.write("the supervisor must be process 1 of its own pid namespace; use `python -m sandbox up`\n")
         return 2
     os.umask(0o022)
     listener = socket.socket(fileno=arguments.listen_fd)
+    chosen = ClusterNetwork(FAMILIES[arguments.ip_family], arguments.cluster_domain)
     try:
-        asyncio.run(_main(listener, arguments.ready_fd, arguments.parent_fd, arguments.name, arguments.nodes))
+        asyncio.run(_main(listener, arguments.ready_fd, arguments.parent_fd, arguments.name, arguments.nodes, chosen))
     except SandboxError as error:
         os.write(arguments.ready_fd, str(error).encode())
         return 1

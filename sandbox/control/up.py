@@ -13,8 +13,9 @@ from preview.errors import EvaluationError
 from preview.evaluate import Evaluation, evaluate
 from sandbox.control.client import Sandbox
 from sandbox.control.place import client_place, run_options
+from sandbox.control.protocol import Message
 from sandbox.errors import SandboxError
-from sandbox.host.dns import CLUSTER_DOMAIN
+from sandbox.host.addresses import FAMILIES, IPV4, USUAL_NETWORK, ClusterNetwork
 from sandbox.host.images import has_server, stand_in
 
 _CHECK_PROGRAM = Path(__file__).parent / "check_images.py"
@@ -23,8 +24,17 @@ _CERTIFICATES = "/tls"
 """Where the pods have the files of their certificate."""
 
 
-def up(sandbox: Sandbox, stack: str, changes: Sequence[str], say: Callable[[str], None], *, hurry: float = 1.0) -> int:
-    """A stack with exporters gets a Prometheus, whose patience is divided by `hurry`.
+def up(
+    sandbox: Sandbox,
+    stack: str,
+    changes: Sequence[str],
+    say: Callable[[str], None],
+    *,
+    hurry: float = 1.0,
+    ip_family: str | None = None,
+) -> int:
+    """A stack with exporters gets a Prometheus, whose patience is divided by `hurry`. A sandbox that does not run yet
+    is started with the stack's cluster domain and with addresses of this family, IPv4 unless given.
 
     Raises SandboxError with what failed; what was reached until then stays up for inspection."""
     began = time.monotonic()
@@ -34,18 +44,17 @@ def up(sandbox: Sandbox, stack: str, changes: Sequence[str], say: Callable[[str]
     except EvaluationError as refusal:
         raise SandboxError(str(refusal)) from None
     domain = evaluation.settings.cluster_domain
-    if domain != CLUSTER_DOMAIN:
-        raise SandboxError(
-            f"clusterDomain = {domain}: the sandbox's domain is {CLUSTER_DOMAIN}, so no pod would find another; try "
-            f"the stack here with --set clusterDomain={CLUSTER_DOMAIN}"
-        )
+    running = sandbox.hello() if sandbox.is_running else None
+    if running is not None:
+        _refuse_another_network(running, domain, ip_family)
     for warning in evaluation.warnings:
         say(f"warning: {warning}")
     other = stand_in(evaluation.settings.images.redis)
     if other is not None:
         say(other)
-    if not sandbox.is_running:
-        say("starting the sandbox")
+    if running is None:
+        sandbox.network = ClusterNetwork(FAMILIES[ip_family or IPV4.name], domain)
+        say(f"starting the sandbox{_unusual(sandbox.network)}")
         sandbox.start()
     # Before the Jobs, which tell it what they do.
     where = _watched(sandbox, evaluation, hurry)
@@ -60,6 +69,26 @@ def up(sandbox: Sandbox, stack: str, changes: Sequence[str], say: Callable[[str]
     if where:
         say(where)
     return 0
+
+
+def _refuse_another_network(running: Message, domain: str, ip_family: str | None) -> None:
+    """Raises SandboxError where the running sandbox is another cluster than the stack needs."""
+    differs = []
+    if running["clusterDomain"] != domain:
+        differs.append(f"clusterDomain = {domain}: the running sandbox was started with {running['clusterDomain']}")
+    if ip_family not in (None, running["ipFamily"]):
+        differs.append(f"--ip-family {ip_family}: the running sandbox was started with {running['ipFamily']}")
+    if differs:
+        raise SandboxError(
+            "; ".join(differs) + ". No cluster changes that while it lives: run `make down` first, then this again"
+        )
+
+
+def _unusual(network: ClusterNetwork) -> str:
+    """What is said of it where it is not what most clusters have."""
+    said = [f"domain {network.domain}"] if network.domain != USUAL_NETWORK.domain else []
+    said += [f"{network.family.pod_range} for its pods"] if network.family is not IPV4 else []
+    return f": {', '.join(said)}" if said else ""
 
 
 def _watched(sandbox: Sandbox, evaluation: Evaluation, hurry: float) -> str:

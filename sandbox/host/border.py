@@ -7,8 +7,9 @@ import json
 from collections.abc import Callable, Iterable
 
 from sandbox.errors import InvalidError
+from sandbox.host.addresses import Family
 from sandbox.host.emulated_link import EmulatedLink
-from sandbox.host.network import BORDER_PRIORITY, PodNetwork
+from sandbox.host.network import BORDER_PRIORITY, PodNetwork, run_batch
 from sandbox.host.process import run_tool
 
 _DEVICE = "border"
@@ -18,7 +19,8 @@ _FIRST_TABLE = 200_000
 class Border:
     """Absent at first: zones are then as near as pods of one zone. `on_end` is told when the link ends by itself."""
 
-    def __init__(self, on_end: Callable[[str], None]) -> None:
+    def __init__(self, family: Family, on_end: Callable[[str], None]) -> None:
+        self._family = family
         self._on_end = on_end
         self._link: EmulatedLink | None = None
         self._rules: dict[int, PodNetwork] = {}
@@ -56,11 +58,11 @@ class Border:
         for network, zone in placed:
             beyond = sorted(other.ip for other, elsewhere in placed if elsewhere != zone)
             if beyond:
-                lines += [f"route add {ip}/32 dev {_DEVICE} table {_FIRST_TABLE + network.number}" for ip in beyond]
+                lines += [f"route add {ip} dev {_DEVICE} table {_FIRST_TABLE + network.number}" for ip in beyond]
                 lines.append(f"rule add {_rule(network)}")
                 self._rules[network.number] = network
         if lines:
-            run_tool(["ip", "-batch", "-"], "\n".join(lines) + "\n")
+            run_batch(self._family, "\n".join(lines) + "\n")
 
     async def _take_away(self) -> None:
         link, self._link = self._link, None

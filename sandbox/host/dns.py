@@ -19,7 +19,8 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
-CLUSTER_DOMAIN = "cluster.local"
+from sandbox.host.addresses import USUAL_NETWORK, family_of
+
 TTL_S = 5
 """CoreDNS's default for cluster records."""
 _MAX_CHAIN = 8
@@ -52,6 +53,7 @@ class ClusterNames:
     services: Mapping[tuple[str, str], ServiceRecord] = field(default_factory=dict)
     """(namespace, name) -> record."""
     namespaces: frozenset[str] = frozenset()
+    domain: str = USUAL_NETWORK.domain
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,9 @@ class Answer:
 def resolve(names: ClusterNames, name: str, kind: str) -> Answer:
     """Records for a name (any case, trailing dot or not); kind is `A`, `AAAA`, …"""
     wanted = name.rstrip(".").lower()
-    if wanted != CLUSTER_DOMAIN and not wanted.endswith("." + CLUSTER_DOMAIN):
+    if wanted != names.domain and not wanted.endswith("." + names.domain):
         return Answer((), exists=False, ours=False)
-    labels = wanted.removesuffix(CLUSTER_DOMAIN).rstrip(".").split(".")
+    labels = wanted.removesuffix(names.domain).rstrip(".").split(".")
     if labels[-1:] != ["svc"]:
         return Answer((), exists=labels == [""])
     labels = labels[:-1]
@@ -98,12 +100,12 @@ def _headless(service: ServiceRecord, name: str, rest: Sequence[str], kind: str)
     if len(rest) > 1:
         return Answer((), exists=False)
     matching = [endpoint for endpoint in endpoints if not rest or rest[0] == _label(endpoint)]
-    records = tuple(Record(name, "A", endpoint.ip) for endpoint in matching) if kind == "A" else ()
-    return Answer(records, exists=bool(matching))
+    records = [Record(name, family_of(endpoint.ip).record_kind, endpoint.ip) for endpoint in matching]
+    return Answer(tuple(record for record in records if record.kind == kind), exists=bool(matching))
 
 
 def _label(endpoint: Endpoint) -> str:
-    return endpoint.hostname or endpoint.ip.replace(".", "-")
+    return endpoint.hostname or endpoint.ip.replace(".", "-").replace(":", "-")
 
 
 def _external(names: ClusterNames, name: str, target: str, kind: str) -> Answer:
@@ -113,7 +115,7 @@ def _external(names: ClusterNames, name: str, target: str, kind: str) -> Answer:
     for _ in range(_MAX_CHAIN):
         alias = target.rstrip(".").lower()
         records.append(Record(owner, "CNAME", alias + "."))
-        labels = alias.removesuffix(f".svc.{CLUSTER_DOMAIN}").split(".")
+        labels = alias.removesuffix(f".svc.{names.domain}").split(".")
         following = names.services.get((labels[-1], labels[-2])) if len(labels) == 2 else None
         if following is None or following.external_name is None:
             found = () if kind == "CNAME" else resolve(names, alias, kind).records
@@ -139,14 +141,14 @@ def reply(names: ClusterNames, packet: bytes, *, datagram: bool) -> bytes | None
     if not answer.exists:
         response.set_rcode(dns.rcode.NXDOMAIN)
     records = list(answer.records)
-    if all(record.kind == "A" for record in records):
+    if all(record.kind in ("A", "AAAA") for record in records):
         # CoreDNS's loadbalance plugin: clients that take the first address spread over all.
         secrets.SystemRandom().shuffle(records)
     for (name, kind), group in groupby(records, key=lambda record: (record.name, record.kind)):
         response.answer.append(_rrset(name, kind, [record.data for record in group]))
     if not records:
-        soa = f"ns.dns.{CLUSTER_DOMAIN}. hostmaster.{CLUSTER_DOMAIN}. 1 7200 1800 86400 {TTL_S}"
-        response.authority.append(_rrset(CLUSTER_DOMAIN, "SOA", [soa]))
+        soa = f"ns.dns.{names.domain}. hostmaster.{names.domain}. 1 7200 1800 86400 {TTL_S}"
+        response.authority.append(_rrset(names.domain, "SOA", [soa]))
     offered = min(query.payload, _EDNS_UDP_BYTES) if query.edns >= 0 else _PLAIN_UDP_BYTES
     try:
         return response.to_wire(max_size=max(offered, _PLAIN_UDP_BYTES) if datagram else 65535)
@@ -162,7 +164,7 @@ def _rrset(name: str, kind: str, data: Sequence[str]) -> dns.rrset.RRset:
 
 async def serve(address: str, names: Callable[[], ClusterNames]) -> Sequence[object]:
     """Answers on UDP and TCP port 53 of `address` with the view of the moment. The result keeps the server alive."""
-    datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    datagrams = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
     datagrams.setblocking(False)
     datagrams.bind((address, 53))
 

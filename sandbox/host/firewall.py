@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.host.network import GATEWAY_IP
+from sandbox.host.addresses import IPV4, Family
 from sandbox.host.process import run_tool
 
 TABLE = "guard"
@@ -59,8 +59,9 @@ class Guard:
 class Firewall:
     """The rules in force. Connections that were open when the rules change stay open."""
 
-    def __init__(self, load: Callable[[str], None] | None = None) -> None:
+    def __init__(self, family: Family = IPV4, load: Callable[[str], None] | None = None) -> None:
         """`load` puts a text of rules into force; the kernel's packet filter takes it where none is given."""
+        self._family = family
         self._load = load or _into_kernel
         self._loaded = ""
 
@@ -72,7 +73,7 @@ class Firewall:
 
     def enforce(self, guards: Mapping[str, Guard]) -> None:
         """Replaces all rules in one moment: address -> what it may do. An address that is not there may do anything."""
-        text = ruleset(guards)
+        text = ruleset(guards, self._family)
         if text != self._loaded:
             self._load(text)
             self._loaded = text
@@ -82,8 +83,9 @@ def _into_kernel(text: str) -> None:
     run_tool(["nft", "-f", "-"], text)
 
 
-def ruleset(guards: Mapping[str, Guard]) -> str:
-    """The whole table for `nft -f`. Addresses that may do the same share a chain of rules."""
+def ruleset(guards: Mapping[str, Guard], family: Family = IPV4) -> str:
+    """The whole table for `nft -f`, of the family that all the addresses have. Those that may do the same share a chain
+    of rules."""
     chains: dict[tuple[str, tuple[Opening, ...]], str] = {}
     inward: list[str] = []
     outward: list[str] = []
@@ -92,21 +94,23 @@ def ruleset(guards: Mapping[str, Guard]) -> str:
             if openings is not None:
                 chain = chains.setdefault((side, openings), f"chain{len(chains)}")
                 verdicts.append(f"{ip} : jump {chain}")
-    lines = [f"table ip {TABLE}", f"delete table ip {TABLE}", f"table ip {TABLE} {{"]
+    ip, gateway = family.filtered_as, family.gateway_ip
+    lines = [f"table {ip} {TABLE}", f"delete table {ip} {TABLE}", f"table {ip} {TABLE} {{"]
     for (side, openings), chain in chains.items():
-        lines += [f"chain {chain} {{", *dict.fromkeys(_rules(side, openings)), "drop", "}"]
-    lines += [*_map("inward", inward), *_map("outward", outward)]
+        lines += [f"chain {chain} {{", *dict.fromkeys(_rules(family, side, openings)), "drop", "}"]
+    lines += [*_map(family, "inward", inward), *_map(family, "outward", outward)]
     # A node talks to its pods and they to it, whatever the policies; over a slow link these packets are forwarded too.
-    lines += _hook("forwarded", "forward", f"ip saddr {GATEWAY_IP} accept", f"ip daddr {GATEWAY_IP} accept")
-    lines += ["ip saddr vmap @outward", "ip daddr vmap @inward", "}"]
-    lines += _hook("received", "input", f"ip daddr {GATEWAY_IP} accept")
-    lines += ["ip saddr vmap @outward", "}", "}"]
+    lines += _hook("forwarded", "forward", f"{ip} saddr {gateway} accept", f"{ip} daddr {gateway} accept")
+    lines += [f"{ip} saddr vmap @outward", f"{ip} daddr vmap @inward", "}"]
+    lines += _hook("received", "input", f"{ip} daddr {gateway} accept")
+    lines += [f"{ip} saddr vmap @outward", "}", "}"]
     return "\n".join(lines) + "\n"
 
 
-def _map(name: str, verdicts: Iterable[str]) -> list[str]:
+def _map(family: Family, name: str, verdicts: Iterable[str]) -> list[str]:
     elements = ", ".join(verdicts)
-    return [f"map {name} {{", "type ipv4_addr : verdict", *([f"elements = {{ {elements} }}"] if elements else []), "}"]
+    kind = f"type {family.name}_addr : verdict"
+    return [f"map {name} {{", kind, *([f"elements = {{ {elements} }}"] if elements else []), "}"]
 
 
 def _hook(name: str, hook: str, *first: str) -> list[str]:
@@ -114,28 +118,36 @@ def _hook(name: str, hook: str, *first: str) -> list[str]:
     return [*head, "ct state established,related accept", *first]
 
 
-def _rules(side: str, openings: Iterable[Opening]) -> Iterator[str]:
+def _rules(family: Family, side: str, openings: Iterable[Opening]) -> Iterator[str]:
     """`return` goes back to the hook, which asks the other end next."""
     for opening in openings:
-        for end in _ends(side, opening):
+        for end in _ends(family, side, opening):
             for port in _ports(opening.ports):
                 yield f"{end} {port} return".strip()
 
 
-def _ends(side: str, opening: Opening) -> Iterator[str]:
+def _ends(family: Family, side: str, opening: Opening) -> Iterator[str]:
     if opening.anybody:
         yield ""
         return
+    ip = family.filtered_as
     if opening.addresses:
-        yield f"ip {side} {{ {', '.join(sorted(opening.addresses))} }}"
+        yield f"{ip} {side} {{ {', '.join(sorted(opening.addresses))} }}"
     for block in opening.blocks:
-        without = f" ip {side} != {{ {', '.join(_merged(block.without))} }}" if block.without else ""
-        yield f"ip {side} {block.network}{without}"
+        if ipaddress.ip_network(block.network).version != family.version:
+            # Nobody here has an address of that family. A policy may name blocks of both, to hold in any cluster.
+            continue
+        without = f" {ip} {side} != {{ {', '.join(_merged(block.without))} }}" if block.without else ""
+        yield f"{ip} {side} {block.network}{without}"
 
 
 def _merged(networks: Iterable[str]) -> list[str]:
     """Networks that do not overlap: nft refuses a set with others."""
-    return [str(network) for network in ipaddress.collapse_addresses(map(ipaddress.IPv4Network, networks))]
+    found = [ipaddress.ip_network(network) for network in networks]
+    # Of one family, since they lie in one block; but that is more than a type can say.
+    four = ipaddress.collapse_addresses(part for part in found if isinstance(part, ipaddress.IPv4Network))
+    six = ipaddress.collapse_addresses(part for part in found if isinstance(part, ipaddress.IPv6Network))
+    return [*map(str, four), *map(str, six)]
 
 
 def _ports(ports: Iterable[Ports] | None) -> Iterator[str]:

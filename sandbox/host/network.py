@@ -1,9 +1,10 @@
 """The network of the pods: routed point to point as on EKS, inside one network namespace without an uplink.
 
-Every pod has its own network namespace with a /32 address and a default route to a link-local next hop, and the
-sandbox's namespace routes between them. Packets to an address nobody has are dropped in silence, as a VPC does;
-so a lost machine looks lost, not refused. They are sent into a link that nobody listens to. A blackhole route would
-tell a sender in the sandbox's own namespace (what `run` starts) at once, by EINVAL.
+A sandbox has addresses of one family, IPv4 or IPv6, as a cluster on EKS has. Every pod has its own network namespace
+with one address and a default route to a link-local next hop, and the sandbox's namespace routes between them. Packets
+to an address nobody has are dropped in silence, as a VPC does; so a lost machine looks lost, not refused. They are sent
+into a link that nobody listens to. A blackhole route would tell a sender in the sandbox's own namespace (what `run`
+starts) at once, by EINVAL.
 """
 
 from __future__ import annotations
@@ -15,16 +16,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sandbox.errors import InvalidError, SandboxError
+from sandbox.errors import InvalidError, SandboxError, UnsupportedError
+from sandbox.host.addresses import IPV4, IPV6, Family, IpNetwork, family_of
 from sandbox.host.process import run_tool
 
-POD_RANGE = ipaddress.IPv4Network("10.244.0.0/16")
-GATEWAY_IP = str(POD_RANGE[1])
-"""The sandbox's own address, as that of the node a pod is on: what the sandbox itself says comes from it."""
-DNS_IP = "10.96.0.10"
-API_IP = "10.96.0.1"
-"""Of the cluster's DNS server and of its API server, which are no node's."""
-_NEXT_HOP_IP = "169.254.1.1"
 _NEXT_HOP_MAC = "ee:ee:ee:ee:ee:ee"
 _MTU_BYTES = 9001
 """Jumbo frames as inside an AWS VPC."""
@@ -38,37 +33,68 @@ DETOUR_PRIORITY = 200
 LOCAL_PRIORITY = 300
 
 
-def set_up() -> None:
-    """Prepares the supervisor's own namespace. Raises SandboxError when it has a link to anywhere else."""
+_SYSCTLS = Path("/proc/sys/net")
+
+
+def run_batch(family: Family, lines: str) -> None:
+    """Commands of ip(8), one a line. Rules and routes that name no address are of this family."""
+    run_tool(["ip", f"-{family.version}", "-batch", "-"], lines)
+
+
+def set_up(family: Family) -> None:
+    """Prepares the supervisor's own namespace. Raises SandboxError when it has a link to anywhere else, and
+    UnsupportedError when this machine has no such addresses."""
     foreign = [
         name for name in _links() if name not in ("lo", "tunl0", "sit0", "ip6tnl0", "gre0") and _has_carrier(name)
     ]
     if foreign:
         raise SandboxError(f"the sandbox's network namespace already has links: {', '.join(foreign)}")
-    Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
-    # Or what is meant for the sandbox itself could not be sent through a slow link: a packet that already found its
-    # socket is not forwarded.
-    Path("/proc/sys/net/ipv4/ip_early_demux").write_text("0")
-    # A pod's own address must not be answered from another path, or partitions would leak.
-    Path("/proc/sys/net/ipv4/conf/all/send_redirects").write_text("0")
-    Path("/proc/sys/net/ipv4/icmp_ratelimit").write_text("0")
+    if family is IPV6:
+        _forward_ipv6()
+    else:
+        _forward_ipv4()
+    # Of both families. Or what is meant for the sandbox itself could not be sent through a slow link: a packet that
+    # already found its socket is not forwarded.
+    (_SYSCTLS / "ipv4/ip_early_demux").write_text("0")
     run_tool(["ip", "netns", "add", _NOWHERE])
-    run_tool(
-        ["ip", "-batch", "-"],
+    own = (family.gateway_ip, family.dns_ip, family.api_ip)
+    run_batch(
+        family,
         "link set lo up\n"
-        + "".join(f"addr add {ip}/32 dev lo\n" for ip in (GATEWAY_IP, DNS_IP, API_IP))
+        + "".join(f"addr add {_own(ip)} dev lo\n" for ip in own)
         + f"link add {_NOWHERE_LINK} mtu {_MTU_BYTES} type veth peer name eth0 mtu {_MTU_BYTES} netns {_NOWHERE}\n"
         # Nobody is asked for a hardware address: a question without an answer would end in EHOSTUNREACH.
         f"link set {_NOWHERE_LINK} arp off up\n",
     )
     # Until its other end is up, a link takes no routes.
     run_tool(["ip", "-n", _NOWHERE, "link", "set", "eth0", "arp", "off", "up"])
-    run_tool(
-        ["ip", "-batch", "-"],
-        f"route add {POD_RANGE} dev {_NOWHERE_LINK} src {GATEWAY_IP} metric 4096\n"
+    run_batch(
+        family,
+        f"route add {family.pod_range} dev {_NOWHERE_LINK} src {family.gateway_ip} metric 4096\n"
         # Behind the rules of partitions and slow links, which also hold for what pods say to the sandbox itself.
         f"rule add priority {LOCAL_PRIORITY} lookup local\nrule del priority 0 lookup local\n",
     )
+
+
+def _forward_ipv4() -> None:
+    (_SYSCTLS / "ipv4/ip_forward").write_text("1")
+    # A pod's own address must not be answered from another path, or partitions would leak.
+    (_SYSCTLS / "ipv4/conf/all/send_redirects").write_text("0")
+    (_SYSCTLS / "ipv4/icmp_ratelimit").write_text("0")
+
+
+def _forward_ipv6() -> None:
+    disabled = _SYSCTLS / "ipv6/conf/default/disable_ipv6"
+    if not disabled.exists() or disabled.read_text().strip() != "0":
+        raise UnsupportedError("this machine's kernel has no IPv6, or has it disabled; use the family ipv4")
+    (_SYSCTLS / "ipv6/conf/all/forwarding").write_text("1")
+    (_SYSCTLS / "ipv6/icmp/ratelimit").write_text("0")
+
+
+def _own(ip: str) -> str:
+    """An address for `addr add`, alone in its network. Nobody else can have it, so it is used without asking around."""
+    family = family_of(ip)
+    return f"{ip}/{family.host_bits}" + (" nodad" if family is IPV6 else "")
 
 
 def _links() -> list[str]:
@@ -82,15 +108,16 @@ def _has_carrier(link: str) -> bool:
 class AddressPool:
     """Hands out pod addresses in turn, so that a re-created pod gets a new one, as on a real cluster."""
 
-    def __init__(self) -> None:
+    def __init__(self, pod_range: IpNetwork = IPV4.pod_range) -> None:
+        self._range = pod_range
         self._next = 2
         self._used: set[str] = set()
         self._reserved: dict[str, str] = {}
 
     def reserve(self, owner: str, address: str) -> None:
         """Makes `address` the next one `owner` gets (the fault verbs rotate and reuse addresses with it)."""
-        if ipaddress.IPv4Address(address) not in POD_RANGE:
-            raise InvalidError(f"{address} is not in {POD_RANGE}")
+        if ipaddress.ip_address(address) not in self._range:
+            raise InvalidError(f"{address} is not in {self._range}")
         self._reserved[owner] = address
 
     def is_waiting(self, owner: str) -> bool:
@@ -104,13 +131,13 @@ class AddressPool:
             self._used.add(reserved)
             return reserved
         taken = self._used | set(self._reserved.values())
-        for _ in range(POD_RANGE.num_addresses):
-            address = str(POD_RANGE[self._next])
-            self._next = self._next + 1 if self._next < POD_RANGE.num_addresses - 2 else 2
+        for _ in range(self._range.num_addresses):
+            address = str(self._range[self._next])
+            self._next = self._next + 1 if self._next < self._range.num_addresses - 2 else 2
             if address not in taken:
                 self._used.add(address)
                 return address
-        raise SandboxError(f"no address is left in {POD_RANGE}")
+        raise SandboxError(f"no address is left in {self._range}")
 
     def release(self, address: str) -> None:
         self._used.discard(address)
@@ -134,6 +161,10 @@ class PodNetwork:
         return cls(next(_numbers), ip)
 
     @property
+    def family(self) -> Family:
+        return family_of(self.ip)
+
+    @property
     def netns(self) -> str:
         return f"pod{self.number}"
 
@@ -147,21 +178,23 @@ class PodNetwork:
 
     def create(self) -> None:
         # The address decides the MAC, so nobody's neighbour cache is wrong when an address is used again.
-        mac = "02:42:" + ":".join(f"{int(part):02x}" for part in self.ip.split("."))
+        mac = "02:42:" + ipaddress.ip_address(self.ip).packed[-4:].hex(":")
         run_tool(["ip", "netns", "add", self.netns])
-        run_tool(
-            ["ip", "-batch", "-"],
+        next_hop, quiet = self.family.next_hop_ip, "addrgenmode none " if self.family is IPV6 else ""
+        run_batch(
+            self.family,
             f"link add {self.link} mtu {_MTU_BYTES} address {_NEXT_HOP_MAC} type veth "
             f"peer name eth0 mtu {_MTU_BYTES} address {mac} netns {self.netns}\n"
-            f"link set {self.link} up\n",
+            f"link set {self.link} {quiet}up\n",
         )
         run_tool(
             ["ip", "-n", self.netns, "-batch", "-"],
-            "link set lo up\nlink set eth0 up\n"
-            f"addr add {self.ip}/32 dev eth0\n"
-            f"route add {_NEXT_HOP_IP} dev eth0 scope link\n"
-            f"route add default via {_NEXT_HOP_IP} dev eth0\n"
-            f"neigh add {_NEXT_HOP_IP} lladdr {_NEXT_HOP_MAC} dev eth0 nud permanent\n",
+            # The kernel would give the link an IPv6 address of its own, and ask around with it.
+            f"link set lo up\nlink set eth0 {quiet}up\n"
+            f"addr add {_own(self.ip)} dev eth0\n"
+            f"route add {next_hop} dev eth0 scope link\n"
+            f"route add default via {next_hop} dev eth0\n"
+            f"neigh add {next_hop} lladdr {_NEXT_HOP_MAC} dev eth0 nud permanent\n",
         )
         run_tool(["ip", "route", "add", self.ip, "dev", self.link])
         run_tool(["ip", "neigh", "replace", self.ip, "lladdr", mac, "dev", self.link, "nud", "permanent"])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sandbox.host.network import CUT_PRIORITY, PodNetwork
-from sandbox.host.process import run_tool
+from sandbox.host.addresses import Family
+from sandbox.host.network import CUT_PRIORITY, PodNetwork, run_batch
 
 _FIRST_TABLE = 1000
 
@@ -16,7 +16,8 @@ class Partitions:
     A side is a set of names, of pods or of zones: pods on different sides of a cut cannot talk, in either direction.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, family: Family) -> None:
+        self._family = family
         self.sides: list[frozenset[str]] = []
         self._rules: dict[int, PodNetwork] = {}
 
@@ -43,8 +44,8 @@ class Partitions:
             targets = by_source.get(network.ip)
             if targets:
                 table = _FIRST_TABLE + network.number
-                lines += [f"route add blackhole {target}/32 table {table}" for target in sorted(targets)]
+                lines += [f"route add blackhole {target} table {table}" for target in sorted(targets)]
                 lines.append(f"rule add priority {CUT_PRIORITY} iif {network.link} lookup {table}")
                 self._rules[network.number] = network
         if lines:
-            run_tool(["ip", "-batch", "-"], "\n".join(lines) + "\n")
+            run_batch(self._family, "\n".join(lines) + "\n")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from sandbox.errors import InvalidError
 from sandbox.host.emulated_link import EmulatedLink
-from sandbox.host.network import DETOUR_PRIORITY, PodNetwork
+from sandbox.host.network import DETOUR_PRIORITY, PodNetwork, run_batch
 from sandbox.host.process import run_tool
 
 _RATE = re.compile(r"^\d+(\.\d+)?(k|m|g)?bit$")
@@ -53,8 +53,8 @@ class Links:
         link = await EmulatedLink.start(
             _device(network), delay_ms, loss_percent, lambda message: self._ended(network, message)
         )
-        run_tool(
-            ["ip", "-batch", "-"],
+        run_batch(
+            network.family,
             f"route add default dev {link.device} table {_FIRST_TABLE + network.number}\n"
             + "".join(f"rule add {rule}\n" for rule in _rules(network)),
         )
@@ -70,7 +70,7 @@ class Links:
         """The rules go first: the device, and the routes through it, go with the process."""
         link = self._detours.pop(network.number, None)
         if link is not None:
-            run_tool(["ip", "-batch", "-"], "".join(f"rule del {rule}\n" for rule in _rules(network)))
+            run_batch(network.family, "".join(f"rule del {rule}\n" for rule in _rules(network)))
             link.kill()
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from sandbox.errors import ConfigError, InvalidError, NotFoundError
+from sandbox.host.addresses import USUAL_NETWORK, ClusterNetwork
 from sandbox.host.network import PodNetwork
 from sandbox.kubernetes.manifests.objects import ConfigMap, KubernetesObject, Secret
 from sandbox.kubernetes.nodes import Node
@@ -30,7 +31,8 @@ class Event:
 class Cluster:
     """Objects by (kind, namespace, name), pods, claims and nodes; `touch` wakes whoever waits for a change."""
 
-    def __init__(self, nodes: list[Node]) -> None:
+    def __init__(self, nodes: list[Node], network: ClusterNetwork = USUAL_NETWORK) -> None:
+        self.network = network
         self.nodes: dict[str, Node] = {node.name: node for node in nodes}
         self.objects: dict[tuple[str, str, str], KubernetesObject] = {}
         self.pods: dict[tuple[str, str], Pod] = {}

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from preview.resources import Resource
+from sandbox.host.addresses import with_port
 from sandbox.kubernetes.cluster import Cluster
 from sandbox.kubernetes.manifests.objects import ConfigMap
 from sandbox.kubernetes.pods import Pod
@@ -77,7 +78,7 @@ def annotated(cluster: Cluster) -> list[dict[str, Any]]:
     """Pods that say where they are to be scraped, with the labels by which the chart's configuration knows them."""
     return [
         {
-            "targets": [f"{pod.ip}:{pod.annotations['prometheus.io/port']}"],
+            "targets": [with_port(str(pod.ip), pod.annotations["prometheus.io/port"])],
             "labels": {
                 **{f"{_META}pod_label_{_label(name)}": value for name, value in pod.labels.items()},
                 **{f"{_META}pod_annotation_{_label(name)}": value for name, value in pod.annotations.items()},
@@ -107,7 +108,7 @@ def monitored(cluster: Cluster, applied: Iterable[Resource]) -> list[dict[str, A
 
 def _of_monitor(pod: Pod, container: str, port: int, name: str) -> dict[str, Any]:
     labels = {"namespace": pod.namespace, "pod": pod.name, "container": container, "endpoint": name}
-    return {"targets": [f"{pod.ip}:{port}"], "labels": labels}
+    return {"targets": [with_port(str(pod.ip), port)], "labels": labels}
 
 
 def _ports(pod: Pod, spec: Mapping[str, Any]) -> Iterator[tuple[str, int, str]]:

@@ -19,8 +19,9 @@ import yaml
 from preview.resources import Resource
 from sandbox.errors import SandboxError
 from sandbox.host import http
+from sandbox.host.addresses import with_port
 from sandbox.host.logs import LogBuffer, PipeReader
-from sandbox.host.network import GATEWAY_IP, PodNetwork
+from sandbox.host.network import PodNetwork
 from sandbox.host.process import SYSTEM_PATH, Process, spawn
 from sandbox.kubernetes.cluster import Cluster
 from sandbox.kubernetes.controllers.workloads import Workloads
@@ -100,12 +101,13 @@ class Watch:
     async def _run(self, program: str, network: PodNetwork, gateway_program: str, gateway: PodNetwork) -> None:
         shutil.rmtree(self._directory, ignore_errors=True)
         self._directory.mkdir(parents=True)
-        server = await http.serve(GATEWAY_IP, _SHOWN_PORT, self._answer)
+        shown = self._cluster.network.family.gateway_ip
+        server = await http.serve(shown, _SHOWN_PORT, self._answer)
         self._closing.append(server.close)
         self._write_rules()
         config = configuration(
-            f"{GATEWAY_IP}:{_SHOWN_PORT}",
-            f"{gateway.ip}:{pushgateway.PORT}",
+            with_port(shown, _SHOWN_PORT),
+            with_port(gateway.ip, pushgateway.PORT),
             str(self._directory / "*.rules.yml"),
             self.hurry,
         )
@@ -115,7 +117,7 @@ class Watch:
         with PipeReader(self._log) as output:
             entering = ["nsenter", f"--net={gateway.netns_path}", "--"]
             # Debian's would keep what it is told in /var/lib, for whatever sandbox comes next.
-            options = [f"--web.listen-address={gateway.ip}:{pushgateway.PORT}", "--persistence.file="]
+            options = [f"--web.listen-address={with_port(gateway.ip, pushgateway.PORT)}", "--persistence.file="]
             self._closing.append(spawn([*entering, gateway_program, *options], stdout=output, stderr=output).kill)
             self._process = spawn(
                 [
@@ -126,7 +128,7 @@ class Watch:
                     f"--config.file={file}",
                     f"--storage.tsdb.path={self._directory / 'data'}",
                     "--storage.tsdb.retention.time=1d",
-                    f"--web.listen-address={network.ip}:{PROMETHEUS_PORT}",
+                    f"--web.listen-address={with_port(network.ip, PROMETHEUS_PORT)}",
                 ],
                 stdout=output,
                 stderr=output,

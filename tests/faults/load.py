@@ -205,7 +205,7 @@ class Prober(threading.Thread):
         for name in self._config["services"]:
             host, _, port = name.rpartition(":")
             try:
-                answers = socket.getaddrinfo(host, int(port), socket.AF_INET, socket.SOCK_STREAM)
+                answers = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)
             except socket.gaierror:
                 continue
             found += [(str(answer[4][0]), int(port)) for answer in answers]

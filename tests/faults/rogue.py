@@ -22,7 +22,7 @@ LONGEST_S = 300.0
 
 def own_address(pod_ip: str) -> str:
     """Of this end of a connection to the pod. Nothing is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+    with socket.socket(socket.AF_INET6 if ":" in pod_ip else socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect((pod_ip, PORT))
         return str(probe.getsockname()[0])
 

@@ -25,10 +25,11 @@ class Cluster:
     nodes: list[redis.Redis]
     ports: list[int]
     processes: list[subprocess.Popen[bytes]]
+    ip: str = "127.0.0.1"
 
     @property
     def endpoint(self) -> str:
-        return f"127.0.0.1:{self.ports[0]}"
+        return f"[{self.ip}]:{self.ports[0]}" if ":" in self.ip else f"{self.ip}:{self.ports[0]}"
 
     def id_of(self, number: int) -> str:
         return self.text(number, "CLUSTER", "MYID")
@@ -46,7 +47,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def cluster_of(count: int, folder: Path, *options: str) -> Iterator[Cluster]:
+def cluster_of(count: int, folder: Path, *options: str, ip: str = "127.0.0.1") -> Iterator[Cluster]:
     """Each node ends with the block, or with this process."""
     with ExitStack() as stack:
         ports, processes, nodes = [], [], []
@@ -54,18 +55,18 @@ def cluster_of(count: int, folder: Path, *options: str) -> Iterator[Cluster]:
             port = free_port()
             home = folder / f"node-{number}"
             home.mkdir()
-            command = ["setpriv", "--pdeathsig", "KILL", "redis-server", "--port", f"{port}", "--bind", "127.0.0.1"]
-            command += ["--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1", "--save", "", "--dir", home]
+            command = ["setpriv", "--pdeathsig", "KILL", "redis-server", "--port", f"{port}", "--bind", ip]
+            command += ["--cluster-enabled", "yes", "--cluster-announce-ip", ip, "--save", "", "--dir", home]
             command += ["--cluster-require-full-coverage", "no", *options]
             process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL)
             stack.callback(process.wait)
             stack.callback(process.kill)
-            client = redis.Redis(port=port, socket_timeout=5)
+            client = redis.Redis(ip, port, socket_timeout=5)
             stack.callback(client.close)
             ports.append(port)
             processes.append(process)
             nodes.append(client)
-        found = Cluster(nodes, ports, processes)
+        found = Cluster(nodes, ports, processes, ip)
 
         def answers() -> bool:
             try:
@@ -83,7 +84,7 @@ def cluster_of(count: int, folder: Path, *options: str) -> Iterator[Cluster]:
         for number, node in enumerate(nodes):
             first, last = number * SLOTS // count, (number + 1) * SLOTS // count - 1
             node.execute_command("CLUSTER ADDSLOTSRANGE", first, last)  # type: ignore[no-untyped-call]
-            node.execute_command("CLUSTER MEET", "127.0.0.1", ports[0])  # type: ignore[no-untyped-call]
+            node.execute_command("CLUSTER MEET", ip, ports[0])  # type: ignore[no-untyped-call]
         wait_until(serves)
         yield found
 
@@ -94,4 +95,4 @@ MakeCluster = Callable[..., Cluster]
 @pytest.fixture
 def make_cluster(tmp_path: Path) -> Iterator[MakeCluster]:
     with ExitStack() as stack:
-        yield lambda count, *options: stack.enter_context(cluster_of(count, tmp_path, *options))
+        yield lambda count, *options, **at: stack.enter_context(cluster_of(count, tmp_path, *options, **at))

@@ -68,8 +68,9 @@ def test_a_stall_is_in_the_latencies_of_all_who_would_have_asked_meanwhile(make_
 
 
 @pytest.mark.redis
-def test_slots_that_move_under_the_load_fail_no_request(make_cluster: MakeCluster) -> None:
-    cluster = make_cluster(2)
+@pytest.mark.parametrize("ip", ["127.0.0.1", "::1"])
+def test_slots_that_move_under_the_load_fail_no_request(make_cluster: MakeCluster, ip: str) -> None:
+    cluster = make_cluster(2, ip=ip)
     source_id, target_id = cluster.id_of(0), cluster.id_of(1)
 
     def move() -> None:
@@ -83,7 +84,7 @@ def test_slots_that_move_under_the_load_fail_no_request(make_cluster: MakeCluste
 
     moving = threading.Thread(target=move)
     moving.start()
-    report = report_of(cluster, "--rate", "60", "--duration", "6")
+    report = report_of(cluster, "--rate", "60", "--duration", "4")
     moving.join()
     assert report["failed"] == 0, report["errors"]
     assert report["counts"]["redirected"] > 0
@@ -149,6 +150,12 @@ def test_a_read_goes_to_a_copy_in_the_own_zone_where_there_is_one_and_else_to_th
     assert readers_of(copies[:2], target) == (copies[0],)
     assert readers_of(copies, Target("r", 1, None, reads_from="any")) == copies
     assert readers_of(copies, Target("r", 1, None)) == (copies[0],)
+
+
+def test_zones_have_address_ranges_of_either_family() -> None:
+    copies = (Node("pod-0", "10.0.0.7", 6379), Node("pod-1", "fd00:0:0:1::7", 6379))
+    target = target_of(arguments().parse_args(["r:1", "--reads-from", "zone", "--zone", "fd00:0:0:1::/64,10.9.0.0/16"]))
+    assert readers_of(copies, target) == (copies[1],)
 
 
 def test_copies_that_are_none_are_refused() -> None:

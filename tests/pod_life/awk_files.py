@@ -93,9 +93,24 @@ def _id(n: int) -> str:
     return f"{n:040x}"
 
 
+def ipv4(third: int, fourth: int) -> str:
+    return f"10.0.{third}.{fourth}"
+
+
+def ipv6(third: int, fourth: int) -> str:
+    """One whose last part could be taken for a port."""
+    return f"fd00:10:244::{third:x}:{6370 + fourth}"
+
+
+families = st.sampled_from((ipv4, ipv6))
+"""How the addresses of a cluster's pods look."""
+
+
 @st.composite
 def tables(draw: st.DrawFn) -> Table:
-    """Clusters of 1 to 5 shards with 0 to 2 replicas each, as Redis 7.0 and as 7.2 and later write them."""
+    """Clusters of 1 to 5 shards with 0 to 2 replicas each, as Redis 7.0 and as 7.2 and later write them, of either
+    family."""
+    address = draw(families)
     shards = draw(st.integers(1, 5))
     has_aux = draw(st.booleans())
     edges = sorted(draw(st.sets(st.integers(1, 16383), min_size=shards - 1, max_size=shards - 1)))
@@ -107,9 +122,9 @@ def tables(draw: st.DrawFn) -> Table:
         master = _id(shard * 10 + 1)
         slots: tuple[str, ...] = (str(first),) if first == last else (f"{first}-{last}",)
         health = draw(st.sampled_from([(), ("fail?",), ("fail",)]))
-        nodes.append(Node(master, f"10.0.{shard}.1", f"m-{shard}.x", aux, ("master", *health), "-", shard + 1, slots))
+        nodes.append(Node(master, address(shard, 1), f"m-{shard}.x", aux, ("master", *health), "-", shard + 1, slots))
         for replica in range(draw(st.integers(0, 2))):
-            ip = draw(st.sampled_from([f"10.0.{shard}.{replica + 2}", ""]))
+            ip = draw(st.sampled_from([address(shard, replica + 2), ""]))
             nodes.append(
                 Node(
                     _id(shard * 10 + 2 + replica),
@@ -131,7 +146,7 @@ def tables(draw: st.DrawFn) -> Table:
     if slots and is_migrating:
         slots = (*slots, f"[{bounds[0]}->-{_id(999)}]")
     order[at] = Node(
-        mine.id, mine.ip or "10.0.9.9", mine.host, mine.aux, ("myself", *health_free), mine.master, mine.epoch, slots
+        mine.id, mine.ip or address(9, 9), mine.host, mine.aux, ("myself", *health_free), mine.master, mine.epoch, slots
     )
     current = draw(st.integers(shards, 10**6))
     return Table(tuple(order), current, draw(st.integers(0, current)), mine.id)

@@ -8,47 +8,50 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.pod_life.awk_files import Table, awk, tables
+from tests.pod_life.awk_files import Table, awk, families, ipv4, ipv6, tables
 
 SELF_IP = "10.9.9.9"
 
 
-def rewrite(text: str, dns: dict[str, str]) -> tuple[int, str, str]:
+def rewrite(text: str, dns: dict[str, str], self_ip: str = SELF_IP) -> tuple[int, str, str]:
     with tempfile.TemporaryDirectory() as directory:
         table, file = Path(directory, "dns"), Path(directory, "nodes.conf")
         table.write_text("".join(f"{host} {state}\n" for host, state in dns.items()))
         file.write_text(text)
-        done = awk("nodes_conf.awk", table, file, self_ip=SELF_IP, port=6379, bus_port=16379)
+        done = awk("nodes_conf.awk", table, file, self_ip=self_ip, port=6379, bus_port=16379)
         return done.returncode, done.stdout, done.stderr
 
 
-def follow(text: str, successor: str, epoch: int, slots: str) -> tuple[int, str]:
+def follow(text: str, successor: str, epoch: int, slots: str, ip: str = "10.8.8.8") -> tuple[int, str]:
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory, "nodes.conf")
         file.write_text(text)
-        done = awk("follow.awk", file, file, successor=successor, successor_ip="10.8.8.8", epoch=epoch, slots=slots)
+        done = awk("follow.awk", file, file, successor=successor, successor_ip=ip, epoch=epoch, slots=slots)
         return done.returncode, done.stdout
 
 
 @st.composite
 def tables_and_dns(draw: st.DrawFn) -> tuple[Table, dict[str, str]]:
     table = draw(tables())
-    states = st.sampled_from(["gone", "unknown", *(f"10.5.5.{n}" for n in range(9)), "10.0.0.1"])
+    address = draw(families)
+    states = st.sampled_from(["gone", "unknown", *(address(5, n) for n in range(9)), address(0, 1)])
     return table, {node.host: draw(states) for node in table.nodes if node.id != table.me}
 
 
 @settings(max_examples=60, deadline=None)
-@given(tables_and_dns())
-def test_every_node_gets_the_address_dns_has_for_it_and_keeps_the_rest(case: tuple[Table, dict[str, str]]) -> None:
+@given(tables_and_dns(), st.sampled_from((SELF_IP, "2001:db8::7:6379", "fd00::")))
+def test_every_node_gets_the_address_dns_has_for_it_and_keeps_the_rest(
+    case: tuple[Table, dict[str, str]], self_ip: str
+) -> None:
     before, dns = case
-    status, text, error = rewrite(before.text(), dns)
+    status, text, error = rewrite(before.text(), dns, self_ip)
     assert (status, error) == (0, "")
     after = Table.parse(text)
     assert (after.current_epoch, after.last_vote_epoch) == (before.current_epoch, before.last_vote_epoch)
     for old, new in zip(before.nodes, after.nodes, strict=True):
         assert replace(new, ip=old.ip, flags=old.flags) == old
         if old.id == before.me:
-            assert (new.ip, new.flags) == (SELF_IP, old.flags)
+            assert (new.ip, new.flags) == (self_ip, old.flags)
         elif dns[old.host] == "gone":
             assert new.ip == ""
             assert "noaddr" in new.flags
@@ -92,8 +95,8 @@ def test_a_file_with_a_damaged_byte_is_refused_or_harmless(table: Table, data: s
 
 
 @settings(max_examples=60, deadline=None)
-@given(tables(), st.integers(1, 10**6))
-def test_a_replaced_master_comes_back_as_replica_of_its_heir(table: Table, epoch: int) -> None:
+@given(tables(), st.integers(1, 10**6), st.sampled_from((ipv4(8, 8), ipv6(8, 8))))
+def test_a_replaced_master_comes_back_as_replica_of_its_heir(table: Table, epoch: int, ip: str) -> None:
     mine = next(node for node in table.nodes if node.id == table.me)
     replicas = [node for node in table.nodes if node.master == mine.id]
     if not replicas:
@@ -102,13 +105,13 @@ def test_a_replaced_master_comes_back_as_replica_of_its_heir(table: Table, epoch
         return
     successor = replicas[0]
     owned = " ".join(slot for slot in mine.slots if not slot.startswith("["))
-    status, text = follow(table.text(), successor.id, epoch, owned)
+    status, text = follow(table.text(), successor.id, epoch, owned, ip)
     assert status == 0
     after = {node.id: node for node in Table.parse(text).nodes}
     assert after[mine.id] == replace(mine, flags=("myself", "slave"), master=successor.id, slots=())
     assert after[successor.id].slots == tuple(owned.split())
     assert after[successor.id].flags == ("master",)
-    assert (after[successor.id].master, after[successor.id].ip, after[successor.id].epoch) == ("-", "10.8.8.8", epoch)
+    assert (after[successor.id].master, after[successor.id].ip, after[successor.id].epoch) == ("-", ip, epoch)
     for other in table.nodes:
         if other.id in (mine.id, successor.id):
             continue

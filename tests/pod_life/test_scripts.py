@@ -56,26 +56,6 @@ def test_every_script_reads_its_settings_before_it_does_anything() -> None:
         assert next(line for line in code[1:] if not line.startswith("umask")).startswith(': "${')
 
 
-@pytest.mark.parametrize("address", ["fd00:10:244::7", "2001:db8::1", "::ffff:10.0.0.1"])
-def test_a_pod_with_an_ipv6_address_says_so_and_does_not_start(address: str, tmp_path: Path) -> None:
-    env = {"PATH": os.environ["PATH"], "POD_NAME": "redis-master-0", "POD_NAMESPACE": "pool", "POD_IP": address}
-    env |= {"SERVICE_NAME": "redis-master", "PORT": "6379", "START_TAKEOVER_SECONDS": "1", "CLUSTER_DOMAIN": "c.local"}
-    done = subprocess.run(
-        ["busybox", "sh", str(SCRIPTS / "start.sh")],
-        env=env,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert f"this pod's address is {address}" in done.stderr
-    assert "use a Kubernetes cluster whose pods have IPv4 addresses" in done.stderr
-    assert done.stdout == ""
-    assert list(tmp_path.iterdir()) == []
-
-
 @pytest.mark.redis
 @pytest.mark.sandbox
 class TestOnAServer:

@@ -1,6 +1,7 @@
 """Whose data a starting pod endangers, from what the other nodes answer."""
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.pod_life.awk_files import awk
@@ -41,16 +42,26 @@ OTHERS = (
 
 
 def survey(own: str = OWN, **answers: str) -> list[str]:
-    """Findings; `answers` is by the last number of the address: _2 = 10.0.0.2."""
+    """Findings; `answers` is by the last number of the address: _2 = 10.0.0.2. They are the same where the addresses
+    are of IPv6."""
+    found = _survey("10.0.0.", own, answers)
+    assert [line.replace("fd00:10:244::", "10.0.0.") for line in _survey("fd00:10:244::", own, answers)] == found
+    return found
+
+
+def _survey(network: str, own: str, answers: Mapping[str, str]) -> list[str]:
+    def of_network(text: str) -> str:
+        return text.replace("10.0.0.", network)
+
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory, "own")
-        file.write_text(own)
+        file.write_text(of_network(own))
         paths = []
         for number, text in answers.items():
-            path = Path(directory, f"10.0.0.{number[1:]}")
-            path.write_text(text)
+            path = Path(directory, network + number[1:])
+            path.write_text(of_network(text))
             paths.append(path)
-        done = awk("survey.awk", file, *paths, my_ip=MY_IP, my_host=MY_HOST, own=file)
+        done = awk("survey.awk", file, *paths, my_ip=of_network(MY_IP), my_host=MY_HOST, own=file)
         assert (done.returncode, done.stderr) == (0, "")
         return sorted(line for line in done.stdout.splitlines() if not line.startswith("member"))
 

@@ -32,8 +32,9 @@ def sizes_of_the_sandbox() -> list[str]:
 
 @pytest.mark.parametrize("line", sizes_of_the_sandbox())
 def test_a_size_that_is_written_for_the_sandbox_has_a_plan(line: str, capsys: pytest.CaptureFixture[str]) -> None:
-    given = shlex.split(line)[4:]
-    assert command.main(["--stack", "local", *given]) == 0, capsys.readouterr().err
+    given = parser().parse_args(shlex.split(line)[3:])
+    changes = [word for change in given.set for word in ("--set", change)]
+    assert command.main(["--stack", given.stack, *changes]) == 0, capsys.readouterr().err
 
 
 def test_the_document_changes_the_size_of_what_runs() -> None:

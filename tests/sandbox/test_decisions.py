@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from preview.resources import Resource
 from sandbox.errors import ImagePullError, InvalidError, UnsupportedError
+from sandbox.host.addresses import IPV4
 from sandbox.host.images import ImageStore, exists, repository
 from sandbox.host.memory import ended_for_memory
-from sandbox.host.network import POD_RANGE, AddressPool
+from sandbox.host.network import AddressPool
 from sandbox.kubernetes import quantity
 from sandbox.kubernetes.controllers.disruption import disruptions_allowed
 from sandbox.kubernetes.controllers.statefulset import Create, Replica, check_update, decide, is_settled, revision_of
@@ -262,9 +263,9 @@ def test_no_address_is_used_twice_at_once_or_again_soon(actions: list[str]) -> N
 
 def test_a_reserved_address_goes_to_its_owner_alone() -> None:
     pool = AddressPool()
-    pool.reserve("a", str(POD_RANGE[2]))
-    assert pool.take("b") != str(POD_RANGE[2])
-    assert pool.take("a") == str(POD_RANGE[2])
+    pool.reserve("a", str(IPV4.pod_range[2]))
+    assert pool.take("b") != str(IPV4.pod_range[2])
+    assert pool.take("a") == str(IPV4.pod_range[2])
 
 
 @pytest.mark.parametrize(

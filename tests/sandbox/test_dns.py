@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import dns.flags
 import dns.message
 import dns.rcode
@@ -31,6 +33,13 @@ WEB = ServiceRecord(
 )
 
 
+SIX = ServiceRecord(
+    "web",
+    "default",
+    endpoints=(Endpoint("fd00:10:244::2", "web-0", published=True), Endpoint("fd00:10:244::4", None, published=True)),
+)
+
+
 def found(answer: Answer) -> list[str]:
     return sorted(record.data for record in answer.records)
 
@@ -56,6 +65,30 @@ def found(answer: Answer) -> list[str]:
 def test_headless_services_resolve_to_published_endpoints(name: str, kind: str, data: list[str], exists: bool) -> None:
     answer = resolve(named(WEB), f"{name}.{SUFFIX}.", kind)
     assert (found(answer), answer.exists) == (data, exists)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "data"),
+    [
+        ("web.default", "AAAA", ["fd00:10:244::2", "fd00:10:244::4"]),
+        ("web-0.web.default", "AAAA", ["fd00:10:244::2"]),
+        ("fd00-10-244--4.web.default", "AAAA", ["fd00:10:244::4"]),
+        ("web.default", "A", []),
+    ],
+)
+def test_pods_with_ipv6_addresses_have_records_of_that_kind_alone(name: str, kind: str, data: list[str]) -> None:
+    answer = resolve(named(SIX), f"{name}.{SUFFIX}", kind)
+    assert (found(answer), answer.exists) == (data, True)
+
+
+def test_a_cluster_has_its_names_in_its_own_domain_and_no_others() -> None:
+    alias = ServiceRecord("cache", "apps", external_name="web.default.svc.k8s.example.com")
+    names = replace(named(SIX, alias), domain="k8s.example.com")
+    assert found(resolve(names, "web-0.web.default.svc.k8s.example.com", "AAAA")) == ["fd00:10:244::2"]
+    assert "fd00:10:244::2" in found(resolve(names, "cache.apps.svc.k8s.example.com", "AAAA"))
+    assert resolve(names, f"web.default.{SUFFIX}", "AAAA") == Answer((), exists=False, ours=False)
+    missing = ask("gone.default.svc.k8s.example.com", services=names)
+    assert missing.authority[0].name.to_text() == "k8s.example.com."
 
 
 def test_a_service_without_published_endpoints_does_not_exist() -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sandbox.host.addresses import IPV4, IPV6, Family
 from sandbox.host.firewall import Guard, Opening, ruleset
 from sandbox.kubernetes.controllers.network_policies import Member, guards
 from sandbox.kubernetes.manifests.base import decode
@@ -18,11 +19,15 @@ from sandbox.kubernetes.manifests.network_policy import Namespace, NetworkPolicy
 from tests.manifests.reach import End, Reach
 
 PLACES = {"a": {"team": "x"}, "b": {"team": "y", "mark": "1"}, "c": {}}
-MEMBERS = [
-    Member(f"10.244.{number}.{index + 1}", place, labels)
-    for number, place in enumerate(PLACES)
-    for index, labels in enumerate(({}, {"app": "x"}, {"app": "y", "tier": "t"}))
-]
+ADDRESS = {IPV4: "10.244.{}.{}", IPV6: "fd00:10:244::{}:{}"}
+MEMBERS = {
+    family: [
+        Member(address.format(number, index + 1), place, labels)
+        for number, place in enumerate(PLACES)
+        for index, labels in enumerate(({}, {"app": "x"}, {"app": "y", "tier": "t"}))
+    ]
+    for family, address in ADDRESS.items()
+}
 PORTS = (53, 6379, 6380, 16379)
 
 values = st.sampled_from(["x", "y", "1", "t"])
@@ -50,6 +55,8 @@ blocks = st.sampled_from(
         {"cidr": "10.244.0.0/16", "except": ["10.244.1.0/24", "10.244.1.2/32"]},
         {"cidr": "10.244.2.1/32"},
         {"cidr": "0.0.0.0/0", "except": ["10.244.0.0/23"]},
+        {"cidr": "fd00:10:244::/96", "except": ["fd00:10:244::1:0/112", "fd00:10:244::1:2/128"]},
+        {"cidr": "::/0", "except": ["fd00:10:244::/111"]},
     ]
 )
 peers = st.one_of(
@@ -95,7 +102,10 @@ policies = st.lists(
 )
 
 
-def decided(objects: list[dict[str, Any]]) -> dict[str, Guard]:
+families = st.sampled_from((IPV4, IPV6))
+
+
+def decided(objects: list[dict[str, Any]], family: Family) -> dict[str, Guard]:
     named = {
         name: decode(
             Namespace, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}, ""
@@ -103,7 +113,7 @@ def decided(objects: list[dict[str, Any]]) -> dict[str, Guard]:
         for name, labels in PLACES.items()
     }
     items = [decode(NetworkPolicy, item, "policy") for item in objects]
-    return guards(items, MEMBERS, {name: item.all_labels for name, item in named.items()})
+    return guards(items, MEMBERS[family], {name: item.all_labels for name, item in named.items()})
 
 
 def lets_through(openings: tuple[Opening, ...] | None, ip: str, port: int, protocol: str) -> bool:
@@ -125,11 +135,11 @@ def lets_through(openings: tuple[Opening, ...] | None, ip: str, port: int, proto
     )
 
 
-@given(policies)
-def test_the_decision_is_that_of_the_simulator(objects: list[dict[str, Any]]) -> None:
-    found, reach = decided(objects), Reach(objects, PLACES)
-    for source in MEMBERS:
-        for target in MEMBERS:
+@given(policies, families)
+def test_the_decision_is_that_of_the_simulator(objects: list[dict[str, Any]], family: Family) -> None:
+    found, reach = decided(objects, family), Reach(objects, PLACES)
+    for source in MEMBERS[family]:
+        for target in MEMBERS[family]:
             if source is target:
                 continue
             for port, protocol in [*((port, "TCP") for port in PORTS), (53, "UDP")]:
@@ -141,9 +151,9 @@ def test_the_decision_is_that_of_the_simulator(objects: list[dict[str, Any]]) ->
 
 @pytest.mark.sandbox
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(policies)
-def test_the_kernel_takes_the_rules_whatever_the_policies_are(objects: list[dict[str, Any]]) -> None:
-    text = ruleset(decided(objects))
+@given(policies, families)
+def test_the_kernel_takes_the_rules_whatever_the_policies_are(objects: list[dict[str, Any]], family: Family) -> None:
+    text = ruleset(decided(objects, family), family)
     command = ["unshare", "--net", "nft", "--file", "-"]
     done = subprocess.run(command, input=text + text, text=True, capture_output=True, check=False, timeout=20)
     assert done.returncode == 0, done.stderr + text

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sandbox.host.firewall import Block, Firewall, Guard, Opening, Ports
-from sandbox.host.network import DNS_IP
 from sandbox.kubernetes.cluster import Cluster
 from sandbox.kubernetes.manifests.network_policy import (
     NAMESPACE_NAME_LABEL,
@@ -29,9 +28,6 @@ class Member:
     labels: Labels = field(default_factory=dict)
 
 
-_DNS = Member(DNS_IP, "kube-system", {"k8s-app": "kube-dns"})
-
-
 class NetworkPolicies:
     """The policies of the cluster, over all its members."""
 
@@ -46,7 +42,8 @@ class NetworkPolicies:
     def members(self) -> list[Member]:
         pods = [Member(pod.ip, pod.namespace, pod.labels) for pod in self._cluster.pods.values() if pod.ip is not None]
         guests = [Member(guest.network.ip, guest.namespace, guest.labels) for guest in self._cluster.guests]
-        return [_DNS, *guests, *pods]
+        dns = Member(self._cluster.network.family.dns_ip, "kube-system", {"k8s-app": "kube-dns"})
+        return [dns, *guests, *pods]
 
     def _namespaces(self) -> dict[str, Labels]:
         return {item.metadata.name: item.all_labels for item in self._cluster.all(Namespace)}

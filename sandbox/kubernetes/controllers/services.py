@@ -18,7 +18,7 @@ def cluster_names(cluster: Cluster) -> ClusterNames:
             external_name=service.spec.external_name,
             endpoints=tuple(endpoints(cluster, service)),
         )
-    return ClusterNames(services, frozenset(cluster.namespaces))
+    return ClusterNames(services, frozenset(cluster.namespaces), cluster.network.domain)
 
 
 def endpoints(cluster: Cluster, service: Service) -> list[Endpoint]:

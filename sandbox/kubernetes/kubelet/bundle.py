@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sandbox.errors import ConfigError, known
+from sandbox.host.addresses import ClusterNetwork
 from sandbox.host.container import DEFAULT_CAPABILITIES, Bundle, Identity, Mount
-from sandbox.host.dns import CLUSTER_DOMAIN
 from sandbox.host.images import Image, ImageStore
-from sandbox.host.network import DNS_IP
 from sandbox.host.volumes import publish
 from sandbox.kubernetes.accounts import Accounts
 from sandbox.kubernetes.cluster import Cluster
@@ -18,6 +17,7 @@ from sandbox.kubernetes.kubelet.volumes import shows
 from sandbox.kubernetes.manifests.container import Container
 from sandbox.kubernetes.pods import Pod
 
+_HOSTS_HEAD = "# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
 _ACCOUNT_DIRECTORY = "account"
 _ACCOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 
@@ -38,7 +38,7 @@ def bundle_of(
     env = environment_of(container, pod, cluster)
     identity = identity_of(container, pod, image)
     etc = directory / "etc"
-    mounts = [Mount(etc / name, f"/etc/{name}", read_only=False) for name in etc_files(pod)]
+    mounts = [Mount(etc / name, f"/etc/{name}", read_only=False) for name in etc_files(pod, cluster.network)]
     read_only = {volume.name for volume in pod.spec.volumes if shows(volume)}
     mounts += [
         Mount(volumes[mount.name], mount.mount_path, mount.read_only or mount.name in read_only)
@@ -83,14 +83,13 @@ def publish_account(pod: Pod, accounts: Accounts, directory: Path) -> None:
         publish(directory / _ACCOUNT_DIRECTORY, files, pod.spec.security_context.fs_group)
 
 
-def etc_files(pod: Pod) -> Mapping[str, str]:
+def etc_files(pod: Pod, network: ClusterNetwork) -> Mapping[str, str]:
     """The files of /etc that the kubelet writes for each pod: name -> text."""
-    search = [f"{pod.namespace}.svc.{CLUSTER_DOMAIN}", f"svc.{CLUSTER_DOMAIN}", CLUSTER_DOMAIN]
     names = pod.name
     if pod.subdomain:
-        names = f"{pod.name}.{pod.subdomain}.{pod.namespace}.svc.{CLUSTER_DOMAIN}\t{pod.name}"
+        names = f"{pod.name}.{pod.subdomain}.{pod.namespace}.svc.{network.domain}\t{pod.name}"
     return {
-        "resolv.conf": f"search {' '.join(search)}\nnameserver {DNS_IP}\noptions ndots:5\n",
-        "hosts": f"# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n{pod.ip}\t{names}\n",
+        "resolv.conf": network.resolv_conf(pod.namespace),
+        "hosts": f"{_HOSTS_HEAD}{pod.ip}\t{names}\n",
         "hostname": f"{pod.name}\n",
     }

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from sandbox.errors import ConfigError, known
 from sandbox.host.images import DEFAULT_PATH, Image
-from sandbox.host.network import API_IP
 from sandbox.kubernetes.cluster import Cluster
 from sandbox.kubernetes.manifests.container import Container, EnvVar
 from sandbox.kubernetes.nodes import ZONE_LABEL
@@ -43,7 +42,7 @@ def environment_of(container: Container, pod: Pod, cluster: Cluster) -> dict[str
     values: dict[str, str] = {}
     for variable in container.env:
         values[variable.name] = _value_of(variable, pod, cluster, values)
-    api_server = {"KUBERNETES_SERVICE_HOST": API_IP, "KUBERNETES_SERVICE_PORT": str(API_PORT)}
+    api_server = {"KUBERNETES_SERVICE_HOST": cluster.network.family.api_ip, "KUBERNETES_SERVICE_PORT": str(API_PORT)}
     return {"PATH": DEFAULT_PATH, "HOSTNAME": pod.name, **api_server, **values}
 
 

@@ -142,7 +142,7 @@ class PodWorker:
         publish_account(self._pod, self._kubelet.accounts, self._directory)
         etc = self._directory / "etc"
         etc.mkdir(parents=True)
-        for name, text in etc_files(pod).items():
+        for name, text in etc_files(pod, self._cluster.network).items():
             (etc / name).write_text(text)
         results = await asyncio.gather(*(self._supervise(status) for status in pod.statuses.values()))
         if not pod.deleting and pod.lost_at is None:

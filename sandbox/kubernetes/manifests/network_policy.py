@@ -72,18 +72,24 @@ class IpBlock(Manifest):
 
     @model_validator(mode="after")
     def _exceptions_lie_inside(self) -> IpBlock:
-        whole = ipaddress.IPv4Network(self.cidr)
-        outside = [part for part in self.without if not ipaddress.IPv4Network(part).subnet_of(whole)]
+        outside = [part for part in self.without if not _lies_in(part, self.cidr)]
         if outside:
             raise ValueError(f"except {', '.join(outside)} is not in {self.cidr}")
         return self
 
 
 def _network(value: str) -> str:
-    """Raises ValueError for what is no IPv4 network."""
-    if ":" in value:
-        raise ValueError("the sandbox's network has IPv4 alone")
-    return str(ipaddress.IPv4Network(value, strict=False))
+    """Raises ValueError for what is no network."""
+    return str(ipaddress.ip_network(value, strict=False))
+
+
+def _lies_in(part: str, whole: str) -> bool:
+    inner, outer = ipaddress.ip_network(part), ipaddress.ip_network(whole)
+    if isinstance(inner, ipaddress.IPv4Network) and isinstance(outer, ipaddress.IPv4Network):
+        return inner.subnet_of(outer)
+    if isinstance(inner, ipaddress.IPv6Network) and isinstance(outer, ipaddress.IPv6Network):
+        return inner.subnet_of(outer)
+    return False
 
 
 class Peer(Manifest):
