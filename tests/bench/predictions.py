@@ -13,11 +13,10 @@ from math import log
 from typing import Any
 
 from components.advice.resilience import promotion_seconds
-from components.plan.core import get_seconds, mixed_use, set_seconds
+from components.plan.core import get_seconds, migrate_bytes_per_second, mixed_use, set_seconds
 from components.plan.load import Load, derive_load
 from components.plan.plan import decide_plan
 from components.plan.resize import (
-    CORE_COPY_BYTES_PER_SECOND,
     DISCOVERY_SECONDS,
     JOB_SECONDS,
     JOIN_SECONDS,
@@ -175,7 +174,7 @@ def changes(ours: Mapping[str, Any], here: Core) -> Iterator[Prediction]:
             seconds = promotion_seconds(ours["node_timeout_s"])
             yield Prediction("promotion after a lost machine", "s", seconds, mark["promotion_s"] or 0.0)
         if "form_s" in mark:
-            bytes_per_second = mark["sources"] * CORE_COPY_BYTES_PER_SECOND / here.get[1]
+            bytes_per_second = mark["sources"] * migrate_bytes_per_second(0, tls=False) / here.get[1]
             moving = moving_seconds(mark["moved_bytes"], bytes_per_second)
             before = JOB_SECONDS + JOIN_SECONDS + DISCOVERY_SECONDS
             yield Prediction("all slots to new pods, which join first", "s", before + moving, mark["form_s"])
