@@ -9,6 +9,7 @@ from components.plan.node_loss import node_replaced_seconds
 from components.plan.nodes.choice import NodePlan
 from components.plan.plan import Plan
 from components.plan.traffic import BITS_PER_GBIT, SINGLE_FLOW_BYTES_PER_SECOND, bytes_per_second
+from components.plan.tuning import mixed_overhead_bytes, overhead_bytes
 
 MEASURED_PROMOTIONS = ((2.0, 3.6), (5.0, 8.5), (15.0, 19.1))
 """Node timeout -> seconds from the kill of a master that stays away until its slot takes a write (measured:
@@ -45,6 +46,9 @@ class Resilience:
     """How long a replica may be cut off without a full resync; None: nothing is written."""
     resync_peak_mib: int
     resync_peak_full_mib: int
+    full_mib: int
+    """Memory of a pod whose Redis is full, no resync under way: with images of one size, and of many sizes."""
+    full_mixed_mib: int
     limit_memory_mib: int
     safe_writes_per_second_per_master: float
     writes_per_second_per_master: float
@@ -90,6 +94,8 @@ def derive_resilience(plan: Plan) -> Resilience:
         ),
         resync_peak_mib=tuning.resync_peak_bytes // MIB,
         resync_peak_full_mib=tuning.resync_peak_full_bytes // MIB,
+        full_mib=(tuning.maxmemory_bytes + overhead_bytes(tuning.maxmemory_bytes)) // MIB,
+        full_mixed_mib=(tuning.maxmemory_bytes + mixed_overhead_bytes(tuning.maxmemory_bytes)) // MIB,
         limit_memory_mib=sizing.limit_memory_mib,
         safe_writes_per_second_per_master=tuning.safe_write_bytes_per_second / class_bytes,
         writes_per_second_per_master=writes_per_master,

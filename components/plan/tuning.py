@@ -29,6 +29,10 @@ the bytes written until then) and gone at the end. Together at most 0.98 of the 
 1 MB values, maxmemory full, Redis 7.0.15; plus a tenth."""
 _OVERHEAD_SHARE = 0.05
 """Fragmentation and page tables beyond what maxmemory counts; with whole size classes of images there is little."""
+_MIXED_OVERHEAD_SHARE = 0.2
+"""The same where images of many sizes push each other out: what a removed image leaves is not of the size of the next
+one. Measured: 1.16 times maxmemory with 1 GB (docs/reference/redis.md, "Memory of a value"), 1.22 with 256 MB
+(docs/bench.md)."""
 _OVERHEAD_BYTES_MIN = 16 * MIB
 """An idle process with its cluster bus, the probes and the script files in memory."""
 _SYNC_MARGIN = 1.5
@@ -204,6 +208,11 @@ def resync_peak_bytes(data_bytes: float, maxmemory_bytes: int, write_rate: float
 def overhead_bytes(maxmemory_bytes: int) -> int:
     """What a full Redis takes beyond maxmemory, a resync apart."""
     return max(_OVERHEAD_BYTES_MIN, int(maxmemory_bytes * _OVERHEAD_SHARE))
+
+
+def mixed_overhead_bytes(maxmemory_bytes: int) -> int:
+    """The same with images of many sizes."""
+    return max(_OVERHEAD_BYTES_MIN, int(maxmemory_bytes * _MIXED_OVERHEAD_SHARE))
 
 
 def fork_stall_ms(data_bytes: float) -> float:

@@ -38,6 +38,8 @@ def _resync(plan: Advice) -> tuple[tuple[str, str], ...]:
     if found.repl_backlog_seconds:
         backlog += f", which holds the writes of {seconds(found.repl_backlog_seconds)}"
     return (
+        ("memory when full", f"{memory(found.full_mib * MIB)} with images of one size"),
+        ("", f"up to {memory(found.full_mixed_mib * MIB)} with images of many sizes"),
         ("full resync", f"A master needs up to {memory(found.resync_peak_mib * MIB)} with the data of this workload."),
         ("", f"A full master needs up to {memory(found.resync_peak_full_mib * MIB)}."),
         ("", f"That is at {flow}, which one connection carries."),

@@ -16,8 +16,8 @@ from tests.bench.predictions import Prediction
 from tests.plan.calibrate import SIZES
 
 LATENCY = {name: {"count": 900, "p50_ms": 2.0, "p95_ms": 6.0, "p99_ms": 9.0, "max_ms": 20.0} for name in ("all", "get")}
-LOAD = {"requests_per_s": 480.0, "failed": 0, "latency": LATENCY}
 SECONDS = [{"at": 1000 + n, "p95_ms": 5.0, "max_ms": 9.0, "failed": 0} for n in range(60)]
+LOAD = {"requests_per_s": 480.0, "failed": 0, "latency": LATENCY, "seconds": SECONDS}
 SIDE = {
     name: {"gets_per_s": gets, "p50_ms": 1.0, "p95_ms": 2.0, "max_ms": 3.0}
     for name, gets in (("redis", 900.0), ("one core that only sends", 1200.0), ("memcached", 800.0), ("nginx", 1000.0))
@@ -173,10 +173,10 @@ def test_a_prediction_holds_within_twice_and_half(measured: float, holds: bool) 
     assert Prediction("any", "s", 10.0, measured).holds is holds
 
 
-def test_four_figures_of_the_core_give_all_others() -> None:
+def test_six_figures_of_the_core_give_all_others() -> None:
     found = predictions.core(BENCH["core_costs"])
     once = predictions.Core.measured(BENCH["core_costs"])
-    assert len(found) == 3 * len(SIZES) - 4
+    assert len(found) == 3 * len(SIZES) - 6
     halved = [
         {key: value * (1 if key == "object_bytes" else 2) for key, value in row.items()} for row in BENCH["core_costs"]
     ]
@@ -187,9 +187,16 @@ def test_four_figures_of_the_core_give_all_others() -> None:
 
 
 def test_a_core_that_is_slow_at_bytes_alone_is_as_fast_as_any_with_small_images() -> None:
-    core = predictions.Core(get=(1.0, 4.0), set=(1.0, 1.0))
-    times = [core.get_seconds(size) / get_seconds(size, tls=False) for size in (0, 10_000, 100_000, 10**6, 10**7)]
-    assert times == pytest.approx([1, 1, 2, 4, 4])
+    core = predictions.Core(get=(1.0, 4.0, 8.0), set=(1.0, 1.0, 1.0))
+    sizes = (0, 10_000, 100_000, 10**6, 10**7, 10**8)
+    times = [core.get_seconds(size) / get_seconds(size, tls=False) for size in sizes]
+    assert times == pytest.approx([1, 1, 2, 4, 8, 8])
+
+
+def test_one_second_in_which_the_machine_did_other_work_leaves_the_p95_as_it_is() -> None:
+    disturbed = copy.deepcopy(BENCH)
+    disturbed["ours"]["master_rate"]["seconds"] = [{**SECONDS[0], "p95_ms": 500.0}, {"p95_ms": None}, *SECONDS[1:]]
+    assert [item.measured for item in predictions.of(disturbed)] == [item.measured for item in predictions.of(BENCH)]
 
 
 def predicted(bench: dict[str, Any], what: str) -> float:
@@ -203,8 +210,8 @@ def test_a_slower_core_and_a_slower_link_are_predicted_to_take_longer() -> None:
         row["get_us"] *= 2
     slow_link["ours"]["side_by_side"]["one core that only sends"]["gets_per_s"] /= 2
     slow_link["ours"]["resync"]["link_bytes_per_s"] /= 2
-    assert predicted(slow_core, "p95 at") > predicted(BENCH, "p95 at")
-    assert predicted(slow_link, "p95 at") > predicted(BENCH, "p95 at")
+    assert predicted(slow_core, "p95 of a second at") > predicted(BENCH, "p95 of a second at")
+    assert predicted(slow_link, "p95 of a second at") > predicted(BENCH, "p95 of a second at")
     assert predicted(slow_core, "all slots to new pods") > predicted(BENCH, "all slots to new pods")
     alone = "full resync over a slow link, alone"
     assert predicted(slow_link, alone) == pytest.approx(2 * predicted(BENCH, alone))

@@ -24,6 +24,8 @@ class Resync:
     peak_bytes: int
     """The most memory the master's pod used meanwhile, and its limit."""
     limit_bytes: int
+    fork_us: int
+    """How long the fork of the one without load stopped the master."""
 
     @property
     def ratio(self) -> float | None:
@@ -123,21 +125,27 @@ def full_resync(deployment: Deployment, *, shard: int = 2, scaled_default_limit:
     if scaled_default_limit:
         _cli(deployment, master, "CONFIG", "SET", "client-output-buffer-limit", PLAIN_OUTPUT_LIMIT)
     quiet_s, _, _ = _resync(deployment, master, replica)
+    fork_us = _count(deployment, master, "latest_fork_usec")
     with deployment.load(RESYNC_WRITES) as running:
         loaded_s, syncs, peak = _resync(deployment, master, replica)
         running.end()
     limit = deployment.pods()[master]["memoryLimitBytes"]
     deployment.until(deployment.is_whole, _RESYNC_WITHIN_S)
     _drop(deployment, shard, RESYNC_DATA_MB)
-    return Resync(quiet_s, loaded_s, syncs, peak, limit)
+    return Resync(quiet_s, loaded_s, syncs, peak, limit, fork_us)
+
+
+def _count(deployment: Deployment, pod: str, name: str) -> int:
+    """A figure of `INFO stats`."""
+    lines = _cli(deployment, pod, "INFO", "stats").splitlines()
+    return next(int(line.split(":")[1]) for line in lines if line.startswith(f"{name}:"))
 
 
 def _resync(deployment: Deployment, master: str, replica: str) -> tuple[float | None, int, int]:
     """Seconds from the first full sync after a crash of the replica to its end; full syncs begun; master's peak."""
 
     def full_syncs() -> int:
-        lines = _cli(deployment, master, "INFO", "stats").splitlines()
-        return next(int(line.split(":")[1]) for line in lines if line.startswith("sync_full:"))
+        return _count(deployment, master, "sync_full")
 
     before = full_syncs()
     deployment.fault("slow-link", pod=replica, rate=RESYNC_RATE)

@@ -5,8 +5,16 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from components.config.units import GIB, MIB
+from components.plan.sizing import OVERHEAD_FACTOR
 from components.plan.traffic import SINGLE_FLOW_BYTES_PER_SECOND
-from components.plan.tuning import LONGEST_SCRIPT_SECONDS, Probe, Tuning, derive_tuning
+from components.plan.tuning import (
+    LONGEST_SCRIPT_SECONDS,
+    Probe,
+    Tuning,
+    derive_tuning,
+    mixed_overhead_bytes,
+    overhead_bytes,
+)
 
 OPTIONS = {"64GB": (64 * GIB, 92 * GIB, 100 * MIB), "128GB": (128 * GIB, 185 * GIB, 200 * MIB)}
 
@@ -256,3 +264,13 @@ def test_writes_below_none_are_refused_and_none_and_figures_of_one_are_not() -> 
     with pytest.raises(ValueError, match="write_bytes_per_second_per_master is -1"):
         tuning(GIB, 2 * GIB, -1)
     assert tuning(GIB, 2 * GIB, 0, object_bytes=1, ttl_seconds=1).resync_seconds == 2
+
+
+@given(st.integers(1, 1024 * GIB))
+def test_images_of_many_sizes_take_at_least_as_much_as_those_of_one(maxmemory_bytes: int) -> None:
+    assert mixed_overhead_bytes(maxmemory_bytes) >= overhead_bytes(maxmemory_bytes)
+
+
+@given(st.integers(128 * MIB, 1024 * GIB))
+def test_a_pod_full_of_images_of_many_sizes_is_below_its_limit(maxmemory_bytes: int) -> None:
+    assert maxmemory_bytes + mixed_overhead_bytes(maxmemory_bytes) < maxmemory_bytes * OVERHEAD_FACTOR**2
