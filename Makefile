@@ -47,7 +47,7 @@ check: .venv/tests .venv/sandbox .venv/monitoring .venv/actionlint ## format, li
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy components loadgen preview reconciler sandbox __main__.py
-	shellcheck -s sh -x -P SCRIPTDIR components/scripts/*.sh components/scripts/bin/redis-cli .ci/run .ci/comment sandbox/setup.sh sandbox/servers.sh tests/clients/setup.sh tests/examples/setup.sh
+	shellcheck -s sh -x -P SCRIPTDIR components/scripts/*.sh components/scripts/bin/redis-cli .ci/run .ci/comment sandbox/setup.sh sandbox/servers.sh tests/clients/setup.sh tests/clients/jars.sh tests/examples/setup.sh
 	$(MAKE) test
 
 e2e: .venv/tests $(if $(KUBECONFIG),,.venv/sandbox .venv/e2e) ## a real Pulumi engine on a real Kubernetes (ENGINE=DIR or PATH has the programs; LONG=1: all of it)

@@ -8,7 +8,6 @@ from components.advice.cost import EVERY_ZONE, Cost
 from components.config.formats import count, plain, share, thousand
 from components.config.settings import Settings
 from components.config.units import GIB, format_size
-from components.plan.core import get_seconds
 from components.plan.working_set import memory_over_time
 from preview.charts import Bar, Columns, Line, bar_chart, column_chart, line_chart
 
@@ -95,7 +94,7 @@ def _capacity(plan: Advice, settings: Settings) -> Figure:
     chart = column_chart(title, groups, series, target=wanted, show=_thousands)
     notes = [
         "A master serves what its network carries, and at most "
-        f"{1 / get_seconds(settings.workload.object_bytes, tls=False):,.0f} images a second on its one core."
+        f"{1 / plan.load.core.get_seconds:,.0f} images a second on its one core{' with TLS' if plan.load.tls else ''}."
     ]
     if plan.nodes:
         notes.append(f"Planned: {count(plan.nodes.pods_per_node, 'master')} on each {plan.nodes.instance_type}.")

@@ -2,7 +2,7 @@
 
 from components.advice.compression import Compression
 from components.advice.right_sizing import MEMORY_TARGET, Measured, RightSize, Step
-from components.config.formats import NONE, count, gbps, memory, percent, share, usd
+from components.config.formats import NONE, count, gbps, memory, percent, share, times, usd
 from components.config.units import format_size
 from preview.document import Facts, Note, Section, Table
 
@@ -52,7 +52,11 @@ def _enough(step: Step) -> str:
         return (
             f"None of the sizes that were tried has a plan. With {format_size(step.total_memory_bytes)}: {step.refusal}"
         )
-    return f"Enough: totalMemory: {format_size(step.total_memory_bytes)}"
+    enough = f"Enough: totalMemory: {format_size(step.total_memory_bytes)}"
+    if step.serves():
+        return enough
+    served = f"{count(step.masters, 'master')} serve {times(step.headroom)} the requests that are wanted."
+    return f"{enough}, for memory. {served}"
 
 
 def compression(found: Compression) -> Section:

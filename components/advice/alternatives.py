@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from components.advice.cost import SECONDS_PER_MONTH
 from components.advice.figures import Figures
-from components.advice.remedies import plan_of
+from components.advice.remedies import plan_of, serves_as_much
 from components.advice.right_sizing import MEMORY_TARGET
 from components.config.formats import share
 from components.config.rules import MASTERS_MIN
@@ -145,7 +145,7 @@ def _cache_in_every_zone(settings: Settings) -> list[Alternative]:
             workload=in_zone,
             total_memory=masters * settings.pod_memory,
         )
-        cost = planned[1].cost if planned else None
+        cost = planned[1].cost if planned and serves_as_much(planned[1]) else None
         if cost and (best is None or best.cost is None or cost.infrastructure_usd < best.cost.infrastructure_usd):
             best = planned[1] if planned else None
     if best is None or best.cost is None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from components.config.settings import Settings, Workload
-from components.plan.core import get_seconds
+from components.plan.core import CoreUse
 from components.plan.load import highest_rate
 from components.plan.plan import Plan
 from components.plan.traffic import Traffic, bytes_per_second
@@ -48,10 +48,12 @@ def derive_capacity(settings: Settings, plan: Plan) -> Capacity:
     )
 
 
-def interface_capacity(workload: Workload, traffic: Traffic, masters: int, gbps_per_master: float) -> Capacity:
+def interface_capacity(
+    workload: Workload, traffic: Traffic, core: CoreUse, masters: int, gbps_per_master: float
+) -> Capacity:
     """Reads that a master with `gbps_per_master` of its own answers."""
     by_network = bytes_per_second(gbps_per_master) / workload.object_bytes
-    by_core = 1 / get_seconds(workload.object_bytes, tls=False)
+    by_core = 1 / core.get_seconds
     ops = min(by_network, by_core)
     return Capacity(
         gbps_per_master=gbps_per_master,
@@ -63,6 +65,6 @@ def interface_capacity(workload: Workload, traffic: Traffic, masters: int, gbps_
     )
 
 
-def document_capacities(workload: Workload, traffic: Traffic, masters: int) -> tuple[Capacity, ...]:
+def document_capacities(workload: Workload, traffic: Traffic, core: CoreUse, masters: int) -> tuple[Capacity, ...]:
     """The sizing document's QPS table: one row for each of its interfaces."""
-    return tuple(interface_capacity(workload, traffic, masters, gbps) for gbps in DOCUMENT_INTERFACES_GBPS)
+    return tuple(interface_capacity(workload, traffic, core, masters, gbps) for gbps in DOCUMENT_INTERFACES_GBPS)

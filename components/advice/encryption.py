@@ -11,8 +11,8 @@ from components.config.settings import Settings
 from components.plan.core import core_use
 
 _CORE_SHARE_MAX = 0.5
-"""Of Redis's core, with TLS. The measured times may be off by half as much again, and a failover or a resync takes its
-part besides."""
+"""Of Redis's core, with TLS. The measured times may be off by half as much again, and a failover takes its part
+besides."""
 
 
 def no_port_without_tls(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
@@ -36,29 +36,21 @@ def no_port_without_tls(settings: Settings, figures: Figures) -> Iterator[PlanWa
 
 def tls_leaves_room_on_the_core(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
     """Encryption is work of Redis's one core."""
-    share = core_share_with_tls(settings, figures)
-    if share <= _CORE_SHARE_MAX:
+    share = figures.load.core_share
+    if not figures.load.tls or share <= _CORE_SHARE_MAX:
         return
-    use = core_use(settings.workload, settings.replicas_per_master, tls=False)
-    without = settings.workload.requests_per_second / figures.sizing.masters * use.mean_seconds
+    without = core_use(settings.workload, settings.replicas_per_master, tls=False)
     change = first_change(
         settings,
         figures,
         ("podMemory", "totalMemory"),
-        lambda other, then: core_share_with_tls(other, then) <= _CORE_SHARE_MAX,
+        lambda _, then: then.load.core_share <= _CORE_SHARE_MAX,
     )
     yield PlanWarning(
         "tls-takes-core",
-        f"With TLS a master uses {percent(100 * share)} of its one core, by what was measured on shared cores. "
-        f"Capacity and latency are computed without TLS, which is {percent(100 * without)}.",
+        f"With TLS a master uses {percent(100 * share)} of its one core at the wanted rate. Without TLS it would use "
+        f"{percent(100 * figures.load.requests_per_second * without.mean_seconds)}. These times were measured on "
+        "another processor than your nodes', and differed by a third from one run to the next.",
         f"{change.sentence(figures) if change else 'Use smaller pods, so that more masters share the load.'} "
-        "Or measure it on your machines with `make calibrate`, before you rely on the capacity.",
+        "Or run `make calibrate` on such a node, before you rely on the capacity.",
     )
-
-
-def core_share_with_tls(settings: Settings, figures: Figures) -> float:
-    """Of one master's core at the wanted rate, 0.2 is a fifth; 0 without TLS."""
-    if not settings.tls.mode.has_tls:
-        return 0.0
-    use = core_use(settings.workload, settings.replicas_per_master, tls=True)
-    return settings.workload.requests_per_second / figures.sizing.masters * use.mean_seconds

@@ -32,7 +32,7 @@ def derive_figures(settings: Settings, *, judge: bool = True) -> Figures:
     link_gbps, masters_on_link = plan.link_gbps, plan.masters_on_link
     return Figures(
         **{field.name: getattr(plan, field.name) for field in fields(plan)},
-        capacity_by_interface=document_capacities(workload, traffic, sizing.masters),
+        capacity_by_interface=document_capacities(workload, traffic, plan.load.core, sizing.masters),
         capacity=derive_capacity(settings, plan),
         latency=plan.load.latency(link_gbps, masters_on_link),
         resilience=derive_resilience(plan),

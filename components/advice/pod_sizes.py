@@ -27,6 +27,9 @@ class PodSize:
     egress_gbps_per_master: float
     interface_gbps: int | None
     """The slowest interface of the document's that is not at capacity; None: none of them."""
+    ops_total: float | None
+    """Requests a second at which the first rule fails on these nodes; None without `eks`, or where no nodes carry the
+    pods."""
     ops_total_by_interface: tuple[float, ...]
     """Requests a second with the document's 10, 25 and 40 Gbps for each pod; its "48K-80K" are the last two."""
     promotion_seconds: float
@@ -85,6 +88,7 @@ def pod_size(settings: Settings, pod_memory_bytes: int, known: Figures | None = 
             ),
             None,
         ),
+        ops_total=figures.capacity.ops_total if placed else None,
         ops_total_by_interface=tuple(capacity.ops_total for capacity in figures.capacity_by_interface),
         promotion_seconds=figures.resilience.promotion_seconds,
         reprotection_full_seconds=figures.resilience.reprotection_full_seconds,

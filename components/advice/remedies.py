@@ -18,6 +18,7 @@ AUTO = "auto"
 _SMALLER_PODS = (2, 4, 8)
 _MORE_MEMORY = (1.125, 1.25, 1.5, 2, 3, 4, 8)
 _TYPES_TRIED = 8
+_ROUNDING = 1e-9
 _ABOUT_THE_SAME = 1.01
 """Of the least cost. A hundredth is not worth an edit that moves more."""
 
@@ -72,13 +73,24 @@ def planned_instead(settings: Settings) -> tuple[str, ...]:
     options: list[str] = []
     if settings.nodes.instance_type != AUTO:
         free = settings.model_copy(update={"nodes": settings.nodes.model_copy(update={"instance_type": AUTO})})
-        if plan_of(free) is not None:
+        if _serves(plan_of(free)):
             options.append(f"--set nodes.instanceType={AUTO}")
     masters = derive_sizing(settings).masters
     for key, tried in (("podMemory", _smaller_pods(settings)), ("totalMemory", _more_masters(settings, masters))):
-        found = next((value for value, fields in tried if plan_of(settings, **fields) is not None), None)
+        found = next((value for value, fields in tried if _serves(plan_of(settings, **fields))), None)
         options += [f"--set {key}={found}"] if found else []
     return tuple(options)
+
+
+def serves_as_much(other: Figures, before: Figures | None = None) -> bool:
+    """Whether a stack serves what is wanted, or at least what another one serves. Nodes are chosen for it; where TLS
+    takes more of the core than there is, they do not help (ADR 32)."""
+    wanted = min(1.0, before.capacity.headroom) if before else 1.0
+    return other.capacity.headroom >= wanted - _ROUNDING
+
+
+def _serves(planned: tuple[Settings, Figures] | None) -> bool:
+    return planned is not None and (planned[1].nodes is None or serves_as_much(planned[1]))
 
 
 def first_change(
@@ -93,7 +105,7 @@ def first_change(
             if key == "totalMemory" and fields["total_memory"] < least_memory:
                 continue
             found = plan_of(settings, **fields)
-            if found is not None and helps(*found):
+            if found is not None and serves_as_much(found[1], figures) and helps(*found):
                 return Change(key, value, found[1])
         return None
 

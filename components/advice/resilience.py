@@ -34,6 +34,8 @@ class Resilience:
     """Until a lost replica is in sync again where all pods of a node are masters, which leaves a flow the least
     network; None: it never is."""
     resync_fits: bool
+    resync_bound_by_core: bool
+    """Whether a master's core leaves it less than the network does."""
     resync_full_fits: bool
     """The same with all memory of the master full."""
     resync_worst_peak_mib: int
@@ -82,6 +84,7 @@ def derive_resilience(plan: Plan) -> Resilience:
         reprotection_full_seconds=tuning.resync_seconds,
         reprotection_worst_seconds=_ceil(resync.in_sync_seconds),
         resync_fits=resync.fits,
+        resync_bound_by_core=resync.is_bound_by_core,
         resync_full_fits=full.fits,
         resync_worst_peak_mib=int(resync.peak_bytes) // MIB,
         resync_worst_gbps=resync.bytes_per_second * 8 / BITS_PER_GBIT,

@@ -23,6 +23,7 @@ SCALE_OUT_FACTORS = (1.0, 1.5, 2.0)
 """16, 24 and 32 masters in the document's case."""
 _SEARCHED_MASTERS = 12
 _NEIGHBOURS = 3
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +47,18 @@ class Step:
     """Requests a second with the document's 10, 25 and 40 Gbps for each pod."""
     egress_gbps_per_master: float
     blast_radius_percent: float
+    headroom: float
+    """What it serves on its nodes over what is wanted; without nodes, with the network that is assumed for a pod."""
     instance_type: str | None
     nodes_total: int | None
     infrastructure_usd: float | None
     refusal: str | None
     """Why there is no plan of that size; None where there is one."""
+
+    def serves(self, wanted: float = 1.0) -> bool:
+        """Whether there is a plan of that size, which serves so many times what is wanted. Where TLS takes more of the
+        core than there is, a planned stack serves less (ADR 32)."""
+        return self.refusal is None and self.headroom >= min(1.0, wanted) - _ROUNDING
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +73,8 @@ class RightSize:
     wanted: Step
     """Room for it at the sizing document's own target, 80 % in use."""
     recommended: Step
-    """The cheapest with room for it at that target. Where no size that was tried has a plan, it has none either."""
+    """The cheapest with room for it at that target that serves what is wanted. Where no size that was tried does, nor
+    does this one."""
 
     def use_percent(self, step: Step) -> float:
         """How full the masters of a step would be."""
@@ -88,7 +97,7 @@ def right_size(settings: Settings, measured: Measured) -> RightSize:
             f"podMemory, and a Redis Cluster carries at most {MASTERS_MAX}"
         )
     found = [_step(then, masters) for masters in range(wanted, min(wanted + _SEARCHED_MASTERS, MASTERS_MAX + 1))]
-    planned = [step for step in found if step.refusal is None]
+    planned = [step for step in found if step.serves()] or [step for step in found if step.refusal is None]
     return RightSize(
         in_use_bytes=in_use,
         now=_step(settings, derive_sizing(settings).masters),
@@ -113,7 +122,8 @@ def copy_in_every_zone(settings: Settings, figures: Figures) -> Step | None:
     replicas = len(figures.nodes.zones) - 1
     if not settings.replicas_per_master < replicas <= REPLICAS_MAX:
         return None
-    return _step(settings.model_copy(update={"replicas_per_master": replicas}), figures.sizing.masters)
+    step = _step(settings.model_copy(update={"replicas_per_master": replicas}), figures.sizing.masters)
+    return step if step.refusal or step.serves(figures.capacity.headroom) else None
 
 
 def cheaper_with_more(settings: Settings, figures: Figures) -> Step | None:
@@ -122,6 +132,8 @@ def cheaper_with_more(settings: Settings, figures: Figures) -> Step | None:
         return None
     best, best_usd = None, figures.cost.infrastructure_usd
     for step in _larger(settings, figures.sizing.masters):
+        if not step.serves(figures.capacity.headroom):
+            continue
         if step.infrastructure_usd is not None and step.infrastructure_usd < best_usd:
             best, best_usd = step, step.infrastructure_usd
     return best
@@ -148,6 +160,7 @@ def _step(settings: Settings, masters: int) -> Step:
         ops_total_by_interface=tuple(capacity.ops_total for capacity in figures.capacity_by_interface),
         egress_gbps_per_master=figures.traffic.egress_gbps_per_master,
         blast_radius_percent=figures.sizing.blast_radius_percent,
+        headroom=figures.capacity.headroom,
         instance_type=figures.nodes.instance_type if figures.nodes else None,
         nodes_total=figures.nodes.nodes_total if figures.nodes else None,
         infrastructure_usd=figures.cost.infrastructure_usd if figures.cost else None,

@@ -22,6 +22,7 @@ from components.plan.working_set import WorkingSet
 
 BOUNDS = {
     "core": "Redis's one core is not enough",
+    "resync-core": "Redis's one core leaves a lost replica's full resync too little",
     "flow": "the one connection to a replica is not enough",
     "network": "the network is not enough",
     "resync": "a lost replica's full resync does not fit",
@@ -187,8 +188,15 @@ def _flows(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
 
 def _resync(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
     found = figures.resilience
-    if not found.resync_fits:
-        # Nodes that are chosen here always have room for it.
+    if not found.resync_fits and found.resync_bound_by_core:
+        yield PlanWarning(
+            "resync-does-not-fit",
+            f"Requests take {percent(figures.latency.core_use_percent)} of a master's one core. What they leave is too "
+            "little for a full resync, so a lost replica does not come back.",
+            _more_masters(settings, figures, lambda _, other: other.resilience.resync_fits),
+        )
+    elif not found.resync_fits:
+        # Nodes that are chosen here always have the network for it.
         yield PlanWarning(
             "resync-does-not-fit",
             f"A master sends {figures.traffic.egress_gbps_per_master:.1f} of the {ASSUMED_INTERFACE_GBPS:.0f} Gbps "
@@ -278,6 +286,7 @@ def _purchase(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
 
 _RULES: tuple[Rule, ...] = (
     _capacity,
+    tls_leaves_room_on_the_core,
     _latency,
     _flows,
     _resync,
@@ -288,7 +297,6 @@ _RULES: tuple[Rule, ...] = (
     _purchase,
     too_large,
     no_port_without_tls,
-    tls_leaves_room_on_the_core,
     policies_hold,
     nodes_may_little,
     images_are_pinned,

@@ -4,6 +4,8 @@ The measured points stand in `core_costs.csv`; `make calibrate` measures them an
 `core_costs_tls.csv`: absolute times are those of a machine. Between two points the time
 follows a power of the size, which is a straight line where both are drawn by their logarithms. Below the first point
 nothing gets cheaper, since the work for each request remains; beyond the last the time grows as the size does.
+
+What is sent in bulk, a full resync and MIGRATE, has a rate for each of the two.
 """
 
 import csv
@@ -14,6 +16,21 @@ from math import log
 from pathlib import Path
 
 from components.config.settings import Workload
+
+_IMAGE_BYTES = 1_000_000
+_RESYNC_GETS = 2.0
+_RESYNC_TLS_TIMES = 1.45
+"""What a full resync takes of the master's core for each megabyte, in GETs of 1 MB without TLS, and how many times as
+long with TLS: a child process writes the data into a pipe, and the main thread reads it there, encrypts it with TLS,
+and sends it. Both measured in turn (docs/reference/redis.md, "TLS")."""
+_MIGRATE_BYTES_PER_SECOND = 400_000_000
+"""What the whole core sends by MIGRATE: serialising, a checksum over it, the socket. Measured by processor time with
+1 MB values: 450 MB for a second of the source's core, 770 MB for one of the target's (Redis 7.0.15,
+tests/resize/bench.py shows the whole)."""
+_MIGRATE_SHARE_MIN = 0.1
+"""Of the core. What it really gets where requests would take all of it was not measured."""
+_MIGRATE_TLS_TIMES = 1.25
+"""How many times as long MIGRATE takes the source's core with TLS (docs/reference/redis.md, "TLS")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +83,18 @@ def core_use(workload: Workload, replicas: int, tls: bool) -> CoreUse:
     hit = get_seconds(workload.object_bytes, tls)
     write = set_seconds(workload.object_bytes, replicas, tls)
     return mixed_use(workload.hit_rate, hit, get_seconds(0, tls), write)
+
+
+def resync_bytes_per_second(core_share: float, tls: bool) -> float:
+    """What a full resync gets of a core whose requests take such a share of it."""
+    seconds = _RESYNC_GETS * get_seconds(_IMAGE_BYTES, tls=False) * (_RESYNC_TLS_TIMES if tls else 1)
+    return max(0.0, 1 - core_share) * _IMAGE_BYTES / seconds
+
+
+def migrate_bytes_per_second(core_share: float, tls: bool) -> float:
+    """What MIGRATE sends from a core whose requests take such a share of it. Requests that would take all of it wait
+    longer instead, and MIGRATE has its turns among them."""
+    return max(_MIGRATE_SHARE_MIN, 1 - core_share) * _MIGRATE_BYTES_PER_SECOND / (_MIGRATE_TLS_TIMES if tls else 1)
 
 
 def mixed_use(hit_rate: float, hit: float, nothing_found: float, write: float) -> CoreUse:

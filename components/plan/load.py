@@ -6,7 +6,7 @@
 from dataclasses import dataclass
 
 from components.config.settings import Settings
-from components.plan.core import CoreUse, core_use
+from components.plan.core import CoreUse, core_use, resync_bytes_per_second
 from components.plan.latency import Latency, derive_latency
 from components.plan.sizing import Sizing
 from components.plan.traffic import SINGLE_FLOW_GBPS, Traffic, bytes_per_second, derive_traffic
@@ -25,9 +25,11 @@ class Resync:
     """A full resync where all of a node's pods are masters and each is asked for the whole rate."""
 
     bytes_per_second: float
-    """What the node's network leaves one flow. The writes that the copied replica would be sent wait meanwhile."""
+    """The least of what the node's network leaves one flow and of what the core's requests leave of it. The writes that
+    the copied replica would be sent wait meanwhile."""
+    is_bound_by_core: bool
     copy_seconds: float | None
-    """Until the data has been sent; None: the network leaves nothing."""
+    """Until the data has been sent; None: nothing is left to send it with."""
     in_sync_seconds: float | None
     """Until what was written meanwhile has been sent too; None: it never is."""
     buffered_bytes: float
@@ -42,6 +44,8 @@ class Load:
     requests_per_second: float
     traffic: Traffic
     core: CoreUse
+    tls: bool
+    """Whether the times of the core are those with TLS."""
     object_bytes: int
     ttl_seconds: int
     wanted_p95_ms: int
@@ -67,13 +71,21 @@ class Load:
         )
 
     def resync(
-        self, link_gbps: float, masters: int, *, is_full: bool = False, data_bytes: float | None = None
+        self,
+        link_gbps: float,
+        masters: int,
+        *,
+        is_full: bool = False,
+        data_bytes: float | None = None,
+        is_core_idle: bool = False,
     ) -> Resync:
         """Of one master among so many on a network; with the data of this load, with all of its memory full, or with
-        so much."""
+        so much. Requests leave it the rest of the core, or none takes any of it."""
         traffic = self.traffic
         free = bytes_per_second(link_gbps - masters * traffic.egress_gbps_per_master + traffic.write_gbps_per_master)
-        rate = min(bytes_per_second(SINGLE_FLOW_GBPS), free)
+        by_core = resync_bytes_per_second(0.0 if is_core_idle else self.core_share, self.tls)
+        by_network = min(bytes_per_second(SINGLE_FLOW_GBPS), free)
+        rate, is_bound_by_core = min(by_network, by_core), by_core < by_network
         written_on_wire = bytes_per_second(traffic.write_gbps_per_master)
         written = written_on_wire / self.object_bytes * size_class_bytes(self.object_bytes)
         maxmemory = self.tuning.maxmemory_bytes
@@ -81,15 +93,16 @@ class Load:
         if data_bytes is not None:
             data = data_bytes
         if not data:
-            return Resync(max(0.0, rate), 0.0, 0.0, 0.0, 0.0, fits=True)
+            return Resync(max(0.0, rate), is_bound_by_core, 0.0, 0.0, 0.0, 0.0, fits=True)
         if rate <= 0:
-            return Resync(0.0, None, None, 0.0, 0.0, fits=False)
+            return Resync(0.0, is_bound_by_core, None, None, 0.0, 0.0, fits=False)
         copy = data / rate
         buffered = written * copy
         peak = resync_peak_bytes(data, maxmemory, written, copy)
         left = rate - written_on_wire
         return Resync(
             bytes_per_second=rate,
+            is_bound_by_core=is_bound_by_core,
             copy_seconds=copy,
             in_sync_seconds=data / left if left > 0 else None,
             buffered_bytes=buffered,
@@ -98,17 +111,25 @@ class Load:
         )
 
 
-def derive_load(settings: Settings, sizing: Sizing, tuning: Tuning, requests_per_second: float | None = None) -> Load:
-    """The load of one master at the stack's own rate, or at another with the same share of hits."""
+def derive_load(
+    settings: Settings,
+    sizing: Sizing,
+    tuning: Tuning,
+    requests_per_second: float | None = None,
+    *,
+    tls: bool | None = None,
+) -> Load:
+    """The load of one master at the stack's own rate, or at another with the same share of hits. With the core's times
+    of the stack, or with those of TLS or without as `tls` says."""
     workload = settings.workload
+    has_tls = settings.tls.mode.has_tls if tls is None else tls
     if requests_per_second is not None:
         workload = workload.model_copy(update={"requests_per_second": requests_per_second})
     return Load(
         requests_per_second=workload.requests_per_second / sizing.masters,
         traffic=derive_traffic(settings.model_copy(update={"workload": workload}), sizing),
-        # What TLS adds was measured on shared cores alone, where it differed by a third from one time to the next. That
-        # is enough to warn by (components/advice/encryption.py), and not to refuse a stack by.
-        core=core_use(workload, settings.replicas_per_master, tls=False),
+        core=core_use(workload, settings.replicas_per_master, has_tls),
+        tls=has_tls,
         object_bytes=workload.object_bytes,
         ttl_seconds=workload.ttl_seconds,
         wanted_p95_ms=workload.p95_latency_ms,
@@ -119,15 +140,16 @@ def derive_load(settings: Settings, sizing: Sizing, tuning: Tuning, requests_per
 
 def first_failure(load: Load, link_gbps: float, masters: int, cores: float | None = None) -> str | None:
     """The first rule that masters break which share a network and, where that is known, cores: `core`, `flow`,
-    `network`, `resync` or `p95`; None when all rules hold."""
+    `network`, `resync-core`, `resync` or `p95`; None when all rules hold."""
     if load.core_share > 1 + _PRECISION or (cores is not None and masters * load.core_share > cores + _PRECISION):
         return "core"
     if load.traffic.write_gbps_per_master > SINGLE_FLOW_GBPS + _PRECISION:
         return "flow"
     if masters * load.traffic.egress_gbps_per_master > link_gbps + _PRECISION:
         return "network"
-    if not load.resync(link_gbps, masters).fits:
-        return "resync"
+    resync = load.resync(link_gbps, masters)
+    if not resync.fits:
+        return "resync-core" if resync.is_bound_by_core else "resync"
     if not load.latency(link_gbps, masters).holds:
         return "p95"
     return None

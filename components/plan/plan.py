@@ -4,7 +4,7 @@ Pure: the same settings give the same plan. What is only said about it (costs, w
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from components.config.formats import gbps, rate, share
 from components.config.load import NAMESPACE
@@ -12,7 +12,7 @@ from components.config.settings import Settings
 from components.config.units import MIB, format_size
 from components.plan.load import Load, derive_load
 from components.plan.nodes.catalogue import DAEMONSETS_CPU_MILLICORES, load_catalogue
-from components.plan.nodes.choice import NodePlan, choose_nodes
+from components.plan.nodes.choice import NodePlan, NodesRefused, choose_nodes
 from components.plan.nodes.rules import PodDemand
 from components.plan.pool_name import pool_name
 from components.plan.refusal import PlanRefused, Refused
@@ -89,9 +89,12 @@ def decide_plan(settings: Settings, *, judge: bool = True) -> Plan:
         raise Refused([f"podMemory = {format_size(settings.pod_memory)}: {error}"]) from None
     working_set = derive_working_set(workload, sizing, tuning.repl_backlog_bytes)
     load = derive_load(settings, sizing, tuning)
+    # What TLS takes of the core differs between processors by more than a stack should be refused for (ADR 32). So it
+    # decides between nodes, and where no nodes are enough it is a warning.
+    without_tls = derive_load(settings, sizing, tuning, tls=False)
     if judge:
-        _refuse_impossible(settings, sizing, load)
-    nodes = _nodes(settings, sizing, traffic, load)
+        _refuse_impossible(settings, sizing, without_tls)
+    nodes = _nodes(settings, sizing, traffic, load, without_tls)
     return Plan(
         pool=pool_name(settings, sizing),
         sizing=sizing,
@@ -120,7 +123,7 @@ def pod_demand(settings: Settings, sizing: Sizing, traffic: Traffic, load: Load 
     )
 
 
-def _nodes(settings: Settings, sizing: Sizing, traffic: Traffic, load: Load) -> NodePlan | None:
+def _nodes(settings: Settings, sizing: Sizing, traffic: Traffic, load: Load, without_tls: Load) -> NodePlan | None:
     if settings.eks is None:
         return None
     if sizing.cpu_millicores <= DAEMONSETS_CPU_MILLICORES:
@@ -134,7 +137,16 @@ def _nodes(settings: Settings, sizing: Sizing, traffic: Traffic, load: Load) -> 
                 "smaller request would save nothing"
             ]
         )
-    return choose_nodes(pod_demand(settings, sizing, traffic, load), settings.zones, settings.nodes, load_catalogue())
+    demand = pod_demand(settings, sizing, traffic, load)
+    try:
+        return choose_nodes(demand, settings.zones, settings.nodes, load_catalogue())
+    except NodesRefused as refusal:
+        if not load.tls:
+            raise
+        try:
+            return choose_nodes(replace(demand, load=without_tls), settings.zones, settings.nodes, load_catalogue())
+        except NodesRefused:
+            raise refusal from None
 
 
 def _refuse_impossible(settings: Settings, sizing: Sizing, load: Load) -> None:
@@ -154,7 +166,7 @@ def _refuse_impossible(settings: Settings, sizing: Sizing, load: Load) -> None:
             f"carries {SINGLE_FLOW_GBPS:g} Gbps; the replica would fall behind for ever: use a smaller podMemory or a "
             "larger totalMemory, which make more masters"
         )
-    elif not load.resync(_ANY_GBPS, 1).fits:
+    elif not load.resync(_ANY_GBPS, 1, is_core_idle=True).fits:
         messages.append(
             f"podMemory = {format_size(settings.pod_memory)}: the writes to a master are "
             f"{rate(traffic.writes_per_second / sizing.masters)}, and so many wait while its memory is copied over one "

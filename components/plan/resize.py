@@ -5,15 +5,11 @@ from dataclasses import dataclass
 from components.config.choices import MoveMode
 from components.config.settings import Settings
 from components.config.units import MIB
-from components.plan.core import core_use
+from components.plan.core import core_use, migrate_bytes_per_second
 from components.plan.sizing import Sizing
 from components.plan.traffic import SINGLE_FLOW_BYTES_PER_SECOND, Traffic, bytes_per_second
 from components.plan.working_set import WorkingSet
 
-CORE_COPY_BYTES_PER_SECOND = 400_000_000
-"""What one core sends by MIGRATE: serialising, a checksum over it, the socket. Measured by processor time with 1 MB
-values: 450 MB for a second of the source's core, 770 MB for one of the target's (Redis 7.0.15, tests/resize/bench.py
-shows the whole)."""
 SLOT_COUNT = 16_384
 SLOTS_PER_SECOND = 3_700
 """What the mover hands over beside the bytes: several round trips for each slot, from one process for all sources.
@@ -79,11 +75,12 @@ def derive_resize(
     objects_full = sizing.usable_memory_bytes / workload.object_bytes
 
     free_gbps = max(0.0, gbps_per_master - traffic.egress_gbps_per_master)
-    core = core_use(workload, settings.replicas_per_master, tls=False)
-    core_share = max(0.0, 1 - workload.requests_per_second / sizing.masters * core.mean_seconds)
+    tls = settings.tls.mode.has_tls
+    core = core_use(workload, settings.replicas_per_master, tls)
+    core_share = workload.requests_per_second / sizing.masters * core.mean_seconds
     bounds = {
         "network": min(bytes_per_second(free_gbps), SINGLE_FLOW_BYTES_PER_SECOND),
-        "core": core_share * CORE_COPY_BYTES_PER_SECOND,
+        "core": migrate_bytes_per_second(core_share, tls),
         "config": resize.max_mib_per_second * MIB / sizing.masters,
     }
     bound_by = min(bounds, key=lambda name: bounds[name])

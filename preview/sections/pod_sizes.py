@@ -33,6 +33,7 @@ _NODE_ROWS: tuple[tuple[str, Callable[[PodSize], str]], ...] = (
     ("node type", lambda size: size.instance_type or "none"),
     ("nodes", lambda size: f"{size.nodes_total}" if size.nodes_total else NONE),
     ("pods on a node", lambda size: f"{size.pods_per_node}" if size.nodes_total else NONE),
+    ("served on them", lambda size: NONE if size.ops_total is None else rate(size.ops_total)),
     ("USD a month", lambda size: usd(size.infrastructure_usd)),
 )
 

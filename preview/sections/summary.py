@@ -84,6 +84,7 @@ def _load(plan: Advice, settings: Settings) -> Rows:
         ),
         ("", f"Beyond it {BOUNDS[capacity.bound_by]}."),
         ("", assumed),
+        ("Redis's one core", f"{percent(answer.core_use_percent)} used{' with TLS' if plan.load.tls else ''}"),
         (
             "p95 latency of a hit",
             f"{milliseconds(answer.p95_ms)} predicted, {milliseconds(answer.wanted_p95_ms)} wanted",

@@ -83,8 +83,8 @@ def test_qps_table_is_the_documents_but_for_its_rounding(
 
 
 def test_the_core_bounds_from_40_gbps_on() -> None:
-    workload, traffic = Workload.model_validate({}), OPTION_1.traffic
-    assert interface_capacity(workload, traffic, 16, 400).ops_per_master == 5000
+    workload, traffic, core = Workload.model_validate({}), OPTION_1.traffic, OPTION_1.load.core
+    assert interface_capacity(workload, traffic, core, 16, 400).ops_per_master == 5000
 
 
 def test_total_bandwidth_is_64_gbps_and_with_replication_at_75_percent_hits_80() -> None:

@@ -15,11 +15,10 @@ from statistics import median
 from typing import Any
 
 from components.advice.resilience import promotion_seconds
-from components.plan.core import get_seconds, mixed_use, set_seconds
+from components.plan.core import get_seconds, migrate_bytes_per_second, mixed_use, set_seconds
 from components.plan.load import Load, derive_load
 from components.plan.plan import decide_plan
 from components.plan.resize import (
-    CORE_COPY_BYTES_PER_SECOND,
     DISCOVERY_SECONDS,
     JOB_SECONDS,
     JOIN_SECONDS,
@@ -180,7 +179,7 @@ def changes(ours: Mapping[str, Any], here: Core) -> Iterator[Prediction]:
         if "form_s" in mark:
             bytes_per_second = (
                 mark["sources"]
-                * CORE_COPY_BYTES_PER_SECOND
+                * migrate_bytes_per_second(0, tls=False)
                 * get_seconds(IMAGE_BYTES, tls=False)
                 / here.get_seconds(IMAGE_BYTES)
             )

@@ -35,6 +35,7 @@ _PROBE_EVERY_S = 0.02
 _PROBE_CONNECT_TIMEOUT_S = 0.1
 _PROBE_TIMEOUT_S = 0.3
 _CHECK_DEADLINE_S = 15.0
+"""Without any key that could be read. A busy machine may take longer for all of them."""
 _TRACEBACKS_KEPT = 5
 _WAITS = 5
 _TICK_S = 0.01
@@ -172,8 +173,9 @@ class Worker(threading.Thread):
         self.requests.append((began, time.monotonic(), kind, outcome))
 
     def check(self) -> dict[str, Any]:
-        """What a new client reads of each acknowledged key: version, None if it is gone; keys it could not read."""
-        client = None
+        """What a new client reads of each acknowledged key: version, None if it is gone; keys it could not read, and
+        among the tracebacks why."""
+        client, reason = None, ""
         found: dict[str, int | None] = {}
         deadline = time.monotonic() + _CHECK_DEADLINE_S
         for key in self.acknowledged:
@@ -181,10 +183,13 @@ class Worker(threading.Thread):
                 try:
                     client = client or cluster_client(self._config["endpoint"])
                     found[key] = version_in(key, client.get(key), self._size_bytes)
+                    deadline = time.monotonic() + _CHECK_DEADLINE_S
                 except (RedisError, RedisClusterException, OSError):
-                    client = None
+                    client, reason = None, traceback.format_exc()
                     time.sleep(0.2)
         unreadable = [key for key in self.acknowledged if key not in found]
+        if unreadable:
+            self.tracebacks.append(reason)
         return {"found": found, "unreadable": unreadable}
 
 

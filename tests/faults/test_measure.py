@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from redis.crc import key_slot
+from redis.exceptions import AuthenticationError
 
-from tests.faults.load import shard_keys, value_of, version_in
+from tests.faults import load
+from tests.faults.load import Worker, shard_keys, value_of, version_in
 from tests.faults.measure import Gap, longest_gap, measure
 
 moments = st.lists(st.integers(0, 1000), min_size=2, unique=True).map(lambda times: [t / 10 for t in sorted(times)])
@@ -104,3 +108,38 @@ def test_failures_are_counted_by_the_error_that_reached_the_caller() -> None:
 
 def test_the_last_lost_acknowledgement_is_dated_from_the_fault() -> None:
     assert measure(report(1), fault_at=10.0).shards[0].last_lost_ack_s == 2.0
+
+
+class SlowClient:
+    """A client that takes so many seconds of a made-up clock for each answer, and after some only errors."""
+
+    def __init__(self, seconds: float, answers: int) -> None:
+        self.now, self._seconds, self._left = 0.0, seconds, answers
+
+    def get(self, key: str) -> bytes:
+        self.now += self._seconds
+        if self._left == 0:
+            raise AuthenticationError("invalid username-password pair")
+        self._left -= 1
+        return value_of(key, 1, 100)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.mark.parametrize(("answers", "unreadable"), [(1000, 0), (1, 159), (0, 160)])
+def test_keys_that_are_slow_to_read_are_readable_and_those_that_are_not_come_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch, answers: int, unreadable: int
+) -> None:
+    client = SlowClient(1.0, answers)
+    monkeypatch.setattr(load, "cluster_client", lambda _: client)
+    monkeypatch.setattr(load, "time", SimpleNamespace(monotonic=lambda: client.now, sleep=client.sleep))
+    config = {"value_bytes": 100, "seed": 1, "shards": 1, "prefix": "", "keys_per_shard": 80, "endpoint": ""}
+    worker = Worker(config, 0, threading.Event())
+    worker.acknowledged = {key: [(1, 0.0)] for key in (*worker.old, *worker.new)}
+    found = worker.check()
+    assert len(found["unreadable"]) == unreadable
+    assert len(found["found"]) == 160 - unreadable
+    assert ("invalid username-password pair" in "".join(worker.tracebacks)) == bool(unreadable)
+    # All that cannot be read are given up together.
+    assert client.now < 160 + 2 * load._CHECK_DEADLINE_S

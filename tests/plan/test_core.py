@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.config.settings import Workload
-from components.plan.core import core_use, get_seconds, set_seconds, tls_times
+from components.plan.core import (
+    core_use,
+    get_seconds,
+    migrate_bytes_per_second,
+    resync_bytes_per_second,
+    set_seconds,
+    tls_times,
+)
 from components.plan.latency import derive_latency
 
 
@@ -76,3 +83,20 @@ def test_hits_and_misses_wait_at_the_core_as_in_a_simulated_queue() -> None:
         wanted_p95_ms=500,
     ).core_wait_p95_ms
     assert modelled == pytest.approx(1000 * sorted(waits)[int(0.95 * len(waits))], rel=0.2)
+
+
+@given(st.floats(0, 3), st.floats(0, 1))
+def test_what_is_sent_in_bulk_gets_what_requests_leave_and_less_with_tls(share: float, more: float) -> None:
+    for rate in (resync_bytes_per_second, migrate_bytes_per_second):
+        assert rate(share + more, tls=False) <= rate(share, tls=False)
+        assert rate(share, tls=True) <= rate(share, tls=False)
+    assert (resync_bytes_per_second(share, tls=True) > 0) == (share < 1)
+    assert migrate_bytes_per_second(share, tls=True) > 0
+
+
+def test_an_idle_core_sends_in_bulk_what_was_measured() -> None:
+    # Two GETs of 1 MB for each megabyte of a full resync, 1.45 times as long with TLS.
+    assert resync_bytes_per_second(0, tls=False) == pytest.approx(2.5e9)
+    assert resync_bytes_per_second(0, tls=True) == pytest.approx(2.5e9 / 1.45)
+    assert migrate_bytes_per_second(0, tls=False) == pytest.approx(4e8)
+    assert migrate_bytes_per_second(0, tls=True) == pytest.approx(3.2e8)

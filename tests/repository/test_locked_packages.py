@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import json
 import re
+import subprocess
 import zipfile
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from packaging.markers import default_environment
@@ -26,6 +29,13 @@ INSTALLERS = (
     *sorted(str(path) for path in Path(".github/workflows").glob("*.yaml")),
     *sorted(str(path) for path in Path(".ci").iterdir()),
 )
+SOURCES = ("tests", "examples")
+NODE = sorted(
+    path for folder in SOURCES for path in Path(folder).rglob("package.json") if "node_modules" not in path.parts
+)
+JAVA = sorted(path for folder in SOURCES for path in Path(folder).rglob("pom.xml"))
+SETUPS = ("tests/clients/setup.sh", "tests/examples/setup.sh")
+POM = "{http://maven.apache.org/POM/4.0.0}"
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
 
 
@@ -126,3 +136,65 @@ def test_pip_installs_from_locks_alone(path: str) -> None:
 def test_every_list_is_one_that_make_lock_writes() -> None:
     (lists,) = re.findall(r"^LISTS='(.*)'$", Path("sandbox/setup.sh").read_text(), re.MULTILINE)
     assert sorted(f"{name}.in" for name in lists.split()) == sorted(map(str, WRITTEN))
+
+
+@pytest.mark.parametrize("path", NODE, ids=str)
+def test_packages_of_node_are_locked_by_digest_and_no_mirror_stands_in_the_lock(path: Path) -> None:
+    asked = json.loads(path.read_text())["dependencies"]
+    packages = json.loads((path.parent / "package-lock.json").read_text())["packages"]
+    assert packages.pop("")["dependencies"] == asked
+    for name, version in asked.items():
+        assert packages[f"node_modules/{name}"]["version"] == version
+    for name, package in packages.items():
+        assert re.fullmatch(r"sha512-[A-Za-z0-9+/]{86}==", package["integrity"]), name
+        assert package.get("resolved", "https://registry.npmjs.org/").startswith("https://registry.npmjs.org/"), name
+
+
+@pytest.mark.parametrize("path", JAVA, ids=str)
+def test_libraries_of_java_are_listed_with_their_digests(path: Path) -> None:
+    lines = (path.parent / "jars.sha256").read_text().splitlines()
+    listed = [line.partition("  ")[2] for line in lines if re.match(r"[0-9a-f]{64}  \S+\.jar$", line)]
+    assert len(set(listed)) == len(lines)
+    for wanted in ElementTree.parse(path).iter(f"{POM}dependency"):  # noqa: S314  it is our own
+        parts = [wanted.findtext(f"{POM}{part}") for part in ("artifactId", "version", "classifier")]
+        assert f"{'-'.join(filter(None, parts))}.jar" in listed
+
+
+@pytest.mark.parametrize("path", SETUPS)
+def test_node_and_java_install_by_digest_alone(path: str) -> None:
+    text = Path(path).read_text()
+    assert re.findall(r"\bnpm (\w+)", text) == ["ci"]
+    commands = [line for line in text.splitlines() if not line.startswith("#")]
+    # Nothing of what Maven brought is compiled against or run before it has been looked at.
+    (brought,) = [number for number, line in enumerate(commands) if "dependency:copy-dependencies" in line]
+    assert re.match(r"sh \S*jars\.sh \S+ \S+/jars\.sha256$", commands[brought + 1]), commands[brought + 1]
+
+
+def test_go_has_a_sum_beside_each_module() -> None:
+    modules = sorted(path for folder in SOURCES for path in Path(folder).rglob("go.mod"))
+    assert len(modules) == 2
+    assert all((path.parent / "go.sum").exists() for path in modules)
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_refused"),
+    [
+        ({}, False),
+        ({"a.jar": b"other bytes"}, True),
+        ({"more.jar": b"not listed"}, True),
+        ({"b.jar": None}, True),
+    ],
+)
+def test_a_library_that_is_changed_missing_or_unknown_ends_the_build(
+    tmp_path: Path, changes: dict[str, bytes | None], is_refused: bool
+) -> None:
+    folder, list_ = tmp_path / "lib", tmp_path / "jars.sha256"
+    folder.mkdir()
+    files = {"a.jar": b"a", "b.jar": b"b"}
+    list_.write_text("".join(f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in files))
+    for name, content in {**files, **changes}.items():
+        if content is not None:
+            (folder / name).write_bytes(content)
+    done = subprocess.run(["sh", "tests/clients/jars.sh", folder, list_], capture_output=True, text=True, check=False)
+    assert (done.returncode != 0) == is_refused, done.stderr
+    assert bool(done.stderr) == is_refused

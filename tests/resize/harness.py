@@ -197,7 +197,7 @@ def assert_nothing_lost(measured: Measurement, requests_at_least: int) -> None:
     assert measured.lost_keys == 0
     assert measured.lost_updates_before == 0
     assert measured.lost_updates_after == 0
-    assert measured.unreadable == 0
+    assert measured.unreadable == 0, measured.tracebacks
     assert measured.requests >= requests_at_least
     # Every key is there before the change, so the hit rate before is 1.
     assert sum(shard.misses for shard in measured.shards) <= measured.requests * 0.01

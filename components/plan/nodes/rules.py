@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from components.config.choices import Architecture, Packing
-from components.config.formats import figure, memory_to_a_tenth
+from components.config.formats import figure, memory_to_a_tenth, percent
 from components.config.settings import Nodes
 from components.plan.load import Load, first_failure
 from components.plan.nodes.catalogue import (
@@ -166,7 +166,13 @@ def common_overload(kinds: Iterable[InstanceType], demand: PodDemand, packing: P
 def _overload(kind: InstanceType, load: Load) -> str:
     match load_failure(kind, load, 1):
         case "core":
-            return f"one master takes {load.core_share:.2f} cores, and Redis has one"
+            return f"one master takes {load.core_share:.2f} cores{' with TLS' if load.tls else ''}, and Redis has one"
+        case "resync-core":
+            return (
+                f"the requests of one master take {percent(100 * load.core_share)} of its one core"
+                f"{' with TLS' if load.tls else ''}, and what they leave is too little for a full resync; a lost "
+                "replica would never come back"
+            )
         case "flow":
             return (
                 f"a master is written {load.traffic.write_gbps_per_master:.1f} Gbps, and the one TCP connection to its "
