@@ -31,7 +31,8 @@ _OVERHEAD_SHARE = 0.05
 """Fragmentation and page tables beyond what maxmemory counts; with whole size classes of images there is little."""
 _MIXED_OVERHEAD_SHARE = 0.2
 """The same where images of many sizes push each other out: what a removed image leaves is not of the size of the next
-one. Measured: 1.16 times maxmemory with 1 GB (docs/reference/redis.md, "Memory of a value"), 1.22 with 256 MB (docs/bench.md)."""
+one. Measured: 1.16 times maxmemory with 1 GB (docs/reference/redis.md, "Memory of a value"), 1.22 with 256 MB
+(docs/bench.md)."""
 _OVERHEAD_BYTES_MIN = 16 * MIB
 """An idle process with its cluster bus, the probes and the script files in memory."""
 _SYNC_MARGIN = 1.5
