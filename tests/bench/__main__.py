@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from components.advice.figures import derive_figures
-from tests.bench import document, page, predictions, scenes, text
+from tests.bench import document, fork, page, predictions, scenes, text
 from tests.faults.deployment import Deployment, machine
 from tests.faults.report import Progress
 from tests.faults.stacks import local_stack, ours, plain
@@ -112,6 +112,7 @@ def run(parts: Sequence[str]) -> dict[str, Any]:
         say("what one core takes for a GET and a SET, by size")
         with tempfile.TemporaryDirectory() as folder:
             (bench["core_costs"],) = measure(Path(folder))
+            bench["fork"] = fork.measure(Path(folder))
     if set(parts) == set(PARTS):
         bench["predictions"] = [
             {"what": p.what, "unit": p.unit, "predicted": p.predicted, "measured": p.measured, "holds": p.holds}

@@ -2,7 +2,7 @@
 
 Every prediction is made by the functions that decide a stack's plan: there is no second formula here. Their inputs are
 figures of this machine, measured in the same run: what its core takes for a GET and a SET of 10 kB, 1 MB and 10 MB,
-and what one core sends over a pod's link.
+how long a fork stops a Redis with 500 MB, and what one core sends over a pod's link.
 """
 
 from __future__ import annotations
@@ -159,15 +159,17 @@ def memory(ours: Mapping[str, Any]) -> Iterator[Prediction]:
     yield Prediction("resident beyond it, sizes mixed", "MB", mixed_overhead_bytes(maxmemory) / _MEGA, beyond / _MEGA)
 
 
-def resync(ours: Mapping[str, Any], here: Core) -> Iterator[Prediction]:
-    """A replica's full resync over a slow link, alone and beside writes, and the fork before it."""
+def resync(ours: Mapping[str, Any], here: Core, here_fork: Mapping[str, float]) -> Iterator[Prediction]:
+    """A replica's full resync over a slow link, alone and beside writes, and the fork before it. `here_fork` is one of
+    a plain Redis, `bytes` and `ms`."""
     found, fork = ours["resync"], ours["fork"]
     link_gbps = found["link_bytes_per_s"] * 8 / BITS_PER_GBIT
     for name, writes, key in (("alone", 0.0, "s"), ("beside writes", found["writes_per_s"], "under_load_s")):
         load = load_of_a_master(writes, here, hitRate=0, objectBytes=found["write_bytes"])
         predicted = load.resync(link_gbps, 1, data_bytes=found["bytes"]).in_sync_seconds
         yield Prediction(f"full resync over a slow link, {name}", "s", predicted or 0.0, found[key] or 0.0)
-    yield Prediction("stall of a fork", "ms", fork_stall_ms(fork["bytes"]), fork["ms"])
+    times = here_fork["ms"] / fork_stall_ms(here_fork["bytes"])
+    yield Prediction("stall of a fork", "ms", times * fork_stall_ms(fork["bytes"]), fork["ms"])
 
 
 def changes(ours: Mapping[str, Any], here: Core) -> Iterator[Prediction]:
@@ -195,6 +197,6 @@ def of(bench: Mapping[str, Any]) -> list[Prediction]:
         *core(bench["core_costs"]),
         *rate(ours, here),
         *memory(ours),
-        *resync(ours, here),
+        *resync(ours, here, bench["fork"]),
         *changes(ours, here),
     ]

@@ -42,6 +42,7 @@ BENCH: dict[str, Any] = {
         }
         for size in SIZES
     ],
+    "fork": {"bytes": 500e6, "ms": 9.0},
     "ours": {
         "node_timeout_s": 5.0,
         "side_by_side": SIDE,
@@ -216,6 +217,12 @@ def test_a_slower_core_and_a_slower_link_are_predicted_to_take_longer() -> None:
     alone = "full resync over a slow link, alone"
     assert predicted(slow_link, alone) == pytest.approx(2 * predicted(BENCH, alone))
     assert predicted(BENCH, "full resync over a slow link, beside writes") > predicted(BENCH, alone)
+
+
+def test_a_machine_whose_forks_take_twice_as_long_is_predicted_to_stall_twice_as_long() -> None:
+    slow = copy.deepcopy(BENCH)
+    slow["fork"]["ms"] *= 2
+    assert predicted(slow, "stall of a fork") == pytest.approx(2 * predicted(BENCH, "stall of a fork"))
 
 
 def test_a_resync_that_never_ended_is_no_prediction_that_held() -> None:
