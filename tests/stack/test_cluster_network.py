@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -91,6 +92,11 @@ def masters(sandbox: Sandbox) -> dict[str, int]:
     return {name.partition("/")[2]: fact["slots"] for name, fact in facts.items() if fact["slots"]}
 
 
+def servers(sandbox: Sandbox) -> dict[str, Any]:
+    """The pods of Redis. Those of Jobs that have ended are never ready again."""
+    return {name: pod for name, pod in sandbox.pods().items() if pod["owner"]["kind"] == "StatefulSet"}
+
+
 def test_it_forms_a_cluster_that_serves_images_by_names_of_its_own_domain(
     started: tuple[Sandbox, list[str]],
 ) -> None:
@@ -98,9 +104,8 @@ def test_it_forms_a_cluster_that_serves_images_by_names_of_its_own_domain(
     text = "\n".join(said)
     assert f"starting the sandbox: domain {DOMAIN}, fd00:10:244::/112 for its pods" in text
     assert "48 images of 1 MB written and read over 3 masters" in text
-    pods = [pod for pod in sandbox.pods().values() if pod["owner"]["kind"] == "StatefulSet"]
-    assert len(pods) == 6
-    assert all(":" in pod["ip"] for pod in pods)
+    assert len(servers(sandbox)) == 6
+    assert all(":" in pod["ip"] for pod in servers(sandbox).values())
     assert images(sandbox, 10) == [f"redis-master-{n}.redis-master.{NAMESPACE}.svc.{DOMAIN}" for n in range(3)]
 
 
@@ -123,16 +128,16 @@ def test_policies_let_clients_reach_redis_and_nobody_else(running: Sandbox) -> N
 
 
 def test_all_pods_with_new_addresses_find_each_other_again_with_nobodys_help(running: Sandbox) -> None:
-    before = {name: pod["ip"] for name, pod in running.pods().items()}
+    before = {name: pod["ip"] for name, pod in servers(running).items()}
     running.fault("restart-all")
     images(running, 30)
-    after = {name: pod["ip"] for name, pod in running.pods().items()}
-    assert all(after[name] != before[name] for name in before if name.startswith(("redis-master", "redis-replica")))
+    after = {name: pod["ip"] for name, pod in servers(running).items()}
+    assert all(after[name] != before[name] for name in before)
     eventually(lambda: sum(masters(running).values()) == 16384, 10, "all slots are served")
 
 
 def test_a_lost_master_is_replaced_by_its_replica(running: Sandbox) -> None:
-    eventually(lambda: all(pod["ready"] for name, pod in running.pods().items() if name.startswith("redis-")), 20, "up")
+    eventually(lambda: all(pod["ready"] for pod in servers(running).values()), 60, "every pod of Redis is ready")
     lost = next(name for name in sorted(masters(running)))
     number = lost.rpartition("-")[2]
     successor = next(f"redis-{role}-{number}" for role in ("master", "replica") if f"redis-{role}-{number}" != lost)
@@ -152,4 +157,4 @@ def test_a_domain_that_is_not_the_clusters_is_refused_by_the_first_job() -> None
             sandbox.apply(stack.resources)
         assert f"clusterDomain = {DOMAIN}: the domain of this cluster is cluster.local" in str(caught.value)
         assert "set clusterDomain to cluster.local" in str(caught.value)
-        assert not [name for name, pod in sandbox.pods().items() if pod["owner"]["kind"] == "StatefulSet"]
+        assert not servers(sandbox)
