@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import threading
@@ -15,12 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from components.config.settings import Images
 from components.manifests.users import APP
 from preview.resources import Resource
 from sandbox.control.client import Completed, Sandbox
 from sandbox.control.place import IN_DEFAULT, Place
 from sandbox.errors import NotFoundError, SandboxError
+from sandbox.host.servers import REDIS, server_for
 from tests.faults.measure import Measurement, measure
+from tests.tested_server import tested_server
 
 SHARDS = 3
 SLOTS = 16384
@@ -266,7 +268,8 @@ class Deployment:
 
 
 def machine() -> str:
-    """What the figures were measured on: processors, memory, kernel and Redis, without the machine's name."""
+    """What the figures were measured on: processors, memory, kernel and the server of the pods, without the machine's
+    name."""
     cpu = next(
         (
             line.partition(":")[2].strip()
@@ -276,10 +279,11 @@ def machine() -> str:
         "unknown processor",
     )
     memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3
-    server = subprocess.run(["redis-server", "--version"], capture_output=True, text=True, timeout=10, check=True)
-    version = next(word.removeprefix("v=") for word in server.stdout.split() if word.startswith("v="))
+    server = tested_server() or server_for(REDIS, Images().redis.partition(":")[2])
+    if server is None:
+        raise SandboxError("this machine has no server of Redis; `make up` installs one")
     kernel = ".".join(os.uname().release.split(".")[:2])
-    return f"{os.cpu_count()} × {cpu}, {memory_gib:.0f} GiB, Linux {kernel}, Redis {version}"
+    return f"{os.cpu_count()} × {cpu}, {memory_gib:.0f} GiB, Linux {kernel}, {server.title}"
 
 
 def names_of(pods: Sequence[str]) -> str:

@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sandbox.host import servers
+from tests.faults.deployment import machine
 from tests.faults.report import GAP, WIDTHS, Measured, main, markdown, table
 from tests.faults.rows import ROWS, Result
 
@@ -59,3 +61,12 @@ def test_a_row_that_does_not_exist_is_refused_with_those_that_do(capsys: pytest.
 
 def test_every_row_has_a_name_of_its_own() -> None:
     assert len({row.key for row in ROWS}) == len(ROWS)
+
+
+def test_figures_name_the_server_that_the_pods_ran_not_the_machine_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = tuple(servers.ServerProgram(servers.REDIS, version, "/nowhere") for version in ((7, 0, 15), (7, 4, 1)))
+    monkeypatch.delenv("TEST_SERVER", raising=False)
+    monkeypatch.setattr(servers, "servers", lambda: there[:1])
+    assert machine().endswith(", Redis 7.0.15")
+    monkeypatch.setattr(servers, "servers", lambda: there)
+    assert machine().endswith(", Redis 7.4.1")
