@@ -13,7 +13,7 @@ from components.plan.core import get_seconds
 from tests.bench import document, page, predictions, text
 from tests.bench.__main__ import main
 from tests.bench.predictions import Prediction
-from tests.plan.calibrate import SIZES
+from tests.plan.calibrate import SIZES, middle
 
 LATENCY = {name: {"count": 900, "p50_ms": 2.0, "p95_ms": 6.0, "p99_ms": 9.0, "max_ms": 20.0} for name in ("all", "get")}
 SECONDS = [{"at": 1000 + n, "p95_ms": 5.0, "max_ms": 9.0, "failed": 0} for n in range(60)]
@@ -245,3 +245,8 @@ def test_a_part_that_does_not_exist_is_refused_with_those_that_do(capsys: pytest
     with pytest.raises(SystemExit):
         main(["--without", "plain,nothing"])
     assert "there is no part nothing; parts: side, rate" in capsys.readouterr().err
+
+
+def test_a_moment_in_which_the_machine_was_slow_is_in_no_figure_of_its_core() -> None:
+    usual, slow = [{"object_bytes": 10, "get_us": 5}], [{"object_bytes": 10, "get_us": 50}]
+    assert middle([usual, slow, usual]) == usual

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import redis
@@ -150,6 +151,14 @@ def measure(directory: Path, certificate: Path | None = None) -> list[list[dict[
         for side in sides:
             side.stop()
     return [side.rows for side in sides]
+
+
+def middle(runs: Sequence[Sequence[Mapping[str, int]]]) -> list[dict[str, int]]:
+    """Of several tables, the middle one of each figure: a moment in which the machine was slow is in none of them."""
+    return [
+        {column: round(median(row[column] for row in same_size)) for column in same_size[0]}
+        for same_size in zip(*runs, strict=True)
+    ]
 
 
 def certificate_in(directory: Path) -> Path:
