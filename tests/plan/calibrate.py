@@ -134,14 +134,16 @@ class Side:
             server.stop()
 
 
-def measure(directory: Path, certificate: Path | None = None) -> list[list[dict[str, int]]]:
+def measure(
+    directory: Path, certificate: Path | None = None, replicas: Sequence[int] = REPLICAS
+) -> list[list[dict[str, int]]]:
     """One row for each size: without TLS, and with a certificate with it too. The two are measured in turn, figure by
     figure, so that what else runs on the machine slows both alike."""
     sides = [Side(directory)]
     try:
         if certificate is not None:
             sides.append(Side(directory, certificate))
-        for number in REPLICAS:
+        for number in replicas:
             for side in sides if number else ():
                 side.add_replica()
             for rows in zip(*(side.rows for side in sides), strict=True):

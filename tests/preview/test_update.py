@@ -264,8 +264,10 @@ def test_what_a_node_role_may_is_told() -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("key", EDITS)
 def test_every_edit_of_a_key_is_told_or_changes_nothing_and_is_no_danger(key: str) -> None:
+    before = evaluated(())
     for edit in EDITS[key]:
-        for found in (update(edit), update({}, edit)):
+        after = edited(before, frozen(edit))
+        for found in (between(before, after), between(after, edited(after, frozen({})))):
             assert bool(found.steps()) == (not found.edit.is_empty)
             by_another = not {"tls.issuer", "tls.secret"}.isdisjoint(edit)
             dangerous = not found.edit.is_empty and (by_another or edit.get("tls.mode") == "plain")

@@ -104,7 +104,7 @@ ANOTHER_CLUSTER = {"eks.clusterName", "kubeContext"}
 but a second one, and the runbook says how to have both."""
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)  # every edit, for all tests of a process: 2.5 MB and most of a second each
 def evaluated(edit: tuple[tuple[str, str], ...], node_groups: tuple[tuple[str, int], ...] = ()) -> Evaluation:
     return evaluate("prod", dict(edit), node_groups=dict(node_groups))
 
