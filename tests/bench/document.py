@@ -29,8 +29,8 @@ Written by `make bench WRITE=FILE` from one run.
 - **Plain** is the sizing document's own deployment, in a sandbox of its own, by the same load.
 - **Predicted** is what the planner's own functions say (`tests/bench/predictions.py`). Figures of this run are their
   inputs: what this machine's core takes for a GET and a SET of 10 kB, 1 MB and 10 MB (measured at three moments of the
-  run, of which the middle one counts), how long a fork stops a plain Redis with 500 MB, and what one core sends over a
-  pod's link. A figure marked `!` is off by more than {within:g} times.
+  run, of which the middle one counts), how long a fork stops a plain Redis without data and with 500 MB, and what one
+  core sends over a pod's link. A figure marked `!` is off by more than {within:g} times.
 - **Resync.** {data} MB over a link of {link}.
 """
 

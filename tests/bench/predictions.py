@@ -2,7 +2,7 @@
 
 Every prediction is made by the functions that decide a stack's plan: there is no second formula here. Their inputs are
 figures of this machine, measured in the same run: what its core takes for a GET and a SET of 10 kB, 1 MB and 10 MB,
-how long a fork stops a Redis with 500 MB, and what one core sends over a pod's link.
+how long a fork stops a Redis without data and with 500 MB, and what one core sends over a pod's link.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import log
-from statistics import median
+from statistics import quantiles
 from typing import Any
 
 from components.advice.resilience import promotion_seconds
@@ -125,17 +125,18 @@ def load_of_a_master(requests_per_second: float, here: Core, **workload: Any) ->
 
 
 def rate(ours: Mapping[str, Any], here: Core) -> Iterator[Prediction]:
-    """The 95th percentile at one master's rate, in the middle one of the seconds: this machine also does other work,
-    and a second in which it did has the latency of that. Predicted is a GET; a second has writes, too."""
+    """The 95th percentile at one master's rate, in a quiet second: only one in four is quieter. This machine also does
+    other work, which a pod's node does not, and a second in which it did has the latency of that. Predicted is a GET;
+    a second has writes, too."""
     found = ours["master_rate"]
     load = load_of_a_master(found["requests_per_s"], here)
     link_gbps = ours["side_by_side"]["one core that only sends"]["gets_per_s"] * IMAGE_BYTES * 8 / BITS_PER_GBIT
     predicted = load.latency(link_gbps, 1).p95_ms
     yield Prediction(
-        f"p95 of a second at {found['requests_per_s']:.0f} images/s of one master",
+        f"p95 of a quiet second at {found['requests_per_s']:.0f} images/s of one master",
         "ms",
         predicted or 0.0,
-        median(second["p95_ms"] for second in found["seconds"] if second["p95_ms"] is not None),
+        quantiles([second["p95_ms"] for second in found["seconds"] if second["p95_ms"] is not None])[0],
     )
 
 
@@ -160,16 +161,18 @@ def memory(ours: Mapping[str, Any]) -> Iterator[Prediction]:
 
 
 def resync(ours: Mapping[str, Any], here: Core, here_fork: Mapping[str, float]) -> Iterator[Prediction]:
-    """A replica's full resync over a slow link, alone and beside writes, and the fork before it. `here_fork` is one of
-    a plain Redis, `bytes` and `ms`."""
+    """A replica's full resync over a slow link, alone and beside writes, and the fork before it. `here_fork` is of a
+    plain Redis: `empty_ms` without data, and `ms` with `bytes`. The planner counts what the data takes alone: a pod
+    of 64 GB has so much that the rest is nothing beside it, and one of 256 MB has not."""
     found, fork = ours["resync"], ours["fork"]
     link_gbps = found["link_bytes_per_s"] * 8 / BITS_PER_GBIT
     for name, writes, key in (("alone", 0.0, "s"), ("beside writes", found["writes_per_s"], "under_load_s")):
         load = load_of_a_master(writes, here, hitRate=0, objectBytes=found["write_bytes"])
         predicted = load.resync(link_gbps, 1, data_bytes=found["bytes"]).in_sync_seconds
         yield Prediction(f"full resync over a slow link, {name}", "s", predicted or 0.0, found[key] or 0.0)
-    times = here_fork["ms"] / fork_stall_ms(here_fork["bytes"])
-    yield Prediction("stall of a fork", "ms", times * fork_stall_ms(fork["bytes"]), fork["ms"])
+    times = (here_fork["ms"] - here_fork["empty_ms"]) / fork_stall_ms(here_fork["bytes"])
+    predicted = here_fork["empty_ms"] + times * fork_stall_ms(fork["bytes"])
+    yield Prediction("stall of a fork", "ms", predicted, fork["ms"])
 
 
 def changes(ours: Mapping[str, Any], here: Core) -> Iterator[Prediction]:

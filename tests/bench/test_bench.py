@@ -42,7 +42,7 @@ BENCH: dict[str, Any] = {
         }
         for size in SIZES
     ],
-    "fork": {"bytes": 500e6, "ms": 9.0},
+    "fork": {"empty_ms": 1.0, "bytes": 500e6, "ms": 9.0},
     "ours": {
         "node_timeout_s": 5.0,
         "side_by_side": SIDE,
@@ -194,9 +194,13 @@ def test_a_core_that_is_slow_at_bytes_alone_is_as_fast_as_any_with_small_images(
     assert times == pytest.approx([1, 1, 2, 4, 8, 8])
 
 
-def test_one_second_in_which_the_machine_did_other_work_leaves_the_p95_as_it_is() -> None:
+def test_seconds_in_which_the_machine_did_other_work_leave_the_p95_as_it_is() -> None:
     disturbed = copy.deepcopy(BENCH)
-    disturbed["ours"]["master_rate"]["seconds"] = [{**SECONDS[0], "p95_ms": 500.0}, {"p95_ms": None}, *SECONDS[1:]]
+    disturbed["ours"]["master_rate"]["seconds"] = [
+        *({**second, "p95_ms": 500.0} for second in SECONDS[::2]),
+        {"p95_ms": None},
+        *SECONDS[1::2],
+    ]
     assert [item.measured for item in predictions.of(disturbed)] == [item.measured for item in predictions.of(BENCH)]
 
 
@@ -211,8 +215,8 @@ def test_a_slower_core_and_a_slower_link_are_predicted_to_take_longer() -> None:
         row["get_us"] *= 2
     slow_link["ours"]["side_by_side"]["one core that only sends"]["gets_per_s"] /= 2
     slow_link["ours"]["resync"]["link_bytes_per_s"] /= 2
-    assert predicted(slow_core, "p95 of a second at") > predicted(BENCH, "p95 of a second at")
-    assert predicted(slow_link, "p95 of a second at") > predicted(BENCH, "p95 of a second at")
+    assert predicted(slow_core, "p95 of a quiet second at") > predicted(BENCH, "p95 of a quiet second at")
+    assert predicted(slow_link, "p95 of a quiet second at") > predicted(BENCH, "p95 of a quiet second at")
     assert predicted(slow_core, "all slots to new pods") > predicted(BENCH, "all slots to new pods")
     alone = "full resync over a slow link, alone"
     assert predicted(slow_link, alone) == pytest.approx(2 * predicted(BENCH, alone))
@@ -221,8 +225,12 @@ def test_a_slower_core_and_a_slower_link_are_predicted_to_take_longer() -> None:
 
 def test_a_machine_whose_forks_take_twice_as_long_is_predicted_to_stall_twice_as_long() -> None:
     slow = copy.deepcopy(BENCH)
-    slow["fork"]["ms"] *= 2
+    slow["fork"] = {**slow["fork"], "ms": 18.0, "empty_ms": 2.0}
     assert predicted(slow, "stall of a fork") == pytest.approx(2 * predicted(BENCH, "stall of a fork"))
+
+
+def test_a_fork_of_little_data_takes_what_one_without_data_does_and_its_share_of_the_rest() -> None:
+    assert predicted(BENCH, "stall of a fork") == pytest.approx(1 + (9 - 1) * 120 / 500)
 
 
 def test_a_resync_that_never_ended_is_no_prediction_that_held() -> None:
