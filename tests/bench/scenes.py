@@ -22,7 +22,7 @@ from tests.faults import planned
 from tests.faults.deployment import SHARDS, Deployment
 from tests.faults.load import shard_keys
 from tests.faults.resync import RESYNC_DATA_MB, RESYNC_RATE, RESYNC_WRITES, full_resync
-from tests.faults.stacks import local_stack
+from tests.faults.stacks import another_tag, local_stack
 
 Report = dict[str, Any]
 IMAGE_BYTES = 1_000_000
@@ -273,7 +273,7 @@ def changes(deployment: Deployment, rate: float) -> Report:
         return {"sources": SHARDS, "moved_bytes": moved, "form_s": float(found[1]) if found else 0.0}
 
     def rolled() -> None:
-        deployment.sandbox.apply(local_stack(("images.redis", "redis:7.2-alpine")).resources)
+        deployment.sandbox.apply(local_stack(another_tag()).resources)
 
     with running(deployment, "--rate", str(rate), "--images", "150", "--duration", "1500") as load_:
         time.sleep(QUIET_S)

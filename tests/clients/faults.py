@@ -13,7 +13,7 @@ from tests.clients.running import Running
 from tests.faults import planned
 from tests.faults.deployment import Deployment
 from tests.faults.scenarios import exceed_memory, fullest_node
-from tests.faults.stacks import local_stack
+from tests.faults.stacks import another_tag, local_stack
 
 WATCH_S = 10.0
 """How long the clients are watched after a fault, beyond its failover."""
@@ -147,7 +147,7 @@ def drained(running: Running, key: str) -> None:
 
 def roll(running: Running, key: str) -> None:
     deployment = running.deployment
-    evaluation = local_stack(("images.redis", "redis:7.2-alpine"))
+    evaluation = local_stack(another_tag())
     with running.phase(key):
         deployment.sandbox.apply(evaluation.resources)
         _settle(deployment)

@@ -15,7 +15,7 @@ from sandbox.control.client import Sandbox
 from sandbox.errors import ApplyError, NotFoundError, SandboxError
 from tests.faults.deployment import SHARDS, SLOTS, Deployment
 from tests.faults.scenarios import PATIENT, Limits, Outcome, rolling_update
-from tests.faults.stacks import attached, local_stack
+from tests.faults.stacks import another_tag, attached, local_stack
 
 Shard = tuple[str, tuple[int, int], frozenset[str]]
 """(master's pod, its first and last slot, pods that replicate it)."""
@@ -59,8 +59,8 @@ def wanted_state() -> list[Shard]:
 
 
 def new_template(deployment: Deployment, limits: Limits = PATIENT) -> Outcome:
-    """Another image tag in every pod's template."""
-    evaluation = local_stack(("images.redis", "redis:7.2-alpine"))
+    """Another tag of the same server in every pod's template."""
+    evaluation = local_stack(another_tag())
     return rolling_update(deployment, lambda: deployment.sandbox.apply(evaluation.resources), limits)
 
 

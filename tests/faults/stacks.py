@@ -33,6 +33,15 @@ def _server() -> dict[str, str]:
     return {} if server is None else {"images.redis": image_of(server)}
 
 
+def another_tag() -> tuple[str, str]:
+    """The edit that replaces every pod and nothing else: the same server by another of its image's tags."""
+    image = local_stack().settings.images.redis
+    other = image.replace("-alpine", "-bookworm")
+    if other == image:
+        raise ValueError(f"{image} is no tag of Alpine: say here what other tag has the same server")
+    return "images.redis", other
+
+
 _SMALL_PODS_ON_EKS = {
     "podMemory": "256MB",
     "totalMemory": "768MB",
