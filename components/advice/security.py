@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from components.advice.figures import Figures
 from components.advice.plan_warning import PlanWarning
 from components.config.choices import CniRole, PolicyEnforcer
-from components.config.images import is_pinned
 from components.config.settings import Settings
 
 
@@ -40,18 +39,16 @@ def nodes_may_little(settings: Settings, figures: Figures) -> Iterator[PlanWarni
 
 
 def images_are_pinned(settings: Settings, figures: Figures) -> Iterator[PlanWarning]:
-    """Whether production runs the bytes that were looked at. No default has a digest: whoever runs it looks one up."""
+    """Whether production runs the bytes that were looked at. Where it does not, the config has a reason."""
     images = settings.images
-    used = {"redis": images.redis, "python": images.python}
-    if settings.monitoring.exporter:
-        used["exporter"] = images.exporter
-    by_tag = {key: image for key, image in used.items() if not is_pinned(image)}
+    by_tag = images.without_digest(settings.monitoring.exporter)
     if settings.nodes.production and by_tag:
         key, image = next(iter(by_tag.items()))
         yield PlanWarning(
             "images-not-pinned",
             f"There is no digest in {' and '.join(f'images.{name}' for name in by_tag)}. What a tag names may "
-            "change, and a pod that restarts on another node may then run other bytes than the rest.",
+            "change, and a pod that restarts on another node may then run other bytes than the rest. "
+            f"images.tagsBecause says why: {images.tags_because}.",
             f"Add the digest to the tag, such as images.{key}={image}@sha256:DIGEST. "
             f"`docker buildx imagetools inspect {images.fetched(image)}` prints it.",
         )

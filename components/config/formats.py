@@ -1,12 +1,17 @@
-"""How figures are written for people: in warnings, refusals and the printed plan alike.
+"""How figures and values are written for people: in warnings, refusals and the printed plan alike.
 
 Sizes that a stack config takes are written by `components.config.units`.
 """
+
+import json
+from typing import Any
 
 from components.config.units import GIB, MIB
 
 NONE = "–"
 """Stands where there is no figure."""
+_VALUE_SHOWN = 200
+"""Characters of a wrong value that a message repeats."""
 
 
 def figure(value: float, digits: int = 0) -> str:
@@ -118,3 +123,9 @@ def times(value: float) -> str:
 def count(number: int, singular: str, plural: str | None = None) -> str:
     """1 pod, 4 pods; an irregular plural is given."""
     return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+
+
+def shown(value: Any) -> str:
+    """A value as a stack file has it, and no more of it than tells which one it is."""
+    text = json.dumps(value, default=str, skipkeys=True)
+    return text if len(text) <= _VALUE_SHOWN else f"{text[:_VALUE_SHOWN]}…"

@@ -12,9 +12,13 @@ REGISTRY_PATTERN = rf"^{_HOST}(/{_PART})*$"
 _DIGEST = r"@sha256:[0-9a-f]{64}"
 IMAGE_PATTERN = rf"^({_HOST}/)?{_PART}(/{_PART})*(:[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?({_DIGEST})?$"
 """As the distribution specification has it; of digests only SHA-256, which is what registries answer with."""
+IMAGE_CHARACTERS_MAX = 255 + len(":") + 128 + len("@sha256:") + 64
+"""Host and path have 255 characters at most together, which is what Docker and containerd take, and a tag has 128."""
 
 
 def _only_an_image(reference: str) -> str:
+    if len(reference) > IMAGE_CHARACTERS_MAX:
+        raise ValueError(f"has {len(reference)} characters, and the name of an image {IMAGE_CHARACTERS_MAX} at most")
     if re.fullmatch(IMAGE_PATTERN, reference) is None:
         raise ValueError(
             "is not the name of an image; write it as redis:7.4-alpine, or with its digest as "
@@ -26,7 +30,7 @@ def _only_an_image(reference: str) -> str:
 ImageName = Annotated[
     str,
     AfterValidator(_only_an_image),
-    WithJsonSchema({"type": "string", "pattern": IMAGE_PATTERN}),
+    WithJsonSchema({"type": "string", "pattern": IMAGE_PATTERN, "maxLength": IMAGE_CHARACTERS_MAX}),
 ]
 """`redis:7.4-alpine`, `HOST/PATH:TAG`, `PATH:TAG@sha256:…`."""
 

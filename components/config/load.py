@@ -15,16 +15,13 @@ from pydantic_core import ErrorDetails
 
 from components.config.choices import MEANT
 from components.config.did_you_mean import did_you_mean
+from components.config.formats import shown
 from components.config.rules import contradictions
 from components.config.settings import Eks, Settings
 from components.config.zones import region_fault
 
 NAMESPACE = "redis-image-cache"
 """Of the config keys, as in `redis-image-cache:podMemory`: the project's name."""
-
-
-_VALUE_SHOWN = 200
-"""Characters of a wrong value that a message repeats."""
 
 
 class ConfigErrors(Exception):
@@ -137,17 +134,11 @@ def _message(loc: tuple[str | int, ...], detail: ErrorDetails) -> str:
     key = ".".join(path)
     if detail["type"] == "missing":
         return f"{key} is missing{purpose}"
-    value = "[secret]" if secret else _shown(detail["input"])
+    value = "[secret]" if secret else shown(detail["input"])
     examples = field.examples if field is not None else None
     if detail["type"] == "string_pattern_mismatch" and examples:
         return f"{key} = {value}: must be written as {examples[0]}{purpose}"
     return f"{key} = {value}: {_rule(detail)}{purpose}"
-
-
-def _shown(value: Any) -> str:
-    """The value as a stack file has it, and no more of it than tells which one it is."""
-    text = json.dumps(value, default=str, skipkeys=True)
-    return text if len(text) <= _VALUE_SHOWN else f"{text[:_VALUE_SHOWN]}…"
 
 
 def _walk(loc: tuple[str | int, ...]) -> tuple[tuple[str, ...], type[BaseModel], FieldInfo | None, bool]:

@@ -1,7 +1,8 @@
 """Contradictions between config keys that are valid by themselves, and the limits of a Redis Cluster.
 
 A rule takes the settings it compares as arguments of their names and yields what is wrong, each message beginning
-with a key. It is not asked where one of its settings is wrong already: that has its own message.
+with a key. It is not asked where one of its settings is wrong already: that has its own message. Those that keep a
+cache safe are in `components.config.rules_of_security`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -10,9 +11,21 @@ from typing import Any
 
 from annotated_types import Le
 
-from components.config.choices import CapacityType, ClientCertificates, DefaultUser, NodeEndpoint, Placement, TlsMode
+from components.config.choices import CapacityType, Placement
 from components.config.engines import server_of
-from components.config.settings import Access, Eks, Images, Monitoring, Nodes, Settings, Storage, Tls
+from components.config.formats import shown
+from components.config.rules_of_security import (
+    certificates_have_one_source,
+    certificates_name_what_clients_ask_for,
+    metrics_have_a_reader,
+    one_change_of_passwords_at_a_time,
+    production_names_its_clients,
+    production_says_whether_it_has_tls,
+    production_says_whether_it_pins_images,
+    the_stack_signs_for_nodes_alone,
+    who_is_told_is_let_in,
+)
+from components.config.settings import Eks, Images, Nodes, Settings, Storage
 from components.config.units import MIB, format_size
 from components.config.zones import region_of
 
@@ -116,36 +129,6 @@ def production_keeps_copies_apart(eks: Eks | None, nodes: Nodes) -> Iterator[str
         )
 
 
-def production_names_its_clients(access: Access, nodes: Nodes) -> Iterator[str]:
-    """In production, Redis's port is open to those that are named."""
-    if nodes.production and not access.allow_from_namespaces and not access.allow_from_pods:
-        yield (
-            "access.allowFromNamespaces and access.allowFromPods are empty with nodes.production = true: whoever "
-            "reaches the pods could try passwords on them; name the namespaces of the applications, as in "
-            "access.allowFromNamespaces: [images], or say nodes.production: false"
-        )
-
-
-def who_is_told_is_let_in(access: Access) -> Iterator[str]:
-    """A namespace that is given the password can use it."""
-    let_in = {*access.allow_from_namespaces, *(selection.partition("/")[0] for selection in access.allow_from_pods)}
-    shut_out = [namespace for namespace in access.deliver_to if let_in and namespace not in let_in]
-    if shut_out:
-        yield (
-            f"access.deliverTo names {', '.join(shut_out)}: no pod there may connect; add it to "
-            "access.allowFromNamespaces, or some of its pods to access.allowFromPods"
-        )
-
-
-def metrics_have_a_reader(monitoring: Monitoring) -> Iterator[str]:
-    """Exporters run for somebody."""
-    if monitoring.exporter and not monitoring.allow_from_namespaces:
-        yield (
-            "monitoring.allowFromNamespaces is empty with monitoring.exporter = true: nobody could read the metrics; "
-            "name the namespace that Prometheus runs in, as in monitoring.allowFromNamespaces: [monitoring]"
-        )
-
-
 def volumes_have_one_shape(eks: Eks | None, storage: Storage) -> Iterator[str]:
     """What shapes the StorageClass fast-ssd is said only where that class is made."""
     shape = {
@@ -184,67 +167,12 @@ def the_key_is_where_the_nodes_are(eks: Eks | None) -> Iterator[str]:
         )
 
 
-def production_says_whether_it_has_tls(tls: Tls, nodes: Nodes) -> Iterator[str]:
-    """In production, TLS is off only where that is said, with a reason. It is not on by default either: another version
-    of this program would then change what a living cache speaks, and the port of its clients."""
-    if not nodes.production or tls.mode is not TlsMode.PLAIN or tls.plain_because is not None:
-        return
-    given = "tls.mode = plain" if "mode" in tls.model_fields_set else "tls.mode is not given"
-    yield (
-        f"{given} with nodes.production = true: whoever reads the network between the nodes would read images and "
-        "passwords. A new cache says tls.mode: required. One that runs without TLS says tls.mode: both first "
-        '(docs/runbook.md, "Change to TLS, and back"), or tells in tls.plainBecause why it stays so'
-    )
-
-
-def certificates_have_one_source(tls: Tls) -> Iterator[str]:
-    """An issuer or a Secret, never both."""
-    if tls.issuer is not None and tls.secret is not None:
-        yield (
-            f"tls.issuer = {tls.issuer} with tls.secret = {tls.secret}: the certificate comes from one of the two; "
-            "remove the other"
-        )
-
-
-def the_stack_signs_for_nodes_alone(tls: Tls) -> Iterator[str]:
-    """Whoever has a certificate of the authority can join the cluster, so clients get none of the stack's own."""
-    if tls.own_authority and tls.client_certificates is ClientCertificates.REQUIRED:
-        yield (
-            "tls.clientCertificates = required without tls.issuer and tls.secret: the stack's own authority signs for "
-            "nodes and gives clients nothing that they could show; name a cert-manager issuer with tls.issuer, or a "
-            "Secret with tls.secret"
-        )
-
-
-def certificates_name_what_clients_ask_for(tls: Tls, access: Access) -> Iterator[str]:
-    """With TLS, clients are led to names, which certificates have, and not to addresses, which they have not."""
-    if tls.mode.has_tls and access.node_endpoint is NodeEndpoint.IP:
-        yield (
-            f"access.nodeEndpoint = ip with tls.mode = {tls.mode.value}: clients would be led to addresses, and a "
-            "certificate has names alone, so they would refuse every node; use nodeEndpoint: hostname"
-        )
-
-
-def one_change_of_passwords_at_a_time(access: Access) -> Iterator[str]:
-    """A pod knows two ways into another one: the usual one, and one for the time of a change."""
-    if access.default_user is DefaultUser.EVERYTHING and access.also_accepted is not None:
-        yield (
-            "access.defaultUser = everything with access.alsoAccepted: both are for the time of a change, and pods can "
-            "be in one change at a time; end the change of the password first, then give the cluster its users"
-        )
-
-
 def the_server_is_known(images: Images) -> Iterator[str]:
     """An engine and a version that the program was made for, without a fault that lets clients run code."""
     try:
         server_of(images.redis, images.redis_version)
     except ValueError as error:
-        yield f"images.redis = {_shown(images.redis)} {error}"
-
-
-def _shown(text: str) -> str:
-    """No more of a text than tells which one it is."""
-    return f'"{text}"' if len(text) <= 200 else f'"{text[:200]}…"'
+        yield f"images.redis = {shown(images.redis)} {error}"
 
 
 def _whole_mib(size_bytes: int) -> int:
@@ -292,6 +220,10 @@ RULES: Mapping[Rule, str] = {
     ),
     the_server_is_known: (
         "`images.redis`, or `images.redisVersion` for it, says an engine and a version of [engines.md](engines.md)."
+    ),
+    production_says_whether_it_pins_images: (
+        "`images.redis`, `images.python` and, where it runs, `images.exporter` have a digest, or `images.tagsBecause` "
+        "says why not, unless `nodes.production` is `false`."
     ),
 }
 """Every rule with the sentence that the reference of the config has for it."""

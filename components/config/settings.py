@@ -38,7 +38,7 @@ from components.config.choices import (
     TlsMode,
 )
 from components.config.engines import EXAMPLE, Server, server_of
-from components.config.images import REGISTRY_PATTERN, ImageName, fetched_from
+from components.config.images import REGISTRY_PATTERN, ImageName, fetched_from, is_pinned
 from components.config.units import GIB, MIB, TIB
 from components.config.value_types import (
     NAME_PATTERN,
@@ -368,7 +368,7 @@ class Tls(_Section):
 
 
 class Images(_Section):
-    """Container images. All are used as published. In production each is to be named with its digest."""
+    """Container images. All are used as published. In production each that runs is named with its digest."""
 
     redis: ImageName = Field(
         "redis:7.4-alpine",
@@ -386,6 +386,7 @@ class Images(_Section):
     )
     registry: str = Field(
         "",
+        max_length=200,
         pattern=rf"{REGISTRY_PATTERN}|^$",
         examples=["mirror.example.com/docker-hub"],
         description="a mirror of Docker Hub, from which images are fetched whose names begin with no host: redis as "
@@ -397,6 +398,17 @@ class Images(_Section):
         description="Secrets of type kubernetes.io/dockerconfigjson in the pool's namespace, with which nodes log in "
         "to registries; somebody else puts them there. ECR needs none",
     )
+    tags_because: str | None = Field(
+        None,
+        min_length=10,
+        description="why production runs images without their digests: what a tag names may change, and a pod that "
+        "restarts on another node then runs other bytes than the rest",
+    )
+
+    def without_digest(self, exporter: bool) -> dict[str, str]:
+        """The images that run and are named by tag alone, by key; `exporter` says whether that one runs."""
+        used = {"redis": self.redis, "python": self.python} | ({"exporter": self.exporter} if exporter else {})
+        return {key: image for key, image in used.items() if not is_pinned(image)}
 
     def fetched(self, image: str) -> str:
         """The name under which a node fetches one of the images."""

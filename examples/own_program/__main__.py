@@ -73,6 +73,8 @@ cache = RedisImageCacheCluster(
             "workload": {"requestsPerSecond": 2000, "objectBytes": 400_000},
             "access": {"allowFromPods": ["shop/app=thumbnails"]},
             "tls": {"mode": "required"},
+            # Nobody has looked at what the tags name in your registry: docs/security.md, "Pin the images".
+            "images": {"tagsBecause": "this is an example"},
             "eks": {
                 "clusterName": cluster.name,
                 "subnets": {zone: subnet.id for zone, subnet in subnets.items()},

@@ -7,7 +7,7 @@ import pytest
 from components.advice.advice import derive_advice
 from components.advice.plan_warning import PlanWarning
 from preview.thresholds import failures, threshold
-from tests.plan.stacks import stack
+from tests.plan.stacks import BY_TAG, stack
 
 DIGEST = f"sha256:{'0123456789abcdef' * 4}"
 PINNED = {"redis": f"redis:7.4-alpine@{DIGEST}", "python": f"python:3.13-alpine@{DIGEST}"}
@@ -26,6 +26,7 @@ def test_production_is_told_which_images_have_no_digest_and_how_to_find_it() -> 
     (warning,) = said()
     assert "There is no digest in images.redis and images.python." in warning.what
     assert "images.exporter" not in warning.what, "nobody runs it"
+    assert f"images.tagsBecause says why: {BY_TAG['tagsBecause']}." in warning.what
     assert "imagetools inspect redis:7.4-alpine" in warning.change
     (one,) = said(images={**PINNED, "python": "python:3.13-alpine"})
     assert one.what.startswith("There is no digest in images.python. ")

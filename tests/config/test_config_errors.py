@@ -14,11 +14,11 @@ from pydantic import BaseModel
 from components.config.load import ConfigErrors, fields_of, load_settings, section_of, settings_of
 from components.config.settings import Settings
 from components.config.units import parse_size
+from tests.plan.stacks import CLIENTS, PRODUCTION
 
 EKS = {"clusterName": "c", "subnets": {f"us-east-1{letter}": f"subnet-{letter}" for letter in "abc"}}
-CLIENTS = {"allowFromNamespaces": ["web"]}
-TLS = {"mode": "required"}
-GOOD = {"eks": json.dumps(EKS), "access": json.dumps(CLIENTS), "tls": json.dumps(TLS)}
+GIVEN: dict[str, Any] = {"eks": EKS, **PRODUCTION}
+GOOD = {key: json.dumps(value) for key, value in GIVEN.items()}
 PYDANTIC = re.compile(
     r"\b(tuple|dict|dictionary|str|string|int|integer|float|bool|boolean|NoneType|None|True|False|should|Input|iterable|"
     r"mapping|instance of|valid (string|integer|list|number|\w+))\b|\[type=|\['"
@@ -182,9 +182,7 @@ def test_a_local_zone_or_a_region_is_no_zone(subnet: object) -> None:
 
 def test_python_values_are_held_to_the_same_rules_as_a_stack_file() -> None:
     with pytest.raises(ConfigErrors) as refusal:
-        settings_of(
-            podMemory="64", eks=EKS | {"subnets": {"us-east-1a": "subnet-1"}}, access=CLIENTS, tls=TLS, Nodes={}
-        )
+        settings_of(podMemory="64", eks=EKS | {"subnets": {"us-east-1a": "subnet-1"}}, **PRODUCTION, Nodes={})
 
     keys = [message.split(" ")[0].rstrip(":") for message in refusal.value.messages]
     assert keys == ["redis-image-cache:Nodes", "redis-image-cache:podMemory", "redis-image-cache:eks.subnets"]
@@ -239,7 +237,7 @@ def test_no_error_of_any_key_speaks_of_pythons_types_or_repeats_a_long_value(pat
             value = {key: value}
         given = {**EKS, **value} if path[0] == "eks" and len(path) > 1 else value
         try:
-            settings_of(**({"eks": EKS, "access": CLIENTS, "tls": TLS} | {path[0]: given}))
+            settings_of(**(GIVEN | {path[0]: given}))
         except ConfigErrors as refusal:
             refused += 1
             for message in refusal.messages:

@@ -12,10 +12,9 @@ from components.config.load import fields_of, load_settings, settings_of
 from components.config.reference import declarations
 from components.config.settings import Settings
 from components.config.units import GIB, TIB
+from tests.plan.stacks import PRODUCTION
 
-CLIENTS = {"allowFromNamespaces": ["web"]}
-TLS = {"mode": "required"}
-CLUSTER = {"kubeContext": "kind", "access": json.dumps(CLIENTS), "tls": json.dumps(TLS)}
+CLUSTER = {"kubeContext": "kind", **{key: json.dumps(value) for key, value in PRODUCTION.items()}}
 
 
 def declared() -> dict[str, dict[str, Any]]:
@@ -35,7 +34,7 @@ def test_the_project_file_declares_every_key_with_the_type_default_and_descripti
 def test_without_any_key_but_the_cluster_the_settings_are_those_of_the_project_file() -> None:
     written = {key: as_text(declaration["default"]) for key, declaration in declared().items()} | CLUSTER
 
-    assert load_settings(CLUSTER) == load_settings(written) == settings_of(kubeContext="kind", access=CLIENTS, tls=TLS)
+    assert load_settings(CLUSTER) == load_settings(written) == settings_of(kubeContext="kind", **PRODUCTION)
 
 
 @given(st.sets(st.sampled_from(sorted(set(fields_of(Settings)) - set(CLUSTER)))))
@@ -47,7 +46,7 @@ def test_a_key_that_is_left_out_has_the_value_of_its_default(left_out: set[str])
 
 
 def test_the_defaults_are_the_documents_first_option() -> None:
-    found = settings_of(kubeContext="kind", access=CLIENTS, tls=TLS)
+    found = settings_of(kubeContext="kind", **PRODUCTION)
 
     assert (found.pod_memory, found.total_memory, found.copies_per_shard) == (64 * GIB, TIB, 2)
     workload = found.workload
@@ -64,8 +63,7 @@ def test_settings_from_python_values_are_those_of_the_same_stack_file() -> None:
         "replicasPerMaster": 2,
         "eks": eks,
         "workload": {"hitRate": 0.9},
-        "access": CLIENTS,
-        "tls": TLS,
+        **PRODUCTION,
     }
 
     assert settings_of(**values) == load_settings({key: as_text(value) for key, value in values.items()})

@@ -18,6 +18,7 @@ from components.config.engines import (
     server_of,
 )
 from components.config.load import ConfigErrors, settings_of
+from tests.plan.stacks import BY_TAG, PRODUCTION
 
 DOCUMENT = Path("docs/engines.md").read_text()
 
@@ -119,9 +120,7 @@ def refusals(**images: Any) -> tuple[str, ...]:
         settings_of(
             podMemory="128GB",
             kubeContext="kind",
-            access={"allowFromNamespaces": ["web"]},
-            tls={"mode": "required"},
-            images=images,
+            **{**PRODUCTION, "images": BY_TAG | images},
         )
     return refused.value.messages
 
@@ -143,12 +142,7 @@ def test_what_is_told_must_agree_with_the_tag() -> None:
 
 
 def test_the_default_image_is_accepted() -> None:
-    assert (
-        settings_of(
-            podMemory="128GB", kubeContext="kind", access={"allowFromNamespaces": ["web"]}, tls={"mode": "required"}
-        ).images.server.title
-        == "Redis 7.4"
-    )
+    assert settings_of(podMemory="128GB", kubeContext="kind", **PRODUCTION).images.server.title == "Redis 7.4"
 
 
 def test_the_document_has_the_table() -> None:

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from components.config.images import fetched_from, is_pinned
 from components.config.load import ConfigErrors, settings_of
 from components.config.settings import Settings
-from tests.plan.stacks import CLIENTS, TLS
+from tests.plan.stacks import BY_TAG, PRODUCTION
 
 DIGEST = f"sha256:{'0123456789abcdef' * 4}"
 MIRROR = "mirror.example.com:5000/docker-hub"
 
 
 def with_images(**images: Any) -> Settings:
-    return settings_of(kubeContext="kind", access=CLIENTS, tls=TLS, images=images)
+    return settings_of(kubeContext="kind", **{**PRODUCTION, "images": BY_TAG | images})
 
 
 @pytest.mark.parametrize(
@@ -59,6 +59,13 @@ def test_any_other_text_is_refused_with_how_to_write_one(reference: str) -> None
         ConfigErrors, match=r"images\.python = .*is not the name of an image; write it as redis:7\.4-al"
     ):
         with_images(python=reference)
+
+
+def test_a_name_that_no_registry_takes_is_refused_by_its_length() -> None:
+    longest = f"{'a' * 255}:{'b' * 128}@{DIGEST}"
+    assert with_images(python=longest).images.python == longest
+    with pytest.raises(ConfigErrors, match=r"images\.python = .*: has 457 characters, and .* 456 at most"):
+        with_images(python=f"a{longest}")
 
 
 @pytest.mark.parametrize(

@@ -202,6 +202,46 @@ def test_production_says_whether_it_has_tls(production: bool, keys: dict[str, An
     assert all(word in text for text in found for word in ("tls.mode: required", "tls.mode: both", "tls.plainBecause"))
 
 
+DIGEST = f"@sha256:{'0123456789abcdef' * 4}"
+PINNED = {"redis": f"redis:7.4-alpine{DIGEST}", "python": f"python:3.13-alpine{DIGEST}"}
+EXPORTER = f"oliver006/redis_exporter:v1.92.1{DIGEST}"
+
+
+@pytest.mark.parametrize(
+    ("production", "exporter", "keys", "begins"),
+    [
+        (
+            True,
+            False,
+            {},
+            'images.redis = "redis:7.4-alpine" and images.python = "python:3.13-alpine" without a digest, ',
+        ),
+        (True, False, PINNED, None),
+        (True, False, PINNED | {"python": "python:3.13"}, 'images.python = "python:3.13" without a digest'),
+        (True, True, PINNED, 'images.exporter = "oliver006/redis_exporter:v1.92.1" without a digest'),
+        (True, True, PINNED | {"exporter": EXPORTER}, None),
+        (True, True, {"tagsBecause": "the registry lets nobody move a tag"}, None),
+        (False, True, {}, None),
+    ],
+)
+def test_production_runs_images_with_their_digests_or_says_why_not(
+    production: bool, exporter: bool, keys: dict[str, Any], begins: str | None
+) -> None:
+    images, monitoring = Images.model_validate(keys), Monitoring.model_validate({"exporter": exporter})
+    found = list(rules.production_says_whether_it_pins_images(images, monitoring, nodes(production=production)))
+    assert [message[: len(begins or "")] for message in found] == ([] if begins is None else [begins])
+    assert all(
+        word in text for text in found for word in ("@sha256: and 64", "imagetools inspect", "images.tagsBecause")
+    )
+
+
+def test_the_digest_is_looked_up_where_the_nodes_fetch_the_image() -> None:
+    images = Images.model_validate({"registry": "mirror.example.com"})
+    (found,) = rules.production_says_whether_it_pins_images(images, Monitoring.defaults(), nodes())
+    assert "redis:7.4-alpine@sha256: and 64" in found
+    assert "imagetools inspect mirror.example.com/library/redis:7.4-alpine`" in found
+
+
 @pytest.mark.parametrize(
     ("keys", "refused"),
     [
@@ -271,5 +311,7 @@ def test_whoever_runs_exporters_says_who_reads_them() -> None:
 
 
 def test_every_rule_takes_settings_by_their_names() -> None:
-    settings = settings_of(kubeContext="kind", access={"allowFromPods": ["web/app=shop"]}, tls={"mode": "required"})
+    settings = settings_of(
+        kubeContext="kind", access={"allowFromPods": ["web/app=shop"]}, tls={"mode": "required"}, images=PINNED
+    )
     assert list(rules.contradictions({name: getattr(settings, name) for name in type(settings).model_fields})) == []

@@ -20,12 +20,14 @@ from preview.resources import Resource
 from sandbox.control.client import Completed
 from sandbox.control.place import Place
 from sandbox.errors import SandboxError
-from tests.faults.deployment import SLOTS, Deployment
+from tests.faults.deployment import SHARDS, SLOTS, Deployment
 
 _ROGUE = Path(__file__).parent / "rogue.py"
 _COMES_WITHIN_S = 150.0
 _BELIEVED_WITHIN_S = 60.0
 _OUT_WITHIN_S = 180.0
+_HEARD_WITHIN_S = 8.0
+"""Where a stranger is let in, it owned every slot six seconds after it came (docs/reference/redis.md)."""
 
 
 STRANGER = Place("stranger", {"app": "redis", "role": "master"})
@@ -68,6 +70,20 @@ def _await(file: Path, ended: list[Completed]) -> None:
         if ended or time.monotonic() > end:
             raise SandboxError(f"the stranger did not come: {ended}")
         time.sleep(0.05)
+
+
+def is_heard(deployment: Deployment, pod: str) -> bool:
+    """Whether anybody in the whole cluster gets to know a stranger that meets the pod."""
+    whole = deployment.views()
+    known = {row[0] for view in whole.values() for row in view.nodes}
+    if not len(whole) == len(known) == 2 * SHARDS:
+        raise SandboxError(f"{len(whole)} pods know {len(known)} nodes before any stranger came")
+
+    def is_known() -> bool:
+        return any({row[0] for row in view.nodes} - known for view in deployment.views().values())
+
+    with stranger(deployment, pod):
+        return deployment.until(is_known, _HEARD_WITHIN_S) is not None
 
 
 @contextmanager

@@ -89,6 +89,12 @@ def test_all_pods_that_restart_at_other_addresses_find_each_other_again(whole: D
     assert outcome.whole_after_s is not None
 
 
+def test_without_tls_the_policies_alone_keep_a_stranger_from_being_heard(whole: Deployment) -> None:
+    """The next test lets the same one in, and then it owns every slot."""
+    assert not whole.ca_file, "nothing else may be what stops it"
+    assert not strangers.is_heard(whole, "redis-master-0")
+
+
 def test_a_stranger_that_claims_every_slot_over_the_bus_is_turned_out_and_its_slots_are_served_again(
     whole: Deployment,
 ) -> None:

@@ -14,8 +14,6 @@ from tests.faults.deployment import SHARDS, Deployment
 from tests.faults.test_crashes import no_key_is_lost, others_serve
 
 pytestmark = pytest.mark.sandbox
-HEARD_WITHIN_S = 8.0
-"""Where a stranger is let in, it owned every slot six seconds after it came (docs/reference/redis.md)."""
 
 
 def test_every_slot_is_served_after_the_loss_of_a_zone(stack_in_zones: Deployment) -> None:
@@ -64,12 +62,4 @@ def test_clients_that_the_config_names_are_let_in_and_nobody_else_whatever_label
 
 def test_a_stranger_that_claims_every_slot_is_heard_by_nobody(stack_in_zones: Deployment) -> None:
     """With what it can do where it is let in: tests/faults/test_crashes.py."""
-    whole = stack_in_zones.views()
-    known = {row[0] for view in whole.values() for row in view.nodes}
-    assert len(whole) == len(known) == 2 * SHARDS
-
-    def is_heard() -> bool:
-        return any({row[0] for row in view.nodes} - known for view in stack_in_zones.views().values())
-
-    with strangers.stranger(stack_in_zones, "redis-master-0"):
-        assert stack_in_zones.until(is_heard, HEARD_WITHIN_S) is None
+    assert not strangers.is_heard(stack_in_zones, "redis-master-0")

@@ -16,6 +16,7 @@ from components.manifests.pool import client_manifests
 from components.plan.plan import derive_plan
 from tests.manifests.restricted import faults
 from tests.manifests.test_pool import pool
+from tests.plan.stacks import BY_TAG
 
 ZONES = {f"us-east-1{letter}": f"subnet-{letter}" for letter in "abc"}
 CASES = list(product(["plain", "both", "required"], ["none", "required"], [False, True], [False, True]))
@@ -112,6 +113,7 @@ def test_every_namespace_that_is_made_takes_no_other_pods() -> None:
 
 def test_every_pod_fetches_from_the_mirror_with_the_same_login_and_one_redis_runs_in_all() -> None:
     images = {
+        **BY_TAG,
         "redis": f"redis:7.4-alpine@{DIGEST}",
         "registry": MIRROR,
         "pullSecrets": ["first-login", "second-login"],

@@ -24,14 +24,14 @@ from components.manifests.topology import TOPOLOGY_KEY, topology
 from components.manifests.users import secret_keys
 from components.plan.plan import derive_plan
 from components.resources.stack import KUBERNETES_MINOR_MIN
-from tests.plan.stacks import CLIENTS, TLS
+from tests.plan.stacks import BY_TAG, CLIENTS, PRODUCTION
 
 SECRETS = {secret_value(key): "s" * 16 for key in secret_keys(Access.model_validate({"alsoAccepted": "q" * 16}))}
 GIVEN = {PRIORITY_CLASS: "images-priority", **SECRETS, **{certificate_file(name): "PEM" for name in FILES}}
 
 
 def pool(**config: Any) -> tuple[Settings, tuple[Manifest, ...]]:
-    stack = settings_of(**{"access": CLIENTS, "tls": TLS} | config)
+    stack = settings_of(**PRODUCTION | config)
     return stack, pool_manifests(stack, derive_plan(stack))
 
 
@@ -137,7 +137,7 @@ def test_the_host_names_of_pods_are_known_by_their_form_in_pools_of_any_name(
         for item in manifests
         if item.kind == "ConfigMap" and TOPOLOGY_KEY in item.body.get("data", {})
     )
-    other = settings_of(podMemory="128GB", kubeContext="kind", access=CLIENTS, tls=TLS, clusterDomain=domain)
+    other = settings_of(podMemory="128GB", kubeContext="kind", **PRODUCTION, clusterDomain=domain)
     known = json.loads(topology(other, derive_plan(other)))["podHosts"]
     hosts = [node["host"] for node in wanted["nodes"]]
     assert all(re.fullmatch(known, host) for host in hosts), hosts[0]
@@ -157,7 +157,7 @@ def test_the_host_names_of_pods_are_known_by_their_form_in_pools_of_any_name(
     ("image", "is_told"), [("redis:8.6-alpine", False), ("redis:7.2-alpine", False), ("valkey/valkey:8.0-alpine", True)]
 )
 def test_pods_of_a_valkey_alone_are_told_their_zone(image: str, is_told: bool) -> None:
-    _, manifests = pool(kubeContext="kind", images={"redis": image})
+    _, manifests = pool(kubeContext="kind", images=BY_TAG | {"redis": image})
     told = [
         [variable["valueFrom"] for variable in container["env"] if variable["name"] == "AVAILABILITY_ZONE"]
         for manifest in manifests

@@ -19,9 +19,9 @@ from components.manifests.manifest import Manifest
 from components.manifests.pool import pool_manifests
 from components.manifests.users import METRICS, METRICS_KEY
 from components.plan.plan import derive_plan
-from tests.plan.stacks import CLIENTS, TLS
+from tests.plan.stacks import PRODUCTION
 
-EVERYWHERE = {"kubeContext": "kind", "access": CLIENTS, "tls": TLS}
+EVERYWHERE = {"kubeContext": "kind", **PRODUCTION}
 
 
 def manifest(key: str, **config: Any) -> Manifest:

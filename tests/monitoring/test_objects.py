@@ -14,11 +14,11 @@ from components.manifests.manifest import Manifest
 from components.manifests.monitoring.rules import rule_groups
 from components.manifests.pool import pool_manifests
 from components.plan.plan import derive_plan
-from tests.plan.stacks import CLIENTS, TLS
+from tests.plan.stacks import PRODUCTION
 
 
 def pool(**monitoring: Any) -> dict[str, Manifest]:
-    settings = settings_of(kubeContext="kind", access=CLIENTS, tls=TLS, monitoring=monitoring)
+    settings = settings_of(kubeContext="kind", **PRODUCTION, monitoring=monitoring)
     return {item.key: item for item in pool_manifests(settings, derive_plan(settings))}
 
 
@@ -58,7 +58,7 @@ def test_a_prometheus_without_the_operator_finds_annotations_and_a_rules_file() 
     assert "pod-monitor" not in found
     assert all(not item.body["apiVersion"].startswith("monitoring.coreos.com") for item in found.values())
     (text,) = found["alert-rules"].body["data"].values()
-    settings = settings_of(kubeContext="kind", access=CLIENTS, tls=TLS, monitoring={"exporter": True})
+    settings = settings_of(kubeContext="kind", **PRODUCTION, monitoring={"exporter": True})
     assert yaml.safe_load(text) == rule_groups(settings, derive_plan(settings))
 
 

@@ -20,7 +20,7 @@ from components.manifests.pool import pool_manifests
 from components.plan.plan import derive_plan
 from sandbox.host.images import EXPORTER
 from tests.monitoring.stacks import KNOWN
-from tests.plan.stacks import CLIENTS
+from tests.plan.stacks import PRODUCTION
 from tests.reconciler.servers import Fleet, die_with_parent, eventually
 
 pytestmark = pytest.mark.redis
@@ -88,7 +88,7 @@ PLAIN = {"mode": "plain", "plainBecause": "the test's exporter has no certificat
 
 def rendered_environment() -> dict[str, str]:
     """What the pods set for their exporter, without its address and password."""
-    settings = settings_of(kubeContext="kind", access=CLIENTS, tls=PLAIN, monitoring={"exporter": True})
+    settings = settings_of(kubeContext="kind", **{**PRODUCTION, "tls": PLAIN}, monitoring={"exporter": True})
     found = {item.key: item for item in pool_manifests(settings, derive_plan(settings))}
     containers: list[dict[str, Any]] = found["redis-master"].body["spec"]["template"]["spec"]["containers"]
     (container,) = (item for item in containers if item["name"] == "exporter")

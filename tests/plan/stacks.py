@@ -9,6 +9,10 @@ CLIENTS = {"allowFromNamespaces": ["images"]}
 """Who may connect, which a stack of production says."""
 TLS = {"mode": "required"}
 """How connections are protected, which it says too."""
+BY_TAG = {"tagsBecause": "nothing is fetched here"}
+"""Why its images have no digests."""
+PRODUCTION: dict[str, Any] = {"access": CLIENTS, "tls": TLS, "images": BY_TAG}
+"""All that a stack of production must say besides the cluster."""
 NO_TLS = {"mode": "plain", "plainBecause": "the sizing document's figures are without it"}
 ZONES = ("us-east-1a", "us-east-1b", "us-east-1c")
 IRELAND = ("eu-west-1a", "eu-west-1b", "eu-west-1c")
@@ -44,7 +48,7 @@ def stack(
         storage=storage or {},
         monitoring=monitoring or {},
         resize=resize or {},
-        images=images or {},
+        images=BY_TAG | (images or {}),
         access=CLIENTS if access is None else access,
         tls=NO_TLS if tls is None else tls,
     )

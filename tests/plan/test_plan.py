@@ -12,7 +12,7 @@ from components.plan.sizing import EXPORTER_CPU_MILLICORES, EXPORTER_MEMORY_MIB,
 from components.plan.traffic import derive_traffic
 from preview.evaluate import decide_stack
 from tests.plan.kinds import of_another_type
-from tests.plan.stacks import CLIENTS, TLS, ZONES, option_1, stack
+from tests.plan.stacks import PRODUCTION, ZONES, option_1, stack
 
 
 @pytest.mark.parametrize("exporter", [False, True])
@@ -29,7 +29,7 @@ def test_a_pod_asks_for_redis_and_its_exporter(exporter: bool) -> None:
 
 
 def test_a_pod_requests_the_cpu_that_the_config_says() -> None:
-    settings = settings_of(kubeContext="kind", access=CLIENTS, tls=TLS, podCpuMillicores=250)
+    settings = settings_of(kubeContext="kind", **PRODUCTION, podCpuMillicores=250)
     sizing = derive_sizing(settings)
 
     assert (sizing.cpu_millicores, sizing.total_cpu_millicores) == (250, 250 * sizing.pods)
@@ -41,9 +41,9 @@ def test_on_nodes_of_its_own_a_pod_requests_too_much_for_one_more_beside_a_full_
     least = DAEMONSETS_CPU_MILLICORES + 1
 
     with pytest.raises(PlanRefused, match=r"redis-image-cache:podCpuMillicores = 500: .* more than the 500 millicores"):
-        derive_plan(settings_of(eks=eks, access=CLIENTS, tls=TLS, podCpuMillicores=least - 1))
+        derive_plan(settings_of(eks=eks, **PRODUCTION, podCpuMillicores=least - 1))
     nodes = derive_plan(
-        settings_of(eks=eks, access=CLIENTS, tls=TLS, podCpuMillicores=least, nodes={"architecture": "x86_64"})
+        settings_of(eks=eks, **PRODUCTION, podCpuMillicores=least, nodes={"architecture": "x86_64"})
     ).nodes
     assert nodes is not None
     offered = nodes.allocatable_cpu_millicores - nodes.system_reserved_cpu_millicores

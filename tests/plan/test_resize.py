@@ -11,7 +11,7 @@ from components.plan.resize import SLOT_COUNT, SLOTS_PER_SECOND, Resize, derive_
 from components.plan.sizing import derive_sizing
 from components.plan.traffic import derive_traffic
 from components.plan.working_set import derive_working_set
-from tests.plan.stacks import CLIENTS, NO_TLS, TLS
+from tests.plan.stacks import NO_TLS, PRODUCTION, TLS
 
 SLOTS = SLOT_COUNT / SLOTS_PER_SECOND
 """Seconds of handing over slots, however little they hold."""
@@ -28,8 +28,7 @@ def predicted(
     settings = settings_of(
         totalMemory=total,
         kubeContext="kind",
-        access=CLIENTS,
-        tls=tls,
+        **{**PRODUCTION, "tls": tls},
         workload={"requestsPerSecond": 1000, **(workload or {})},
         resize={"maxMibPerSecond": 10**6, **resize},
     )

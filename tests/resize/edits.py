@@ -89,6 +89,7 @@ EDITS: Mapping[str, tuple[Mapping[str, str], ...]] = {
     "images.exporter": ({"images.exporter": "oliver006/redis_exporter:v1.75.0", "monitoring.exporter": "true"},),
     "images.registry": ({"images.registry": "mirror.example.com/docker-hub"},),
     "images.pullSecrets": ({"images.pullSecrets": '["registry-login"]'},),
+    "images.tagsBecause": ({"images.tagsBecause": "the registry lets nobody move a tag"},),
     "resize.mode": ({"resize.mode": "expire"},),
     "resize.maxMibPerSecond": ({"resize.maxMibPerSecond": "500"},),
     "resize.extraMissesPerSecond": ({"resize.extraMissesPerSecond": "100"},),

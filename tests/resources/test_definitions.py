@@ -18,7 +18,7 @@ from components.resources.cluster import RedisImageCacheCluster
 from components.resources.definitions import missing
 from preview.engine import record
 from preview.provider import OfflineProvider
-from tests.plan.stacks import CLIENTS, TLS
+from tests.plan.stacks import PRODUCTION
 
 
 class _NotThereError(Exception):
@@ -30,7 +30,7 @@ BY_CERT_MANAGER = {"mode": "required", "issuer": "redis-ca"}
 
 
 def definitions(**config: Any) -> set[str]:
-    settings = settings_of(kubeContext="kind", access=CLIENTS, **{"tls": TLS, **config})
+    settings = settings_of(kubeContext="kind", **{**PRODUCTION, **config})
     return {kind.definition for kind in custom_kinds(pool_manifests(settings, derive_plan(settings)))}
 
 
@@ -67,7 +67,7 @@ def registered(monkeypatch: pytest.MonkeyPatch, known: set[str]) -> tuple[list[s
 
     monkeypatch.setattr(OfflineProvider, "new_resource", answer)
     monkeypatch.setattr(pulumi.log, "error", said.append)
-    settings = settings_of(kubeContext="kind", access=CLIENTS, tls=TLS, monitoring=OPERATOR)
+    settings = settings_of(kubeContext="kind", **PRODUCTION, monitoring=OPERATOR)
 
     def program() -> None:
         RedisImageCacheCluster("images", RedisImageCacheClusterArgs(settings))
@@ -96,7 +96,7 @@ def test_where_it_lacks_a_kind_nothing_of_the_pool_is_made_and_it_says_what_to_d
 
 
 def test_every_kind_has_its_setting_and_a_remedy() -> None:
-    settings = settings_of(kubeContext="kind", access=CLIENTS, monitoring=OPERATOR, tls=BY_CERT_MANAGER)
+    settings = settings_of(kubeContext="kind", **{**PRODUCTION, "tls": BY_CERT_MANAGER}, monitoring=OPERATOR)
     kinds = custom_kinds(pool_manifests(settings, derive_plan(settings)))
     assert [kind.kind for kind in kinds] == ["Certificate", "PodMonitor", "PrometheusRule"]
     assert all(kind.setting in missing(kind) and kind.remedy in missing(kind) for kind in kinds)

@@ -10,6 +10,7 @@ import pytest
 
 from components.config.load import settings_of
 from components.resources import enforcement, vpc_cni
+from tests.plan.stacks import CLIENTS, PRODUCTION
 
 EKS = {"clusterName": "shop", "subnets": {f"us-east-1{letter}": f"subnet-{letter}" for letter in "abc"}}
 ON = '{"enableNetworkPolicy": "true", "env": {"WARM_ENI_TARGET": "1"}}'
@@ -32,8 +33,8 @@ def faults(monkeypatch: pytest.MonkeyPatch, answer: str | Exception | None, **co
         return {"configurationValues": answer}
 
     monkeypatch.setattr(vpc_cni, "ask_aws_now", asked)
-    access = {"allowFromNamespaces": ["web"], **config.pop("access", {})}
-    return list(enforcement.enforcement_faults(settings_of(eks=EKS, access=access, tls={"mode": "required"}, **config)))
+    safe = {**PRODUCTION, "access": CLIENTS | config.pop("access", {})}
+    return list(enforcement.enforcement_faults(settings_of(eks=EKS, **safe, **config)))
 
 
 @pytest.mark.parametrize("values", [ON, '{"enableNetworkPolicy": true}', '{"enableNetworkPolicy": "True"}'])

@@ -11,7 +11,7 @@ import pytest
 
 from components.config.load import settings_of
 from components.resources import enforcement, stack, vpc_cni
-from tests.plan.stacks import CLIENTS, TLS
+from tests.plan.stacks import PRODUCTION
 
 ZONES = {f"subnet-{letter}": f"us-east-1{letter}" for letter in "abc"}
 EKS = {"clusterName": "shop", "subnets": {zone: subnet for subnet, zone in ZONES.items()}}
@@ -50,7 +50,7 @@ def refused(
         monkeypatch.setattr(module, "ask_aws_now", asked)
     monkeypatch.setattr(enforcement, "describe_add_on", vpc_cni.describe_add_on)
     monkeypatch.setattr(stack.k8s, "Provider", lambda *_, **__: None)
-    settings = settings_of(eks={**EKS, **eks}, access=CLIENTS, tls=TLS)
+    settings = settings_of(eks={**EKS, **eks}, **PRODUCTION)
     try:
         stack.kubernetes_provider(settings)
     except pulumi.RunError as refusal:

@@ -14,6 +14,7 @@ from components.plan.refusal import PlanRefused
 from components.resources.arguments import RedisImageCacheClusterArgs
 from components.resources.cluster import RedisImageCacheCluster
 from preview.engine import Recording, record
+from tests.plan.stacks import PRODUCTION
 
 EXAMPLE = Path("examples/own_program/__main__.py")
 SUBNETS = {f"us-east-1{letter}": f"subnet-{letter}" for letter in "abc"}
@@ -63,9 +64,7 @@ def test_no_output_is_taken_for_its_text() -> None:
 
 def of(**config: Any) -> RedisImageCacheClusterArgs:
     eks = {"clusterName": "shop", "subnets": SUBNETS}
-    return RedisImageCacheClusterArgs.of(
-        {"eks": eks, "access": {"allowFromNamespaces": ["shop"]}, "tls": {"mode": "required"}, **config}
-    )
+    return RedisImageCacheClusterArgs.of({"eks": eks, **PRODUCTION, **config})
 
 
 def test_plain_values_need_no_outputs_and_every_key_has_its_default() -> None:

@@ -12,7 +12,7 @@ from components.config.choices import CniRole
 from components.config.load import settings_of
 from components.manifests.node_groups import node_policies
 from components.resources import vpc_cni
-from tests.plan.stacks import CLIENTS, TLS
+from tests.plan.stacks import PRODUCTION
 
 EKS = {"clusterName": "shop", "subnets": {f"us-east-1{letter}": f"subnet-{letter}" for letter in "abc"}}
 ARN = "arn:aws:iam::123456789012:role/cni"
@@ -37,7 +37,7 @@ def policies(monkeypatch: pytest.MonkeyPatch, answer: Mapping[str, Any] | Except
         return answer
 
     monkeypatch.setattr(vpc_cni, "ask_aws_now", asked)
-    settings = settings_of(eks={**EKS, **eks}, access=CLIENTS, tls=TLS)
+    settings = settings_of(eks={**EKS, **eks}, **PRODUCTION)
     decided = vpc_cni.with_cni_role(settings).eks
     assert decided is not None
     return set(node_policies(decided))
@@ -101,8 +101,8 @@ def test_nobody_is_asked_where_no_role_is_made(monkeypatch: pytest.MonkeyPatch, 
 
     monkeypatch.setattr(vpc_cni, "ask_aws_now", asked)
     for settings in (
-        settings_of(eks={**EKS, "nodeRoleArn": ARN}, access=CLIENTS, tls=TLS),
-        settings_of(kubeContext="kind", access=CLIENTS, tls=TLS),
+        settings_of(eks={**EKS, "nodeRoleArn": ARN}, **PRODUCTION),
+        settings_of(kubeContext="kind", **PRODUCTION),
     ):
         assert vpc_cni.with_cni_role(settings) is settings
     assert settings.eks is None
@@ -110,7 +110,7 @@ def test_nobody_is_asked_where_no_role_is_made(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_a_program_that_imports_the_component_keeps_the_rights_since_nobody_was_asked() -> None:
-    eks = settings_of(eks=EKS, access=CLIENTS, tls=TLS).eks
+    eks = settings_of(eks=EKS, **PRODUCTION).eks
     assert eks is not None
     assert eks.cni_role is CniRole.AUTO
     assert set(node_policies(eks)) == {*LEAST, "AmazonEKS_CNI_Policy"}
