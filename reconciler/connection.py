@@ -288,6 +288,7 @@ class Connections:
 
     def __init__(self, network: Network, in_threads: bool = True) -> None:
         self.network = network
+        self.in_threads = in_threads
         self._threads = ThreadPoolExecutor(NODES_AT_ONCE) if in_threads else None
         self._connections: dict[Address, Connection] = {}
         self._lock = threading.Lock()

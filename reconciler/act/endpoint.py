@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from reconciler.act.ownership import commands_to_own
+from reconciler.act.ownership import checked, own, run_by_slot
 from reconciler.connection import Address, Argument, Connection, Reply, ReplyError, integer, text
 from reconciler.observe.cluster_nodes import NodeEntry, parse_cluster_nodes
 
@@ -17,13 +16,6 @@ MAX_STALLED_ROUNDS = 20
 
 class TargetFullError(Exception):
     """The target refuses keys because it has no memory left."""
-
-
-def _checked(replies: list[Reply | ReplyError], harmless: str | None) -> list[Reply | ReplyError]:
-    for reply in replies:
-        if isinstance(reply, ReplyError) and (harmless is None or harmless not in str(reply)):
-            raise reply
-    return replies
 
 
 @dataclass(frozen=True)
@@ -41,6 +33,10 @@ class Endpoint:
     takes_marks_in_transactions: bool = True
     more_connections: tuple[Connection, ...] = ()
 
+    @property
+    def _connections(self) -> tuple[Connection, ...]:
+        return (self.connection, *self.more_connections)
+
     def myself(self) -> NodeEntry:
         """What the node says of itself now."""
         entries = parse_cluster_nodes(text(self.connection.call("CLUSTER", "NODES")))
@@ -48,39 +44,17 @@ class Endpoint:
 
     def run(self, commands: Sequence[Sequence[Argument]], harmless: str | None = None) -> list[Reply | ReplyError]:
         """All commands in one round trip. Raises the first `ReplyError`, except those with the text `harmless`."""
-        return _checked(self.connection.pipeline(commands), harmless)
+        return checked(self.connection.pipeline(commands), harmless)
 
     def run_by_slot(
         self, commands: Sequence[Sequence[Argument]], harmless: str | None = None
     ) -> list[Reply | ReplyError]:
-        """Many `CLUSTER SETSLOT`, on all connections at once; the replies in the order of the commands. Those of one
-        slot are carried out in their order. Raises as `run` does."""
-        if not self.more_connections or len(commands) < 2:
-            return self.run(commands, harmless)
-        connections = (self.connection, *self.more_connections)
-        shares: list[list[int]] = [[] for _ in connections]
-        for index, command in enumerate(commands):
-            shares[int(command[2]) % len(connections)].append(index)
-        replies: list[Reply | ReplyError] = [None] * len(commands)
-        with ThreadPoolExecutor(len(connections)) as threads:
-            answers = threads.map(
-                lambda connection, share: connection.pipeline([commands[index] for index in share]), connections, shares
-            )
-            for share, answer in zip(shares, answers, strict=True):
-                for index, reply in zip(share, answer, strict=True):
-                    replies[index] = reply
-        return _checked(replies, harmless)
+        """Many `CLUSTER SETSLOT`, on all connections at once. Raises as `run` does."""
+        return checked(run_by_slot(self._connections, commands), harmless)
 
     def own(self, slots: Sequence[int]) -> None:
         """Make this node the owner of slots of which it imports the last."""
-        first, *claims, last = commands_to_own(self.node_id, slots)
-        if self.more_connections:
-            # The first raises the config epoch before a slot is claimed, and the last tells the other nodes of all.
-            self.run([first])
-            self.run_by_slot(claims)
-            self.run([last])
-        else:
-            self.run([first, *claims, last])
+        own(self._connections, self.node_id, slots)
 
     def count_keys(self, slots: Sequence[int]) -> dict[int, int]:
         replies = self.run([("CLUSTER", "COUNTKEYSINSLOT", slot) for slot in slots])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from reconciler.act.bus import BUS_PORT_DISTANCE, switch_bus
 from reconciler.act.failover import hand_over
 from reconciler.act.native_jobs import cancel_job, find_job
-from reconciler.act.ownership import take_slots
+from reconciler.act.ownership import MORE_CONNECTIONS, take_slots
 from reconciler.connection import Argument, Connection, Connections, ReplyError, UnreachableError, text
 from reconciler.decide.actions import (
     Action,
@@ -29,7 +29,7 @@ from reconciler.observe.cluster_nodes import NodeEntry, parse_cluster_nodes
 from reconciler.observe.libraries import libraries
 from reconciler.observe.native_jobs import NativeWay
 from reconciler.observe.observation import Observation
-from reconciler.slots import describe, ranges
+from reconciler.slots import count, describe, ranges
 from reconciler.tls import NO_TLS, Tls
 
 CHECK_INTERVAL_S = 0.1
@@ -48,6 +48,9 @@ class Executor:
         self._tls = tls
         self._has_tls = {report.node_id: report.bus_has_tls for report in observation.reports}
         self._addresses = {report.node_id: (report.ip, report.port) for report in observation.reports}
+        self._waits_for_replicas = {
+            report.node_id for report in observation.reports if not report.takes_marks_in_transactions
+        }
 
     def carry_out(self, actions: Iterable[Action]) -> list[str]:
         """Carry out actions in order, then wait (bounded) until all have taken effect. Returns what went wrong."""
@@ -106,7 +109,7 @@ class Executor:
                 return self._assign(action)
             case TakeSlots(node, slots, former):
                 self._raise_if_owned(slots, node)
-                take_slots(self._to(node), node, former, slots)
+                self._take(node, slots, former)
                 return lambda: self._lacks(node, slots)
             case Replicate(node, master):
                 self._to(node).call("CLUSTER", "REPLICATE", master)
@@ -148,6 +151,18 @@ class Executor:
         if action.outrank:
             self._to(action.node).call("CLUSTER", "BUMPEPOCH")
         return lambda: self._lacks(action.node, action.slots)
+
+    def _take(self, node: str, slots: int, former: str) -> None:
+        at_once = self._connections.in_threads and node in self._waits_for_replicas
+        number = min(MORE_CONNECTIONS, count(slots) - 1) if at_once else 0
+        more: list[Connection] = []
+        try:
+            for _ in range(number):
+                more.append(self._connections.network.connect(self._addresses[node]))
+            take_slots((self._to(node), *more), node, former, slots)
+        finally:
+            for connection in more:
+                connection.close()
 
     def _raise_if_owned(self, slots: int, taker: str) -> None:
         """The nodes may have been asked while a slot was on its way from one to the other, so that it seemed to belong

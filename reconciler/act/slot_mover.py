@@ -10,6 +10,7 @@ from reconciler.act.endpoint import Endpoint, TargetFullError
 from reconciler.act.move_natively import MoveNatively, NativeMoveError
 from reconciler.act.move_with_keys import MoveWithKeys
 from reconciler.act.move_without_keys import MoveWithoutKeys
+from reconciler.act.ownership import MORE_CONNECTIONS
 from reconciler.act.progress import Progress
 from reconciler.act.rate import RateLimit
 from reconciler.act.slot_move import MoveContext, SlotMove
@@ -21,10 +22,6 @@ from reconciler.slots import count
 from reconciler.topology import Topology
 
 MAX_SOURCES_AT_ONCE = 64
-
-MORE_CONNECTIONS = 7
-"""To each end that answers `SETSLOT` only when its replicas have it. The answers of eight connections are waited for
-together: six times as fast as one after the other, and more connections were no faster (docs/reference/redis.md)."""
 
 Connections = dict[tuple[str, int], Connection]
 """One for each node and number: connections are not shared between threads."""
