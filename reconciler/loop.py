@@ -25,7 +25,7 @@ from reconciler.shown_certificate import OfAnother, Validity
 from reconciler.slots import count
 from reconciler.topology import Topology
 
-PAUSE_S = 0.25
+PAUSE_S = 0.1
 LONG_PAUSE_S = 2.0
 REPEAT_LOG_S = 10.0
 """How often the same line is logged again while nothing changes."""
