@@ -3,7 +3,7 @@
 Real servers on loopback, one thread each, without replicas: all slots of 4 masters go to 4 others, which have none. On
 each server: `redis-cli --cluster rebalance`, the mover that sends the keys, and the mover that sends none. On a server
 that moves slots itself also that alone, in one job for each source, and the mover that lets it. These two are what is
-compared closely, so they take turns, three times each, and the slots are brought back in between.
+compared closely, so they take turns, five times each, and the slots are brought back in between.
 
 python -m tests.resize.bench [--write docs/moving.md]
 """
@@ -28,7 +28,7 @@ from tests.reconciler.servers import Fleet, eventually
 from tests.resize import bench_ways as ways
 from tests.resize.bench_cluster import FEW_LARGE, MANY_SMALL, SHARDS, Pinger, Workload, formed, settled
 
-NATIVE_ROUNDS = 3
+NATIVE_ROUNDS = 5
 GOAL_OVER_REDIS_CLI = 5
 OWN_TIME_S = 2.0
 """What a run may take beside moving, however much it moves: its process starts, and it looks at every node before and
@@ -167,8 +167,8 @@ Written by `make bench-resize WRITE=docs/moving.md` from one run.
 - **The mover** is the Job *form*, its whole process, which looks at every node before and after.
 - **The servers alone** move all slots of a source in one job, and the last slot in another
   ([ADR 27](adr/0027-servers-move-slots-themselves-where-they-can.md)). They and the mover that lets them take turns,
-  three times, from the same four masters to the same four others. The table has the median, and *each* all of them.
-  The ratio is that of a run of the mover and the run of the servers just before it, the median of three.
+  five times, from the same four masters to the same four others. The table has the median, and *each* all of them.
+  The ratio is that of a run of the mover and the run of the servers just before it, the median of five.
 - **Its own time** is what a run takes however much it moves: the process starts, and looks at every node before and
   after. The pod of a Job has to start before that.
 - **Where.** Eight servers and the mover share the processors with whatever else the machine did. Ratios carry over,
