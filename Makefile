@@ -84,8 +84,8 @@ servers: .venv/program ## fetch more versions to run and test on: Redis 7.4 and 
 test-servers: .venv/tests .venv/sandbox ## pod life, faults, reconciler and resizes on every other server of this machine, one after the other (15 minutes each; `make servers` fetches more)
 	@$(PYTHON) -m tests.tested_server
 
-bench-resize: .venv/tests .venv/sandbox ## measure every way of moving 2 GB of 1 MB values, and 200,000 of 1 kB (10 minutes)
-	@$(PYTHON) -m tests.resize.bench
+bench-resize: .venv/tests .venv/sandbox ## measure every way of moving 2 GB of 1 MB values, and 200,000 of 1 kB (15 minutes); WRITE=FILE keeps it
+	@$(PYTHON) -m tests.resize.bench $(if $(WRITE),--write '$(WRITE)')
 
 bench-cpu-limit: .venv/tests .venv/sandbox ## measure what a CPU limit of one core costs during a full resync (two minutes)
 	@$(PYTHON) -m tests.pod_life.bench_cpu_limit

@@ -27,6 +27,8 @@ from reconciler.topology import Topology
 
 PAUSE_S = 0.25
 LONG_PAUSE_S = 2.0
+PAUSE_AFTER_MOVES_S = 0.1
+"""A target tells every node at once what it owns, so a run that has moved slots is mostly done."""
 REPEAT_LOG_S = 10.0
 """How often the same line is logged again while nothing changes."""
 
@@ -124,6 +126,9 @@ class Run:
                 for error in errors:
                     self._log(f"{self._phase}: not done: {error}")
                 pause = min(pause * 2, LONG_PAUSE_S) if errors else PAUSE_S
+                if not errors and any(isinstance(action, Move) for action in step.actions):
+                    self._network.sleep(PAUSE_AFTER_MOVES_S)
+                    continue
             else:
                 # Whatever is waited for, another run (a repair, say) may have to bring about.
                 self._lock.release()

@@ -34,18 +34,21 @@ class Progress:
             if self._network.now() - self._last_report < REPORT_EVERY_S:
                 return
             self._last_report = self._network.now()
-            text = self._text()
-        self._log(text)
+            seconds = self._seconds()
+            text = self._text(seconds)
+            left = seconds * (self._total_slots - self.slots) / self.slots if self.slots else None
+        self._log(f"{text}, " + ("time left not known yet" if left is None else f"about {left:,.0f} s left"))
 
-    def _text(self) -> str:
-        seconds = max(self._network.now() - self._start, 1e-3)
-        left = seconds * (self._total_slots - self.slots) / self.slots if self.slots else None
+    def _seconds(self) -> float:
+        return max(self._network.now() - self._start, 1e-3)
+
+    def _text(self, seconds: float) -> str:
         return (
             f"move: {self.slots:,} of {self._total_slots:,} slots, {self.keys:,} keys, "
             f"{self.size_bytes / 2**20:,.0f} MiB, {self.size_bytes / 2**20 / seconds:,.0f} MiB/s, "
-            f"longest block {self.longest_block_s * 1000:.0f} ms, "
-            + ("time left not known yet" if left is None else f"about {left:,.0f} s left")
+            f"longest block {self.longest_block_s * 1000:.0f} ms"
         )
 
     def report_end(self) -> None:
-        self._log(self._text())
+        seconds = self._seconds()
+        self._log(f"{self._text(seconds)}, in {seconds:.1f} s")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.act.progress import REPORT_EVERY_S, Progress
-from reconciler.act.rate import TARGET_BLOCK_S, BatchSize, RateLimit
+from reconciler.act.rate import JOB_S, PACED_JOB_S, TARGET_BLOCK_S, BatchSize, JobSize, RateLimit
 from reconciler.connection import Address, Connection
 
 LONGEST_BLOCK_S = 0.1
@@ -81,6 +81,34 @@ def test_a_step_far_below_its_size_teaches_nothing_but_that_it_was_slow() -> Non
     assert batch.size_bytes == 250
 
 
+@given(mb_per_s=st.floats(1, 2000))
+def test_jobs_become_as_long_as_they_may_be_however_fast_the_servers_are(mb_per_s: float) -> None:
+    """Each costs a fork and a switch, so short ones would take longer than the servers alone."""
+    size, carried_bytes = JobSize(0), 0
+    for _ in range(6):
+        carried_bytes = largest_job(size)
+        size.adapt(carried_bytes, carried_bytes / (mb_per_s * MB))
+    assert largest_job(size) / (mb_per_s * MB) == pytest.approx(JOB_S, rel=0.02)
+
+
+@given(limit_mb_per_s=st.floats(0.1, 500), mb_per_s=st.floats(1, 2000))
+def test_no_job_carries_more_than_the_limit_gives_in_some_seconds(limit_mb_per_s: float, mb_per_s: float) -> None:
+    size = JobSize(limit_mb_per_s * MB)
+    for _ in range(6):
+        carried_bytes = largest_job(size)
+        assert carried_bytes <= limit_mb_per_s * MB * PACED_JOB_S
+        size.adapt(carried_bytes, carried_bytes / (mb_per_s * MB))
+
+
+def largest_job(size: JobSize) -> int:
+    """Bytes, to a hundred kB."""
+    low, high = 0, 1 << 40
+    while high - low > 100_000:
+        middle = (low + high) // 2
+        low, high = (middle, high) if size.allows(1, middle) else (low, middle)
+    return low
+
+
 @given(amounts=st.lists(st.floats(0.001, 500), max_size=50), pauses=st.lists(st.floats(0, 3), min_size=50, max_size=50))
 def test_a_bound_is_never_exceeded_by_more_than_what_was_spent_last(amounts: list[float], pauses: list[float]) -> None:
     clock, spent = Clock(), 0.0
@@ -118,7 +146,7 @@ def test_progress_says_rate_and_time_left_every_few_seconds_and_at_the_end() -> 
     left = [int(line.split("about ")[1].split()[0]) for line in said]
     assert all(later < earlier for earlier, later in itertools.pairwise(left))
     progress.report_end()
-    assert said[-1].startswith("move: 50 of 100 slots, 100 keys")
+    assert said[-1] == "move: 50 of 100 slots, 100 keys, 50 MiB, 2 MiB/s, longest block 12 ms, in 25.0 s"
 
 
 def test_progress_does_not_guess_before_a_slot_has_moved() -> None:

@@ -12,7 +12,8 @@ from reconciler.act.endpoint import Endpoint
 from reconciler.connection import REPLY_TIMEOUT_S, Argument, Reply, ReplyError
 from reconciler.credentials import Credentials
 from reconciler.exit_status import ExitStatus
-from reconciler.slots import members
+from reconciler.observe.native_jobs import NativeWay
+from reconciler.slots import SLOT_COUNT, members
 from tests.reconciler.fake_connection import FakeConnection
 from tests.reconciler.refusals import refusal
 from tests.reconciler.simulation import assert_formed, formed, node_of, run, start_all, topology
@@ -57,6 +58,29 @@ def test_small_slots_do_not_cost_a_round_trip_each(
     slots_with_keys = len([slot for slot in members(node_of(world, "redis-master-3").slots) if slot % 10 == 0])
     assert slots_with_keys > 400
     assert len(trips) < slots_with_keys
+
+
+@pytest.mark.parametrize("way", NativeWay)
+def test_servers_that_move_slots_themselves_are_not_asked_about_each_slot(
+    trips: list[tuple[Argument, ...]], way: NativeWay
+) -> None:
+    """Where all that a source holds fits into one job, nobody needs to know what each slot holds."""
+    world, _ = formed(3, 0)
+    world.native_way, world.job_s = way, 0.1
+    for node in world.living():
+        node.keys = {
+            slot: {f"{slot}:{index}".encode() for index in range(KEYS_IN_EACH)} for slot in members(node.slots)
+        }
+    world.precious = world.all_keys()
+    world.names["redis.clients.test"] = node_of(world, "redis-master-0").ip
+    desired = topology(3, 0, "big", seeds=["redis.clients.test"])
+    start_all(world, desired)
+    trips.clear()
+    status, lines = run(world, "form", desired, 600)
+    assert status is ExitStatus.DONE, lines
+    assert_formed(world, desired)
+    assert not [words for words in trips if "COUNTKEYSINSLOT" in words]
+    assert any(f"{SLOT_COUNT:,} of {SLOT_COUNT:,} slots, {SLOT_COUNT * KEYS_IN_EACH:,} keys" in line for line in lines)
 
 
 class Recorded:

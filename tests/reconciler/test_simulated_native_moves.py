@@ -6,6 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.act import move_natively
+from reconciler.act.endpoint import Endpoint
+from reconciler.act.rate import JobSize
+from reconciler.connection import ReplyError
 from reconciler.exit_status import ExitStatus
 from reconciler.observe.native_jobs import NativeWay
 from reconciler.slots import members, take
@@ -172,3 +176,26 @@ def test_the_bytes_of_jobs_stay_within_the_limit(way: NativeWay) -> None:
     # What may go at once is what the limit gives in five seconds.
     assert world.time_s - start >= moved_bytes / 100 - 5
     assert len(world.jobs) > 3
+
+
+def test_a_job_whose_target_was_busy_with_another_is_not_taken_for_a_slow_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three sources give to one target, and a Redis takes part in one job at a time: each of them waits for two."""
+    start_job, took_s, refused = move_natively.start_job, list[float](), list[str]()
+
+    def busy_at_first(way: NativeWay, source: Endpoint, target: Endpoint, slots: int) -> str:
+        if len(refused) % 21 < 20:
+            refused.append(source.name)
+            raise ReplyError(f"ERR {move_natively.BUSY}")
+        refused.append("")
+        return start_job(way, source, target, slots)
+
+    monkeypatch.setattr(move_natively, "start_job", busy_at_first)
+    monkeypatch.setattr(JobSize, "adapt", lambda self, carried_bytes, seconds: took_s.append(seconds))
+    world, _ = formed(3, 1)
+    world.native_way, world.job_s = NativeWay.MIGRATION, 1.0
+    desired = topology(4, 1)
+    start_all(world, desired)
+    run_killed(world, "form", desired, [])
+    assert_formed(world, desired)
+    assert len(took_s) >= 3
+    assert max(took_s) < 1.5

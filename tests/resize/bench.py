@@ -1,53 +1,40 @@
 """`make bench-resize`: every way of moving slots, in one run, for few large values and for many small ones.
 
-Real servers on loopback, one thread each, without replicas: 4 masters whose slots go to 4 others and back. On each
-server: `redis-cli --cluster rebalance`, the mover that sends the keys, and the mover that sends none. On a server that
-moves slots itself also that alone, in one job for each source, and the mover that lets it.
+Real servers on loopback, one thread each, without replicas: all slots of 4 masters go to 4 others, which have none. On
+each server: `redis-cli --cluster rebalance`, the mover that sends the keys, and the mover that sends none. On a server
+that moves slots itself also that alone, in one job for each source, and the mover that lets it. These two are what is
+compared closely, so they take turns, five times each, and the slots are brought back in between.
+
+python -m tests.resize.bench [--write docs/moving.md]
 """
 
 from __future__ import annotations
 
-import json
+import argparse
 import os
-import re
-import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
+from statistics import median
 
-from redis import Redis
-from redis.exceptions import RedisError
-
-from reconciler.observe.native_jobs import NativeWay, native_way, read_jobs
-from reconciler.slots import SLOT_COUNT, count, ranges, take
+from reconciler.observe.native_jobs import NativeWay, native_way
+from reconciler.slots import SLOT_COUNT
 from sandbox.host.servers import ServerProgram, servers
 from tests.reconciler.servers import Fleet, eventually
+from tests.resize import bench_ways as ways
+from tests.resize.bench_cluster import FEW_LARGE, MANY_SMALL, SHARDS, Pinger, Workload, formed, settled
 
-SHARDS = 4
-LONGEST_S = 400
-OWN_TIME_S = 5.0
-"""What the mover may take beside the servers: its process starts, and looks at every node before and after."""
-
-_POLL_S = 0.002
-_FILL_AT_ONCE = 1000
-
-
-@dataclass(frozen=True)
-class Workload:
-    values: int
-    value_bytes: int
-
-    @property
-    def title(self) -> str:
-        return f"{self.values:,} values of {self.value_bytes:,} bytes"
-
-
-WORKLOADS = (Workload(2_000, 1_000_000), Workload(200_000, 1_000))
+NATIVE_ROUNDS = 5
+GOAL_OVER_REDIS_CLI = 5
+OWN_TIME_S = 2.0
+"""What a run may take beside moving, however much it moves: its process starts, and it looks at every node before and
+after."""
+SAME_TIME = 1.1
+"""How much longer it may move than the servers alone, as a ratio. Two runs of the servers alone differ by as much."""
 
 
 @dataclass(frozen=True)
@@ -55,170 +42,64 @@ class Row:
     way: str
     seconds: float
     keys_kept: int
-    longest_block_ms: float
+    longest_ping_ms: float
     """The longest a source let a PING wait."""
+    output: str = ""
+    """What the mover said."""
+
+    @property
+    def moving_s(self) -> float:
+        return ways.moving_seconds(self.output)
+
+    @property
+    def own_s(self) -> float:
+        return self.seconds - self.moving_s
 
 
-class Pinger(threading.Thread):
-    """Asks one server again and again, and remembers the longest wait."""
-
-    def __init__(self, ip: str) -> None:
-        super().__init__(daemon=True)
-        self._ip = ip
-        self._ended = threading.Event()
-        self.longest_s = 0.0
-
-    def run(self) -> None:
-        # Under a name of the reconciler's, or the mover would wait for this client to meet the targets.
-        with Redis(self._ip, socket_timeout=30, client_name="reconciler-bench") as client:
-            while not self._ended.wait(_POLL_S):
-                began = time.perf_counter()
-                try:
-                    client.ping()
-                except RedisError:
-                    return
-                self.longest_s = max(self.longest_s, time.perf_counter() - began)
-
-    def end(self) -> float:
-        self._ended.set()
-        self.join(30)
-        return self.longest_s * 1000
-
-
-def names(prefix: str) -> list[str]:
-    return [f"{prefix}-master-{shard}" for shard in range(SHARDS)]
-
-
-def settled(fleet: Fleet) -> bool:
-    """Whether no two masters have one config epoch, and all know all: the way before has raised some, and nodes settle
-    that by their pings, which at this node timeout takes seconds."""
-    epochs = {server.ip: server.myself.config_epoch for server in fleet.servers.values()}
-    known = [{ip: row.config_epoch for ip, row in server.entries().items()} for server in fleet.servers.values()]
-    return all(table == epochs for table in known) and len(set(epochs.values())) == len(epochs)
-
-
-def measured(fleet: Fleet, way: str, source: str, move: Callable[[], None]) -> Row:
-    eventually(lambda: settled(fleet), 30)
+def measured(fleet: Fleet, way: str, move: Callable[[], str | None], source: str, target: str) -> Row:
+    eventually(lambda: settled(fleet), 60)
     pinger = Pinger(fleet.servers[f"{source}-master-0"].ip)
     pinger.start()
     began = time.monotonic()
-    move()
+    output = move()
     seconds = time.monotonic() - began
-    kept = sum(int(server.call("DBSIZE")) for pod, server in fleet.servers.items() if not pod.startswith(source))
-    return Row(way, seconds, kept, pinger.end())
+    kept = sum(int(server.call("DBSIZE")) for pod, server in fleet.servers.items() if pod.startswith(target))
+    return Row(way, seconds, kept, pinger.end(), output or "")
 
 
-def by_redis_cli(fleet: Fleet) -> None:
-    weights = [f"{fleet.servers[pod].myself.node_id}=0" for pod in names("first")]
-    address = f"{fleet.servers['first-master-0'].ip}:6379"
-    command = ["redis-cli", "--cluster", "rebalance", address, "--cluster-use-empty-masters", "--cluster-weight"]
-    done = subprocess.run([*command, *weights], capture_output=True, text=True, timeout=LONGEST_S, check=False)
-    if done.returncode != 0:
-        raise RuntimeError(f"redis-cli --cluster rebalance failed: {done.stdout[-500:]}{done.stderr[-500:]}")
+def native_rows(fleet: Fleet, way: NativeWay, folder: Path) -> list[Row]:
+    """The servers alone and the mover that lets them, in turns, each from the first four to the second four."""
+    there, back = ("first", "second"), ("second", "first")
+    moves = {
+        ways.ALONE: lambda: ways.by_servers(fleet, way, *there),
+        ways.CHOSEN: lambda: ways.by_reconciler(fleet, folder, *there),
+    }
+    rows = []
+    for _ in range(NATIVE_ROUNDS):
+        for name, move in moves.items():
+            rows.append(measured(fleet, name, move, *there))
+            eventually(lambda: settled(fleet), 60)
+            ways.by_servers(fleet, way, *back)
+    return rows
 
 
-def by_reconciler(fleet: Fleet, folder: Path, target: str, module: str = "reconciler", **move: object) -> str:
-    """Runs the form phase towards one half of the servers; its output."""
-    file = folder / f"{target}.json"
-    seed = fleet.servers[names("second" if target == "first" else "first")[0]].ip
-    topology = fleet.topology(SHARDS, prefix=target, seeds=[seed], move=move, nodeTimeoutMs=15000)
-    file.write_text(json.dumps(topology | {"deadlineSeconds": LONGEST_S}))
-    child = fleet.spawn("form", file, module=module)
-    output, _ = child.communicate(timeout=LONGEST_S + 10)
-    if child.returncode != 0:
-        raise RuntimeError(f"form failed: {output[-1000:]}")
-    return output
-
-
-def by_servers(fleet: Fleet, way: NativeWay) -> None:
-    """All slots of each source to a target of its own. The last one goes by itself, or a source would become the
-    replica of its target."""
-    pairs = [
-        (fleet.servers[one], fleet.servers[other]) for one, other in zip(names("first"), names("second"), strict=True)
-    ]
-    slots = {source.ip: source.myself.slots for source, _ in pairs}
-    first = {ip: take(owned, count(owned) - 1) for ip, owned in slots.items()}
-    for part in (first, {ip: owned & ~first[ip] for ip, owned in slots.items()}):
-        for source, target in pairs:
-            bounds = [bound for pair in ranges(part[source.ip]) for bound in pair]
-            if way is NativeWay.MIGRATION:
-                target.call("CLUSTER", "MIGRATION", "IMPORT", *bounds)
-            else:
-                source.call("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", *bounds, "NODE", target.myself.node_id)
-        for source, target in pairs:
-            judge = target if way is NativeWay.MIGRATION else source
-            eventually(lambda judge=judge: read_jobs(way, judge.call(*way.value), 0)[0].is_done, LONGEST_S)
-
-
-def form(fleet: Fleet, folder: Path) -> None:
-    """The first four own all slots, the second four are members without any."""
-    for prefix in ("first", "second"):
-        for pod in names(prefix):
-            fleet.add(pod, "--maxmemory", "900mb", "--cluster-node-timeout", "15000")
-    file = folder / "form.json"
-    file.write_text(json.dumps(fleet.topology(SHARDS, prefix="first", nodeTimeoutMs=15000)))
-    child = fleet.spawn("form", file)
-    output, _ = child.communicate(timeout=90)
-    if child.returncode != 0:
-        raise RuntimeError(f"form failed: {output[-1000:]}")
-    first = fleet.servers["first-master-0"]
-    for pod in names("second"):
-        first.call("CLUSTER", "MEET", fleet.servers[pod].ip, 6379)
-    end = time.monotonic() + 30
-    while not all(len(server.entries()) == 2 * SHARDS for server in fleet.servers.values()):
-        if time.monotonic() > end:
-            raise RuntimeError("the second four did not join")
-        time.sleep(0.1)
-
-
-def fill(fleet: Fleet, workload: Workload) -> None:
-    # Incompressible, as images are; the mover and redis-cli send values as they are anyway.
-    value = os.urandom(workload.value_bytes)
-    at_once = max(1, min(_FILL_AT_ONCE, 4_000_000 // workload.value_bytes))
-    with fleet.client() as client:
-        for start in range(0, workload.values, at_once):
-            pipeline = client.pipeline()
-            for index in range(start, min(workload.values, start + at_once)):
-                pipeline.set(f"image:{index}", value)
-            pipeline.execute()
-
-
-@contextmanager
-def formed(server: ServerProgram, workload: Workload, folder: Path) -> Iterator[Fleet]:
-    fleet = Fleet(server.path)
-    try:
-        form(fleet, folder)
-        fill(fleet, workload)
-        yield fleet
-    finally:
-        fleet.close()
-
-
-def rows_of(server: ServerProgram, workload: Workload, folder: Path, said: list[str]) -> list[Row]:
+def rows_of(server: ServerProgram, workload: Workload, folder: Path) -> list[Row]:
     with formed(server, workload, folder) as fleet:
         way = native_way({key: str(value) for key, value in fleet.servers["first-master-0"].info("server").items()})
+        there, back = ("first", "second"), ("second", "first")
 
-        def mover(target: str, module: str = "reconciler", **move: object) -> Callable[[], None]:
-            return lambda: said.append(by_reconciler(fleet, folder, target, module, **move))
+        def sent() -> str:
+            return ways.by_reconciler(fleet, folder, *back, "tests.resize.without_native")
+
+        def expired() -> str:
+            return ways.by_reconciler(fleet, folder, *there, mode="expire", extraMissesPerSecond=10**9)
 
         rows = [
-            measured(fleet, REDIS_CLI, "first", lambda: by_redis_cli(fleet)),
-            measured(fleet, SENT, "second", mover("first", "tests.resize.without_native")),
+            measured(fleet, ways.REDIS_CLI, lambda: ways.by_redis_cli(fleet, "first"), *there),
+            measured(fleet, ways.SENT, sent, *back),
         ]
-        if way is not None:
-            rows += [
-                measured(fleet, ALONE, "first", lambda: by_servers(fleet, way)),
-                measured(fleet, CHOSEN, "second", mover("first")),
-            ]
-        expire = mover("second", mode="expire", extraMissesPerSecond=10**9)
-        return [*rows, measured(fleet, EXPIRE, "first", expire)]
-
-
-REDIS_CLI = "redis-cli --cluster rebalance"
-SENT = "mover, copy: it sends the keys"
-ALONE = "the servers alone, in one job each"
-CHOSEN = "mover, copy: it lets the servers"
-EXPIRE = "mover, expire: no keys"
+        rows += native_rows(fleet, way, folder) if way is not None else []
+        return [*rows, measured(fleet, ways.EXPIRE, expired, *there)]
 
 
 def tried() -> list[ServerProgram]:
@@ -230,42 +111,101 @@ def tried() -> list[ServerProgram]:
     return [found[0], *native]
 
 
+def table(workload: Workload, server: ServerProgram, rows: list[Row]) -> list[str]:
+    title = f"{workload.title}, {server.title}"
+    lines = ["", f"{title:44}{'seconds':>8}{'MB/s':>8}{'keys there':>12}{'longest PING':>14}"]
+    for way, mine in by_way(rows).items():
+        seconds = median(row.seconds for row in mine)
+        kept = min(row.keys_kept for row in mine)
+        rate = f"{workload.values * workload.value_bytes / 1e6 / seconds:8.0f}" if kept else f"{'–':>8}"
+        ping_ms = max(row.longest_ping_ms for row in mine)
+        each = f"  each: {', '.join(f'{row.seconds:.1f}' for row in mine)}" if len(mine) > 1 else ""
+        lines.append(f"  {way:42}{seconds:8.1f}{rate}{kept:12,}{ping_ms:11.0f} ms{each}")
+    return lines
+
+
+def by_way(rows: list[Row]) -> dict[str, list[Row]]:
+    return {way: [row for row in rows if row.way == way] for way in dict.fromkeys(row.way for row in rows)}
+
+
+def judged(workload: Workload, rows: list[Row]) -> tuple[list[str], list[str]]:
+    """What the mover took beside redis-cli and beside the servers alone, and which goals it missed."""
+    said: list[str] = []
+    missed = [
+        f"{row.way} kept {row.keys_kept:,} keys"
+        for row in rows
+        if row.way != ways.EXPIRE and row.keys_kept != workload.values
+    ]
+    found = by_way(rows)
+    if ways.ALONE in found:
+        # Each run beside the one of the servers just before it: a machine that others use is not the same for long.
+        pairs = list(zip(found[ways.ALONE], found[ways.CHOSEN], strict=True))
+        ratio = median(mover.moving_s / alone.seconds for alone, mover in pairs)
+        own_s = median(mover.own_s for _, mover in pairs)
+        said.append(
+            f"  the mover moved for {ratio:.2f}x the time of the servers alone (goal: {SAME_TIME:g}x), and took "
+            f"{own_s:.1f} s of its own before and after (goal: {OWN_TIME_S:g} s)"
+        )
+        missed += ["the mover is slower than the servers alone"] if ratio > SAME_TIME else []
+        missed += ["a run takes too long beside moving"] if own_s > OWN_TIME_S else []
+    elif workload is FEW_LARGE:
+        factor = found[ways.REDIS_CLI][0].seconds / found[ways.SENT][0].seconds
+        said.append(f"  copy is {factor:.1f}x as fast as redis-cli (goal: {GOAL_OVER_REDIS_CLI}x)")
+        missed += ["copy is too slow beside redis-cli"] if factor < GOAL_OVER_REDIS_CLI else []
+    return said, missed
+
+
+PAGE = """# Moving slots, measured
+
+Written by `make bench-resize WRITE=docs/moving.md` from one run.
+
+```
+{printed}
+```
+
+- **redis-cli** is `redis-cli --cluster rebalance`: one slot after the other.
+- **The mover** is the Job *form*, its whole process, which looks at every node before and after.
+- **The servers alone** move all slots of a source in one job, and the last slot in another
+  ([ADR 27](adr/0027-servers-move-slots-themselves-where-they-can.md)). They and the mover that lets them take turns,
+  five times, from the same four masters to the same four others. The table has the median, and *each* all of them.
+  The ratio is that of a run of the mover and the run of the servers just before it, the median of five.
+- **Its own time** is what a run takes however much it moves: the process starts, and looks at every node before and
+  after. The pod of a Job has to start before that.
+- **Where.** Eight servers and the mover share the processors with whatever else the machine did. Ratios carry over,
+  absolute figures do not. No server has a replica here.
+"""
+
+
 def main() -> int:
-    failed = False
-    blocks: list[float] = []
-    print(
-        f"all {SLOT_COUNT:,} slots from {SHARDS} masters to {SHARDS} others; "
-        f"{os.cpu_count()} processors for {2 * SHARDS} servers and the mover"
+    parser = argparse.ArgumentParser(prog="python -m tests.resize.bench", description="Compares ways of moving slots.")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="a page of what was measured")
+    options = parser.parse_args()
+    printed: list[str] = []
+    missed: list[str] = []
+    blocks_ms: list[float] = []
+
+    def say(lines: list[str]) -> None:
+        printed.extend(lines)
+        print(*lines, sep="\n", flush=True)
+
+    say(
+        [
+            f"BENCH OF MOVING, {date.today().isoformat()}: all {SLOT_COUNT:,} slots from {SHARDS} masters to {SHARDS} "
+            f"others; {os.cpu_count()} processors"
+        ]
     )
-    for workload in WORKLOADS:
+    for workload in (FEW_LARGE, MANY_SMALL):
         for server in tried():
-            said: list[str] = []
             with tempfile.TemporaryDirectory(prefix="bench-resize-") as text:
-                rows = rows_of(server, workload, Path(text), said)
-            title = f"{workload.title}, {server.title}"
-            print(f"\n{title:42}{'seconds':>8}{'MB/s':>8}{'keys there':>12}{'longest PING':>14}")
-            for row in rows:
-                rate = workload.values * workload.value_bytes / 1e6 / row.seconds
-                shown = f"{rate:8.0f}" if row.keys_kept else f"{'–':>8}"
-                print(
-                    f"  {row.way:40}{row.seconds:8.1f}{shown}{row.keys_kept:12,}{row.longest_block_ms:11.0f} ms",
-                    flush=True,
-                )
-            moves = [line for output in said for line in output.splitlines() if " move: " in line]
-            blocks += [float(found) for line in moves for found in re.findall(r"longest block (\d+) ms", line)]
-            by_way = {row.way: row for row in rows}
-            failed |= any(row.keys_kept != workload.values for row in rows if row.way != EXPIRE)
-            if workload is WORKLOADS[0] and server is tried()[0]:
-                factor = by_way[REDIS_CLI].seconds / by_way[SENT].seconds
-                print(f"  copy is {factor:.1f}x as fast as redis-cli (goal: 5x)")
-                failed |= factor < 5
-            if CHOSEN in by_way:
-                # The mover's time has a process in it that starts, and looks at every node before and after.
-                more_s = by_way[CHOSEN].seconds - by_way[ALONE].seconds
-                print(f"  the mover took {more_s:+.1f} s beside the servers alone (goal: at most {OWN_TIME_S:g} s)")
-                failed |= more_s > OWN_TIME_S
-    print(f"\nlongest step of the mover {max(blocks):.0f} ms")
-    return int(failed)
+                rows = rows_of(server, workload, Path(text))
+            said, more = judged(workload, rows)
+            say([*table(workload, server, rows), *said])
+            missed += [f"missed: {workload.title}, {server.title}: {goal}" for goal in more]
+            blocks_ms += [ways.longest_block_ms(row.output) for row in rows]
+    say(["", f"longest step of the mover {max(blocks_ms):.0f} ms", *missed])
+    if options.write:
+        options.write.write_text(PAGE.format(printed="\n".join(printed)))
+    return int(bool(missed))
 
 
 if __name__ == "__main__":
