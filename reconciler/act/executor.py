@@ -159,7 +159,8 @@ class Executor:
         try:
             for _ in range(number):
                 more.append(self._connections.network.connect(self._addresses[node]))
-            take_slots((self._to(node), *more), node, former, slots)
+            importing = {slot for slot, _ in self._myself(node).importing}
+            take_slots((self._to(node), *more), node, former, slots, importing)
         finally:
             for connection in more:
                 connection.close()

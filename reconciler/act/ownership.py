@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 
@@ -48,8 +48,11 @@ def run_by_slot(connections: Sequence[Connection], commands: Commands) -> Replie
     return replies
 
 
-def commands_to_own(node: str, slots: Sequence[int]) -> list[tuple[Argument, ...]]:
-    """Commands that make `node`, where they are run, the owner of slots of which it imports the last.
+def commands_to_own(
+    node: str, slots: Sequence[int], importing: Container[int] | None = None
+) -> list[tuple[Argument, ...]]:
+    """Commands that make `node`, where they are run, the owner of slots of which it imports the last, and those of
+    `importing`; of None all.
 
     When an imported slot gets its owner, Redis tells every node at once: 2 KiB to each, for each slot. So that is done
     for the last slot only. All others are taken without their mark, after the config epoch was raised, which makes the
@@ -57,7 +60,8 @@ def commands_to_own(node: str, slots: Sequence[int]) -> list[tuple[Argument, ...
     """
     commands: list[tuple[Argument, ...]] = [("CLUSTER", "BUMPEPOCH")]
     for slot in slots[:-1]:
-        commands.append(("CLUSTER", "SETSLOT", slot, "STABLE"))
+        if importing is None or slot in importing:
+            commands.append(("CLUSTER", "SETSLOT", slot, "STABLE"))
         commands.append(("CLUSTER", "SETSLOT", slot, "NODE", node))
     return [*commands, ("CLUSTER", "SETSLOT", slots[-1], "NODE", node)]
 
@@ -71,12 +75,13 @@ def own(
     connections: Sequence[Connection],
     node: str,
     slots: Sequence[int],
+    importing: Container[int] | None = None,
     before: Commands = (),
     harmless: str | None = None,
 ) -> None:
-    """Make `node`, to which the connections lead, the owner of slots of which it imports the last. Raises the first
+    """Make `node`, to which the connections lead, the owner of slots as `commands_to_own` does. Raises the first
     `ReplyError`, except those with the text `harmless`. The commands `before` are run first."""
-    bump, *claims, last = commands_to_own(node, slots)
+    bump, *claims, last = commands_to_own(node, slots, importing)
     first = connections[0]
     if len(connections) == 1:
         checked(first.pipeline([*before, bump, *claims, last]), harmless)
@@ -87,7 +92,9 @@ def own(
     checked(first.pipeline([last]), harmless)
 
 
-def take_slots(connections: Sequence[Connection], node: str, former: str, slots: int) -> None:
+def take_slots(
+    connections: Sequence[Connection], node: str, former: str, slots: int, importing: Container[int]
+) -> None:
     """Make `node` the owner of slots of `former` without their keys (docs/reference/redis.md, "Moving slots"). It
     raises its config epoch, so the others, and `former` if it lives, accept the change by gossip; `former` then drops
     the keys.
@@ -98,6 +105,6 @@ def take_slots(connections: Sequence[Connection], node: str, former: str, slots:
     wanted = list(members(slots))
     for start in range(0, len(wanted), SLOTS_AT_ONCE):
         part = wanted[start : start + SLOTS_AT_ONCE]
-        importing = ("CLUSTER", "SETSLOT", part[-1], "IMPORTING", former)
+        mark = ("CLUSTER", "SETSLOT", part[-1], "IMPORTING", former)
         # An earlier run that was cut off may have come this far.
-        own(connections, node, part, before=[importing], harmless="already the owner")
+        own(connections, node, part, importing, before=[mark], harmless="already the owner")

@@ -35,7 +35,8 @@ class Node:
     def answer(self, connection: int, words: tuple[str, ...]) -> Reply | ReplyError:
         with self.lock:
             if words == ("CLUSTER", "NODES"):
-                slots = " ".join(map(str, members(self.owned)))
+                marks = [f"[{slot}-<-{FORMER}]" for slot in sorted(self.importing)]
+                slots = " ".join([*map(str, members(self.owned)), *marks])
                 flags = f"myself,master - 0 0 1 connected {slots}"
                 return f"{self.name} ip-{self.name}:{PORT}@16379,{self.name}.test {flags}\n".encode()
             self.commands.append((connection, words))
@@ -148,6 +149,17 @@ def test_a_claim_comes_after_the_config_epoch_was_raised_and_the_slot_that_tells
         assert commands[mark + 1] == ("CLUSTER", "BUMPEPOCH")
         assert mark + 1 < min(claims)
         assert max(claims) == claims[-1]
+
+
+def test_a_mark_that_an_earlier_run_left_is_taken_away_and_no_slot_without_one_costs_a_command_more() -> None:
+    world = new_world()
+    world.nodes[TAKER].importing = {3}
+    assert take(world, (1 << 10) - 1, waits_for_replicas=True) == []
+    commands = [words for _, words in world.nodes[TAKER].commands]
+    assert [words for words in commands if words[-1] == "STABLE"] == [("CLUSTER", "SETSLOT", "3", "STABLE")]
+    claim = ("CLUSTER", "SETSLOT", "3", "NODE", TAKER)
+    assert commands.index(("CLUSTER", "SETSLOT", "3", "STABLE")) < commands.index(claim)
+    assert world.nodes[TAKER].importing == set()
 
 
 def test_a_slot_that_is_taken_alone_needs_one_connection() -> None:
