@@ -12,7 +12,7 @@ from preview.evaluate import evaluate
 from sandbox.control.client import Sandbox
 from sandbox.control.redis_facts import redis_facts
 from sandbox.control.up import up
-from tests.repository.written import INSIDE, commands_of
+from tests.repository.written import INSIDE, beginning_with, commands_of
 from tests.stack.secrets_found import Search, in_logs, passwords
 
 pytestmark = pytest.mark.sandbox
@@ -140,6 +140,19 @@ def test_a_command_that_the_documents_run_in_a_pod_does_what_it_says(
     assert done.exit == 0, done.stderr
     assert done.stdout.strip()
     assert "ERR" not in done.stdout
+    assert not re.search(r"Segmentation fault|not found|invalid option", done.stderr), done.stderr
+
+
+@pytest.mark.parametrize("line", beginning_with("python -m sandbox run -n default -- busybox nc"))
+def test_a_probe_of_the_documents_reaches_redis_and_never_the_bus(
+    running: tuple[Sandbox, list[str]], line: str
+) -> None:
+    """Stack `local` names no clients, so every pod may ask Redis."""
+    port = int(line.removesuffix(" < /dev/null").split()[-1])
+    assert port in (names.REDIS_PORT, names.BUS_PORT)
+    done = running[0].run(["sh", "-c", line.partition(" -- ")[2]], timeout_s=30)
+    assert (done.exit == 0) == (port == names.REDIS_PORT), done.stderr
+    assert done.exit == 0 or "timed out" in done.stderr
 
 
 def test_redis_has_every_command_that_the_documents_give_to_redis_cli(running: tuple[Sandbox, list[str]]) -> None:
