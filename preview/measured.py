@@ -34,7 +34,7 @@ def right_sizing(found: RightSize, read: Measured | None = None) -> Section:
         (
             *([] if read is None else [_as_read(read)]),
             Table(("", "totalMemory", "masters", "pods", "full", "node type", "nodes", "USD a month"), rows),
-            Note(_enough(found.recommended)),
+            Note(_enough(found.recommended, found.hit_rate)),
         ),
     )
 
@@ -46,13 +46,15 @@ def _as_read(read: Measured) -> Facts:
     return Facts(tuple(facts))
 
 
-def _enough(step: Step) -> str:
-    """What to configure, unless the program itself would refuse it."""
+def _enough(step: Step, hit_rate: float | None) -> str:
+    """What to configure, unless the program itself would refuse it. A hit rate that the config has not is in it."""
     if step.refusal is not None:
         return (
             f"None of the sizes that were tried has a plan. With {format_size(step.total_memory_bytes)}: {step.refusal}"
         )
     enough = f"Enough: totalMemory: {format_size(step.total_memory_bytes)}"
+    if hit_rate is not None:
+        enough += f" with workload.hitRate: {round(hit_rate, 4):g}"
     if step.serves():
         return enough
     served = f"{count(step.masters, 'master')} serve {times(step.headroom)} the requests that are wanted."
@@ -62,6 +64,7 @@ def _enough(step: Step) -> str:
 def compression(found: Compression) -> Section:
     """What images of a fraction of their size would change."""
     enough = found.enough
+    own_size = f"totalMemory: {format_size(enough.total_memory_bytes)} with workload.objectBytes: {found.object_bytes}"
     facts = [
         ("an image", f"{found.object_bytes:,} bytes, which take {found.size_class_bytes:,} bytes of memory"),
         ("working set", f"{memory(found.images_size_bytes)}, {percent(found.memory_percent)} of the memory"),
@@ -69,7 +72,7 @@ def compression(found: Compression) -> Section:
         ("sent by a master", gbps(found.egress_gbps_per_master)),
         ("enough", f"{format_size(enough.total_memory_bytes)}: {enough.refusal}")
         if enough.refusal
-        else ("enough", f"totalMemory: {format_size(enough.total_memory_bytes)}, {count(enough.pods, 'pod')}"),
+        else ("enough", f"{own_size}, {count(enough.pods, 'pod')}"),
     ]
     if enough.infrastructure_usd is not None:
         facts.append(("", f"{usd(enough.infrastructure_usd)} USD a month without traffic"))
