@@ -13,7 +13,7 @@ def right_sizing(found: RightSize, read: Measured | None = None) -> Section:
         ("as configured", found.now),
         ("full to the last byte", found.least),
         (f"at most {percent(100 * MEMORY_TARGET)} full", found.wanted),
-        ("the cheapest of these", found.recommended),
+        ("the cheapest that serves" if found.recommended.serves() else "the cheapest", found.recommended),
     )
     rows = tuple(
         (
@@ -22,6 +22,7 @@ def right_sizing(found: RightSize, read: Measured | None = None) -> Section:
             f"{step.masters}",
             f"{step.pods}",
             percent(found.use_percent(step)),
+            NONE if step.refusal else times(step.headroom),
             step.instance_type or NONE,
             f"{step.nodes_total}" if step.nodes_total else NONE,
             usd(step.infrastructure_usd),
@@ -33,7 +34,8 @@ def right_sizing(found: RightSize, read: Measured | None = None) -> Section:
         f"for {memory(found.in_use_bytes)} in use",
         (
             *([] if read is None else [_as_read(read)]),
-            Table(("", "totalMemory", "masters", "pods", "full", "node type", "nodes", "USD a month"), rows),
+            Table(("", "totalMemory", "masters", "pods", "full", "served", "node type", "nodes", "USD a month"), rows),
+            Note("Served is what it carries over what is wanted (workload.requestsPerSecond)."),
             Note(_enough(found.recommended, found.hit_rate)),
         ),
     )

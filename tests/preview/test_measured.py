@@ -10,6 +10,7 @@ from components.advice.right_sizing import Measured, right_size
 from components.config.units import GIB
 from preview.measured import compression, right_sizing
 from preview.text import render_sections
+from preview.writer import Style
 from tests.plan.stacks import option_1, stack
 
 
@@ -45,6 +46,14 @@ def test_a_hit_rate_that_the_config_has_already_is_no_part_of_what_is_enough() -
     settings = option_1()
     said = render_sections([right_sizing(right_size(settings, Measured(hit_rate=settings.workload.hit_rate)))])
     assert re.search(r"Enough: totalMemory: \d+(GB|TB)\n", said)
+
+
+def test_a_cheaper_size_that_does_not_serve_is_told_from_the_cheapest_that_does() -> None:
+    found = right_size(option_1(tls={"mode": "required"}), Measured(memory_bytes=500 * GIB))
+    assert (found.least.infrastructure_usd or 0) < (found.recommended.infrastructure_usd or 0)
+    said = render_sections([right_sizing(found)], Style(columns=120))
+    assert re.search(r"full to the last byte .* 98 % +0\.\d\dx ", said)
+    assert re.search(r"the cheapest that serves .* 1\.\d\dx ", said)
 
 
 def test_a_stack_without_nodes_is_told_no_price() -> None:
