@@ -81,16 +81,19 @@ def _encrypted(value: Any, path: str) -> Iterator[tuple[str, str]]:
             yield from _encrypted(item, f"{path}.{index}")
 
 
-def _foreign(path: Path, key: str, line: int) -> Iterator[str]:
-    namespace, colon, name = key.partition(":")
-    if not colon:
-        yield f"{path.name}, line {line}: {key}: a key of a config has a namespace; write {NAMESPACE}:{key}"
-    elif namespace not in NAMESPACES:
+def foreign(key: str) -> Iterator[str]:
+    """What is wrong with the key of a config whose namespace nobody here reads: its value would count for nothing."""
+    namespace, _, name = key.partition(":")
+    if namespace not in NAMESPACES:
         meant = did_you_mean(namespace, NAMESPACES, suffix=f":{name}")
-        yield (
-            f"{path.name}, line {line}: {key}: nothing here reads the namespace {namespace}; "
-            f"{meant}allowed are {', '.join(NAMESPACES)}"
-        )
+        yield (f"{key}: nothing here reads the namespace {namespace}; {meant}allowed are {', '.join(NAMESPACES)}")
+
+
+def _foreign(path: Path, key: str, line: int) -> Iterator[str]:
+    if ":" not in key:
+        yield f"{path.name}, line {line}: {key}: a key of a config has a namespace; write {NAMESPACE}:{key}"
+    else:
+        yield from (f"{path.name}, line {line}: {fault}" for fault in foreign(key))
 
 
 def _read(path: Path) -> tuple[dict[str, Any], yaml.MappingNode]:
