@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from components.plan.refusal import PlanRefused
 from preview.engine import record
 from preview.errors import EvaluationError
 from preview.resources import Resource
-from preview.stack_file import read_stack_config, read_value, read_yaml
+from preview.stack_file import foreign, read_stack_config, read_value, read_yaml
 
 _REGION = "aws:region"
 PROJECT_DIR = Path(__file__).resolve().parent.parent
@@ -104,6 +105,9 @@ def stack_config(stack: str, overrides: Mapping[str, str], directory: Path = PRO
     if faults := plain_secrets({str(key).removeprefix(f"{NAMESPACE}:"): value for key, value in written.items()}):
         raise EvaluationError("\n".join(faults))
     values |= written
+    full = [path if ":" in path else f"{NAMESPACE}:{path}" for path in overrides]
+    if unread := [f"--set {fault}" for key in full for fault in foreign(key)]:
+        raise EvaluationError("\n".join(unread))
     for path, text in overrides.items():
         _override(values, path, text)
     return {str(key): _text(_decrypted(value)) for key, value in values.items()}
@@ -118,7 +122,7 @@ def _override(values: dict[str, Any], path: str, text: str) -> None:
         values[full] = _parsed(path, text) if text[:1] in ("{", "[") else text
         return
     holder = values.get(full)
-    values[full] = holder = json.loads(json.dumps(holder)) if isinstance(holder, dict) else {}
+    values[full] = holder = deepcopy(holder) if isinstance(holder, dict) else {}
     for step in rest[:-1]:
         inner = holder.get(step)
         holder[step] = holder = inner if isinstance(inner, dict) else {}

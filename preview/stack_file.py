@@ -20,13 +20,14 @@ NAMESPACES = (NAMESPACE, "pulumi", "aws", "kubernetes", "random")
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The file's map. Raises EvaluationError when it is none, or when a key stands twice, with the lines."""
+    """The file's map. Raises EvaluationError when it is none, when a key stands twice, or when a value holds itself,
+    with the lines."""
     return _read(path)[0]
 
 
 def read_value(text: str, named: str) -> Any:
-    """A value as JSON or YAML. Raises EvaluationError when it is neither, or when a key stands twice in it; `named` is
-    what it was given as."""
+    """A value as JSON or YAML. Raises EvaluationError when it is neither, when a key stands twice in it, or when it
+    holds itself; `named` is what it was given as."""
     try:
         root = yaml.compose(text, yaml.SafeLoader)
         value = yaml.safe_load(text)
@@ -34,9 +35,9 @@ def read_value(text: str, named: str) -> Any:
         raise EvaluationError(
             f"{named}={text}: {text} is neither JSON nor YAML; quote it for the shell, and close what it opens"
         ) from None
-    twice = list(_twice(root, "", set())) if root is not None else []
-    if twice:
-        raise EvaluationError("\n".join(f"{named}: {fault}" for fault in twice))
+    faults = _faults(root) if root is not None else []
+    if faults:
+        raise EvaluationError("\n".join(f"{named}: {fault}" for fault in faults))
     return value
 
 
@@ -80,16 +81,19 @@ def _encrypted(value: Any, path: str) -> Iterator[tuple[str, str]]:
             yield from _encrypted(item, f"{path}.{index}")
 
 
-def _foreign(path: Path, key: str, line: int) -> Iterator[str]:
-    namespace, colon, name = key.partition(":")
-    if not colon:
-        yield f"{path.name}, line {line}: {key}: a key of a config has a namespace; write {NAMESPACE}:{key}"
-    elif namespace not in NAMESPACES:
+def foreign(key: str) -> Iterator[str]:
+    """What is wrong with the key of a config whose namespace nobody here reads: its value would count for nothing."""
+    namespace, _, name = key.partition(":")
+    if namespace not in NAMESPACES:
         meant = did_you_mean(namespace, NAMESPACES, suffix=f":{name}")
-        yield (
-            f"{path.name}, line {line}: {key}: nothing here reads the namespace {namespace}; "
-            f"{meant}allowed are {', '.join(NAMESPACES)}"
-        )
+        yield (f"{key}: nothing here reads the namespace {namespace}; {meant}allowed are {', '.join(NAMESPACES)}")
+
+
+def _foreign(path: Path, key: str, line: int) -> Iterator[str]:
+    if ":" not in key:
+        yield f"{path.name}, line {line}: {key}: a key of a config has a namespace; write {NAMESPACE}:{key}"
+    else:
+        yield from (f"{path.name}, line {line}: {fault}" for fault in foreign(key))
 
 
 def _read(path: Path) -> tuple[dict[str, Any], yaml.MappingNode]:
@@ -103,9 +107,9 @@ def _read(path: Path) -> tuple[dict[str, Any], yaml.MappingNode]:
         raise EvaluationError(f"{path.name} is no valid YAML: {error}") from None
     if not isinstance(content, dict) or not isinstance(root, yaml.MappingNode):
         raise EvaluationError(f"{path.name} must be a map with the key config")
-    twice = [f"{path.name}, {fault}" for fault in _twice(root, "", set())]
-    if twice:
-        raise EvaluationError("\n".join(twice))
+    faults = [f"{path.name}, {fault}" for fault in _faults(root)]
+    if faults:
+        raise EvaluationError("\n".join(faults))
     return content, root
 
 
@@ -118,6 +122,24 @@ def _keys(node: yaml.Node) -> Iterator[tuple[str, int]]:
 
 def _values(node: yaml.MappingNode, name: str) -> Iterator[yaml.Node]:
     yield from (value for key, value in node.value if key.value == name)
+
+
+def _faults(root: yaml.Node) -> list[str]:
+    """What a reader of YAML takes without a word and nobody can have meant, each with its line."""
+    return [*_twice(root, "", set()), *_endless(root, set(), set())]
+
+
+def _endless(node: yaml.Node, around: set[int], seen: set[int]) -> Iterator[str]:
+    """Every alias inside of what it stands for: such a value has no end. `around` are the values that hold this one."""
+    if id(node) in around:
+        line = node.start_mark.line + 1
+        yield f"line {line}: the value that begins here holds itself, by an alias (*); write out what is meant"
+    if id(node) in seen or not isinstance(node, yaml.CollectionNode):
+        return
+    seen.add(id(node))
+    for item in node.value:
+        for part in item if isinstance(node, yaml.MappingNode) else (item,):
+            yield from _endless(part, around | {id(node)}, seen)
 
 
 def _twice(node: yaml.Node, path: str, seen: set[int]) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Writes sections as text, as wide as the terminal, with colour or without any escape sequence."""
 
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -23,6 +24,11 @@ SENTENCE_COLUMNS_MAX = 110
 """Wider lines of running text are hard to read, however wide the terminal is."""
 _INDENT = 2
 _GAP = 2
+_GLUE = "\ufdd0"
+"""Stands for a blank at which no line ends. It is a noncharacter, which no text has."""
+_WITHIN_FIGURE = re.compile(
+    r"(?<=[0-9]) (?=(?:%|ms|s|min|h|KiB|MiB|GiB|Gbps|USD|cores?)(?!\w))|(?<=[0-9] min) (?=[0-9])|(?<=[0-9] h) (?=[0-9])"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +79,8 @@ class Writer:
 
     def text(self) -> str:
         """All of it, ending in a line break."""
-        return "\n".join(line.rstrip() for line in self._out.getvalue().splitlines()).strip("\n") + "\n"
+        lines = self._out.getvalue().replace(_GLUE, " ").splitlines()
+        return "\n".join(line.rstrip() for line in lines).strip("\n") + "\n"
 
     def _blocks(self, blocks: tuple[Block, ...]) -> None:
         labels = [cell_len(label) for block in blocks if isinstance(block, Facts) for label, _ in block.rows]
@@ -88,15 +95,15 @@ class Writer:
                 case Facts():
                     self._facts(block, max(labels))
                 case Note():
-                    self._print(Text(block.text, style="dim"), min(self._columns, SENTENCE_COLUMNS_MAX))
+                    self._print(Text(_kept_together(block.text), style="dim"), min(self._columns, SENTENCE_COLUMNS_MAX))
             before = block
 
     def _facts(self, facts: Facts, label_columns: int) -> None:
         grid = DrawnTable.grid(padding=(0, _GAP, 0, 0))
         grid.add_column(width=label_columns, no_wrap=True, style="dim")
-        grid.add_column()
+        grid.add_column(overflow="fold")
         for label, text in facts.rows:
-            grid.add_row(label, text)
+            grid.add_row(label, _kept_together(text))
         self._print(grid, min(self._columns, SENTENCE_COLUMNS_MAX))
 
     def _table(self, table: Table) -> None:
@@ -111,12 +118,28 @@ class Writer:
                     style="bold" if index == part.emphasised else "",
                     overflow="fold",
                 )
-            for row in part.rows:
-                drawn.add_row(*row)
+            others = sum(
+                _GAP + max(map(cell_len, cells)) for cells in list(zip(part.header, *part.rows, strict=True))[1:]
+            )
+            for label, *cells in part.rows:
+                drawn.add_row(_in_lines(label, self._columns - _INDENT - others), *cells)
             self._print(drawn, self._columns)
 
     def _print(self, what: RenderableType, columns: int) -> None:
         self._console.print(Padding(what, (0, 0, 0, _INDENT)), width=columns)
+
+
+def _kept_together(text: str) -> str:
+    """A text whose figures stay on the line of their units: `5 min 21 s`."""
+    return _WITHIN_FIGURE.sub(_GLUE, text)
+
+
+def _in_lines(label: str, columns: int) -> str:
+    """A label that is too wide, as the type of a resource can be, with a line end behind one of its parts."""
+    if cell_len(label) <= columns:
+        return label
+    end = 1 + max(label.rfind(sign, 0, columns) for sign in ":/. ")
+    return f"{label[:end]}\n{label[end:]}" if end else label
 
 
 def _fitting(table: Table, columns: int) -> Iterator[Table]:

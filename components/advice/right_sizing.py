@@ -75,6 +75,8 @@ class RightSize:
     recommended: Step
     """The cheapest with room for it at that target that serves what is wanted. Where no size that was tried does, nor
     does this one."""
+    hit_rate: float | None
+    """What all but `now` count with, where it is another one than the config has: they suffice only with it."""
 
     def use_percent(self, step: Step) -> float:
         """How full the masters of a step would be."""
@@ -104,6 +106,7 @@ def right_size(settings: Settings, measured: Measured) -> RightSize:
         least=_step(then, least),
         wanted=found[0],
         recommended=min(planned, key=lambda step: step.infrastructure_usd or 0.0, default=found[0]),
+        hit_rate=None if rate == settings.workload.hit_rate else rate,
     )
 
 

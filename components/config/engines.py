@@ -127,6 +127,22 @@ class Server:
         return self.line.title if self.patch is None else f"{self.line.title}.{self.patch}"
 
 
+@dataclass(frozen=True)
+class _Unsaid:
+    """A name that does not say which line an image holds, and why. It may say a part of it."""
+
+    why: str
+    engine: Engine | None = None
+    major: int | None = None
+
+    @property
+    def title(self) -> str:
+        """Redis 8, or Redis, for people."""
+        return " ".join(
+            [self.engine.proper_name if self.engine else "", str(self.major) if self.major is not None else ""]
+        ).strip()
+
+
 def server_of(image: str, told: str = "") -> Server:
     """What an image holds, by its name and tag, or by what `images.redisVersion` says of it (`told`).
 
@@ -135,12 +151,15 @@ def server_of(image: str, told: str = "") -> Server:
     """
     by_setting = _told(told) if told else None
     read = _read(image)
-    if isinstance(read, str):
+    if isinstance(read, _Unsaid):
         if by_setting is None:
             raise ValueError(
-                f"{read}; name one as redis:7.4-alpine or valkey/valkey:8.1-alpine, or set images.redisVersion to what "
-                f'it holds, such as "{EXAMPLE}"'
+                f"{read.why}; name one as redis:7.4-alpine or valkey/valkey:8.1-alpine, or set images.redisVersion to "
+                f'what it holds, such as "{EXAMPLE}"'
             )
+        line = by_setting.line
+        if read.engine not in (None, line.engine) or read.major not in (None, line.major):
+            raise ValueError(f'is {read.title} by its name, and images.redisVersion = "{told:.200}"; correct one')
         return by_setting
     if by_setting is not None:
         if by_setting.line != read.line or (read.patch is not None and by_setting.patch not in (None, read.patch)):
@@ -216,24 +235,27 @@ def accepted() -> str:
     )
 
 
-def _read(image: str) -> Server | str:
-    """What the name and the tag say, or why they say nothing. ValueError where what they say is not accepted."""
+def _read(image: str) -> Server | _Unsaid:
+    """What the name and the tag say, or why they do not say it all. ValueError where what they say is not accepted."""
     path = image.partition("@")[0]
     # A colon before the last slash is that of a registry's port.
     folder, _, last = path.rpartition("/")
     name, _, tag = last.partition(":")
     publisher = folder.rpartition("/")[2]
     if name not in tuple(Engine) or publisher in OTHER_PUBLISHERS:
-        return "is not the name of an official image of Redis or Valkey"
+        return _Unsaid("is not the name of an official image of Redis or Valkey")
+    engine = Engine(name)
     found = _TAG.fullmatch(tag)
     if not tag or found is None:
-        return f"does not say by its tag which version of {Engine(name).proper_name} it is"
-    if found["minor"] is None:
-        # What it is today another line may be tomorrow, and a pod that restarts would come back with that.
-        return f"is of any line of {Engine(name).proper_name} {found['major']}, as its tag has no second number"
+        return _Unsaid(f"does not say by its tag which version of {engine.proper_name} it is", engine)
     if _BEFORE_RELEASE.match(found["variant"] or ""):
         raise ValueError(f"is a version before its release, which a cache in use must not run; accepted: {accepted()}")
-    return _accepted(Engine(name), int(found["major"]), int(found["minor"]), found["patch"])
+    major = int(found["major"])
+    if found["minor"] is None and any(line.major == major for line in _lines_of(engine)):
+        # What it is today another line may be tomorrow, and a pod that restarts would come back with that.
+        why = f"is of any line of {engine.proper_name} {major}, as its tag has no second number"
+        return _Unsaid(why, engine, major)
+    return _accepted(engine, major, None if found["minor"] is None else int(found["minor"]), found["patch"])
 
 
 def _told(told: str) -> Server:
@@ -244,8 +266,8 @@ def _told(told: str) -> Server:
     return _accepted(Engine(found["engine"]), int(major), int(minor), patch[0] if patch else None)
 
 
-def _accepted(engine: Engine, major: int, minor: int, patch: str | None) -> Server:
-    given = ".".join([str(major), str(minor), *([patch] if patch is not None else [])])
+def _accepted(engine: Engine, major: int, minor: int | None, patch: str | None) -> Server:
+    given = ".".join(str(number) for number in (major, minor, patch) if number is not None)
     for line in _lines_of(engine):
         if (line.major, line.minor) == (major, minor):
             if patch is not None and int(patch) < line.least_patch:
@@ -259,11 +281,13 @@ def _accepted(engine: Engine, major: int, minor: int, patch: str | None) -> Serv
     )
 
 
-def _why_not(engine: Engine, major: int, minor: int) -> str:
+def _why_not(engine: Engine, major: int, minor: int | None) -> str:
+    """Of a version that no line has; `minor` is None only where no line has even the major version."""
     versions = [(line.major, line.minor) for line in _lines_of(engine)]
-    if (major, minor) < versions[0]:
+    version = (major, minor or 0)
+    if version < versions[0]:
         return "too old"
-    if (major, minor) > versions[-1]:
+    if version > versions[-1]:
         return "newer than any that this program was made for"
     return "a line without the fixes that are needed"
 

@@ -176,7 +176,7 @@ def _rule(detail: ErrorDetails) -> str:
         case "too_short" | "string_too_short":
             least, counted = context["min_length"], "characters" if isinstance(detail["input"], str) else "entries"
             return "must not be empty" if least == 1 else f"must have at least {least} {counted}"
-        case "string_too_long":
+        case "too_long" | "string_too_long":
             return f"must have at most {context['max_length']} characters"
         case "greater_than":
             return f"must be more than {context['gt']}"

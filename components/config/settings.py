@@ -43,10 +43,13 @@ from components.config.units import GIB, MIB, TIB
 from components.config.value_types import (
     NAME_PATTERN,
     POD_SELECTION_EXAMPLE,
+    REASON_CHARACTERS_MAX,
+    REASON_CHARACTERS_MIN,
     SERVICE_AND_PORT_PATTERN,
     SUBNET_PREFIX,
     Namespaces,
     PodSelections,
+    Reason,
     SecretNames,
     SizeBytes,
     can_be_carried,
@@ -246,9 +249,10 @@ class Access(_Section):
         examples=["images:"],
         description="how the keys begin that applications may use (user app); empty = every key",
     )
-    scripts: str | None = Field(
+    scripts: Reason = Field(
         None,
-        min_length=10,
+        min_length=REASON_CHARACTERS_MIN,
+        max_length=REASON_CHARACTERS_MAX,
         description="why applications must run scripts and functions (EVAL, FCALL): each stops its master while it "
         "runs, and most faults of Redis by which clients run code of their own were in them. Absent = refused",
     )
@@ -298,9 +302,10 @@ class Tls(_Section):
         "clients may use port 6379 without TLS too, which is the way from plain to required and back; plain = no TLS. "
         "Production says which",
     )
-    plain_because: str | None = Field(
+    plain_because: Reason = Field(
         None,
-        min_length=10,
+        min_length=REASON_CHARACTERS_MIN,
+        max_length=REASON_CHARACTERS_MAX,
         description="why production goes without TLS, where mode is plain: who reads the network between the nodes "
         "reads images and passwords, and who reaches the cluster bus can take all slots",
     )
@@ -398,9 +403,10 @@ class Images(_Section):
         description="Secrets of type kubernetes.io/dockerconfigjson in the pool's namespace, with which nodes log in "
         "to registries; somebody else puts them there. ECR needs none",
     )
-    tags_because: str | None = Field(
+    tags_because: Reason = Field(
         None,
-        min_length=10,
+        min_length=REASON_CHARACTERS_MIN,
+        max_length=REASON_CHARACTERS_MAX,
         description="why production runs images without their digests: what a tag names may change, and a pod that "
         "restarts on another node then runs other bytes than the rest",
     )

@@ -22,9 +22,23 @@ NAME_PATTERN = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"
 PASSWORD_BYTES_MAX = 4096
 """Redis cuts off a client that sends more than 16,384 bytes at once before it is let in."""
 
+REASON_CHARACTERS_MIN, REASON_CHARACTERS_MAX = 10, 500
+
 
 def _size(value: Any) -> int:
     return parse_size(value if isinstance(value, str) else json.dumps(value, default=str))
+
+
+def _on_one_line(reason: Any) -> Any:
+    """A reason as a sentence of the plan ends with it: YAML may spread it over lines, and its author may end it."""
+    if not isinstance(reason, str):
+        return reason
+    line = " ".join(reason.split()).rstrip(". ")
+    if not line.isprintable():
+        raise ValueError("has characters that cannot be shown, such as those that color a terminal; write words alone")
+    if len(line) < REASON_CHARACTERS_MIN:
+        raise ValueError(f"must have at least {REASON_CHARACTERS_MIN} characters, without the blanks around them")
+    return line
 
 
 def can_be_carried(password: SecretStr) -> SecretStr:
@@ -114,6 +128,9 @@ def _only_secrets(names: tuple[str, ...]) -> tuple[str, ...]:
         )
     return names
 
+
+Reason = Annotated[str | None, BeforeValidator(_on_one_line)]
+"""Why a stack does without what keeps it safe: words for a reviewer. Blanks alone are none."""
 
 SecretNames = Annotated[
     tuple[str, ...],

@@ -255,3 +255,34 @@ def test_the_region_of_the_stack_is_judged_with_all_other_keys() -> None:
     assert hit_rate.startswith("redis-image-cache:workload.hitRate = 2")
     assert region.startswith("aws:region = eu-west-1 with eks.subnets in ")
     assert load_settings(GOOD | {"eks": json.dumps(EKS)}, "us-east-1")
+
+
+REASONS = (("images", "tagsBecause"), ("tls", "plainBecause"), ("access", "scripts"))
+
+
+@pytest.mark.parametrize(("section", "key"), REASONS)
+@pytest.mark.parametrize(
+    ("reason", "fault"),
+    [
+        ("", "at least 10 characters"),
+        (" \n\t" * 10, "at least 10 characters"),
+        ("short. . . . . . .", "at least 10 characters"),
+        ("w" * 501, "at most 500 characters"),
+        ("\x1b[31mred is no reason", "cannot be shown"),
+        ("half of a pair: \ud800", "cannot be shown"),
+        (2026, "must be a text"),
+        (["a list of reasons"], "must be a text"),
+    ],
+)
+def test_a_reason_that_says_nothing_to_a_reviewer_is_refused(section: str, key: str, reason: Any, fault: str) -> None:
+    (message,) = errors(**{section: GIVEN.get(section, {}) | {key: reason}})
+    assert message.startswith(f"redis-image-cache:{section}.{key} = ")
+    assert fault in message
+
+
+@pytest.mark.parametrize(("section", "key"), REASONS)
+def test_a_reason_may_be_written_over_several_lines_and_end_as_a_sentence(section: str, key: str) -> None:
+    read = load_settings(
+        GOOD | {section: json.dumps(GIVEN.get(section, {}) | {key: "Weil niemand\n  fährt,  日本.\n"})}
+    )
+    assert getattr(read, section).model_dump(by_alias=True)[key] == "Weil niemand fährt, 日本"

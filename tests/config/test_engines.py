@@ -93,12 +93,14 @@ def test_any_other_text_is_refused_with_what_to_do(text: str) -> None:
 @pytest.mark.parametrize(
     ("reference", "words"),
     [
-        ("redis:6", "any line of Redis 6"),
+        ("redis:6", "Redis 6, which is too old"),
         ("redis:6.2-alpine", "Redis 6.2, which is too old"),
         ("redis:7.0.15", "Redis 7.0.15, which is too old"),
         ("redis:8.0", "a line without the fixes"),
         ("redis:9.0", "newer than any"),
         ("redis:8", "any line of Redis 8"),
+        ("redis:12-alpine", "Redis 12, which is newer than any"),
+        ("redis:8-rc1", "before its release"),
         ("redis", "does not say by its tag"),
         ("redis:alpine", "does not say by its tag"),
         ("redis:latest", "does not say by its tag"),
@@ -127,7 +129,7 @@ def refusals(**images: Any) -> tuple[str, ...]:
 
 def test_a_stack_with_an_image_that_is_not_accepted_is_refused_by_its_key() -> None:
     (message,) = refusals(redis="redis:6")
-    assert message.startswith('redis-image-cache:images.redis = "redis:6" is of any line of Redis 6')
+    assert message.startswith('redis-image-cache:images.redis = "redis:6" is Redis 6, which is too old')
 
 
 def test_what_is_told_must_agree_with_the_tag() -> None:
@@ -139,6 +141,32 @@ def test_what_is_told_must_agree_with_the_tag() -> None:
     assert server_of("redis:7.4.12", "redis 7.4").title == "Redis 7.4.12"
     with pytest.raises(ValueError, match="remove one of the two"):
         server_of("redis:7.4.11", "redis 7.4.12")
+
+
+@pytest.mark.parametrize(
+    ("reference", "told", "is_held"),
+    [
+        ("redis:8-alpine", "redis 8.2", True),
+        ("valkey/valkey", "valkey 8.1", True),
+        ("mirror.example.com/cache:1", "redis 7.4", True),
+        ("redis:8-alpine", "redis 7.4", False),
+        ("valkey/valkey:8", "redis 7.4", False),
+        ("valkey/valkey:latest", "redis 7.4", False),
+        ("redis", "valkey 8.1", False),
+    ],
+)
+def test_what_is_told_must_agree_with_what_a_name_says_in_part(reference: str, told: str, is_held: bool) -> None:
+    if is_held:
+        assert server_of(reference, told).title.lower() == told
+        return
+    with pytest.raises(ValueError, match=f'by its name, and images.redisVersion = "{told}"; correct one'):
+        server_of(reference, told)
+
+
+@pytest.mark.parametrize("told", ["redis 6.2", "redis 7.4"])
+def test_a_version_that_was_never_accepted_is_not_accepted_by_telling_another(told: str) -> None:
+    with pytest.raises(ValueError, match="too old"):
+        server_of("redis:6", told)
 
 
 def test_the_default_image_is_accepted() -> None:

@@ -69,6 +69,28 @@ def test_an_override_sets_one_value_deep_in_a_map_and_leaves_the_rest() -> None:
     assert workload == json.loads(stack_config("prod", {})["redis-image-cache:workload"]) | {"hitRate": 0.9}
 
 
+def test_an_override_beside_a_date_leaves_the_date(project: Path) -> None:
+    tags = "  redis-image-cache:eks:\n    tags: {expires: 2027-01-01}\n"
+    (project / "Pulumi.dated.yaml").write_text(f"config:\n{tags}")
+    config = stack_config("dated", {"eks.clusterName": "images"}, project)
+    assert json.loads(config["redis-image-cache:eks"]) == {"clusterName": "images", "tags": {"expires": "2027-01-01"}}
+
+
+@pytest.mark.parametrize(
+    ("key", "fault"),
+    [
+        ("redis-image-cach:podMemory", "did you mean redis-image-cache:podMemory?"),
+        ("awss:region", "did you mean aws:region?"),
+        ("shop:podMemory", "allowed are redis-image-cache, pulumi, aws"),
+    ],
+)
+def test_an_override_that_nobody_reads_is_refused_instead_of_counting_for_nothing(key: str, fault: str) -> None:
+    with pytest.raises(EvaluationError) as refused:
+        stack_config("prod", {key: "128GB", "podMemory": "64GB"})
+    assert str(refused.value).startswith(f"--set {key}: nothing here reads the namespace {key.partition(':')[0]}; ")
+    assert fault in str(refused.value)
+
+
 def test_secrets_are_masked_leaf_by_leaf_and_nothing_else_is() -> None:
     secret = Resource(
         "urn", "kubernetes:core/v1:Secret", "s", inputs={"data": {"a": ["b"]}, "c": 1}, secrets=frozenset({"data"})

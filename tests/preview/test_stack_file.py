@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from components.config.load import NAMESPACE
 from preview.errors import EvaluationError
-from preview.stack_file import NAMESPACES, encrypted, read_stack_config, read_yaml
+from preview.stack_file import NAMESPACES, encrypted, read_stack_config, read_value, read_yaml
 
 
 @pytest.fixture
@@ -105,6 +105,16 @@ def test_encrypted_values_are_found_at_any_depth_and_no_others(stack_file: Path)
 def test_an_anchor_that_is_used_again_stands_once(stack_file: Path) -> None:
     stack_file.write_text("config:\n  aws:a: &x {k: 1}\n  aws:b: *x\n")
     assert read_stack_config(stack_file)["aws:b"] == {"k": 1}
+
+
+@pytest.mark.parametrize("value", ["&a [*a]", "&a {b: *a}", "[1, {b: &a [{c: *a}]}]"])
+def test_a_value_that_holds_itself_is_refused_with_its_line(value: str, stack_file: Path) -> None:
+    fault = "the value that begins here holds itself, by an alias (*); write out what is meant"
+    text = f"config:\n  redis-image-cache:nodes:\n    x: {value}\n"
+    assert refusal(stack_file, text) == [f"Pulumi.odd.yaml, line 3: {fault}"]
+    with pytest.raises(EvaluationError) as refused:
+        read_value(value, "--set nodes")
+    assert str(refused.value) == f"--set nodes: line 1: {fault}"
 
 
 def test_the_stacks_of_this_project_are_read() -> None:

@@ -78,6 +78,28 @@ def test_running_text_stays_readable_on_a_wide_terminal() -> None:
     assert 100 < max(map(len, shown.splitlines())) <= 110
 
 
+@pytest.mark.parametrize(
+    "figure", ["5 min 21 s", "2 h 5 min", "1.6 Gbps", "16,200 USD", "96 %", "8.5 ms", "12 GiB", "3 cores"]
+)
+@pytest.mark.parametrize("before", range(50, 80))
+def test_no_line_ends_within_a_figure(figure: str, before: int) -> None:
+    text = f"{'w' * before} {figure}, and more"
+    for block in (Note(text), Facts((("label", text),))):
+        assert f"{figure}," in written(block)
+
+
+def test_a_long_word_is_written_to_its_end_on_several_lines() -> None:
+    for block in (Note("w" * 200), Facts((("label", "w" * 200),))):
+        shown = written(block)
+        assert shown.count("w") == 200
+        assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_a_label_that_is_too_wide_ends_its_line_behind_one_of_its_parts() -> None:
+    shown = written(Table(("type", "number"), ((f"kubernetes:group/v1:{'K' * 55}", "7"),)))
+    assert [line.split() for line in shown.splitlines()[2:]] == [["kubernetes:group/v1:", "7"], ["K" * 55]]
+
+
 def test_what_looks_like_markup_or_an_emoji_is_written_as_it_is() -> None:
     assert "[red]:warning:[/red]" in written(Facts((("label", "[red]:warning:[/red]"),)))
 
