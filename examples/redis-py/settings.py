@@ -19,7 +19,6 @@ READS_FROM = os.environ.get("REDIS_READS_FROM", "nearest")
 """`nearest` copy of a shard, which can be a moment behind: a miss, or an image that was replaced just now. `master` is
 for images that are replaced under their name and must never be the old ones."""
 PATIENCE_S = float(os.environ.get("REDIS_PATIENCE_S", "2"))
-PAUSE_S = 0.2
 USER = os.environ.get("REDIS_USER", "app")
 PASSWORD_FILE = Path(os.environ.get("REDIS_PASSWORD_FILE", "/etc/redis-cache/password"))
 CA_FILE = Path(os.environ.get("REDIS_CA_FILE", "/etc/redis-cache/ca.crt"))
@@ -54,11 +53,12 @@ def connect(host: str, port: int) -> Any:
 
 def answered(send: Callable[[], Any]) -> Any:
     """What a request gives. One that fails is sent again while there is patience: a read to another copy."""
-    until = time.monotonic() + PATIENCE_S
+    until, pause_s = time.monotonic() + PATIENCE_S, 0.1
     while True:
         try:
             return send()
         except (ConnectionError, TimeoutError, ClusterDownError, RedisClusterException):
             if time.monotonic() >= until:
                 raise
-            time.sleep(PAUSE_S)
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, 1)  # learning the nodes is work for all, and for DNS

@@ -45,10 +45,22 @@ def test_a_request_that_fails_is_sent_again(settings: Any, error: type[Exception
 
 
 def test_one_that_fails_for_longer_than_there_is_patience_fails(settings: Any) -> None:
-    attempts = int(settings.PATIENCE_S / settings.PAUSE_S)
-    assert settings.answered(failing(TimeoutError("gone"), attempts - 1)) == "image"
     with pytest.raises(TimeoutError, match="gone"):
-        settings.answered(failing(TimeoutError("gone"), attempts + 3))
+        settings.answered(failing(TimeoutError("gone"), 100))
+    assert settings.PATIENCE_S <= settings.time.monotonic() < settings.PATIENCE_S + 1
+
+
+def test_attempts_become_rarer_while_requests_fail(settings: Any) -> None:
+    """Each learns the nodes anew, and so do those of all other requests."""
+    at = []
+
+    def send() -> None:
+        at.append(settings.time.monotonic())
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        settings.answered(send)
+    assert at == pytest.approx([0, 0.1, 0.3, 0.7, 1.5, 2.5, 3.5])
 
 
 def test_a_command_that_is_wrong_in_itself_fails_at_once(settings: Any) -> None:

@@ -17,7 +17,6 @@ from valkey.exceptions import ClusterDownError, ConnectionError, TimeoutError, V
 from valkey.retry import Retry
 
 PATIENCE_S = float(os.environ.get("REDIS_PATIENCE_S", "2"))  # 2 outlasts a crash, 15 a failover
-PAUSE_S = 0.2
 
 
 def connect(host: str, port: int, password: str) -> Any:
@@ -36,14 +35,15 @@ def connect(host: str, port: int, password: str) -> Any:
 # What a request gives. One that fails is sent again while there is patience: by then the client has learned the nodes
 # anew. Its own retries do not wait.
 def answered(send: Callable[[], Any]) -> Any:
-    until = time.monotonic() + PATIENCE_S
+    until, pause_s = time.monotonic() + PATIENCE_S, 0.1
     while True:
         try:
             return send()
         except (ConnectionError, TimeoutError, ClusterDownError, ValkeyClusterException):
             if time.monotonic() >= until:
                 raise
-            time.sleep(PAUSE_S)
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, 1)  # learning the nodes is work for all, and for DNS
 
 
 # use: image = answered(lambda: cache.get(key))
