@@ -43,6 +43,7 @@ type images struct {
 	fetching *http.Client
 	ttl      time.Duration
 	lookedUp singleflight.Group
+	unstored chan struct{} // while the cache takes no writes, so many images wait to be stored; more are not
 }
 
 func (i *images) get(name string) ([]byte, error) {
@@ -75,17 +76,28 @@ func (i *images) lookUp(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	i.command("set", func(ctx context.Context) error { return i.cache.Set(ctx, key, image, i.ttl).Err() })
+	i.store(key, image)
 	return image, nil
+}
+
+// Nobody waits until an image is stored: while a master is lost that may be long.
+func (i *images) store(key string, image []byte) {
+	select {
+	case i.unstored <- struct{}{}:
+		go func() {
+			i.command("set", func(ctx context.Context) error { return i.cache.Set(ctx, key, image, i.ttl).Err() })
+			<-i.unstored
+		}()
+	default:
+		cacheErrors.WithLabelValues("set").Inc()
+	}
 }
 
 // Whether the cache did as it was asked. Without its cache the application still works.
 func (i *images) command(command string, send func(context.Context) error) bool {
-	// Not the context of one request: others wait for the same answer.
-	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
-	defer cancel()
 	began := time.Now()
-	err := send(ctx)
+	// Not the context of one request: others wait for the same answer.
+	err := answered(context.Background(), send)
 	cacheSeconds.WithLabelValues(command).Observe(time.Since(began).Seconds())
 	if err != nil && !errors.Is(err, redis.Nil) {
 		cacheErrors.WithLabelValues(command).Inc()
@@ -136,6 +148,7 @@ func main() {
 		origin:   os.Getenv("ORIGIN"),
 		fetching: &http.Client{Timeout: 10 * time.Second},
 		ttl:      time.Duration(seconds) * time.Second,
+		unstored: make(chan struct{}, 64),
 	})
 	http.Handle("GET /metrics", promhttp.Handler())
 	log.Fatal(http.ListenAndServe(":"+setting("LISTEN", "8080"), nil))

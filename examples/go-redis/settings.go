@@ -1,19 +1,48 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// Of a request with its retries: give each one context.WithTimeout(ctx, requestTimeout).
-const requestTimeout = 2 * time.Second
+// How long a request is tried: 2 s outlast a crash, 15 s a failover.
+func patience() time.Duration {
+	seconds, err := strconv.ParseFloat(cmp.Or(os.Getenv("REDIS_PATIENCE_S"), "2"), 64)
+	if err != nil {
+		panic("REDIS_PATIENCE_S is a number of seconds: " + err.Error())
+	}
+	return time.Duration(seconds * float64(time.Second))
+}
+
+const pause = 200 * time.Millisecond
+
+// What a request gives. go-redis does not try it again when it could not learn the nodes.
+func answered(ctx context.Context, send func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, patience())
+	defer cancel()
+	for {
+		err := send(ctx)
+		var reply redis.Error
+		if err == nil || errors.As(err, &reply) || ctx.Err() != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pause):
+		}
+	}
+}
 
 // How this application talks to the cache. The time-outs and retries are those of docs/clients.md.
 func connect(addr string) (*redis.ClusterClient, error) {
@@ -31,8 +60,8 @@ func connect(addr string) (*redis.ClusterClient, error) {
 		DialerRetries:              1,
 		ReadTimeout:                500 * time.Millisecond,
 		WriteTimeout:               500 * time.Millisecond,
-		MaxRedirects:               9,
-		MaxRetryBackoff:            200 * time.Millisecond,
+		MaxRedirects:               int(20 * patience().Seconds()),
+		MaxRetryBackoff:            pause,
 		ClusterStateReloadInterval: 1 * time.Second,
 		FailingTimeoutSeconds:      2,
 		// Reads go to the copy of a shard that answers PINGs first: one in this zone, where there is one. It can be a

@@ -7,12 +7,13 @@
 // TTL_SECONDS, and the files of settings.js.
 import { createServer } from 'node:http';
 import { Counter, Histogram, register } from 'prom-client';
-import { pool, REQUEST_MS, within } from './settings.js';
+import { answered, PATIENCE_MS, pool, within } from './settings.js';
 
 const [, HOST, PORT] = process.env.REDIS_ENDPOINT.match(/^(.*):(\d+)$/);
 const ORIGIN = process.env.ORIGIN.replace(/\/$/, '');
 const TTL_SECONDS = Number(process.env.TTL_SECONDS ?? 300);
 const ORIGIN_MS = 10_000;
+const UNSTORED = 64; // while the cache takes no writes, so many images wait to be stored; more are not
 
 const lookups = new Counter({
   name: 'image_lookups_total', help: 'Requests for an image, by how they were answered', labelNames: ['result'],
@@ -31,7 +32,7 @@ class NotFound extends Error {}
 async function command(name, send) {
   const ended = cacheSeconds.startTimer({ command: name });
   try {
-    return await within(REQUEST_MS, send(client()));
+    return await send();
   } catch {
     cacheErrors.inc({ command: name });
     return null;
@@ -49,15 +50,24 @@ async function fetched(name) {
 
 async function lookUp(name) {
   const key = `image:${name}`;
-  const cached = await command('get', (cluster) => cluster.getBuffer(key));
+  const cached = await command('get', () => answered(() => client().getBuffer(key)));
   if (cached !== null) {
     lookups.inc({ result: 'hit' });
     return cached;
   }
   lookups.inc({ result: 'miss' });
   const image = await fetched(name);
-  await command('set', (cluster) => cluster.set(key, image, 'EX', TTL_SECONDS));
+  store(key, image);
   return image;
+}
+
+// Nobody waits until an image is stored: while a master is lost that may be long.
+let unstored = 0;
+function store(key, image) {
+  if (unstored >= UNSTORED) return cacheErrors.inc({ command: 'set' });
+  unstored++;
+  const sent = () => within(PATIENCE_MS, client().set(key, image, 'EX', TTL_SECONDS));
+  command('set', sent).finally(() => unstored--);
 }
 
 // However many ask for an image at a time, it is looked up once.

@@ -2,7 +2,10 @@
 //
 // No pod has to be told its zone for that. The shortest of the last answers counts: a longer one tells how busy a node
 // was, and not how far away it is.
-const EVERY_MS = 1000;
+import { setTimeout as after } from 'node:timers/promises';
+
+const EVERY_MS = 500;
+const SILENT_MS = 400; // a copy that does not answer for so long is not read, until it answers again
 const ANSWERS = 10;
 const LOST = new Set(['close', 'reconnecting', 'end']);
 
@@ -32,7 +35,8 @@ export class Nearest {
     const name = nameOf(node);
     const began = performance.now();
     try {
-      await node.ping();
+      const late = after(SILENT_MS).then(() => Promise.reject(new Error('no answer')));
+      await Promise.race([node.ping(), late]);
       const earlier = this.#answers.get(name) ?? [];
       this.#answers.set(name, [...earlier, performance.now() - began].slice(-ANSWERS));
     } catch {

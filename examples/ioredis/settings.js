@@ -3,7 +3,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { Cluster } from 'ioredis';
 import { Nearest } from './nearest.js';
 
-export const REQUEST_MS = 2000;
+export const PATIENCE_MS = 1000 * Number(process.env.REDIS_PATIENCE_S ?? 2);
+const ATTEMPT_MS = 800;
+const PAUSE_MS = 200;
 const CONNECTIONS_PER_NODE = 4;
 const PASSWORD_FILE = process.env.REDIS_PASSWORD_FILE ?? '/etc/redis-cache/password';
 const CA_FILE = process.env.REDIS_CA_FILE ?? '/etc/redis-cache/ca.crt';
@@ -15,6 +17,20 @@ export function within(ms, work) {
     timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
   });
   return Promise.race([work, late]).finally(() => clearTimeout(timer));
+}
+
+// What a read gives. One that gets no answer is sent again, to another copy: by then Nearest knows. ioredis itself waits
+// for the first copy until its connection is closed.
+export async function answered(send) {
+  const until = performance.now() + PATIENCE_MS;
+  for (;;) {
+    try {
+      return await within(Math.min(ATTEMPT_MS, until - performance.now()), send());
+    } catch (error) {
+      if (performance.now() + PAUSE_MS >= until) throw error;
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    }
+  }
 }
 
 // The nearest copy of a shard can be a moment behind: a miss, or an image that was replaced just now. `master` is for
@@ -30,12 +46,13 @@ function connect(host, port) {
       tls: existsSync(CA_FILE) ? { ca: readFileSync(CA_FILE) } : undefined,
       connectTimeout: 500,
       socketTimeout: 1000,
-      commandTimeout: REQUEST_MS,
+      commandTimeout: PATIENCE_MS,
     },
     slotsRefreshTimeout: 1000,
     slotsRefreshInterval: 2000,
-    retryDelayOnFailover: 200,
-    retryDelayOnClusterDown: 200,
+    maxRedirections: (2 * PATIENCE_MS) / PAUSE_MS,
+    retryDelayOnFailover: PAUSE_MS,
+    retryDelayOnClusterDown: PAUSE_MS,
     scaleReads: nearest ? nearest.choose : 'master',
   });
   cluster.on('error', () => {}); // the request's own promise is rejected too

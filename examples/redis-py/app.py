@@ -11,18 +11,20 @@ from __future__ import annotations
 
 import os
 import threading
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import urllib3
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
 from redis.exceptions import RedisClusterException, RedisError
-from settings import CONNECTIONS_PER_NODE, connect
+from settings import CONNECTIONS_PER_NODE, answered, connect
 
 HOST, _, PORT = os.environ["REDIS_ENDPOINT"].rpartition(":")
 ORIGIN = os.environ["ORIGIN"].rstrip("/")
 TTL_SECONDS = int(os.environ.get("TTL_SECONDS", "300"))
+UNSTORED = 64
+"""While the cache takes no writes, so many images wait to be stored. More are not."""
 
 LOOKUPS = Counter("image_lookups", "Requests for an image, by how they were answered", ["result"])
 CACHE_ERRORS = Counter("image_cache_errors", "Commands that the cache did not answer", ["command"])
@@ -42,6 +44,8 @@ class Images:
         self._lock = threading.Lock()
         self._connections = threading.Semaphore(CONNECTIONS_PER_NODE)
         self._under_way: dict[str, Future[bytes]] = {}
+        self._storing = ThreadPoolExecutor(UNSTORED)
+        self._may_store = threading.Semaphore(UNSTORED)
         self._origin = urllib3.PoolManager(maxsize=32, timeout=urllib3.Timeout(connect=1, read=10), retries=False)
 
     def get(self, name: str) -> bytes:
@@ -61,25 +65,36 @@ class Images:
                 return image
             LOOKUPS.labels("miss").inc()
             image = self._fetch(name)
-            mine.set_result(image)  # who waits for it need not wait until it is stored
-            self._command("set", name, image, ex=TTL_SECONDS)
+            mine.set_result(image)
+            self._store(name, image)
             return image
         except BaseException as error:
-            if not mine.done():
-                mine.set_exception(error)
+            mine.set_exception(error)
             raise
         finally:
             with self._lock:
                 del self._under_way[name]
 
+    def _store(self, name: str, image: bytes) -> None:
+        """Nobody waits until it is stored: while a master is lost that may be long."""
+        if not self._may_store.acquire(blocking=False):
+            CACHE_ERRORS.labels("set").inc()
+            return
+        stored = self._storing.submit(self._command, "set", name, image, ex=TTL_SECONDS)
+        stored.add_done_callback(lambda _: self._may_store.release())
+
     def _command(self, command: str, name: str, *arguments: Any, **options: Any) -> Any:
         """The answer; None also where there is none, since without its cache the application still works."""
         try:
-            with CACHE_SECONDS.labels(command).time(), self._connections:
-                return getattr(self._connected(), command)(f"image:{name}", *arguments, **options)
+            with CACHE_SECONDS.labels(command).time():
+                return answered(lambda: self._sent(command, f"image:{name}", *arguments, **options))
         except (RedisError, RedisClusterException, OSError):
             CACHE_ERRORS.labels(command).inc()
             return None
+
+    def _sent(self, command: str, key: str, *arguments: Any, **options: Any) -> Any:
+        with self._connections:
+            return getattr(self._connected(), command)(key, *arguments, **options)
 
     def _connected(self) -> Any:
         # At the first request, not at the start: an application must also start while the cache is away.

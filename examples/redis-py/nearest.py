@@ -42,7 +42,7 @@ class NearestCluster(RedisCluster):
         try:
             return super()._execute_command(target_node, *args, **kwargs)
         except (ConnectionError, TimeoutError):
-            # The retry goes to another copy. This one counts again once it has answered a PING.
+            # The next attempt goes to another copy. This one counts again once it has answered a PING.
             self._seconds.pop(target_node.name, None)
             raise
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from nearest import NearestCluster
-from redis.backoff import ExponentialWithJitterBackoff
+from redis.backoff import NoBackoff
 from redis.cluster import LoadBalancingStrategy, RedisCluster
 from redis.credentials import CredentialProvider
+from redis.exceptions import ClusterDownError, ConnectionError, RedisClusterException, TimeoutError
 from redis.retry import Retry
 
 READS_FROM = os.environ.get("REDIS_READS_FROM", "nearest")
 """`nearest` copy of a shard, which can be a moment behind: a miss, or an image that was replaced just now. `master` is
 for images that are replaced under their name and must never be the old ones."""
+PATIENCE_S = float(os.environ.get("REDIS_PATIENCE_S", "2"))
 USER = os.environ.get("REDIS_USER", "app")
 PASSWORD_FILE = Path(os.environ.get("REDIS_PASSWORD_FILE", "/etc/redis-cache/password"))
 CA_FILE = Path(os.environ.get("REDIS_CA_FILE", "/etc/redis-cache/ca.crt"))
@@ -41,7 +45,20 @@ def connect(host: str, port: int) -> Any:
         **({"ssl": True, "ssl_ca_certs": str(CA_FILE)} if CA_FILE.exists() else {}),
         socket_connect_timeout=0.25,
         socket_timeout=1,
-        retry=Retry(ExponentialWithJitterBackoff(base=0.1, cap=0.5), retries=1),
+        retry=Retry(NoBackoff(), 0),
         load_balancing_strategy=strategy,
         max_connections=CONNECTIONS_PER_NODE + 1,  # one for the PINGs
     )
+
+
+def answered(send: Callable[[], Any]) -> Any:
+    """What a request gives. One that fails is sent again while there is patience: a read to another copy."""
+    until, pause_s = time.monotonic() + PATIENCE_S, 0.1
+    while True:
+        try:
+            return send()
+        except (ConnectionError, TimeoutError, ClusterDownError, RedisClusterException):
+            if time.monotonic() >= until:
+                raise
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, 1)  # learning the nodes is work for all, and for DNS

@@ -7,7 +7,7 @@ import re
 import sys
 import sysconfig
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,19 +15,42 @@ HERE = Path(__file__).parent
 BUILT = HERE.parents[1] / ".clients"
 """Where `make clients` puts what it compiles."""
 _BEGIN, _END = "settings: begin", "settings: end"
+PATIENCE = "REDIS_PATIENCE_S"
+"""Which variable tells each program how long to try."""
+QUICK_S, PATIENT_S = 2.0, 15.0
+"""The first is what the programs do untold; the second is longer than any failover of docs/faults.md."""
+_TIMERS_S = 0.5
+"""A client that ends the whole request by a timer: so late may that be on a busy machine."""
+_ATTEMPT_S, _LEARNING_S = 1.25, 1.75
+"""A client that looks at the clock between attempts: connecting and an answer, and the nodes of the tests asked one
+after the other, each of them and the Service silent for the time-out of connecting."""
 
 
 @dataclass(frozen=True)
 class Client:
-    """`settings` is the file that holds the recommended settings, between two marks; `bound_s` is how long a request
-    may take by them, with its retries and the start of the next attempt."""
+    """`settings` is the file that holds the recommended settings, between two marks. By them a request is tried for
+    `patience_s`, and may take `last_attempt_s` longer: what an attempt takes that begins at the last moment."""
 
     name: str
     language: str
     settings: Path
     version: Callable[[], str]
     command: tuple[str, ...]
-    bound_s: float
+    last_attempt_s: float
+    patience_s: float = QUICK_S
+
+    @property
+    def bound_s(self) -> float:
+        """How long a request may take."""
+        return self.patience_s + self.last_attempt_s
+
+    @property
+    def is_patient(self) -> bool:
+        """Whether its requests outlast a failover."""
+        return self.patience_s >= PATIENT_S
+
+    def patient(self) -> Client:
+        return replace(self, name=f"{self.name}, patient", patience_s=PATIENT_S)
 
     @property
     def code(self) -> str:
@@ -70,7 +93,7 @@ PYTHON = (
         HERE / "python/redis_py.py",
         lambda: version("redis"),
         _python("redis_py.py"),
-        6.5,
+        _ATTEMPT_S + _LEARNING_S,
     ),
     Client(
         "valkey-py",
@@ -78,7 +101,7 @@ PYTHON = (
         HERE / "python/valkey_py.py",
         lambda: version("valkey"),
         _python("valkey_py.py"),
-        6.5,
+        _ATTEMPT_S + _LEARNING_S,
     ),
 )
 """What the test environment has without Node.js, Go and Java."""
@@ -89,7 +112,7 @@ OTHERS = (
         HERE / "python/glide_py.py",
         lambda: version("valkey-glide"),
         _python("glide_py.py"),
-        2.5,
+        _TIMERS_S,
     ),
     Client(
         "ioredis",
@@ -97,7 +120,7 @@ OTHERS = (
         HERE / "node/ioredis.js",
         lambda: _npm("ioredis"),
         (NODE, str(HERE / "node/ioredis.js")),
-        2.5,
+        _TIMERS_S,
     ),
     Client(
         "node-redis",
@@ -105,7 +128,7 @@ OTHERS = (
         HERE / "node/node_redis.js",
         lambda: _npm("redis"),
         (NODE, str(HERE / "node/node_redis.js")),
-        2.5,
+        _TIMERS_S,
     ),
     Client(
         "go-redis",
@@ -113,7 +136,7 @@ OTHERS = (
         HERE / "go/settings.go",
         lambda: _found("go/go.mod", r"go-redis/v9 v([0-9.]+)"),
         (str(BUILT / "go/driver"),),
-        2.5,
+        _TIMERS_S,
     ),
     Client(
         "Lettuce",
@@ -121,7 +144,7 @@ OTHERS = (
         HERE / "java/Settings.java",
         lambda: _found("java/pom.xml", r"lettuce-core</artifactId>\s*<version>([0-9.]+)"),
         ("java", "-Xmx256m", "-cp", f"{BUILT}/java/classes:{BUILT}/java/lib/*", "Lettuce"),
-        2.5,
+        _TIMERS_S,
     ),
 )
 ALL = (*PYTHON, *OTHERS)

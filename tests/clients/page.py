@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tests.clients.drivers import ALL, HERE, Client
+from tests.clients.drivers import ALL, HERE, PATIENT_S, Client
 from tests.clients.faults import FAULTS, TEXTS
 from tests.clients.figures import Figures
 
@@ -31,8 +31,10 @@ class Measured:
 
     date: str
     machine: str
+    load: str
     versions: Mapping[str, str]
     recommended: Run
+    patient: Run
     defaults: Run
 
     def to_json(self) -> str:
@@ -49,13 +51,14 @@ class Measured:
             }
             return Run(data["outages_s"], figures)
 
-        return cls(read["date"], read["machine"], read["versions"], run(read["recommended"]), run(read["defaults"]))
+        runs = (run(read[name]) for name in ("recommended", "patient", "defaults"))
+        return cls(read["date"], read["machine"], read["load"], read["versions"], *runs)
 
 
 def is_met(key: str, client: Client, figures: Figures) -> bool:
     """No request longer than the client's bound; none failed that was sent when every shard took writes again; and in
-    a planned change or a crash, none at all."""
-    quiet = any(fault.key == key and fault.quiet for fault in FAULTS)
+    a planned change or a crash, or of a patient client, none at all."""
+    quiet = client.is_patient or any(fault.key == key and fault.quiet for fault in FAULTS)
     return figures.longest_s <= client.bound_s and not (figures.failed if quiet else figures.failed_afterwards)
 
 
@@ -67,12 +70,13 @@ def cell(figures: Figures) -> str:
     return f"{figures.failed} of {figures.sent}, {figures.longest_s:.1f} s, {last}"
 
 
-def table(run: Run) -> str:
+def table(run: Run, clients: Sequence[Client]) -> str:
     """A row for each phase, a column for each client. What missed its goal is bold."""
-    lines = ["| | out for | " + " | ".join(client.name for client in ALL) + " |", "|---" * (len(ALL) + 2) + "|"]
+    names = [client.name.partition(",")[0] for client in clients]
+    lines = ["| | out for | " + " | ".join(names) + " |", "|---" * (len(clients) + 2) + "|"]
     for key, by_client in run.figures.items():
         cells = []
-        for client in ALL:
+        for client in clients:
             text = cell(by_client[client.name])
             cells.append(text if is_met(key, client, by_client[client.name]) else f"**{text}**")
         lines.append(f"| {TEXTS[key]} | {run.outages_s[key]:.1f} s | " + " | ".join(cells) + " |")
@@ -96,13 +100,17 @@ def render(measured: Measured) -> str:
     parts = {
         "date": measured.date,
         "machine": measured.machine,
-        "table": table(measured.recommended),
+        "load": measured.load,
+        "table": table(measured.recommended, ALL),
+        "patient_table": table(measured.patient, [client.patient() for client in ALL]),
+        "patience": f"{PATIENT_S:g} s",
         "defaults": defaults_table(measured.defaults),
         "defaults_out": f"{measured.defaults.outages_s['lost']:.1f} s",
     }
     for client in ALL:
         parts[f"version {client.name}"] = measured.versions[client.name]
         parts[f"bound {client.name}"] = f"{client.bound_s:g} s"
+        parts[f"patient bound {client.name}"] = f"{client.patient().bound_s:g} s"
         parts[f"code {client.name}"] = f"```{client.language}\n{client.code}```"
     for name, part in parts.items():
         text = text.replace("{" + name + "}", part)

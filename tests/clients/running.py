@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.errors import SandboxError
-from tests.clients.drivers import Client
+from tests.clients.drivers import PATIENCE, Client
 from tests.clients.figures import Figures, Request, figures, outage_end, requests
 from tests.faults.deployment import SHARDS, Deployment
 
 REQUESTS_PER_S = 20.0
 VALUE_BYTES = 20_000
+WATCH_S = 10.0
+"""How long the clients are watched after a fault, beyond its failover."""
 _STARTED_WITHIN_S = 60.0
 _ENDED_WITHIN_S = 20.0
 _LONGEST_S = 3600.0
@@ -38,30 +40,33 @@ class Phase:
 class Running:
     """The drivers, from when each has had an answer until the block of `drivers_on` ends."""
 
-    def __init__(self, deployment: Deployment, clients: Sequence[Client], mode: str, folder: Path) -> None:
+    def __init__(
+        self, deployment: Deployment, clients: Sequence[Client], mode: str, folder: Path, watch_s: float
+    ) -> None:
         self.deployment = deployment
         self.clients = tuple(clients)
         self.phases: list[Phase] = []
         self._folder = folder
+        self._watch_s = watch_s
         self._failed: dict[str, str] = {}
         self._threads: list[threading.Thread] = []
         self._ended_at: float | None = None
         host, _, port = deployment.endpoint.rpartition(":")
         config = {"services": deployment.services, "shards": SHARDS, "stop": str(folder / "stop")}
         (folder / "prober.json").write_text(json.dumps({**config, "report": str(folder / "acks.json")}))
-        self._start("prober", [sys.executable, "-m", "tests.clients.prober", str(folder / "prober.json")])
+        self._start("prober", [sys.executable, "-m", "tests.clients.prober", str(folder / "prober.json")], {})
         for client in clients:
             given = [mode, host, port, str(REQUESTS_PER_S), str(VALUE_BYTES), str(folder)]
-            self._start(client.name, [*client.command, *given])
+            self._start(client.name, [*client.command, *given], {PATIENCE: f"{client.patience_s:g}"})
 
-    def _start(self, name: str, command: Sequence[str]) -> None:
+    def _start(self, name: str, command: Sequence[str], environment: dict[str, str]) -> None:
         def run() -> None:
             try:
                 done = self.deployment.run(
                     # A shell writes to a file as it comes: what is measured does not wait for the program's end.
                     ["sh", "-c", f"exec {shlex.join(command)} >{shlex.quote(str(self._output(name)))}"],
                     timeout_s=_LONGEST_S,
-                    env=self.deployment.login,
+                    env=self.deployment.login | environment,
                 )
                 if done.exit != 0:
                     self._failed[name] = f"exit status {done.exit}: {done.stderr[-2000:]}"
@@ -89,6 +94,10 @@ class Running:
         begin = time.time()
         yield
         self.phases.append(Phase(key, begin, time.time()))
+
+    def watch(self) -> None:
+        """For a while nothing is done to the cluster."""
+        time.sleep(self._watch_s)
 
     @contextmanager
     def asleep(self) -> Iterator[None]:
@@ -134,10 +143,12 @@ class Running:
 
 
 @contextmanager
-def drivers_on(deployment: Deployment, clients: Sequence[Client], mode: str) -> Iterator[Running]:
+def drivers_on(
+    deployment: Deployment, clients: Sequence[Client], mode: str, watch_s: float = WATCH_S
+) -> Iterator[Running]:
     """Each client sends requests while the block runs; no process of theirs outlives it."""
     with tempfile.TemporaryDirectory(prefix="clients-") as folder:
-        running = Running(deployment, clients, mode, Path(folder))
+        running = Running(deployment, clients, mode, Path(folder), watch_s)
         try:
             running.wait_answered()
             yield running

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.clients.__main__ import main
-from tests.clients.drivers import ALL, Client, between_marks
+from tests.clients.drivers import ALL, PATIENCE, PATIENT_S, QUICK_S, Client, between_marks
 from tests.clients.faults import FAULTS, TEXTS
 from tests.clients.figures import Figures
 from tests.clients.page import MEASURED, PAGE, Measured, is_met, render
@@ -41,6 +41,23 @@ def test_every_client_has_figures_for_every_fault(measured: Measured) -> None:
         assert set(by_client) == {client.name for client in ALL}
 
 
+def test_every_client_has_figures_with_patience(measured: Measured) -> None:
+    if not measured.patient.figures:
+        pytest.skip("not measured yet: `make clients`")
+    wanted = {fault.key for fault in FAULTS if fault.outlasted}
+    assert {"crash", "lost", "frozen", "cut", "restart-all"} == wanted
+    assert wanted <= set(measured.patient.figures) <= set(TEXTS)
+    for by_client in measured.patient.figures.values():
+        assert set(by_client) == {client.patient().name for client in ALL}
+
+
+def test_patience_is_the_one_number_that_differs() -> None:
+    for client in ALL:
+        assert PATIENCE in client.code
+        assert client.patient().code == client.code
+        assert client.patient().bound_s - client.bound_s == PATIENT_S - QUICK_S
+
+
 def test_figures_survive_being_written(measured: Measured) -> None:
     assert Measured.from_json(measured.to_json()) == measured
 
@@ -53,6 +70,10 @@ def test_a_cell_is_met_when_requests_were_short_and_none_failed_afterwards() -> 
     assert not is_met("lost", client, Figures(9, 3, bound, 0.1, {}))
     assert is_met("roll", client, Figures(9, 0, bound, None, {}))
     assert not is_met("roll", client, Figures(9, 1, bound, -0.1, {}))
+    patient = client.patient()
+    assert is_met("lost", patient, Figures(9, 0, patient.bound_s, None, {}))
+    assert not is_met("lost", patient, Figures(9, 1, bound, -0.1, {}))
+    assert not is_met("lost", patient, Figures(9, 0, patient.bound_s + 0.1, None, {}))
 
 
 @pytest.mark.parametrize("text", ["", "# settings: begin\n", "# settings: end\n# settings: begin\n"])

@@ -1,5 +1,5 @@
-"""redis-py and valkey-py by the settings of docs/clients.md, through a crash and faults that answer with silence. The
-others: `make clients`."""
+"""redis-py and valkey-py by the settings of docs/clients.md, quick and patient at once, through a crash and faults that
+answer with silence. The others: `make clients`."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ from tests.faults.stacks import ours
 pytestmark = pytest.mark.sandbox
 
 _TRIED = ("crash", "lost", "frozen", "slept", "pod")
+_PATIENT = tuple(client.patient() for client in PYTHON)
+_WATCH_S = 5.0
 
 
 @pytest.fixture(scope="module")
 def run() -> Iterator[Running]:
-    with ours("test-clients") as deployment, drivers_on(deployment, PYTHON, "recommended") as running:
+    clients = (*PYTHON, *_PATIENT)
+    with ours("test-clients") as deployment, drivers_on(deployment, clients, "recommended", _WATCH_S) as running:
         for fault in faults.FAULTS:
             if fault.key in _TRIED:
                 fault.cause(running, fault.key)
@@ -36,7 +39,17 @@ def test_requests_are_bounded_and_none_fails_once_the_failover_is_over(run: Runn
     assert is_met(key, client, figures), figures
 
 
+@pytest.mark.parametrize("client", _PATIENT, ids=lambda client: client.name)
+@pytest.mark.parametrize("key", _TRIED)
+def test_a_patient_client_s_requests_all_succeed(run: Running, key: str, client: Client) -> None:
+    figures = run.figures()[key][client.name]
+    assert figures.sent > 50
+    assert figures.failed == 0, figures
+    assert figures.longest_s <= client.bound_s, figures
+
+
 def test_a_lost_machine_is_noticed(run: Running) -> None:
     """Otherwise the tests above could not fail."""
     assert run.outages()["lost"] > faults.FAILOVER_S / 4
-    assert all(figures.failed > 10 for figures in run.figures()["lost"].values())
+    assert all(run.figures()["lost"][client.name].failed > 10 for client in PYTHON)
+    assert all(run.figures()["lost"][client.name].longest_s > client.patience_s / 4 for client in _PATIENT)

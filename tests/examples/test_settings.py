@@ -30,14 +30,6 @@ redis-py is one that reads from the nearest copy."""
 STRUCTURE = re.compile(r"^(import|from|def|class|func|type|package|function|static <T>|static Redis\w+)\b")
 
 
-WITHOUT = re.compile(r"^(TRIED_FOR_S|QUICKLY_S) = [^\n]*\n|^def answered.*?(?=^\S)", re.MULTILINE | re.DOTALL)
-"""What docs/clients.md tells an application to leave out that gets the image elsewhere while a server restarts."""
-
-
-def recommended(program: Program) -> str:
-    return WITHOUT.sub("", program.client.code)
-
-
 def lines(code: str) -> set[str]:
     """What a program says, without comments, indentation and commas at the ends of lines."""
     stripped = (
@@ -48,7 +40,7 @@ def lines(code: str) -> set[str]:
 
 
 def missing(program: Program, code: str) -> set[str]:
-    wanted = {line for line in lines(recommended(program)) if not STRUCTURE.match(line)}
+    wanted = {line for line in lines(program.client.code) if not STRUCTURE.match(line)}
     return wanted - lines(code) - OWN[program.name]
 
 
@@ -60,7 +52,7 @@ def test_an_application_has_every_recommended_setting(program: Program) -> None:
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
 def test_another_value_of_any_recommended_setting_would_be_noticed(program: Program) -> None:
     code = program.settings.read_text()
-    settings = [line for line in lines(recommended(program)) if re.search(r"\d", line) and not STRUCTURE.match(line)]
+    settings = [line for line in lines(program.client.code) if re.search(r"\d", line) and not STRUCTURE.match(line)]
     assert len(settings) >= 3
     for line in settings:
         changed = re.sub(r"\d+", "77", line)

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	inFlight = 200
+	inFlight = 400
 	keys     = 300
 	setEvery = 5
 )
@@ -44,9 +44,9 @@ func main() {
 	value := make([]byte, size)
 	_, _ = rand.Read(value)
 	addr, password := net.JoinHostPort(host, port), os.Getenv("REDIS_PASSWORD")
-	client, deadline := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{addr}, Username: "app", Password: password}), time.Duration(0)
+	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{addr}, Username: "app", Password: password})
 	if mode == "recommended" {
-		client, deadline = connect(addr, password), requestTimeout
+		client = connect(addr, password)
 	}
 
 	var out sync.Mutex
@@ -64,16 +64,19 @@ func main() {
 		say(line)
 	}
 	one := func(number int, op, key string, began time.Time) {
-		ctx := context.Background()
-		if deadline > 0 {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(ctx, deadline)
-			defer cancel()
+		send := func(ctx context.Context) error {
+			if op == "set" {
+				return client.Set(ctx, key, value, 300*time.Second).Err()
+			}
+			return client.Get(ctx, key).Err()
 		}
 		var err error
-		if op == "set" {
-			err = client.Set(ctx, key, value, 300*time.Second).Err()
-		} else if err = client.Get(ctx, key).Err(); err == redis.Nil {
+		if mode == "recommended" {
+			err = answered(context.Background(), send)
+		} else {
+			err = send(context.Background())
+		}
+		if err == redis.Nil {
 			err = nil
 		}
 		end(number, began, err)

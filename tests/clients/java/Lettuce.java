@@ -14,7 +14,7 @@ import java.util.concurrent.locks.LockSupport;
 import java.util.function.Supplier;
 
 public class Lettuce {
-  static final int IN_FLIGHT = 200;
+  static final int IN_FLIGHT = 400;
   static final int KEYS = 300;
   static final int SET_EVERY = 5;
 
@@ -56,7 +56,7 @@ public class Lettuce {
       running.incrementAndGet();
       Supplier<CompletionStage<Object>> send = () -> (op.equals("set")
           ? commands.set(key, value, SetArgs.Builder.ex(300)) : commands.get(key)).thenApply(answer -> answer);
-      CompletionStage<?> sent = args[0].equals("recommended") ? Settings.twice(send) : send.get();
+      CompletionStage<?> sent = args[0].equals("recommended") ? Settings.answered(send) : send.get();
       sent.whenComplete((answer, error) -> {
         running.decrementAndGet();
         Throwable cause = error instanceof CompletionException ? error.getCause() : error;

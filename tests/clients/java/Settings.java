@@ -5,16 +5,29 @@ import io.lettuce.core.TimeoutOptions;
 import io.lettuce.core.cluster.ClusterClientOptions;
 import io.lettuce.core.cluster.ClusterTopologyRefreshOptions;
 import io.lettuce.core.cluster.RedisClusterClient;
+import io.lettuce.core.cluster.models.partitions.Partitions;
+import io.lettuce.core.cluster.models.partitions.RedisClusterNode;
 import io.lettuce.core.resource.ClientResources;
 import io.lettuce.core.resource.Delay;
 import java.security.Security;
 import java.time.Duration;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
 
 class Settings {
-  static final Duration ATTEMPT = Duration.ofSeconds(1);
+  // How long a request is tried: 2 s outlast a crash, 15 s a failover.
+  static final Duration PATIENCE =
+      Duration.ofMillis((long) (1000 * Double.parseDouble(System.getenv().getOrDefault("REDIS_PATIENCE_S", "2"))));
+  static final Duration ATTEMPT = Duration.ofMillis(500);
+  static final Executor AFTER_A_PAUSE = CompletableFuture.delayedExecutor(200, TimeUnit.MILLISECONDS);
 
   static {
     // Java remembers for 10 s that a name is unknown, as that of a lost pod is, and for 30 s where it pointed to.
@@ -22,9 +35,35 @@ class Settings {
     Security.setProperty("networkaddress.cache.ttl", "5");
   }
 
-  // A second attempt: by then Lettuce has learned who serves the slot now.
-  static <T> CompletionStage<T> twice(Supplier<CompletionStage<T>> send) {
-    return send.get().exceptionallyCompose(error -> send.get());
+  // What a request gives. One that fails is sent again: by then Lettuce has learned who serves the slot now.
+  static <T> CompletionStage<T> answered(Supplier<CompletionStage<T>> send) {
+    return tried(send, System.nanoTime() + PATIENCE.toNanos())
+        .toCompletableFuture().orTimeout(PATIENCE.toMillis(), TimeUnit.MILLISECONDS);
+  }
+
+  private static <T> CompletionStage<T> tried(Supplier<CompletionStage<T>> send, long until) {
+    return send.get().exceptionallyCompose(error -> System.nanoTime() >= until
+        ? CompletableFuture.failedStage(error)
+        : CompletableFuture.runAsync(() -> {}, AFTER_A_PAUSE).thenCompose(paused -> tried(send, until)));
+  }
+
+  // Of what the nodes say of the cluster, that is believed which most of them say. By itself Lettuce may believe a master that
+  // is cut off from the others, for as long as it answers.
+  private static class Majority extends RedisClusterClient {
+    Majority(ClientResources resources, RedisURI uri) {
+      super(resources, List.of(uri));
+    }
+
+    @Override
+    protected Partitions determinePartitions(Partitions current, Map<RedisURI, Partitions> views) {
+      return views.values().stream().collect(Collectors.groupingBy(Majority::owners)).values().stream()
+          .max(Comparator.comparingInt(List::size)).map(alike -> alike.get(0)).orElse(current);
+    }
+
+    private static Set<String> owners(Partitions view) {
+      return view.stream().filter(node -> !node.getSlots().isEmpty()).map(RedisClusterNode::getNodeId)
+          .collect(Collectors.toSet());
+    }
   }
 
   static RedisClusterClient client(String host, int port, String password) {
@@ -32,7 +71,7 @@ class Settings {
     ClientResources resources = ClientResources.builder()
         .reconnectDelay(Delay.exponential(Duration.ofMillis(100), Duration.ofSeconds(1), 2, TimeUnit.MILLISECONDS))
         .build();
-    RedisClusterClient client = RedisClusterClient.create(resources,
+    RedisClusterClient client = new Majority(resources,
         RedisURI.builder().withHost(host).withPort(port).withAuthentication("app", password.toCharArray())
             .withTimeout(ATTEMPT).build());
     client.setOptions(ClusterClientOptions.builder()
@@ -56,5 +95,5 @@ class Settings {
     return client;
   }
 }
-// use: Settings.twice(() -> commands.get(key))
+// use: Settings.answered(() -> commands.get(key))
 // settings: end

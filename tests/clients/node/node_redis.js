@@ -3,9 +3,11 @@ import { given, run } from './paced.js';
 // settings: begin
 import { createCluster } from 'redis';
 
+const PATIENCE_MS = 1000 * Number(process.env.REDIS_PATIENCE_S ?? 2); // 2 outlasts a crash, 15 a failover
 const ATTEMPT_MS = 800;
 const REPLACE_MS = 500;
-const START_MS = 5000;
+const PAUSE_MS = 200;
+const START_MS = 10_000;
 
 // A node that is stopped accepts the connection, and then says nothing: connecting, too, must have an end.
 function within(ms, work) {
@@ -34,9 +36,21 @@ async function open(host, port, password, ms) {
   return cluster;
 }
 
+async function started(host, port, password) {
+  const until = performance.now() + START_MS;
+  for (;;) {
+    try {
+      return await open(host, port, password, START_MS);
+    } catch (error) {
+      if (performance.now() >= until) throw error;
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    }
+  }
+}
+
 // A cluster client that is replaced when it gives no answer. By itself, node-redis waits for a lost node's answer.
 export async function connect(host, port, password) {
-  let cluster = await open(host, port, password, START_MS);
+  let cluster = await started(host, port, password);
   let replacement;
   const replace = () =>
     (replacement ??= open(host, port, password, REPLACE_MS)
@@ -47,14 +61,18 @@ export async function connect(host, port, password) {
       })
       .catch(() => {}) // the next request that gets no answer tries again
       .finally(() => setTimeout(() => (replacement = undefined), ATTEMPT_MS / 2)));
-  return async (send) => {
+  const tried = async (send, until) => {
+    const used = cluster;
     try {
-      return await within(ATTEMPT_MS, send(cluster));
-    } catch {
-      await replace();
-      return await within(ATTEMPT_MS, send(cluster));
+      return await within(ATTEMPT_MS, send(used));
+    } catch (error) {
+      if (performance.now() >= until) throw error;
+      if (used === cluster) await replace(); // else another request has done it
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+      return tried(send, until);
     }
   };
+  return (send) => within(PATIENCE_MS, tried(send, performance.now() + PATIENCE_MS));
 }
 // use: const image = await request((cluster) => cluster.get(key));
 // settings: end

@@ -2,7 +2,7 @@
 import { existsSync, writeSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 
-const IN_FLIGHT = 200;
+const IN_FLIGHT = 400;
 const KEYS = 300;
 const SET_EVERY = 5;
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import time
 
 import paced
 
 # settings: begin
+import asyncio
+import os
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Any
 
 from glide import (
@@ -24,7 +23,9 @@ from glide import (
     ServerCredentials,
 )
 
+PATIENCE_S = float(os.environ.get("REDIS_PATIENCE_S", "2"))  # 2 outlasts a crash, 15 a failover
 ATTEMPT_S = 1.0
+PAUSE_S = 0.2
 
 
 async def connect(host: str, port: int, password: str) -> GlideClusterClient:
@@ -32,7 +33,7 @@ async def connect(host: str, port: int, password: str) -> GlideClusterClient:
         GlideClusterClientConfiguration(
             addresses=[NodeAddress(host, port)],
             credentials=ServerCredentials(password, "app"),
-            request_timeout=int(ATTEMPT_S * 1000),  # the default, 250 ms, gives up while a node is learned anew
+            request_timeout=int(ATTEMPT_S * 2000),  # request() waits less. By default it is 250 ms
             reconnect_strategy=BackoffStrategy(num_of_retries=3, factor=100, exponent_base=2),  # at most 0.8 s apart
             periodic_checks=PeriodicChecksManualInterval(2),  # s; asks who owns which slot. The default is 60
             lazy_connect=True,  # without this, create() stops the event loop until it has connected
@@ -47,27 +48,34 @@ class Cache:
     def __init__(self, host: str, port: int, password: str) -> None:
         self._given = host, port, password
         self._client: GlideClusterClient | None = None
-        self._replacing: asyncio.Task[None] | None = None
+        self._replacing = asyncio.Lock()
 
     async def request(self, send: Callable[[GlideClusterClient], Awaitable[Any]]) -> Any:
-        if self._client is None:
-            self._client = await connect(*self._given)
+        silent, failure = None, None
         try:
-            return await asyncio.wait_for(send(self._client), ATTEMPT_S)
-        except (TimeoutError, GlideError):  # no answer, or an error of the cluster; other errors are your program's
-            if self._replacing is None:
-                self._replacing = asyncio.create_task(self._replace())
-            with suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(self._replacing), ATTEMPT_S / 2)
-            return await asyncio.wait_for(send(self._client), ATTEMPT_S)
+            async with asyncio.timeout(PATIENCE_S):
+                while True:
+                    client = await self._other_than(silent)
+                    try:
+                        return await asyncio.wait_for(send(client), ATTEMPT_S)
+                    except TimeoutError as error:
+                        silent, failure = client, error
+                    except GlideError as error:  # of the cluster; other errors are your program's
+                        failure = error
+                    await asyncio.sleep(PAUSE_S)
+        except TimeoutError:
+            raise TimeoutError(f"tried for {PATIENCE_S:g} s") from failure
 
-    async def _replace(self) -> None:
-        old = self._client
-        with suppress(Exception):  # the next request that gets no answer tries again
-            self._client = await asyncio.wait_for(connect(*self._given), ATTEMPT_S)
-            if old is not None:
-                asyncio.get_running_loop().call_later(2 * ATTEMPT_S, lambda: asyncio.ensure_future(old.close()))
-        self._replacing = None
+    async def _other_than(self, silent: GlideClusterClient | None) -> GlideClusterClient:
+        """The client; a new one only if nobody has replaced the one that gave no answer."""
+        async with self._replacing:
+            if self._client is silent:
+                self._client = await connect(*self._given)
+                if silent is not None:
+                    # In a thread, since closing waits for look-ups of names that are under way.
+                    loop = asyncio.get_running_loop()
+                    loop.call_later(2 * ATTEMPT_S, loop.run_in_executor, None, asyncio.run, silent.close())
+        return self._client
 
 
 # use: image = await cache.request(lambda client: client.get(key))

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-IN_FLIGHT = 200
+IN_FLIGHT = 400
 KEYS = 300
 SET_EVERY = 5
 

@@ -7,6 +7,7 @@ from typing import Any
 import paced
 
 # settings: begin
+import os
 import time
 from collections.abc import Callable
 
@@ -15,8 +16,7 @@ from valkey.cluster import ValkeyCluster
 from valkey.exceptions import ClusterDownError, ConnectionError, TimeoutError, ValkeyClusterException
 from valkey.retry import Retry
 
-TRIED_FOR_S = 1.5  # a server that crashed is back, or replaced, by then
-QUICKLY_S = 0.5
+PATIENCE_S = float(os.environ.get("REDIS_PATIENCE_S", "2"))  # 2 outlasts a crash, 15 a failover
 
 
 def connect(host: str, port: int, password: str) -> Any:
@@ -27,24 +27,23 @@ def connect(host: str, port: int, password: str) -> Any:
         password=password,
         socket_connect_timeout=0.25,  # the default is none: a lost node is waited for until the kernel gives up
         socket_timeout=1,  # the default is none: an answer that never comes is waited for, for ever
-        cluster_error_retry_attempts=1,  # the retry that helps: it learns the nodes anew
-        retry=Retry(NoBackoff(), 0),  # no other retries: they would ask the same node again
+        cluster_error_retry_attempts=0,  # answered() tries again; after each failure the nodes are learned anew
+        retry=Retry(NoBackoff(), 0),  # these retries would ask the same node again
     )
 
 
+# What a request gives. One that fails is sent again while there is patience: by then the client has learned the nodes
+# anew. Its own retries do not wait.
 def answered(send: Callable[[], Any]) -> Any:
-    """What a request gives. One that fails at once is sent again: its server restarts, and valkey-py's own retries do
-    not wait. One that got no answer is not."""
-    until = time.monotonic() + TRIED_FOR_S
+    until, pause_s = time.monotonic() + PATIENCE_S, 0.1
     while True:
-        sent = time.monotonic()
         try:
             return send()
         except (ConnectionError, TimeoutError, ClusterDownError, ValkeyClusterException):
-            now = time.monotonic()
-            if now >= until or now - sent > QUICKLY_S:
+            if time.monotonic() >= until:
                 raise
-            time.sleep(0.1)
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, 1)  # learning the nodes is work for all, and for DNS
 
 
 # use: image = answered(lambda: cache.get(key))

@@ -26,6 +26,7 @@ import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executors;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
 
@@ -56,6 +57,8 @@ public class App {
   private final RedisClusterClient client;
   private final List<StatefulRedisClusterConnection<byte[], byte[]>> connections = new ArrayList<>();
   private final AtomicInteger turn = new AtomicInteger();
+  /** While the cache takes no writes, so many images wait to be stored. More are not. */
+  private final Semaphore unstored = new Semaphore(64);
   private final Nearest nearest = new Nearest();
 
   App(String host, int port) {
@@ -83,10 +86,21 @@ public class App {
     return command("get", commands -> commands.get(key)).thenCompose(cached -> {
       LOOKUPS.labelValues(cached == null ? "miss" : "hit").inc();
       if (cached != null) return CompletableFuture.completedFuture(cached);
-      return fetched(name).thenCompose(image ->
-          command("set", commands -> commands.set(key, image, SetArgs.Builder.ex(TTL_SECONDS)))
-              .thenApply(done -> image));
+      return fetched(name).thenApply(image -> {
+        store(key, image);
+        return image;
+      });
     });
+  }
+
+  /** Nobody waits until an image is stored: while a master is lost that may be long. */
+  private void store(byte[] key, byte[] image) {
+    if (!unstored.tryAcquire()) {
+      CACHE_ERRORS.labelValues("set").inc();
+      return;
+    }
+    command("set", commands -> commands.set(key, image, SetArgs.Builder.ex(TTL_SECONDS)))
+        .whenComplete((done, error) -> unstored.release());
   }
 
   /** The answer; null also where there is none, since without its cache the application still works. */
@@ -96,7 +110,7 @@ public class App {
     CompletionStage<T> sent;
     try {
       RedisAdvancedClusterAsyncCommands<byte[], byte[]> commands = connection().async();
-      sent = Settings.twice(() -> send.apply(commands));
+      sent = Settings.answered(() -> send.apply(commands));
     } catch (RuntimeException error) {
       sent = CompletableFuture.failedStage(error);
     }

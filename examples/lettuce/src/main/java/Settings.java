@@ -6,6 +6,8 @@ import io.lettuce.core.TimeoutOptions;
 import io.lettuce.core.cluster.ClusterClientOptions;
 import io.lettuce.core.cluster.ClusterTopologyRefreshOptions;
 import io.lettuce.core.cluster.RedisClusterClient;
+import io.lettuce.core.cluster.models.partitions.Partitions;
+import io.lettuce.core.cluster.models.partitions.RedisClusterNode;
 import io.lettuce.core.resource.ClientResources;
 import io.lettuce.core.resource.Delay;
 import java.io.File;
@@ -14,14 +16,24 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.Security;
 import java.time.Duration;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
 import reactor.core.publisher.Mono;
 
 /** How this application talks to the cache. The time-outs and retries are those of docs/clients.md. */
 class Settings {
-  static final Duration ATTEMPT = Duration.ofSeconds(1);
+  static final Duration PATIENCE =
+      Duration.ofMillis((long) (1000 * Double.parseDouble(System.getenv().getOrDefault("REDIS_PATIENCE_S", "2"))));
+  static final Duration ATTEMPT = Duration.ofMillis(500);
+  static final Executor AFTER_A_PAUSE = CompletableFuture.delayedExecutor(200, TimeUnit.MILLISECONDS);
   static final File CA_FILE = new File(of("REDIS_CA_FILE", "/etc/redis-cache/ca.crt"));
 
   static {
@@ -43,16 +55,41 @@ class Settings {
     });
   }
 
-  /** A second attempt: by then Lettuce has learned who serves the slot now. */
-  static <T> CompletionStage<T> twice(Supplier<CompletionStage<T>> send) {
-    return send.get().exceptionallyCompose(error -> send.get());
+  /** What a request gives. One that fails is sent again while there is patience: a read to another copy. */
+  static <T> CompletionStage<T> answered(Supplier<CompletionStage<T>> send) {
+    return tried(send, System.nanoTime() + PATIENCE.toNanos())
+        .toCompletableFuture().orTimeout(PATIENCE.toMillis(), TimeUnit.MILLISECONDS);
+  }
+
+  private static <T> CompletionStage<T> tried(Supplier<CompletionStage<T>> send, long until) {
+    return send.get().exceptionallyCompose(error -> System.nanoTime() >= until
+        ? CompletableFuture.failedStage(error)
+        : CompletableFuture.runAsync(() -> {}, AFTER_A_PAUSE).thenCompose(paused -> tried(send, until)));
+  }
+
+  /** Believes of the cluster what most of its nodes say, and not a master that is cut off from the others. */
+  private static class Majority extends RedisClusterClient {
+    Majority(ClientResources resources, RedisURI uri) {
+      super(resources, List.of(uri));
+    }
+
+    @Override
+    protected Partitions determinePartitions(Partitions current, Map<RedisURI, Partitions> views) {
+      return views.values().stream().collect(Collectors.groupingBy(Majority::owners)).values().stream()
+          .max(Comparator.comparingInt(List::size)).map(alike -> alike.get(0)).orElse(current);
+    }
+
+    private static Set<String> owners(Partitions view) {
+      return view.stream().filter(node -> !node.getSlots().isEmpty()).map(RedisClusterNode::getNodeId)
+          .collect(Collectors.toSet());
+    }
   }
 
   static RedisClusterClient client(String host, int port) {
     ClientResources resources = ClientResources.builder()
         .reconnectDelay(Delay.exponential(Duration.ofMillis(100), Duration.ofSeconds(1), 2, TimeUnit.MILLISECONDS))
         .build();
-    RedisClusterClient client = RedisClusterClient.create(resources,
+    RedisClusterClient client = new Majority(resources,
         RedisURI.builder().withHost(host).withPort(port).withAuthentication(Settings::credentials)
             .withSsl(CA_FILE.exists())
             .withTimeout(ATTEMPT).build());

@@ -1,0 +1,98 @@
+"""Asks one application for images at a steady rate while something happens to the cache, in step with others:
+
+    python -m tests.examples.steady NAME FOLDER COMMAND…
+
+It makes FOLDER/ready-NAME once the images are in the cache and the application has measured how far away the nodes are.
+Then it asks until FOLDER/stop is there, whether or not earlier requests have ended. Some of the images are new ones,
+which the application must fetch and store. It prints what it saw as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+
+from tests.examples.driver import Origin, ask, free_port, right, started
+from tests.examples.zone_reader import MEASURING_S
+
+IMAGES = 30
+REQUESTS_PER_S = 20.0
+NEW_EVERY = 4
+_STOP_WITHIN_S = 300.0
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request for an image: whether it brought the image, and how long that took."""
+
+    name: str
+    is_right: bool
+    seconds: float
+
+
+def _asked(port: int, name: str) -> Asked:
+    began = time.monotonic()
+    try:
+        brought = right(port, name)
+    except (OSError, HTTPException):
+        brought = False
+    return Asked(name, brought, time.monotonic() - began)
+
+
+def _steadily(port: int, own: str, stop: Path) -> list[Asked]:
+    due, running = time.monotonic(), []
+    deadline = due + _STOP_WITHIN_S
+    with ThreadPoolExecutor(200) as threads:
+        while not stop.exists():
+            if due > deadline:
+                raise TimeoutError(f"nobody made {stop.name} in time")
+            due += 1 / REQUESTS_PER_S
+            time.sleep(max(0.0, due - time.monotonic()))
+            number = len(running)
+            # Of its own: an image that another application stored is no new one.
+            name = f"new-{own}-{number}.jpg" if number % NEW_EVERY == 0 else f"{number % IMAGES}.jpg"
+            running.append(threads.submit(_asked, port, name))
+        return [item.result() for item in running]
+
+
+def main(name: str, folder: Path, command: Sequence[str]) -> int:
+    origin, port = Origin(), free_port()
+    given = {"ORIGIN": f"http://127.0.0.1:{origin.server_address[1]}/images", "LISTEN": str(port)}
+    # The kernel ends the application with this program, however that ends. What it says is no figure of this program's.
+    words = ["setpriv", "--pdeathsig", "KILL", *command]
+    application = subprocess.Popen(words, env=os.environ | given, stdout=sys.stderr)
+    try:
+        started(port, application)
+        names = [f"{number}.jpg" for number in range(IMAGES)]
+        warm = [right(port, image) for _ in range(2) for image in names]
+        time.sleep(MEASURING_S)
+        before = ask(port, "/metrics")[1].decode()
+        fetched = {image: origin.fetched[image] for image in names}
+        (folder / f"ready-{name}").touch()
+        asked = _steadily(port, name, folder / "stop")
+        report = {
+            "warm": all(warm),
+            "failed": [item.name for item in asked if not item.is_right],
+            "asked": len(asked),
+            "longest_s": max(item.seconds for item in asked),
+            "fetched_again": [image for image in names if origin.fetched[image] > fetched[image]],
+            "before": before,
+            "after": ask(port, "/metrics")[1].decode(),
+        }
+    finally:
+        application.kill()
+        application.wait()
+    json.dump(report, sys.stdout)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], Path(sys.argv[2]), sys.argv[3:]))
