@@ -24,8 +24,14 @@ SLOTS_AHEAD = 2048
 """Slots whose keys are counted in one round trip."""
 
 FIRST_POLL_S = 0.01
-MAX_POLL_S = 0.1
-"""A job's end is seen late by half of that on average. Its judge answers in less than a millisecond."""
+MAX_POLL_S = 0.25
+POLL_SHARE = 0.03
+"""How long a job is left alone between two looks at it, as a part of its time so far: no more is lost at its end."""
+
+BUSY_POLL_S = 0.1
+
+HEARD_WAIT_S = 10.0
+"""For a source to hear that the target owns what a job has moved. It hears of it at once, or at its next ping."""
 
 ATTEMPTS = 3
 RETRY_PAUSE_S = 1.0
@@ -93,8 +99,9 @@ class MoveNatively:
         waiting = list(members(slots & source.slots))
         one_stays = not source.slots & ~slots and not self._target.myself().slots
         while waiting and not self._context.stopped():
-            # A source that gave its last slots to a target which has none would take that for the claim of a replica
-            # which was promoted, so it would become the target's replica and copy all it has.
+            # A source that heard in one message of all that the target owns, and lost its last slots to it, would take
+            # that for the claim of a replica which was promoted. It would become the target's replica and copy all it
+            # has. So one slot goes after the others.
             candidates = waiting[:-1] if one_stays and len(waiting) > 1 else waiting
             number, keys = self._next_job(candidates, held)
             size_bytes = int(keys * held.bytes_per_key)
@@ -103,7 +110,16 @@ class MoveNatively:
                 return
             self._size.adapt(size_bytes, self._context.network.now() - self._began)
             self._context.progress.add(number, keys, size_bytes)
-            waiting, one_stays = waiting[number:], False
+            given, waiting, one_stays = slot_set(waiting[:number]), waiting[number:], False
+            self._await_source_has_heard(given)
+
+    def _await_source_has_heard(self, given: int) -> None:
+        """A Redis ends a job at the target, and tells the source in a message of its own."""
+        start = self._context.network.now()
+        while self._source.myself().slots & given and not self._context.stopped():
+            if self._context.network.now() - start >= HEARD_WAIT_S:
+                raise ReplyError(f"{self._source.name} has not heard that {self._target.name} owns slots it gave")
+            self._context.network.sleep(FIRST_POLL_S)
 
     def _look_at(self, owned: int) -> Held:
         info, keys = self._source.run([("INFO", "memory"), ("DBSIZE",)])
@@ -150,7 +166,7 @@ class MoveNatively:
             except ReplyError as error:
                 if BUSY not in str(error):
                     raise NativeMoveError(str(error)) from error
-            self._context.network.sleep(MAX_POLL_S)
+            self._context.network.sleep(BUSY_POLL_S)
         return None
 
     def _await_end(self, name: str) -> NativeJob | None:
@@ -159,12 +175,10 @@ class MoveNatively:
         Raises `UnreachableError` when either end does not answer.
         """
         network = self._context.network
-        pause = FIRST_POLL_S
         stopped_at: float | None = None
         target_lives_at = network.now()
         while True:
-            network.sleep(pause)
-            pause = min(pause * 1.5, MAX_POLL_S)
+            network.sleep(min(MAX_POLL_S, max(FIRST_POLL_S, POLL_SHARE * (network.now() - self._began))))
             asked = network.now()
             job = find_job(self._judge.connection, self._way, name)
             self._context.progress.add(block_s=network.now() - asked)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from reconciler.act.endpoint import Endpoint
 from reconciler.act.rate import JobSize
 from reconciler.connection import ReplyError
 from reconciler.exit_status import ExitStatus
+from reconciler.observe.cluster_nodes import NodeEntry
 from reconciler.observe.native_jobs import NativeWay
 from reconciler.slots import members, take
 from reconciler.topology import Topology
@@ -199,3 +202,39 @@ def test_a_job_whose_target_was_busy_with_another_is_not_taken_for_a_slow_one(mo
     assert_formed(world, desired)
     assert len(took_s) >= 3
     assert max(took_s) < 1.5
+
+
+@both
+def test_the_last_slots_of_a_source_wait_until_it_has_heard_of_the_job_before(
+    way: NativeWay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A source that hears of two jobs in one message loses all its slots at once, and becomes the target's replica."""
+    start_job, myself = move_natively.start_job, Endpoint.myself
+    not_heard: dict[str, tuple[int, int]] = {}
+    """Node -> slots that it still takes for its own, and how often it says so."""
+    begun: list[str] = []
+
+    def started(way: NativeWay, source: Endpoint, target: Endpoint, slots: int) -> str:
+        assert not not_heard.get(source.name, (0, 0))[1]
+        begun.append(source.name)
+        not_heard[source.name] = (slots, 5)
+        return start_job(way, source, target, slots)
+
+    def late(endpoint: Endpoint) -> NodeEntry:
+        entry = myself(endpoint)
+        slots, times = not_heard.get(endpoint.name, (0, 0))
+        if not times:
+            return entry
+        not_heard[endpoint.name] = (slots, times - 1)
+        return replace(entry, slots=entry.slots | slots)
+
+    monkeypatch.setattr(move_natively, "start_job", started)
+    monkeypatch.setattr(Endpoint, "myself", late)
+    world, _ = formed(3, 0)
+    world.native_way, world.job_s = way, 0.2
+    world.names["redis.clients.test"] = node_of(world, "redis-master-0").ip
+    desired = topology(3, 0, "big", seeds=["redis.clients.test"])
+    start_all(world, desired)
+    run_killed(world, "form", desired, [])
+    assert_formed(world, desired)
+    assert all(begun.count(source) >= 2 for source in begun)

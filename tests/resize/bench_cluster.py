@@ -68,11 +68,17 @@ def names(prefix: str) -> list[str]:
 
 def settled(fleet: Fleet) -> bool:
     """Whether no two masters have one config epoch, and all know all: the way before has raised some, and nodes settle
-    that by their pings, which at this node timeout takes seconds. And whether what it moved is gone where it was."""
+    that by their pings, which at this node timeout takes seconds. And whether all serve, and what was moved is gone
+    where it was."""
     epochs = {server.ip: server.myself.config_epoch for server in fleet.servers.values()}
     known = [{ip: row.config_epoch for ip, row in server.entries().items()} for server in fleet.servers.values()]
     agreed = all(table == epochs for table in known) and len(set(epochs.values())) == len(epochs)
-    return agreed and not any(server.call("DBSIZE") for server in fleet.servers.values() if not server.myself.slots)
+    serving = all(b"cluster_state:ok" in server.call("CLUSTER", "INFO") for server in fleet.servers.values())
+    return (
+        agreed
+        and serving
+        and not any(server.call("DBSIZE") for server in fleet.servers.values() if not server.myself.slots)
+    )
 
 
 def form(fleet: Fleet, folder: Path) -> None:

@@ -75,3 +75,5 @@ def by_servers(fleet: Fleet, way: NativeWay, source: str, target: str) -> None:
         for one, other in pairs:
             judge = other if way is NativeWay.MIGRATION else one
             eventually(lambda judge=judge: read_jobs(way, judge.call(*way.value), 0)[0].is_done, LONGEST_S)
+            # A source that heard of both jobs at once would become the replica of its target, too.
+            eventually(lambda one=one, gone=part[one.ip]: not one.myself.slots & gone, LONGEST_S)
