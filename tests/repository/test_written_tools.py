@@ -36,7 +36,7 @@ KUBECTL = {
     "label": {"--dry-run": VALUE, "--as": VALUE},
     "logs": {"-f": FLAG, "-l": VALUE, "-c": VALUE, "--previous": FLAG, "--since": VALUE, "--tail": VALUE},
     "rollout restart": {},
-    "run": {"--rm": FLAG, "-it": FLAG, "--restart": VALUE, "--image": VALUE},
+    "run": {"--rm": FLAG, "-i": FLAG, "-it": FLAG, "--restart": VALUE, "--image": VALUE},
     "scale": {"--replicas": VALUE},
     "taint": {},
     "top": {"-l": VALUE},
