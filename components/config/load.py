@@ -122,7 +122,7 @@ def _parsed(text: str, field: FieldInfo) -> Any:
 def _unknown(path: tuple[str, ...], key: str, model: type[BaseModel]) -> str:
     allowed = sorted(fields_of(model))
     return (
-        f"{'.'.join((*path, key))}: no such key; {did_you_mean(key, allowed, MEANT)}Allowed here: {', '.join(allowed)}"
+        f"{'.'.join((*path, key))}: no such key; {did_you_mean(key, allowed, MEANT)}allowed here: {', '.join(allowed)}"
     )
 
 
@@ -137,7 +137,7 @@ def _message(loc: tuple[str | int, ...], detail: ErrorDetails) -> str:
     value = "[secret]" if secret else shown(detail["input"])
     examples = field.examples if field is not None else None
     if detail["type"] == "string_pattern_mismatch" and examples:
-        return f"{key} = {value}: must be written as {examples[0]}{purpose}"
+        return f"{key} = {value}: must be written like {examples[0]}{purpose}"
     return f"{key} = {value}: {_rule(detail)}{purpose}"
 
 

@@ -17,10 +17,10 @@ REGIONS = tuple(
     "us-isof-south-1 us-west-1 us-west-2".split()
 )
 """Every region of AWS that has EKS, of all partitions (botocore 1.44.5, 2026-11-26; a test compares them)."""
-ZONE_PATTERN = r"([a-z]{2}(?:-[a-z]+)+-[0-9]+)([a-z])"
+ZONE_PATTERN = r"((?:[a-z]{2}|[a-z]{4})(?:-[a-z]+)+-[0-9]+)([a-z])"
 """Region and letter; no anchors."""
 _ZONE = re.compile(ZONE_PATTERN)
-_NEARLY = re.compile(r"([a-z]{2}(?:-[a-z]+)+)-?(\d+)-?([a-z])")
+_NEARLY = re.compile(r"((?:[a-z]{2}|[a-z]{4})(?:-[a-z]+)+)-?(\d+)-?([a-z])")
 """Hyphens elsewhere, as other clouds write zones: us-east1-a."""
 
 

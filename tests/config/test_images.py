@@ -99,7 +99,9 @@ def test_what_a_mirror_makes_of_a_name_is_a_name_that_it_leaves_alone(path: str,
     "registry", ["https://mirror.example.com", "mirror.example.com/", "mirror.example.com/Hub", " "]
 )
 def test_what_is_no_registry_is_refused(registry: str) -> None:
-    with pytest.raises(ConfigErrors, match=r"images\.registry = .*must be written as mirror\.example\.com/docker-hub"):
+    with pytest.raises(
+        ConfigErrors, match=r"images\.registry = .*must be written like mirror\.example\.com/docker-hub"
+    ):
         with_images(registry=registry)
 
 

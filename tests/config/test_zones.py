@@ -49,6 +49,11 @@ def test_what_is_far_from_any_zone_is_answered_with_an_example() -> None:
         region_of("Frankfurt")
 
 
+@pytest.mark.parametrize("region", REGIONS)
+def test_every_region_has_zones(region: str) -> None:
+    assert (region_of(f"{region}a"), letter_of(f"{region}a")) == (region, "a")
+
+
 def test_the_regions_are_those_of_aws() -> None:
     session = botocore.session.get_session()
     partitions = session.get_available_partitions()

@@ -8,7 +8,7 @@ from components.advice.advice import derive_advice
 from components.advice.figures import derive_figures
 from components.plan.nodes.catalogue import load_catalogue
 from components.plan.nodes.choice import NodePlan, NodesRefused
-from components.plan.plan import pod_demand
+from components.plan.plan import derive_plan, pod_demand
 from components.plan.refusal import PlanRefused, Refused
 from components.plan.sizing import derive_sizing
 from components.plan.traffic import derive_traffic
@@ -224,6 +224,11 @@ def test_the_exporter_is_part_of_the_pod() -> None:
     assert having.cpu_millicores > without.cpu_millicores
     # 2 x 185 GiB leave 1.2 GiB on an r6g.12xlarge, enough for two exporters.
     assert nodes_of("128GB", monitoring={"exporter": True}).instance_type == "r6g.12xlarge"
+
+
+def test_a_refusal_that_begins_with_a_key_names_it_as_the_stack_file_does() -> None:
+    with pytest.raises(PlanRefused, match=r"^redis-image-cache:eks\.subnets in mx-central-1a, "):
+        derive_plan(stack(zones=("mx-central-1a", "mx-central-1b", "mx-central-1c")))
 
 
 def test_a_region_whose_types_nobody_has_listed_is_refused_with_those_that_are() -> None:
