@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -109,10 +109,7 @@ class Edit:
 
     def _switch_of_engine(self) -> tuple[str, ...]:
         """What is to be known before pods that stay get another server."""
-        for item in self.changed:
-            before, after = _server(self.before[item.urn]), _server(item)
-            if before is None or after is None or before.line == after.line:
-                continue
+        for before, after in self._servers():
             if not can_follow(after.line, before.line):
                 return (
                     f"{after.title} cannot read the data of {before.title}, which runs now. The Job release refuses "
@@ -124,6 +121,23 @@ class Edit:
                     f"{'; '.join(differences(before.line, after.line))} (docs/engines.md).",
                 )
         return ()
+
+    def newer_servers(self) -> tuple[str, ...]:
+        """What another line of the same engine changes in pods that stay. That is no danger, and is told once."""
+        return tuple(
+            dict.fromkeys(
+                f"{before.line.title} becomes {after.line.title}: {'; '.join(told)} (docs/engines.md)."
+                for before, after in self._servers()
+                if before.line.engine is after.line.engine and (told := differences(before.line, after.line))
+            )
+        )
+
+    def _servers(self) -> Iterator[tuple[Server, Server]]:
+        """Before and after, where pods that stay get a server of another line."""
+        for item in self.changed:
+            before, after = _server(self.before[item.urn]), _server(item)
+            if before is not None and after is not None and before.line != after.line:
+                yield before, after
 
 
 def _cluster(provider: Resource) -> Any:

@@ -136,7 +136,8 @@ def test_another_image_rolls_the_replicas_then_the_masters_and_moves_nothing() -
     assert all("16 pods are replaced, one after the other" in step for step in steps[:2])
     # The Jobs are told which server comes.
     assert steps[2] == "The Jobs run again and find nothing to move."
-    assert all(step.startswith("Changed without touching a pod") for step in steps[3:])
+    assert steps[3].startswith("Redis 7.4 becomes Redis 8.2: the license is ")
+    assert all(step.startswith("Changed without touching a pod") for step in steps[4:])
     resync = found.after.resilience
     least, most = found.total() or (0, 0)
     assert least >= 32 * resync.reprotection_seconds
@@ -199,7 +200,16 @@ def test_a_switch_of_engine_in_pods_that_stay_is_a_danger_that_says_what_changes
     ).edit.dangers()
     assert "the license is RSALv2 or SSPLv1, and was BSD-3-Clause; " in danger
     assert danger.endswith("; nodes no longer say their zone (availability-zone) (docs/engines.md).")
-    assert update({"images.redis": "redis:8.2-alpine"}).edit.dangers() == ()
+
+
+def test_another_version_of_the_same_engine_is_no_danger_and_what_it_changes_is_told() -> None:
+    found = update({"images.redis": "redis:8.4-alpine"}, {"images.redis": "redis:7.4-alpine"})
+    assert found.edit.dangers() == ()
+    assert (
+        "Redis 7.4 becomes Redis 8.4: the license is RSALv2, SSPLv1 or AGPLv3, and was RSALv2 or SSPLv1; slots move by "
+        "CLUSTER MIGRATION IMPORT, and no longer one by one, each in a moment (docs/engines.md)."
+    ) in told(found)
+    assert not any("becomes" in what for what in told(update({"images.redis": "redis:7.4.12-alpine"})))
 
 
 def test_a_server_that_cannot_read_what_runs_is_a_danger() -> None:
