@@ -94,15 +94,27 @@ def defaults_table(run: Run) -> str:
     return "\n".join(lines)
 
 
+def _busy(measured: Measured) -> str:
+    """How busy the machine was; of the last run without patience, that its settings were others."""
+    if measured.patient.figures:
+        return f"The machine's processors were {measured.load} busy on average, with this and what else ran on it."
+    return (
+        "The machine did other work besides. **The settings were those before `REDIS_PATIENCE_S` came:** redis-py and\n"
+        "valkey-py tried failing requests for 1.5 s, the others made two attempts."
+    )
+
+
 def render(measured: Measured) -> str:
     """The whole page. `page.md` has a mark in braces for each part that is not text."""
     text = _TEXT.read_text()
     parts = {
         "date": measured.date,
         "machine": measured.machine,
-        "load": measured.load,
+        "busy": _busy(measured),
         "table": table(measured.recommended, ALL),
-        "patient_table": table(measured.patient, [client.patient() for client in ALL]),
+        "patient_table": table(measured.patient, [client.patient() for client in ALL])
+        if measured.patient.figures
+        else "Not measured yet: `make clients`.",
         "patience": f"{PATIENT_S:g} s",
         "defaults": defaults_table(measured.defaults),
         "defaults_out": f"{measured.defaults.outages_s['lost']:.1f} s",

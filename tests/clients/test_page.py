@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.clients.__main__ import main
 from tests.clients.drivers import ALL, PATIENCE, PATIENT_S, QUICK_S, Client, between_marks
 from tests.clients.faults import FAULTS, TEXTS
 from tests.clients.figures import Figures
-from tests.clients.page import MEASURED, PAGE, Measured, is_met, render
+from tests.clients.page import MEASURED, PAGE, Measured, Run, is_met, render
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +51,14 @@ def test_every_client_has_figures_with_patience(measured: Measured) -> None:
     assert wanted <= set(measured.patient.figures) <= set(TEXTS)
     for by_client in measured.patient.figures.values():
         assert set(by_client) == {client.patient().name for client in ALL}
+
+
+def test_the_page_shows_what_was_measured_with_patience(measured: Measured) -> None:
+    seen = Figures(440, 0, 8.4, None, {})
+    run = Run({"lost": 8.0}, {"lost": {client.patient().name: seen for client in ALL}})
+    page = render(replace(measured, patient=run, load="31%"))
+    assert f"| {TEXTS['lost']} | 8.0 s |" + " 0 of 440, 8.4 s |" * len(ALL) in page
+    assert "processors were 31% busy" in page
 
 
 def test_patience_is_the_one_number_that_differs() -> None:
