@@ -203,7 +203,7 @@ def main() -> int:
             missed += [f"missed: {workload.title}, {server.title}: {goal}" for goal in more]
             blocks_ms += [ways.longest_block_ms(row.output) for row in rows]
     say(["", f"longest step of the mover {max(blocks_ms):.0f} ms", *missed])
-    if options.write:
+    if options.write is not None:
         options.write.write_text(PAGE.format(printed="\n".join(printed)))
     return int(bool(missed))
 
