@@ -88,7 +88,7 @@ class Images:
         try:
             with CACHE_SECONDS.labels(command).time():
                 return answered(lambda: self._sent(command, f"image:{name}", *arguments, **options))
-        except (RedisError, RedisClusterException, OSError):
+        except (RedisError, RedisClusterException, AttributeError, OSError):
             CACHE_ERRORS.labels(command).inc()
             return None
 

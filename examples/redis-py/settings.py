@@ -52,12 +52,13 @@ def connect(host: str, port: int) -> Any:
 
 
 def answered(send: Callable[[], Any]) -> Any:
-    """What a request gives. One that fails is sent again while there is patience: a read to another copy."""
+    """What a request gives. One that fails is sent again while there is patience: a read to another copy. When redis-py
+    is led to a node that it has not heard of, it raises an AttributeError (redis/redis-py#4015)."""
     until, pause_s = time.monotonic() + PATIENCE_S, 0.1
     while True:
         try:
             return send()
-        except (ConnectionError, TimeoutError, ClusterDownError, RedisClusterException):
+        except (ConnectionError, TimeoutError, ClusterDownError, RedisClusterException, AttributeError):
             if time.monotonic() >= until:
                 raise
             time.sleep(pause_s)

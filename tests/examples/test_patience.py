@@ -39,7 +39,9 @@ def failing(error: Exception, times: int) -> Callable[[], str]:
     return send
 
 
-@pytest.mark.parametrize("error", [ConnectionError, TimeoutError, ClusterDownError, RedisClusterException])
+@pytest.mark.parametrize(
+    "error", [ConnectionError, TimeoutError, ClusterDownError, RedisClusterException, AttributeError]
+)
 def test_a_request_that_fails_is_sent_again(settings: Any, error: type[Exception]) -> None:
     assert settings.answered(failing(error("gone"), 5)) == "image"
 

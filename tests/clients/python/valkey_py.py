@@ -33,13 +33,14 @@ def connect(host: str, port: int, password: str) -> Any:
 
 
 # What a request gives. One that fails is sent again while there is patience: by then the client has learned the nodes
-# anew. Its own retries do not wait.
+# anew. Its own retries do not wait. When it is led to a node that it has not heard of, it raises an AttributeError
+# (redis/redis-py#4015).
 def answered(send: Callable[[], Any]) -> Any:
     until, pause_s = time.monotonic() + PATIENCE_S, 0.1
     while True:
         try:
             return send()
-        except (ConnectionError, TimeoutError, ClusterDownError, ValkeyClusterException):
+        except (ConnectionError, TimeoutError, ClusterDownError, ValkeyClusterException, AttributeError):
             if time.monotonic() >= until:
                 raise
             time.sleep(pause_s)
