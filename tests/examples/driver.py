@@ -24,6 +24,8 @@ AT_ONCE = 20
 IMAGE_BYTES = 100_000
 _SLOW_S = 1.0
 _STARTED_WITHIN_S = 120.0
+_STORED_S = 1.0
+"""An application stores an image after it has sent it. Who asks again in between leads it to the origin once more."""
 
 
 def image(name: str) -> bytes:
@@ -101,7 +103,10 @@ def main(images: int, turns: int, command: list[str]) -> int:
         with ThreadPoolExecutor(AT_ONCE) as threads:
             together = list(threads.map(lambda _: right(port, "slow.jpg"), range(AT_ONCE)))
         names = [f"{number}.jpg" for number in range(images)]
-        answers = [[right(port, name) for name in names] for _ in range(turns)]
+        answers = []
+        for _ in range(turns):
+            answers.append([right(port, name) for name in names])
+            time.sleep(_STORED_S)
         report = {
             "together": together,
             "turns": answers,
