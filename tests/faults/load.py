@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ _PROBE_CONNECT_TIMEOUT_S = 0.1
 _PROBE_TIMEOUT_S = 0.3
 _CHECK_DEADLINE_S = 15.0
 """Without any key that could be read. A busy machine may take longer for all of them."""
+_SENT_AGAIN_S = 0.1
 _TRACEBACKS_KEPT = 5
 _WAITS = 5
 _TICK_S = 0.01
@@ -93,6 +95,17 @@ def version_in(key: str, value: bytes | None, size_bytes: int) -> int | None:
     return version if value == value_of(key, version, size_bytes) else None
 
 
+def sent(send: Callable[[], Any]) -> Any:
+    """What a request gives. redis-py raises an AttributeError when it is led to a node that it has not heard of, which
+    happens where clients share an address (redis/redis-py#4015; docs/adr/0009-a-slot-goes-in-one-moment.md). As
+    docs/clients.md recommends, the request is sent again then, once."""
+    try:
+        return send()
+    except AttributeError:
+        time.sleep(_SENT_AGAIN_S)
+        return send()
+
+
 class Worker(threading.Thread):
     """The load on one shard.
 
@@ -137,7 +150,7 @@ class Worker(threading.Thread):
 
     def _write(self, client: Any, key: str, version: int) -> None:
         self.tried[key] = version
-        client.set(key, value_of(key, version, self._size_bytes), ex=_TTL_S)
+        sent(lambda: client.set(key, value_of(key, version, self._size_bytes), ex=_TTL_S))
         self.acknowledged.setdefault(key, []).append((version, time.monotonic()))
 
     def run(self) -> None:
@@ -164,7 +177,8 @@ class Worker(threading.Thread):
                 self._write(self.client, key, self.tried.get(key, 0) + 1)
                 outcome = "ok"
             else:
-                outcome = "miss" if version_in(key, self.client.get(key), self._size_bytes) is None else "ok"
+                found = sent(lambda: self.client.get(key))
+                outcome = "miss" if version_in(key, found, self._size_bytes) is None else "ok"
         # Whatever reaches the application is a failed request, also what the client should never have let out.
         except Exception as error:
             outcome = type(error).__name__

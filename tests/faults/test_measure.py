@@ -143,3 +143,19 @@ def test_keys_that_are_slow_to_read_are_readable_and_those_that_are_not_come_wit
     assert ("invalid username-password pair" in "".join(worker.tracebacks)) == bool(unreadable)
     # All that cannot be read are given up together.
     assert client.now < 160 + 2 * load._CHECK_DEADLINE_S
+
+
+@pytest.mark.parametrize(("times", "is_answered"), [(0, True), (1, True), (2, False)])
+def test_a_request_that_was_led_to_an_unknown_node_is_sent_again_once(times: int, is_answered: bool) -> None:
+    left = [AttributeError("'NoneType' object has no attribute 'redis_connection'")] * times
+
+    def send() -> str:
+        if left:
+            raise left.pop()
+        return "image"
+
+    if is_answered:
+        assert load.sent(send) == "image"
+    else:
+        with pytest.raises(AttributeError):
+            load.sent(send)
