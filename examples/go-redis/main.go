@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -44,9 +45,14 @@ type images struct {
 	ttl      time.Duration
 	lookedUp singleflight.Group
 	unstored chan struct{} // while the cache takes no writes, so many images wait to be stored; more are not
+	storing  sync.Map      // their names and images: who asks for one gets it from here, and its origin is left alone
 }
 
 func (i *images) get(name string) ([]byte, error) {
+	if image, ok := i.storing.Load(name); ok {
+		lookups.WithLabelValues("coalesced").Inc()
+		return image.([]byte), nil
+	}
 	mine := false
 	image, err, _ := i.lookedUp.Do(name, func() (any, error) {
 		mine = true
@@ -76,16 +82,18 @@ func (i *images) lookUp(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	i.store(key, image)
+	i.store(name, key, image)
 	return image, nil
 }
 
 // Nobody waits until an image is stored: while a master is lost that may be long.
-func (i *images) store(key string, image []byte) {
+func (i *images) store(name, key string, image []byte) {
 	select {
 	case i.unstored <- struct{}{}:
+		i.storing.Store(name, image)
 		go func() {
 			i.command("set", func(ctx context.Context) error { return i.cache.Set(ctx, key, image, i.ttl).Err() })
+			i.storing.Delete(name)
 			<-i.unstored
 		}()
 	default:

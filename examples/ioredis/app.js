@@ -53,21 +53,21 @@ async function lookUp(name) {
   const cached = await command('get', () => answered(() => client().getBuffer(key)));
   if (cached !== null) {
     lookups.inc({ result: 'hit' });
-    return cached;
+    return { bytes: cached };
   }
   lookups.inc({ result: 'miss' });
-  const image = await fetched(name);
-  store(key, image);
-  return image;
+  const bytes = await fetched(name);
+  return { bytes, stored: store(key, bytes) };
 }
 
-// Nobody waits until an image is stored: while a master is lost that may be long.
+// Nobody waits until an image is stored: while a master is lost that may be long. Who asks until then gets it from here,
+// and its origin is left alone.
 let unstored = 0;
-function store(key, image) {
+async function store(key, bytes) {
   if (unstored >= UNSTORED) return cacheErrors.inc({ command: 'set' });
   unstored++;
-  const sent = () => within(PATIENCE_MS, client().set(key, image, 'EX', TTL_SECONDS));
-  command('set', sent).finally(() => unstored--);
+  await command('set', () => within(PATIENCE_MS, client().set(key, bytes, 'EX', TTL_SECONDS)));
+  unstored--;
 }
 
 // However many ask for an image at a time, it is looked up once.
@@ -76,7 +76,10 @@ function image(name) {
   if (underWay.has(name)) {
     lookups.inc({ result: 'coalesced' });
   } else {
-    underWay.set(name, lookUp(name).finally(() => underWay.delete(name)));
+    const found = lookUp(name);
+    underWay.set(name, found.then(({ bytes }) => bytes));
+    // An error is told to those who asked.
+    found.then(({ stored }) => stored, () => {}).finally(() => underWay.delete(name));
   }
   return underWay.get(name);
 }

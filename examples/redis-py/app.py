@@ -59,29 +59,38 @@ class Images:
             return shared.result()
         try:
             image = self._command("get", name)
-            if image is not None:
-                LOOKUPS.labels("hit").inc()
-                mine.set_result(image)
-                return image
-            LOOKUPS.labels("miss").inc()
-            image = self._fetch(name)
-            mine.set_result(image)
-            self._store(name, image)
-            return image
+            is_hit = image is not None
+            LOOKUPS.labels("hit" if is_hit else "miss").inc()
+            if not is_hit:
+                image = self._fetch(name)
         except BaseException as error:
             mine.set_exception(error)
+            self._forget(name)
             raise
-        finally:
-            with self._lock:
-                del self._under_way[name]
+        mine.set_result(image)
+        if is_hit:
+            self._forget(name)
+        else:
+            self._store(name, image)
+        return image
 
     def _store(self, name: str, image: bytes) -> None:
-        """Nobody waits until it is stored: while a master is lost that may be long."""
+        """Nobody waits until it is stored: while a master is lost that may be long. Who asks until then gets it from
+        here, and its origin is left alone."""
         if not self._may_store.acquire(blocking=False):
             CACHE_ERRORS.labels("set").inc()
+            self._forget(name)
             return
-        stored = self._storing.submit(self._command, "set", name, image, ex=TTL_SECONDS)
-        stored.add_done_callback(lambda _: self._may_store.release())
+
+        def ended(_: Future[Any]) -> None:
+            self._may_store.release()
+            self._forget(name)
+
+        self._storing.submit(self._command, "set", name, image, ex=TTL_SECONDS).add_done_callback(ended)
+
+    def _forget(self, name: str) -> None:
+        with self._lock:
+            del self._under_way[name]
 
     def _command(self, command: str, name: str, *arguments: Any, **options: Any) -> Any:
         """The answer; None also where there is none, since without its cache the application still works."""

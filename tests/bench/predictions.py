@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import log
-from statistics import quantiles
+from statistics import median
 from typing import Any
 
 from components.advice.resilience import promotion_seconds
@@ -125,18 +125,17 @@ def load_of_a_master(requests_per_second: float, here: Core, **workload: Any) ->
 
 
 def rate(ours: Mapping[str, Any], here: Core) -> Iterator[Prediction]:
-    """The 95th percentile at one master's rate, in a quiet second: only one in four is quieter. This machine also does
-    other work, which a pod's node does not, and a second in which it did has the latency of that. Predicted is a GET;
-    a second has writes, too."""
+    """The 95th percentile at one master's rate, in the middle one of the seconds: this machine also does other work,
+    and a second in which it did has the latency of that. Predicted is a GET; a second has writes, too."""
     found = ours["master_rate"]
     load = load_of_a_master(found["requests_per_s"], here)
     link_gbps = ours["side_by_side"]["one core that only sends"]["gets_per_s"] * IMAGE_BYTES * 8 / BITS_PER_GBIT
     predicted = load.latency(link_gbps, 1).p95_ms
     yield Prediction(
-        f"p95 of a quiet second at {found['requests_per_s']:.0f} images/s of one master",
+        f"p95 of a second at {found['requests_per_s']:.0f} images/s of one master",
         "ms",
         predicted or 0.0,
-        quantiles([second["p95_ms"] for second in found["seconds"] if second["p95_ms"] is not None])[0],
+        median(second["p95_ms"] for second in found["seconds"] if second["p95_ms"] is not None),
     )
 
 

@@ -25,7 +25,8 @@ IMAGE_BYTES = 100_000
 _SLOW_S = 1.0
 _STARTED_WITHIN_S = 120.0
 _STORED_S = 1.0
-"""An application stores an image after it has sent it. Who asks again in between leads it to the origin once more."""
+"""An application stores an image after it has sent it. Who asks again in between gets it from the application's own
+memory, and what is counted here is what comes from the cache."""
 
 
 def image(name: str) -> bytes:

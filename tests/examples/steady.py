@@ -4,7 +4,7 @@
 
 It makes FOLDER/ready-NAME once the images are in the cache and the application has measured how far away the nodes are.
 Then it asks until FOLDER/stop is there, whether or not earlier requests have ended. Some of the images are new ones,
-which the application must fetch and store. It prints what it saw as JSON.
+which the application must fetch and store. Each of them is asked for twice in a row. It prints what it saw as JSON.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ def _steadily(port: int, own: str, stop: Path) -> list[Asked]:
             time.sleep(max(0.0, due - time.monotonic()))
             number = len(running)
             # Of its own: an image that another application stored is no new one.
-            name = f"new-{own}-{number}.jpg" if number % NEW_EVERY == 0 else f"{number % IMAGES}.jpg"
+            new, is_old = number // NEW_EVERY, number % NEW_EVERY > 1
+            name = f"{number % IMAGES}.jpg" if is_old else f"new-{own}-{new}.jpg"
             running.append(threads.submit(_asked, port, name))
         return [item.result() for item in running]
 
@@ -84,6 +85,10 @@ def main(name: str, folder: Path, command: Sequence[str]) -> int:
             "asked": len(asked),
             "longest_s": max(item.seconds for item in asked),
             "fetched_again": [image for image in names if origin.fetched[image] > fetched[image]],
+            "new": [image for image in origin.fetched if image.startswith("new-")],
+            "new_fetched_again": [
+                image for image, times in origin.fetched.items() if image.startswith("new-") and times > 1
+            ],
             "before": before,
             "after": ask(port, "/metrics")[1].decode(),
         }

@@ -108,6 +108,13 @@ def test_every_image_that_the_cache_has_still_comes_from_it(reports: dict[str, A
 
 
 @each_program
+def test_a_new_image_is_fetched_once_while_it_waits_to_be_stored(reports: dict[str, Any], program: Program) -> None:
+    report = reports[program.name]
+    assert len(report["new"]) > 20
+    assert report["new_fetched_again"] == []
+
+
+@each_program
 def test_an_image_that_cannot_be_stored_is_sent_all_the_same(reports: dict[str, Any], program: Program) -> None:
     """Also says that the fault was one: otherwise the tests above could not fail."""
     assert _errors(reports[program.name], "set") > 0

@@ -67,6 +67,8 @@ class Shard:
     keys: int
     longest_seconds: float = 0.0
     """Of a request, whatever came of it."""
+    sent_again: int = 0
+    """Requests that were led to a node which the client had not heard of, and were sent once more."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,10 @@ class Measurement:
     @property
     def unreadable(self) -> int:
         return sum(shard.unreadable for shard in self.shards)
+
+    @property
+    def sent_again(self) -> int:
+        return sum(shard.sent_again for shard in self.shards)
 
     @property
     def longest_seconds(self) -> float:
@@ -165,4 +171,5 @@ def _shard(shard: Mapping[str, Any], fault_at: float, ended: float, stalls: Sequ
         unreadable=len(shard["unreadable"]),
         keys=len(shard["acknowledged"]),
         longest_seconds=max((end - begin for begin, end, *_ in requests), default=0.0),
+        sent_again=shard["sent_again"],
     )

@@ -121,7 +121,8 @@ def _others_serve(outcome: Outcome) -> bool:
 
 
 def _planned(outcome: Outcome) -> str:
-    return f"{outcome.load.failed} of {outcome.load.requests} failed, {_lost(outcome)}, {_gap(outcome)}"
+    again = f", {outcome.load.sent_again} sent again" if outcome.load.sent_again else ""
+    return f"{outcome.load.failed} of {outcome.load.requests} failed{again}, {_lost(outcome)}, {_gap(outcome)}"
 
 
 def _unnoticed(outcome: Outcome) -> bool:

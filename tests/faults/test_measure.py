@@ -81,6 +81,7 @@ def report(found: int | None, **more: Any) -> dict[str, Any]:
         "tried": {"key": 4},
         "found": {"key": found},
         "unreadable": [],
+        "sent_again": 0,
         "tracebacks": [],
     }
     return {"ended": 13.0, "stalls": [], "shards": [shard | more]}
@@ -145,17 +146,32 @@ def test_keys_that_are_slow_to_read_are_readable_and_those_that_are_not_come_wit
     assert client.now < 160 + 2 * load._CHECK_DEADLINE_S
 
 
-@pytest.mark.parametrize(("times", "is_answered"), [(0, True), (1, True), (2, False)])
-def test_a_request_that_was_led_to_an_unknown_node_is_sent_again_once(times: int, is_answered: bool) -> None:
-    left = [AttributeError("'NoneType' object has no attribute 'redis_connection'")] * times
+UNKNOWN_NODE = "'NoneType' object has no attribute 'redis_connection'"
 
-    def send() -> str:
-        if left:
-            raise left.pop()
-        return "image"
 
-    if is_answered:
-        assert load.sent(send) == "image"
-    else:
-        with pytest.raises(AttributeError):
-            load.sent(send)
+@pytest.mark.parametrize(
+    ("errors", "outcome", "sent_again"),
+    [
+        ([], "ok", 0),
+        ([AttributeError(UNKNOWN_NODE)], "ok", 1),
+        ([AttributeError(UNKNOWN_NODE)] * 2, "AttributeError", 1),
+        ([AttributeError("another")], "AttributeError", 0),
+        ([AuthenticationError()], "AuthenticationError", 0),
+    ],
+)
+def test_a_request_that_was_led_to_an_unknown_node_is_sent_again_once_and_counted(
+    monkeypatch: pytest.MonkeyPatch, errors: list[Exception], outcome: str, sent_again: int
+) -> None:
+    left = iter(errors)
+
+    def get(key: str) -> bytes:
+        for error in left:
+            raise error
+        return value_of(key, 1, 100)
+
+    monkeypatch.setattr(load, "cluster_client", lambda _: SimpleNamespace(get=get))
+    config = {"value_bytes": 100, "seed": 1, "shards": 1, "prefix": "", "keys_per_shard": 1, "endpoint": ""}
+    worker = Worker(config, 0, threading.Event())
+    worker._timed("get", worker.old[0])
+    assert [request[-1] for request in worker.requests] == [outcome]
+    assert worker.sent_again == sent_again

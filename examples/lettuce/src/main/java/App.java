@@ -73,33 +73,39 @@ public class App {
       LOOKUPS.labelValues("coalesced").inc();
       return shared;
     }
-    lookUp(name).whenComplete((image, error) -> {
+    lookUp(name, mine).whenComplete((done, error) -> {
       underWay.remove(name);
-      if (error == null) mine.complete(image);
-      else mine.completeExceptionally(error);
+      if (error != null) mine.completeExceptionally(error);
     });
     return mine;
   }
 
-  private CompletionStage<byte[]> lookUp(String name) {
+  /** Completes `found` as soon as the image is there, and ends when it is stored, too. */
+  private CompletionStage<String> lookUp(String name, CompletableFuture<byte[]> found) {
     byte[] key = ("image:" + name).getBytes(StandardCharsets.UTF_8);
     return command("get", commands -> commands.get(key)).thenCompose(cached -> {
       LOOKUPS.labelValues(cached == null ? "miss" : "hit").inc();
-      if (cached != null) return CompletableFuture.completedFuture(cached);
-      return fetched(name).thenApply(image -> {
-        store(key, image);
-        return image;
+      if (cached != null) {
+        found.complete(cached);
+        return CompletableFuture.<String>completedFuture(null);
+      }
+      return fetched(name).thenCompose(image -> {
+        found.complete(image);
+        return store(key, image);
       });
     });
   }
 
-  /** Nobody waits until an image is stored: while a master is lost that may be long. */
-  private void store(byte[] key, byte[] image) {
+  /**
+   * Nobody waits until an image is stored: while a master is lost that may be long. Who asks until then gets it from
+   * here, and its origin is left alone.
+   */
+  private CompletionStage<String> store(byte[] key, byte[] image) {
     if (!unstored.tryAcquire()) {
       CACHE_ERRORS.labelValues("set").inc();
-      return;
+      return CompletableFuture.completedFuture(null);
     }
-    command("set", commands -> commands.set(key, image, SetArgs.Builder.ex(TTL_SECONDS)))
+    return command("set", commands -> commands.set(key, image, SetArgs.Builder.ex(TTL_SECONDS)))
         .whenComplete((done, error) -> unstored.release());
   }
 
