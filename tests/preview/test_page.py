@@ -71,7 +71,7 @@ def test_the_page_opens_offline_and_has_its_charts() -> None:
     assert "@import" not in shown
     assert "url(" not in shown
     assert tags.seen.count("svg") == 4
-    assert len(shown) < 90_000
+    assert len(shown) < 80_000
 
 
 def test_without_nodes_the_page_has_the_two_charts_that_need_none() -> None:
