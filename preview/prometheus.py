@@ -56,7 +56,7 @@ def _value(url: str, expr: str) -> float | None:
 def _answer(url: str, expr: str) -> Any:
     asked = f"{url.rstrip('/')}/api/v1/query?{urllib.parse.urlencode({'query': expr})}"
     try:
-        # The scheme is checked above.
+        # measured_from has checked that the scheme is that of HTTP.
         with urllib.request.urlopen(asked, timeout=_TIMEOUT_S) as answer:  # noqa: S310
             return json.loads(answer.read(_ANSWER_BYTES_MAX))
     except urllib.error.HTTPError as error:

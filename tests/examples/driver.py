@@ -15,7 +15,9 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -77,13 +79,13 @@ def ask(port: int, path: str) -> tuple[int, bytes]:
         connection.close()
 
 
-def started(port: int, application: subprocess.Popen[bytes]) -> None:
+def started(port: int, running: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + _STARTED_WITHIN_S
     while True:
         try:
             ask(port, "/metrics")
         except (OSError, HTTPException):
-            if application.poll() is not None or time.monotonic() > deadline:
+            if running.poll() is not None or time.monotonic() > deadline:
                 raise
             time.sleep(0.1)
         else:
@@ -94,13 +96,24 @@ def right(port: int, name: str) -> bool:
     return ask(port, f"/images/{name}") == (200, image(name))
 
 
-def main(images: int, turns: int, command: list[str]) -> int:
+@contextmanager
+def application(command: Sequence[str]) -> Iterator[tuple[Origin, int]]:
+    """An application that answers, beside its origin: that one, and the port to ask."""
     origin, port = Origin(), free_port()
     given = {"ORIGIN": f"http://127.0.0.1:{origin.server_address[1]}/images", "LISTEN": str(port)}
-    # The kernel ends the application with this program, however that ends.
-    application = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *command], env=os.environ | given)
+    # The kernel ends the application with this program, however that ends. What it says is no part of a report.
+    words = ["setpriv", "--pdeathsig", "KILL", *command]
+    running = subprocess.Popen(words, env=os.environ | given, stdout=sys.stderr)
     try:
-        started(port, application)
+        started(port, running)
+        yield origin, port
+    finally:
+        running.kill()
+        running.wait()
+
+
+def main(images: int, turns: int, command: list[str]) -> int:
+    with application(command) as (origin, port):
         with ThreadPoolExecutor(AT_ONCE) as threads:
             together = list(threads.map(lambda _: right(port, "slow.jpg"), range(AT_ONCE)))
         names = [f"{number}.jpg" for number in range(images)]
@@ -115,9 +128,6 @@ def main(images: int, turns: int, command: list[str]) -> int:
             "fetched": origin.fetched,
             "metrics": ask(port, "/metrics")[1].decode(),
         }
-    finally:
-        application.kill()
-        application.wait()
     json.dump(report, sys.stdout)
     return 0
 

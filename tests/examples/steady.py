@@ -10,8 +10,6 @@ which the application must fetch and store. Each of them is asked for twice in a
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -20,7 +18,7 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 
-from tests.examples.driver import Origin, ask, free_port, right, started
+from tests.examples.driver import application, ask, right
 from tests.examples.zone_reader import MEASURING_S
 
 IMAGES = 30
@@ -65,13 +63,7 @@ def _steadily(port: int, own: str, stop: Path) -> list[Asked]:
 
 
 def main(name: str, folder: Path, command: Sequence[str]) -> int:
-    origin, port = Origin(), free_port()
-    given = {"ORIGIN": f"http://127.0.0.1:{origin.server_address[1]}/images", "LISTEN": str(port)}
-    # The kernel ends the application with this program, however that ends. What it says is no figure of this program's.
-    words = ["setpriv", "--pdeathsig", "KILL", *command]
-    application = subprocess.Popen(words, env=os.environ | given, stdout=sys.stderr)
-    try:
-        started(port, application)
+    with application(command) as (origin, port):
         names = [f"{number}.jpg" for number in range(IMAGES)]
         warm = [right(port, image) for _ in range(2) for image in names]
         time.sleep(MEASURING_S)
@@ -92,9 +84,6 @@ def main(name: str, folder: Path, command: Sequence[str]) -> int:
             "before": before,
             "after": ask(port, "/metrics")[1].decode(),
         }
-    finally:
-        application.kill()
-        application.wait()
     json.dump(report, sys.stdout)
     return 0
 

@@ -8,13 +8,11 @@ for each image so often. What it prints is the number of bytes that came.
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import time
 from pathlib import Path
 
-from tests.examples.driver import IMAGE_BYTES, Origin, free_port, right, started
+from tests.examples.driver import IMAGE_BYTES, application, right
 
 MEASURING_S = 4.0
 """Each client asks the nodes once a second; Lettuce looks at the answers a second later."""
@@ -22,14 +20,8 @@ _GO_WITHIN_S = 120.0
 
 
 def main(number: str, images: int, turns: int, folder: Path, command: list[str]) -> int:
-    origin, port = Origin(), free_port()
-    given = {"ORIGIN": f"http://127.0.0.1:{origin.server_address[1]}/images", "LISTEN": str(port)}
     names = [f"{image}.jpg" for image in range(images)]
-    # The kernel ends the application with this program, however that ends. What it says is no figure of this program's.
-    words = ["setpriv", "--pdeathsig", "KILL", *command]
-    application = subprocess.Popen(words, env=os.environ | given, stdout=sys.stderr)
-    try:
-        started(port, application)
+    with application(command) as (origin, port):
         # It connects at the first requests, and one connection at each in Lettuce.
         answers = [right(port, name) for name in names]
         time.sleep(MEASURING_S)
@@ -42,9 +34,6 @@ def main(number: str, images: int, turns: int, folder: Path, command: list[str])
             time.sleep(0.02)
         answers += [right(port, name) for _ in range(turns) for name in names]
         late = sum(origin.fetched.values()) - fetched
-    finally:
-        application.kill()
-        application.wait()
     if not all(answers):
         raise ValueError("an answer was another image, or an error")
     print((images * turns - late) * IMAGE_BYTES)
