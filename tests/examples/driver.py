@@ -38,6 +38,9 @@ def image(name: str) -> bytes:
 class Origin(ThreadingHTTPServer):
     """Where the images come from. It counts who asks for what."""
 
+    request_queue_size = 128
+    """Whoever finds the default of 5 full waits for a second, which is how long an application waits."""
+
     def __init__(self) -> None:
         self.fetched: Counter[str] = Counter()
         self.lock = threading.Lock()
