@@ -22,6 +22,7 @@ import redis
 from redis.cluster import ClusterNode
 
 from reconciler.observe.cluster_nodes import NodeEntry, parse_cluster_nodes
+from reconciler.observe.native_jobs import NativeWay, native_way
 from reconciler.slots import ALL_SLOTS, even_split, ranges
 from tests.tested_server import program as tested_program
 
@@ -151,6 +152,11 @@ class Server:
     def info(self, section: str = "everything") -> dict[str, object]:
         with self.client as client:
             return dict(client.info(section))
+
+    @property
+    def native_way(self) -> NativeWay | None:
+        """How the server moves slots by itself; None where it does not."""
+        return native_way({key: str(value) for key, value in self.info("server").items()})
 
 
 class Addresses:

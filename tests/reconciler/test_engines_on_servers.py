@@ -15,10 +15,10 @@ from components.config.engines import LINES
 from components.config.settings import Access
 from components.manifests import users
 from sandbox.host.servers import REDIS, VALKEY, ServerProgram, servers
+from tests import tested_server
 from tests.reconciler.load import Load
 from tests.reconciler.servers import Fleet, assert_formed, eventually
 from tests.reconciler.test_moving_on_redis import run_killed
-from tests.tested_server import tested_server
 
 pytestmark = pytest.mark.redis
 
@@ -29,7 +29,7 @@ DEADLINE_S = 110
 
 
 def chosen() -> tuple[ServerProgram, ...]:
-    server = tested_server()
+    server = tested_server.tested_server()
     return servers() if server is None else (server,)
 
 

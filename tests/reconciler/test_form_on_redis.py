@@ -18,6 +18,7 @@ import pytest
 from redis.crc import key_slot
 
 from tests.reconciler.servers import Fleet, assert_formed, eventually
+from tests.tested_server import has_tls
 
 pytestmark = pytest.mark.redis
 
@@ -139,6 +140,7 @@ def tls_options(folder: Path, ca: str) -> list[str]:
     return [*ports, "--tls-auth-clients", "no", *files]
 
 
+@pytest.mark.skipif(not has_tls(), reason="this server was built without TLS")
 def test_with_tls_a_cluster_is_formed_and_grown_with_its_keys(
     fleet: Fleet, reconcile: Reconcile, tmp_path: Path
 ) -> None:

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis.utils import str_if_bytes
 
+from reconciler.observe.native_jobs import NativeWay
 from reconciler.slots import count
 from tests.reconciler.load import Load
 from tests.reconciler.servers import Fleet, Server, assert_formed, eventually
@@ -119,6 +121,20 @@ def write_every_kind(client: Any) -> dict[bytes, bytes]:
     return {name: client.dump(name) for name in (*kinds, *ODD_NAMES)}
 
 
+def stream(client: Any) -> Any:
+    """What a Valkey that moves slots by itself keeps of the stream: not when a consumer was active, and not what is
+    still pending of entries that are gone."""
+    told = client.xinfo_stream("stream", full=True)
+    for group in told["groups"]:
+        group["pending"] = [(entry, consumer, times) for entry, consumer, _, times in group["pending"]]
+        group["pending"] = [pending for pending in group["pending"] if pending[0] in told["entries"]]
+        group["consumers"] = [
+            str_if_bytes(consumer.get("name", consumer.get(b"name"))) for consumer in group["consumers"]
+        ]
+        del group["pel-count"]
+    return told
+
+
 def test_a_new_pool_takes_over_from_the_old_one_through_the_client_service(fleet: Fleet, reconcile: Reconcile) -> None:
     fleet.formed(3)
     fleet.write(KEYS)
@@ -129,6 +145,7 @@ def test_a_new_pool_takes_over_from_the_old_one_through_the_client_service(fleet
             client.set(f"later:{index}", "x", ex=500)
         kinds = write_every_kind(client)
         expiring = {name for name in kinds if client.pttl(name) > 0}
+        written = stream(client)
     old = list(fleet.servers)
     fleet.shards(3, prefix="big")
     topology = fleet.topology(3, prefix="big", seeds=[fleet.servers["redis-master-1"].ip])
@@ -149,7 +166,10 @@ def test_a_new_pool_takes_over_from_the_old_one_through_the_client_service(fleet
             ttl = client.ttl(f"later:{index}")
             assert isinstance(ttl, int)
             assert 400 < ttl <= 500
-        assert {name: client.dump(name) for name in kinds} == kinds
+        sent_as_commands = {b"stream"} if fleet.servers["big-master-0"].native_way is NativeWay.MIGRATESLOTS else set()
+        alike = kinds.keys() - sent_as_commands
+        assert {name: client.dump(name) for name in alike} == {name: kinds[name] for name in alike}
+        assert stream(client) == written
         assert {name for name in kinds if HOUR_MS / 2 < client.pttl(name) <= HOUR_MS} == expiring
         assert all(client.pttl(name) == -1 for name in kinds.keys() - expiring)
     for pod in old:
@@ -183,8 +203,9 @@ def test_keys_that_have_expired_stay_behind_a_huge_slot_goes_in_parts_and_a_huge
     fleet.shards(3, *room, prefix="big")
     status, output = reconcile("form", fleet.topology(3, prefix="big", seeds=[old[0].ip], deadlineSeconds=110))
     assert status == 0, output
-    assert "a key of 40 MiB blocked" in output
-    assert output.count("MiB blocked") == 1
+    if old[0].native_way is None:
+        assert "a key of 40 MiB blocked" in output
+        assert output.count("MiB blocked") == 1
     assert not any(server.myself.slots for server in old)
     assert sum(int(fleet.servers[f"big-master-{shard}"].call("DBSIZE")) for shard in range(3)) == 201
     with fleet.client() as client:
@@ -194,6 +215,8 @@ def test_keys_that_have_expired_stay_behind_a_huge_slot_goes_in_parts_and_a_huge
 
 def test_copies_left_behind_by_a_killed_run_are_outdated_and_dropped(fleet: Fleet, reconcile: Reconcile) -> None:
     fleet.formed(3)
+    if fleet.servers["redis-master-0"].native_way is NativeWay.MIGRATESLOTS:
+        pytest.skip("a Valkey 9 gives nobody copies of a slot's keys before it gives the slot, and refuses this mark")
     source, target = (server for server in list(fleet.servers.values())[:2])
     slot = int(source.call("CLUSTER", "KEYSLOT", "{tag}"))
     if not source.myself.slots >> slot & 1:

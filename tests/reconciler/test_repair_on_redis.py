@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.observe.native_jobs import NativeWay, native_way, read_jobs
+from reconciler.observe.native_jobs import NativeWay, read_jobs
 from reconciler.slots import ALL_SLOTS
 from tests.reconciler.servers import Fleet, Server, assert_formed, eventually
 
@@ -60,7 +60,7 @@ def test_a_healthy_cluster_gets_no_write_command(formed: Fleet, reconcile: Recon
     assert sent <= READING | set(JOBS.values())
     assert "cluster|nodes" in sent
     for server in formed.servers.values():
-        way = native_way({key: str(value) for key, value in server.info("server").items()})
+        way = server.native_way
         assert (way in JOBS) == bool(sent & set(JOBS.values()))
         assert way is None or list(read_jobs(way, server.call(*way.value), 0)) == []
 
