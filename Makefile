@@ -56,7 +56,7 @@ e2e: .venv/tests $(if $(KUBECONFIG),,.venv/sandbox .venv/e2e) ## a real Pulumi e
 faults: .venv/tests .venv/sandbox ## measure every fault beside the plain deployment, and write docs/faults.md (12 minutes)
 	@$(PYTHON) -m tests.faults.report --write docs/faults.md
 
-clients: .venv/tests .venv/sandbox .clients/built ## drive seven client libraries through every fault at once, and write docs/clients.md (14 minutes; installs Node.js, Go and Java)
+clients: .venv/tests .venv/sandbox .clients/built ## drive seven client libraries through every fault at once, and write docs/clients.md (24 minutes; installs Node.js, Go and Java)
 	@$(PYTHON) -m tests.clients --write
 
 alerts: .venv/tests .venv/sandbox .venv/monitoring ## provoke alerts for real, and print when each fired and resolved (20 minutes; ALERTS="RedisDown …": only these)

@@ -22,6 +22,7 @@ from preview.resources import Resource
 
 NOT_PREDICTED = "not predicted"
 """The time of what AWS does by itself: to make and to remove nodes."""
+_PLURALS = {"NetworkPolicy": "NetworkPolicies", "StorageClass": "StorageClasses"}
 _STEPS_OF_THEIR_OWN = {"StatefulSet", "NodeGroup", "Job"}
 _MADE_BESIDE_PODS = {"ConfigMap", "Secret", "PersistentVolumeClaim", "LaunchTemplate", "RolePolicyAttachment", "Role"}
 """They come and go with the pods and nodes that use them, so that the steps of those say it all."""
@@ -182,7 +183,7 @@ class Update:
         elif self.exchanges_the_pool:
             least, most = self._seconds_of_a_move()
             yield Step(
-                f"form joins the new pods to the living cluster, moves every slot {self._with_or_without_keys()}, and "
+                f"form joins the new pods to the living cluster, moves all slots {self._with_or_without_keys()}, and "
                 "attaches the replicas.",
                 joining + DISCOVERY_SECONDS + least + copies.reprotection_seconds,
                 joining + DISCOVERY_SECONDS_MAX + most + copies.reprotection_full_seconds,
@@ -246,7 +247,7 @@ class Update:
         if not any(item.kind == "LaunchTemplate" for item in self.edit.changed):
             kinds.update(group.kind for group in self._groups(self.edit.changed) if not self._grows(group))
         if kinds:
-            names = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
+            names = ", ".join(count(number, kind, _PLURALS.get(kind)) for kind, number in sorted(kinds.items()))
             yield Step(f"Changed without touching a pod: {names}.", 0, 0)
 
     def _grows(self, group: Resource) -> bool:

@@ -214,7 +214,7 @@ def test_a_latency_that_no_type_keeps_is_refused_with_that_reason_and_what_helps
     with pytest.raises(PlanRefused) as refusal:
         derive_plan(option_1(**workload))
     (said,) = refusal.value.messages
-    assert said.startswith("no EC2 type of the catalogue carries one pod: on ")
+    assert said.startswith("podMemory: no EC2 type of the catalogue carries one pod: on ")
     assert f"and {workload['p95LatencyMs']} ms are wanted" in said
     assert said.endswith(change)
 

@@ -15,6 +15,8 @@ HERE = Path(__file__).parent
 BUILT = HERE.parents[1] / ".clients"
 """Where `make clients` puts what it compiles."""
 _BEGIN, _END = "settings: begin", "settings: end"
+RECOMMENDED, DEFAULTS = "recommended", "defaults"
+"""What each program is told: its settings, or none but user and password."""
 PATIENCE = "REDIS_PATIENCE_S"
 """Which variable tells each program how long to try."""
 QUICK_S, PATIENT_S = 2.0, 15.0

@@ -1,4 +1,5 @@
-"""The faults that clients are driven through: those of docs/faults.md, with the mending as a phase of its own.
+"""The faults that clients are driven through: each row of docs/faults.md and two more, with the mending as a phase of
+its own.
 
 Each is a function of what runs. It leaves the cluster whole, with every shard at home.
 """
@@ -10,9 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.clients.running import Running
-from tests.faults import planned
+from tests.faults import planned, resync
 from tests.faults.deployment import Deployment
-from tests.faults.scenarios import exceed_memory, fullest_node
+from tests.faults.rows import ROWS, Stack
+from tests.faults.scenarios import exceed_memory, fullest_node, fullest_zone, serves
 from tests.faults.stacks import another_tag, local_stack
 
 FAILOVER_S = 12.0
@@ -21,14 +23,16 @@ FAILOVER_S = 12.0
 
 @dataclass(frozen=True)
 class Fault:
-    """In `quiet` faults no request may fail at all: planned changes, and what a client's retries outlast. A patient
-    client is driven through those that are `outlasted`."""
+    """`key` and `stack` are those of the row in docs/faults.md. In `quiet` faults no request may fail at all: planned
+    changes, what masters outlive, and what a client's retries outlast. A patient client is driven through those that
+    are `outlasted`."""
 
     key: str
     text: str
     cause: Callable[[Running, str], None]
     quiet: bool = False
     outlasted: bool = False
+    stack: Stack = Stack.LOCAL
 
 
 def _settle(deployment: Deployment) -> None:
@@ -95,6 +99,19 @@ cut_off = _away(
 )
 
 
+def zone(running: Running, key: str) -> None:
+    deployment = running.deployment
+    name, _ = fullest_zone(deployment)
+    with running.phase(key):
+        deployment.fault("lose-zone", zone=name)
+        deployment.until(lambda: serves(deployment), FAILOVER_S)
+        running.watch()
+    with running.phase(f"{key}-back"):
+        deployment.fault("restore-zone", zone=name)
+        _settle(deployment)
+        time.sleep(2)
+
+
 def both_copies(running: Running, key: str) -> None:
     deployment = running.deployment
     master, replicas = deployment.copies(2)
@@ -105,11 +122,17 @@ def both_copies(running: Running, key: str) -> None:
         running.watch()
 
 
-def restart_all(running: Running, key: str) -> None:
-    with running.phase(key):
-        running.deployment.fault("restart-all", ips="new")
-        _settle(running.deployment)
-        running.watch()
+def _restart_all(ips: str) -> Callable[[Running, str], None]:
+    def cause(running: Running, key: str) -> None:
+        with running.phase(key):
+            running.deployment.fault("restart-all", ips=ips)
+            _settle(running.deployment)
+            running.watch()
+
+    return cause
+
+
+restart_new, restart_rotated = _restart_all("new"), _restart_all("rotated")
 
 
 def slept(running: Running, key: str) -> None:
@@ -131,6 +154,33 @@ def slow_link(running: Running, key: str) -> None:
         running.watch()
         deployment.fault("slow-link", pod=master)
     _settle(deployment)
+
+
+def full_resync(running: Running, key: str) -> None:
+    deployment = running.deployment
+    master, (replica, *_) = deployment.copies(2)
+    with resync.filled(deployment, 2, resync.RESYNC_DATA_MB):
+        with running.phase(key), deployment.load(resync.RESYNC_WRITES) as load:
+            resync.resync(deployment, master, replica)
+            load.end()
+        _settle(deployment)
+
+
+def resync_memory(running: Running, key: str) -> None:
+    deployment = running.deployment
+    master, (replica, *_) = deployment.copies(1)
+    with resync.filled(deployment, 1, resync.SMALL_MB):
+        with running.phase(key):
+            with resync.sending(deployment, master, replica):
+                deployment.fault("out-of-memory", pod=master)
+            running.watch()
+        _settle(deployment)
+
+
+def repair_killed(running: Running, key: str) -> None:
+    with running.phase(key):
+        planned.repair_killed(running.deployment, planned.REPAIR_KILLED_S)
+    _settle(running.deployment)
 
 
 def pod_deleted(running: Running, key: str) -> None:
@@ -174,24 +224,51 @@ def other_pool(running: Running, key: str) -> None:
 CALM = "calm"
 OTHER_POOL = (("podMemory", "128MB"), ("totalMemory", "384MB"))
 
+_ROWS = {row.key: row for row in ROWS}
+
+
+def _of_row(
+    key: str, cause: Callable[[Running, str], None], *, quiet: bool = False, outlasted: bool = False, text: str = ""
+) -> Fault:
+    row = _ROWS[key]
+    return Fault(key, text or row.fault, cause, quiet, outlasted, row.stack)
+
+
 FAULTS = (
-    Fault("crash", "master's process killed, container restarted", crash, quiet=True, outlasted=True),
-    Fault("memory", "master over its memory limit, killed", memory),
-    Fault("lost", "master's machine lost silently", lost, outlasted=True),
+    _of_row("crash", crash, quiet=True, outlasted=True),
+    _of_row("memory", memory),
+    _of_row("lost", lost, outlasted=True, text="master's machine lost silently"),
     Fault("frozen", "master's process stopped (SIGSTOP)", frozen, outlasted=True),
-    Fault("cut", "master cut off from all pods, not from clients", cut_off, outlasted=True),
-    Fault("both", "both copies of a shard lost with their volumes", both_copies),
-    Fault("restart-all", "all pods restart at once with new IPs", restart_all, outlasted=True),
-    Fault("slept", "the same while the clients sleep; from when they wake", slept, quiet=True),
-    Fault("slow", "master's link at 10 Mbit/s for 10 s", slow_link),
-    Fault("pod", "planned: master's pod deleted", pod_deleted, quiet=True),
-    Fault("drain", "planned: node drained", drained, quiet=True),
-    Fault("roll", "planned: rolling update of all pods", roll, quiet=True),
-    Fault("pool", "planned: podMemory changed", other_pool, quiet=True),
+    _of_row("split", cut_off, outlasted=True),
+    _of_row("both", both_copies),
+    _of_row("zone", zone, outlasted=True),
+    _of_row("restart-new", restart_new, outlasted=True),
+    _of_row("restart-rotated", restart_rotated, outlasted=True),
+    Fault("slept", "all pods restart while the clients sleep; from when they wake", slept, quiet=True),
+    _of_row("slow", slow_link, text="master's link at 10 Mbit/s for 10 s"),
+    _of_row("resync", full_resync, quiet=True),
+    _of_row("resync-memory", resync_memory, quiet=True),
+    _of_row("job", repair_killed, quiet=True),
+    _of_row("kill-pod", pod_deleted, quiet=True),
+    _of_row("drain", drained, quiet=True),
+    _of_row("rolling", roll, quiet=True),
+    _of_row("resize", other_pool, quiet=True),
 )
 BACK = {
     "lost-back": "the lost machine comes back, its pod becomes master again",
     "frozen-back": "the stopped process goes on, or is replaced; master again",
-    "cut-back": "the cut is healed, master again",
+    "split-back": "the cut is healed, master again",
+    "zone-back": "the zone comes back, its pods become masters again",
 }
-TEXTS = {CALM: "nothing", **{fault.key: fault.text for fault in FAULTS}, **BACK}
+
+
+def _texts() -> dict[str, str]:
+    texts = {CALM: "nothing"}
+    for fault in FAULTS:
+        texts[fault.key] = fault.text
+        texts |= {key: text for key, text in BACK.items() if key == f"{fault.key}-back"}
+    return texts
+
+
+TEXTS = _texts()
+"""Phase -> what happens in it, in the order of the page."""

@@ -70,20 +70,22 @@ def cell(figures: Figures) -> str:
     return f"{figures.failed} of {figures.sent}, {figures.longest_s:.1f} s, {last}"
 
 
-def table(run: Run, clients: Sequence[Client]) -> str:
-    """A row for each phase, a column for each client. What missed its goal is bold."""
+def table(run: Run, clients: Sequence[Client], *, is_judged: bool = True) -> str:
+    """A row for each phase, a column for each client. What missed its goal is bold where it is judged."""
     names = [client.name.partition(",")[0] for client in clients]
     lines = ["| | out for | " + " | ".join(names) + " |", "|---" * (len(clients) + 2) + "|"]
     for key, by_client in run.figures.items():
         cells = []
         for client in clients:
             text = cell(by_client[client.name])
-            cells.append(text if is_met(key, client, by_client[client.name]) else f"**{text}**")
+            is_bold = is_judged and not is_met(key, client, by_client[client.name])
+            cells.append(f"**{text}**" if is_bold else text)
         lines.append(f"| {TEXTS[key]} | {run.outages_s[key]:.1f} s | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def defaults_table(run: Run) -> str:
+def errors_table(run: Run) -> str:
+    """What each client's requests failed with when a machine was lost."""
     lines = ["| client | failed or unanswered | longest | what failed |", "|---|---|---|---|"]
     for client in ALL:
         figures = run.figures["lost"][client.name]
@@ -116,7 +118,8 @@ def render(measured: Measured) -> str:
         if measured.patient.figures
         else "Not measured yet: `make clients`.",
         "patience": f"{PATIENT_S:g} s",
-        "defaults": defaults_table(measured.defaults),
+        "defaults_table": table(measured.defaults, ALL, is_judged=False),
+        "errors_table": errors_table(measured.defaults),
         "defaults_out": f"{measured.defaults.outages_s['lost']:.1f} s",
     }
     for client in ALL:

@@ -11,6 +11,7 @@ from tests.clients.drivers import ALL, PATIENCE, PATIENT_S, QUICK_S, Client, bet
 from tests.clients.faults import FAULTS, TEXTS
 from tests.clients.figures import Figures
 from tests.clients.page import MEASURED, PAGE, Measured, Run, is_met, render
+from tests.faults.rows import ROWS
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +38,15 @@ def test_the_version_on_the_page_is_the_one_that_is_installed(client: Client, me
     assert measured.versions[client.name] == installed
 
 
-def test_every_client_has_figures_for_every_fault(measured: Measured) -> None:
-    assert {fault.key for fault in FAULTS} <= set(measured.recommended.figures) <= set(TEXTS)
-    for by_client in measured.recommended.figures.values():
+def test_clients_are_driven_through_every_row_of_the_fault_table() -> None:
+    assert {row.key for row in ROWS} <= {fault.key for fault in FAULTS}
+
+
+@pytest.mark.parametrize("settings", ["recommended", "defaults"])
+def test_every_client_has_figures_for_every_fault(measured: Measured, settings: str) -> None:
+    run: Run = getattr(measured, settings)
+    assert {fault.key for fault in FAULTS} <= set(run.figures) <= set(TEXTS)
+    for by_client in run.figures.values():
         assert set(by_client) == {client.name for client in ALL}
 
 
@@ -47,7 +54,7 @@ def test_every_client_has_figures_with_patience(measured: Measured) -> None:
     if not measured.patient.figures:
         pytest.skip("not measured yet: `make clients`")
     wanted = {fault.key for fault in FAULTS if fault.outlasted}
-    assert {"crash", "lost", "frozen", "cut", "restart-all"} == wanted
+    assert {"crash", "lost", "frozen", "split", "zone", "restart-new", "restart-rotated"} == wanted
     assert wanted <= set(measured.patient.figures) <= set(TEXTS)
     for by_client in measured.patient.figures.values():
         assert set(by_client) == {client.patient().name for client in ALL}
@@ -78,8 +85,8 @@ def test_a_cell_is_met_when_requests_were_short_and_none_failed_afterwards() -> 
     assert is_met("lost", client, Figures(9, 3, bound, -0.1, {}))
     assert not is_met("lost", client, Figures(9, 3, bound + 0.1, -0.1, {}))
     assert not is_met("lost", client, Figures(9, 3, bound, 0.1, {}))
-    assert is_met("roll", client, Figures(9, 0, bound, None, {}))
-    assert not is_met("roll", client, Figures(9, 1, bound, -0.1, {}))
+    assert is_met("rolling", client, Figures(9, 0, bound, None, {}))
+    assert not is_met("rolling", client, Figures(9, 1, bound, -0.1, {}))
     patient = client.patient()
     assert is_met("lost", patient, Figures(9, 0, patient.bound_s, None, {}))
     assert not is_met("lost", patient, Figures(9, 1, bound, -0.1, {}))
@@ -101,4 +108,4 @@ def test_a_fault_that_does_not_exist_is_refused_with_those_that_do(capsys: pytes
 def test_a_page_of_some_clients_or_faults_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--python", "--write"])
-    assert "--write needs all faults and all clients" in capsys.readouterr().err
+    assert "--write needs all faults, all clients and all runs" in capsys.readouterr().err

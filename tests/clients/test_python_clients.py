@@ -8,14 +8,14 @@ from collections.abc import Iterator
 import pytest
 
 from tests.clients import faults
-from tests.clients.drivers import PYTHON, Client
+from tests.clients.drivers import PYTHON, RECOMMENDED, Client
 from tests.clients.page import is_met
 from tests.clients.running import Running, drivers_on
 from tests.faults.stacks import ours
 
 pytestmark = pytest.mark.sandbox
 
-_TRIED = ("crash", "lost", "frozen", "slept", "pod")
+_TRIED = ("crash", "lost", "frozen", "slept", "kill-pod")
 _PATIENT = tuple(client.patient() for client in PYTHON)
 _WATCH_S = 5.0
 
@@ -23,7 +23,7 @@ _WATCH_S = 5.0
 @pytest.fixture(scope="module")
 def run() -> Iterator[Running]:
     clients = (*PYTHON, *_PATIENT)
-    with ours("test-clients") as deployment, drivers_on(deployment, clients, "recommended", _WATCH_S) as running:
+    with ours("test-clients") as deployment, drivers_on(deployment, clients, RECOMMENDED, _WATCH_S) as running:
         for fault in faults.FAULTS:
             if fault.key in _TRIED:
                 fault.cause(running, fault.key)

@@ -207,3 +207,7 @@ def moments(seed: int, count: int, longest_s: float) -> list[float]:
     """Seeded moments within a Job's usual run."""
     dice = random.Random(seed)
     return [dice.uniform(0, longest_s) for _ in range(count)]
+
+
+REPAIR_KILLED_S = moments(4, 3, 2.0)
+"""Into three runs of repair."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sandbox.errors import SandboxError
@@ -45,14 +46,24 @@ _RESYNC_WITHIN_S = 45.0
 _RESTARTED_WITHIN_S = 60.0
 
 
-_SMALL_MB = 30
+SMALL_MB = 30
 _SMALL_RATE = "40mbit"
 """Six seconds of a resync, to be met in its middle."""
 _MET_WITHIN_S = 30.0
 
 
+@contextmanager
+def filled(deployment: Deployment, shard: int, megabytes: int) -> Iterator[None]:
+    """A shard's master and its replica have so many values of 1 MB more while the block runs. What else writes there
+    adds no keys."""
+    _fill(deployment, shard, megabytes)
+    deployment.wait_whole()
+    yield
+    _as_application(deployment, shard, megabytes, "--drop")
+
+
 def _fill(deployment: Deployment, shard: int, megabytes: int) -> None:
-    """Values of 1 MB for a shard's master and its replica, which has them all at the end. Nothing else writes there."""
+    """Raises SandboxError when the replica has not all keys in time."""
     _as_application(deployment, shard, megabytes)
     master, replicas = deployment.copies(shard)
 
@@ -67,11 +78,6 @@ def _fill(deployment: Deployment, shard: int, megabytes: int) -> None:
         raise SandboxError(f"{master} and {', '.join(replicas)} hold {keys()} keys; {megabytes} were written")
 
 
-def _drop(deployment: Deployment, shard: int, megabytes: int) -> None:
-    """Takes what `_fill` gave."""
-    _as_application(deployment, shard, megabytes, "--drop")
-
-
 def _as_application(deployment: Deployment, shard: int, megabytes: int, *options: str) -> None:
     tag = shard_keys(shard, SHARDS, "resync", 1)[0]
     command = [sys.executable, "-m", "tests.faults.fill", deployment.endpoint, tag, str(megabytes), *options]
@@ -83,6 +89,24 @@ def _cli(deployment: Deployment, pod: str, *words: str) -> str:
     return deployment.sandbox.exec(pod, ["redis-cli", "-e", *words], namespace=deployment.namespace).check().stdout
 
 
+@contextmanager
+def sending(deployment: Deployment, master: str, replica: str) -> Iterator[None]:
+    """The block runs while the master sends its replica, which crashed, a full resync over a slow link."""
+
+    def sends() -> bool:
+        """The process that writes the snapshot is there. Before, the master waits a while for other replicas."""
+        return "rdb_bgsave_in_progress:1" in _cli(deployment, master, "INFO", "persistence")
+
+    deployment.fault("slow-link", pod=replica, rate=_SMALL_RATE)
+    try:
+        deployment.fault("kill-process", pod=replica)
+        if deployment.until(sends, _MET_WITHIN_S) is None:
+            raise SandboxError(f"{replica} did not begin a full resync within {_MET_WITHIN_S:.0f} s")
+        yield
+    finally:
+        deployment.fault("slow-link", pod=replica)
+
+
 def out_of_memory(
     deployment: Deployment, limits: Limits = PATIENT, *, together: bool = False, shard: int = 1
 ) -> Outcome:
@@ -91,27 +115,14 @@ def out_of_memory(
     `together`: all processes of its container are killed, not the one that the kernel scores highest.
     """
     master, (replica, *_) = deployment.copies(shard)
-    _fill(deployment, shard, _SMALL_MB)
-    deployment.wait_whole()
-
-    def sends() -> bool:
-        """The process that writes the snapshot is there. Before, the master waits a while for other replicas."""
-        return "rdb_bgsave_in_progress:1" in _cli(deployment, master, "INFO", "persistence")
 
     def cause(running: RunningLoad) -> str:
-        deployment.fault("slow-link", pod=replica, rate=_SMALL_RATE)
-        try:
-            deployment.fault("kill-process", pod=replica)
-            if deployment.until(sends, _MET_WITHIN_S) is None:
-                raise SandboxError(f"{replica} did not begin a full resync within {_MET_WITHIN_S:.0f} s")
+        with sending(deployment, master, replica):
             running.mark()
             return deployment.fault("out-of-memory", pod=master, together=together)
-        finally:
-            deployment.fault("slow-link", pod=replica)
 
-    outcome = under_load(deployment, cause, limits=limits, hit_shards=(shard,), until=deployment.is_whole)
-    _drop(deployment, shard, _SMALL_MB)
-    return outcome
+    with filled(deployment, shard, SMALL_MB):
+        return under_load(deployment, cause, limits=limits, hit_shards=(shard,), until=deployment.is_whole)
 
 
 def full_resync(deployment: Deployment, *, shard: int = 2, scaled_default_limit: bool = False) -> Resync:
@@ -120,18 +131,16 @@ def full_resync(deployment: Deployment, *, shard: int = 2, scaled_default_limit:
     `scaled_default_limit` sets the plain deployment's output limit (a default nobody set) to the scale of its pods.
     """
     master, (replica, *_) = deployment.copies(shard)
-    _fill(deployment, shard, RESYNC_DATA_MB)
-    deployment.wait_whole()
-    if scaled_default_limit:
-        _cli(deployment, master, "CONFIG", "SET", "client-output-buffer-limit", PLAIN_OUTPUT_LIMIT)
-    quiet_s, _, _ = _resync(deployment, master, replica)
-    fork_us = _count(deployment, master, "latest_fork_usec")
-    with deployment.load(RESYNC_WRITES) as running:
-        loaded_s, syncs, peak = _resync(deployment, master, replica)
-        running.end()
-    limit = deployment.pods()[master]["memoryLimitBytes"]
-    deployment.until(deployment.is_whole, _RESYNC_WITHIN_S)
-    _drop(deployment, shard, RESYNC_DATA_MB)
+    with filled(deployment, shard, RESYNC_DATA_MB):
+        if scaled_default_limit:
+            _cli(deployment, master, "CONFIG", "SET", "client-output-buffer-limit", PLAIN_OUTPUT_LIMIT)
+        quiet_s, _, _ = resync(deployment, master, replica)
+        fork_us = _count(deployment, master, "latest_fork_usec")
+        with deployment.load(RESYNC_WRITES) as running:
+            loaded_s, syncs, peak = resync(deployment, master, replica)
+            running.end()
+        limit = deployment.pods()[master]["memoryLimitBytes"]
+        deployment.until(deployment.is_whole, _RESYNC_WITHIN_S)
     return Resync(quiet_s, loaded_s, syncs, peak, limit, fork_us)
 
 
@@ -141,7 +150,7 @@ def _count(deployment: Deployment, pod: str, name: str) -> int:
     return next(int(line.split(":")[1]) for line in lines if line.startswith(f"{name}:"))
 
 
-def _resync(deployment: Deployment, master: str, replica: str) -> tuple[float | None, int, int]:
+def resync(deployment: Deployment, master: str, replica: str) -> tuple[float | None, int, int]:
     """Seconds from the first full sync after a crash of the replica to its end; full syncs begun; master's peak."""
 
     def full_syncs() -> int:

@@ -165,8 +165,7 @@ def _plain_resync(deployment: Deployment) -> Result:
 
 
 def _killed_repair(deployment: Deployment) -> Result:
-    times = 3
-    killed = planned.repair_killed(deployment, planned.moments(4, times, 2.0))
+    killed = planned.repair_killed(deployment, planned.REPAIR_KILLED_S)
     same = planned.bring_home(deployment)
     return Result(f"killed {killed} times: {'same' if same else 'another'} end state", same and killed > 0)
 

@@ -193,16 +193,22 @@ def restart_all(deployment: Deployment, limits: Limits = PATIENT, *, ips: str = 
 
 def zone_lost(deployment: Deployment, limits: Limits = PATIENT) -> Outcome:
     """The zone that holds the most masters vanishes; it comes back once every slot is served."""
-    pods = deployment.pods()
-    zones = [pods[deployment.copies(shard)[0]]["zone"] for shard in range(SHARDS)]
-    zone = max(sorted(set(zones)), key=zones.count)
+    zone, hit_shards = fullest_zone(deployment)
     return under_load(
         deployment,
         lambda running: deployment.fault("lose-zone", zone=zone),
         lambda: deployment.fault("restore-zone", zone=zone),
         limits=limits,
-        hit_shards=tuple(n for n, found in enumerate(zones) if found == zone),
+        hit_shards=hit_shards,
     )
+
+
+def fullest_zone(deployment: Deployment) -> tuple[str, tuple[int, ...]]:
+    """The zone that holds the most masters, and whose shards' they are."""
+    pods = deployment.pods()
+    zones = [str(pods[deployment.copies(shard)[0]]["zone"]) for shard in range(SHARDS)]
+    zone = max(sorted(set(zones)), key=zones.count)
+    return zone, tuple(n for n, found in enumerate(zones) if found == zone)
 
 
 def partition(deployment: Deployment, limits: Limits = PATIENT, *, shard: int = 1) -> Outcome:

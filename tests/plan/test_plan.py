@@ -111,7 +111,7 @@ def test_a_refusal_names_keys_as_the_stack_file_does() -> None:
 def test_a_refusal_that_begins_with_no_key_stays_as_it_is() -> None:
     with pytest.raises(PlanRefused) as refusal:
         derive_plan(stack("256GB"))
-    assert refusal.value.messages[0].startswith("4 masters over 3 zones")
+    assert refusal.value.messages[0].startswith("eks.subnets: 4 masters over 3 zones")
 
 
 @pytest.mark.parametrize("zones", [ZONES, None])

@@ -103,7 +103,7 @@ def test_the_json_form_holds_plan_outputs_warnings_and_resources_without_secrets
         (("--set", "nodes.instanceType=r7g.12large"), "did you mean r7g.12xlarge?"),
         (("--compare", "64GB"), "--compare takes two pod sizes or more"),
         (("--compare", "64GB, 64GB"), "--compare takes two pod sizes or more"),
-        (("--compare", "256GB,1TB"), "256GB: 4 masters over 3 zones"),
+        (("--compare", "256GB,1TB"), "256GB: eks.subnets: 4 masters over 3 zones"),
         (("--compare", "256GB,1TB"), "1TB: redis-image-cache:podMemory = 1TB"),
         (("--stack", "local", "--html", "/nowhere/plan.html"), "name a file in a folder that is there"),
         (("--stack", "local", "--measured-memory", "5"), "--measured-memory 5: must be a whole number"),

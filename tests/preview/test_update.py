@@ -50,7 +50,7 @@ def test_another_pod_size_makes_a_second_pool_moves_the_slots_and_lets_the_first
         "9 nodes (r6g.12xlarge) are made",
         "redis-replica: 8 pods are made",
         "redis-master: 8 pods are made",
-        "moves every slot with their keys",
+        "moves all slots with their keys",
         "The client Service points to the new pool",
         "Pool redis-64gb goes: 32 pods",
         "9 nodes in 3 node groups go",
@@ -112,7 +112,7 @@ def test_more_masters_get_nodes_first_and_their_slots_last() -> None:
     assert place(steps, "redis-master: 8 pods more") < place(steps, "form moves slots to even shares")
     form = found.steps()[place(steps, "form moves slots to even shares")]
     whole = update({"podMemory": "32GB"}, PINNED).steps()
-    (every,) = [step for step in whole if "moves every slot" in step.what]
+    (every,) = [step for step in whole if "moves all slots" in step.what]
     assert form.least_seconds is not None
     assert every.least_seconds is not None
     assert form.least_seconds < every.least_seconds

@@ -201,9 +201,9 @@ class _Search:
         if 2 * left <= demand.masters and not self.rules.allow_fewer_zones:
             raise NodesRefused(
                 [
-                    f"{demand.masters} masters over {zones} zones: one zone holds {most} of them, and the {left} left "
-                    f"are no majority; use {demand.masters + 1} masters (totalMemory, podMemory), {zones + 1} zones, "
-                    "or accept it with nodes.allowFewerZones: true"
+                    f"eks.subnets: {demand.masters} masters over {zones} zones: one zone holds {most} of them, and "
+                    f"the {left} left are no majority; use {demand.masters + 1} masters (totalMemory, "
+                    f"podMemory), {zones + 1} zones, or accept it with nodes.allowFewerZones: true"
                 ]
             )
 
@@ -271,11 +271,11 @@ class _Search:
             )
         overload = common_overload(kinds, self.demand, self.rules.packing)
         if overload:
-            return f"no EC2 type of the catalogue carries one pod: {overload}"
+            return f"podMemory: no EC2 type of the catalogue carries one pod: {overload}"
         roomiest = max(kinds, key=lambda kind: kind.allocatable_memory_mib)
         fastest = max(kinds, key=lambda kind: kind.network_baseline_gbps)
         return (
-            "no EC2 type of the catalogue carries one pod: it needs "
+            "podMemory: no EC2 type of the catalogue carries one pod: it needs "
             f"{memory_to_a_tenth(self.demand.limit_memory_mib)} (limit) and "
             f"{figure(self.demand.egress_gbps_per_master, 2)} Gbps; the roomiest, {roomiest.name}, has "
             f"{memory_to_a_tenth(roomiest.allocatable_memory_mib)}, the fastest, {fastest.name}, "

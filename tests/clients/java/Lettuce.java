@@ -37,7 +37,8 @@ public class Lettuce {
     RedisClusterClient client = args[0].equals("recommended")
         ? Settings.client(host, port, password)
         : RedisClusterClient.create(RedisURI.builder().withHost(host).withPort(port).withAuthentication("app", password.toCharArray()).build());
-    RedisAdvancedClusterAsyncCommands<byte[], byte[]> commands = client.connect(ByteArrayCodec.INSTANCE).async();
+    RedisAdvancedClusterAsyncCommands<byte[], byte[]> commands = (args[0].equals("recommended")
+        ? Settings.connection(client, ByteArrayCodec.INSTANCE) : client.connect(ByteArrayCodec.INSTANCE)).async();
     AtomicInteger running = new AtomicInteger();
     long due = System.nanoTime();
     for (int number = 0; !new File(folder, "stop").exists(); ) {

@@ -5,8 +5,12 @@ import io.lettuce.core.TimeoutOptions;
 import io.lettuce.core.cluster.ClusterClientOptions;
 import io.lettuce.core.cluster.ClusterTopologyRefreshOptions;
 import io.lettuce.core.cluster.RedisClusterClient;
+import io.lettuce.core.cluster.api.StatefulRedisClusterConnection;
+import io.lettuce.core.cluster.event.MovedRedirectionEvent;
 import io.lettuce.core.cluster.models.partitions.Partitions;
 import io.lettuce.core.cluster.models.partitions.RedisClusterNode;
+import io.lettuce.core.codec.RedisCodec;
+import io.lettuce.core.protocol.ConnectionIntent;
 import io.lettuce.core.resource.ClientResources;
 import io.lettuce.core.resource.Delay;
 import java.security.Security;
@@ -17,6 +21,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
@@ -66,6 +71,29 @@ class Settings {
     }
   }
 
+  // A connection stays with whoever answered at the address that the node's name had. A pod that restarted may have an
+  // address that was another's a moment ago. Such a connection sends every request to the node that it is thought to be
+  // with, for as long as it lasts. QUIT ends it, and Lettuce connects anew, by name.
+  static <K, V> StatefulRedisClusterConnection<K, V> connection(RedisClusterClient client, RedisCodec<K, V> codec) {
+    StatefulRedisClusterConnection<K, V> connection = client.connect(codec);
+    Set<RedisURI> ending = ConcurrentHashMap.newKeySet();
+    client.getResources().eventBus().get().ofType(MovedRedirectionEvent.class).subscribe(moved -> {
+      RedisClusterNode owner = connection.getPartitions().getMasterBySlot(moved.getSlot());
+      if (owner == null || !moved.getMessage().endsWith(" " + owner.getUri().getHost() + ":" + owner.getUri().getPort())
+          || !ending.add(owner.getUri())) return;
+      end(connection, owner.getUri(), ConnectionIntent.WRITE)
+          .whenComplete((done, error) -> ending.remove(owner.getUri()));
+    });
+    return connection;
+  }
+
+  private static CompletableFuture<String> end(
+      StatefulRedisClusterConnection<?, ?> connection, RedisURI node, ConnectionIntent intent) {
+    return CompletableFuture.completedFuture(node) // a node that has just left the cluster is no error of the caller
+        .thenCompose(uri -> connection.getConnectionAsync(uri.getHost(), uri.getPort(), intent))
+        .thenCompose(to -> to.async().quit());
+  }
+
   static RedisClusterClient client(String host, int port, String password) {
     // The default waits up to 30 s between two attempts to connect to a node that was lost.
     ClientResources resources = ClientResources.builder()
@@ -95,5 +123,5 @@ class Settings {
     return client;
   }
 }
-// use: Settings.answered(() -> commands.get(key))
+// use: commands = Settings.connection(client, codec).async(); Settings.answered(() -> commands.get(key))
 // settings: end
