@@ -8,7 +8,7 @@ SAMPLE ?= 150
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 
-.PHONY: help up down status plan alerts picture calibrate servers test-servers test test-fast test-long checkov mutants check e2e faults clients examples soak bench bench-plan bench-resize bench-cpu-limit format lock clean
+.PHONY: help up down status plan alerts picture calibrate servers test-servers test test-fast test-long checkov mutants check lint e2e faults clients examples soak bench bench-plan bench-resize bench-cpu-limit format lock clean
 
 help: ## every command of this Makefile
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,12 +43,14 @@ checkov: .venv/tests .checkov/built ## what the linter checkov finds in the mani
 mutants: .venv/tests ## which one-line mutants the fast tests miss (PACKAGE=components/plan TESTS="tests/plan tests/advice" SAMPLE=150 SEED=1)
 	@$(PYTHON) -m tests.mutants $(PACKAGE) --tests $(TESTS) --sample $(SAMPLE) --seed $(SEED)
 
-check: .venv/tests .venv/sandbox .venv/monitoring .venv/actionlint ## format, lint, types, shell lint, tests: what CI runs
+check: lint ## format, lint, types, shell lint, tests: what CI runs
+	$(MAKE) test
+
+lint: .venv/tests .venv/sandbox ## format, lint, types and shell lint: what `make check` does before the tests
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy components loadgen preview reconciler sandbox __main__.py
 	shellcheck -s sh -x -P SCRIPTDIR components/scripts/*.sh components/scripts/bin/redis-cli .ci/run .ci/comment sandbox/setup.sh sandbox/servers.sh tests/clients/setup.sh tests/clients/jars.sh tests/examples/setup.sh
-	$(MAKE) test
 
 e2e: .venv/tests $(if $(KUBECONFIG),,.venv/sandbox .venv/e2e) ## a real Pulumi engine on a real Kubernetes (ENGINE=DIR or PATH has the programs; LONG=1: all of it)
 	@$(PYTHON) -m tests.e2e $(if $(ENGINE),--engine '$(ENGINE)') $(if $(LONG),--long) $(ARGS)
