@@ -43,7 +43,7 @@ checkov: .venv/tests .checkov/built ## what the linter checkov finds in the mani
 mutants: .venv/tests ## which one-line mutants the fast tests miss (PACKAGE=components/plan TESTS="tests/plan tests/advice" SAMPLE=150 SEED=1)
 	@$(PYTHON) -m tests.mutants $(PACKAGE) --tests $(TESTS) --sample $(SAMPLE) --seed $(SEED)
 
-check: lint ## format, lint, types, shell lint, tests: what CI runs
+check: lint .venv/monitoring .venv/actionlint ## format, lint, types, shell lint, tests: what CI runs
 	$(MAKE) test
 
 lint: .venv/tests .venv/sandbox ## format, lint, types and shell lint: what `make check` does before the tests

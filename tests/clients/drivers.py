@@ -144,7 +144,7 @@ OTHERS = (
         "Lettuce",
         "java",
         HERE / "java/Settings.java",
-        lambda: _found("java/pom.xml", r"lettuce-core</artifactId>\s*<version>([0-9.]+)"),
+        lambda: _found("java/pom.xml", r"lettuce-core</artifactId>\s*<version>(\d+(?:\.\d+)*)"),
         ("java", "-Xmx256m", "-cp", f"{BUILT}/java/classes:{BUILT}/java/lib/*", "Lettuce"),
         _TIMERS_S,
     ),

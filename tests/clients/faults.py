@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sandbox.errors import SandboxError
 from tests.clients.running import Running
 from tests.faults import planned, resync
 from tests.faults.deployment import Deployment
@@ -38,6 +39,12 @@ class Fault:
 def _settle(deployment: Deployment) -> None:
     deployment.wait_whole(150)
     planned.go_home(deployment)
+
+
+def _within(deployment: Deployment, is_over: Callable[[], bool]) -> None:
+    """Raises SandboxError where no failover comes: what fails then would all be from before it."""
+    if deployment.until(is_over, FAILOVER_S) is None:
+        raise SandboxError(f"no replica became master within {FAILOVER_S:g} s\n{deployment.explain()}")
 
 
 def crash(running: Running, key: str) -> None:
@@ -72,7 +79,7 @@ def _away(
 
         with running.phase(key):
             fault(deployment, master)
-            deployment.until(is_over, FAILOVER_S)
+            _within(deployment, is_over)
             running.watch()
         with running.phase(f"{key}-back"):
             mend(deployment, master)
@@ -104,7 +111,7 @@ def zone(running: Running, key: str) -> None:
     name, _ = fullest_zone(deployment)
     with running.phase(key):
         deployment.fault("lose-zone", zone=name)
-        deployment.until(lambda: serves(deployment), FAILOVER_S)
+        _within(deployment, lambda: serves(deployment))
         running.watch()
     with running.phase(f"{key}-back"):
         deployment.fault("restore-zone", zone=name)

@@ -73,7 +73,7 @@ def cell(figures: Figures) -> str:
 def table(run: Run, clients: Sequence[Client], *, is_judged: bool = True) -> str:
     """A row for each phase, a column for each client. What missed its goal is bold where it is judged."""
     names = [client.name.partition(",")[0] for client in clients]
-    lines = ["| | out for | " + " | ".join(names) + " |", "|---" * (len(clients) + 2) + "|"]
+    lines = ["| | back after | " + " | ".join(names) + " |", "|---" * (len(clients) + 2) + "|"]
     for key, by_client in run.figures.items():
         cells = []
         for client in clients:
@@ -82,6 +82,21 @@ def table(run: Run, clients: Sequence[Client], *, is_judged: bool = True) -> str
             cells.append(f"**{text}**" if is_bold else text)
         lines.append(f"| {TEXTS[key]} | {run.outages_s[key]:.1f} s | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def missed(run: Run, clients: Sequence[Client]) -> list[str]:
+    """A line for each cell that missed its goal."""
+    return [
+        f"- {client.name}, *{TEXTS[key]}*: {cell(by_client[client.name])}"
+        for key, by_client in run.figures.items()
+        for client in clients
+        if not is_met(key, client, by_client[client.name])
+    ]
+
+
+def _missed(measured: Measured, patients: Sequence[Client]) -> str:
+    lines = missed(measured.recommended, ALL) + missed(measured.patient, patients)
+    return "\n".join(lines) if lines else "Nothing, in this run."
 
 
 def errors_table(run: Run) -> str:
@@ -109,12 +124,14 @@ def _busy(measured: Measured) -> str:
 def render(measured: Measured) -> str:
     """The whole page. `page.md` has a mark in braces for each part that is not text."""
     text = _TEXT.read_text()
+    patients = [client.patient() for client in ALL]
     parts = {
         "date": measured.date,
         "machine": measured.machine,
         "busy": _busy(measured),
         "table": table(measured.recommended, ALL),
-        "patient_table": table(measured.patient, [client.patient() for client in ALL])
+        "missed": _missed(measured, patients),
+        "patient_table": table(measured.patient, patients)
         if measured.patient.figures
         else "Not measured yet: `make clients`.",
         "patience": f"{PATIENT_S:g} s",

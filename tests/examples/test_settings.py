@@ -66,7 +66,7 @@ def test_an_application_has_the_version_of_its_client_that_was_tried() -> None:
     assert node["ioredis"] == json.loads((HERE / "node/package.json").read_text())["dependencies"]["ioredis"]
     go = r"go-redis/v9 v([0-9.]+)"
     assert re.search(go, (EXAMPLES / "go-redis/go.mod").read_text())[1] == _found("go/go.mod", go)
-    lettuce = r"lettuce-core</artifactId>\s*<version>([0-9.]+)"
+    lettuce = r"lettuce-core</artifactId>\s*<version>(\d+(?:\.\d+)*)"
     assert re.search(lettuce, (EXAMPLES / "lettuce/pom.xml").read_text())[1] == _found("java/pom.xml", lettuce)
 
 

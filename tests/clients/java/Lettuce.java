@@ -2,6 +2,7 @@
 import io.lettuce.core.RedisURI;
 import io.lettuce.core.SetArgs;
 import io.lettuce.core.cluster.RedisClusterClient;
+import io.lettuce.core.cluster.api.StatefulRedisClusterConnection;
 import io.lettuce.core.cluster.api.async.RedisAdvancedClusterAsyncCommands;
 import io.lettuce.core.codec.ByteArrayCodec;
 import java.io.File;
@@ -37,8 +38,9 @@ public class Lettuce {
     RedisClusterClient client = args[0].equals("recommended")
         ? Settings.client(host, port, password)
         : RedisClusterClient.create(RedisURI.builder().withHost(host).withPort(port).withAuthentication("app", password.toCharArray()).build());
-    RedisAdvancedClusterAsyncCommands<byte[], byte[]> commands = (args[0].equals("recommended")
-        ? Settings.connection(client, ByteArrayCodec.INSTANCE) : client.connect(ByteArrayCodec.INSTANCE)).async();
+    StatefulRedisClusterConnection<byte[], byte[]> connection = client.connect(ByteArrayCodec.INSTANCE);
+    RedisAdvancedClusterAsyncCommands<byte[], byte[]> commands = connection.async();
+    if (args[0].equals("recommended")) Settings.watch(client, connection);
     AtomicInteger running = new AtomicInteger();
     long due = System.nanoTime();
     for (int number = 0; !new File(folder, "stop").exists(); ) {

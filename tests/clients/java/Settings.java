@@ -6,14 +6,11 @@ import io.lettuce.core.cluster.ClusterClientOptions;
 import io.lettuce.core.cluster.ClusterTopologyRefreshOptions;
 import io.lettuce.core.cluster.RedisClusterClient;
 import io.lettuce.core.cluster.api.StatefulRedisClusterConnection;
-import io.lettuce.core.cluster.event.MovedRedirectionEvent;
 import io.lettuce.core.cluster.models.partitions.Partitions;
 import io.lettuce.core.cluster.models.partitions.RedisClusterNode;
-import io.lettuce.core.codec.RedisCodec;
 import io.lettuce.core.protocol.ConnectionIntent;
 import io.lettuce.core.resource.ClientResources;
 import io.lettuce.core.resource.Delay;
-import java.security.Security;
 import java.time.Duration;
 import java.util.Comparator;
 import java.util.List;
@@ -21,8 +18,8 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executor;
+import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
@@ -33,12 +30,6 @@ class Settings {
       Duration.ofMillis((long) (1000 * Double.parseDouble(System.getenv().getOrDefault("REDIS_PATIENCE_S", "2"))));
   static final Duration ATTEMPT = Duration.ofMillis(500);
   static final Executor AFTER_A_PAUSE = CompletableFuture.delayedExecutor(200, TimeUnit.MILLISECONDS);
-
-  static {
-    // Java remembers for 10 s that a name is unknown, as that of a lost pod is, and for 30 s where it pointed to.
-    Security.setProperty("networkaddress.cache.negative.ttl", "0");
-    Security.setProperty("networkaddress.cache.ttl", "5");
-  }
 
   // What a request gives. One that fails is sent again: by then Lettuce has learned who serves the slot now.
   static <T> CompletionStage<T> answered(Supplier<CompletionStage<T>> send) {
@@ -66,32 +57,28 @@ class Settings {
     }
 
     private static Set<String> owners(Partitions view) {
-      return view.stream().filter(node -> !node.getSlots().isEmpty()).map(RedisClusterNode::getNodeId)
-          .collect(Collectors.toSet());
+      return view.stream().filter(node -> !node.getSlots().isEmpty())
+          .map(node -> node.getNodeId() + " since " + node.getConfigEpoch()).collect(Collectors.toSet());
     }
   }
 
-  // A connection stays with whoever answered at the address that the node's name had. A pod that restarted may have an
-  // address that was another's a moment ago. Such a connection sends every request to the node that it is thought to be
-  // with, for as long as it lasts. QUIT ends it, and Lettuce connects anew, by name.
-  static <K, V> StatefulRedisClusterConnection<K, V> connection(RedisClusterClient client, RedisCodec<K, V> codec) {
-    StatefulRedisClusterConnection<K, V> connection = client.connect(codec);
-    Set<RedisURI> ending = ConcurrentHashMap.newKeySet();
-    client.getResources().eventBus().get().ofType(MovedRedirectionEvent.class).subscribe(moved -> {
-      RedisClusterNode owner = connection.getPartitions().getMasterBySlot(moved.getSlot());
-      if (owner == null || !moved.getMessage().endsWith(" " + owner.getUri().getHost() + ":" + owner.getUri().getPort())
-          || !ending.add(owner.getUri())) return;
-      end(connection, owner.getUri(), ConnectionIntent.WRITE)
-          .whenComplete((done, error) -> ending.remove(owner.getUri()));
-    });
-    return connection;
+  // A connection stays with whoever answered at the address that the node's name had, and a pod that restarted may have an
+  // address that was another's a moment ago. So each master is asked who it is, every second. QUIT ends the connection to one
+  // that is another, and Lettuce connects anew, by name.
+  static ScheduledFuture<?> watch(RedisClusterClient client, StatefulRedisClusterConnection<?, ?> connection) {
+    return client.getResources().eventExecutorGroup().scheduleWithFixedDelay(() ->
+        connection.getPartitions().forEach(node -> {
+          if (!node.getSlots().isEmpty()) check(connection, node, ConnectionIntent.WRITE);
+        }), 1, 1, TimeUnit.SECONDS);
   }
 
-  private static CompletableFuture<String> end(
-      StatefulRedisClusterConnection<?, ?> connection, RedisURI node, ConnectionIntent intent) {
-    return CompletableFuture.completedFuture(node) // a node that has just left the cluster is no error of the caller
+  private static void check(
+      StatefulRedisClusterConnection<?, ?> connection, RedisClusterNode node, ConnectionIntent intent) {
+    CompletableFuture.completedFuture(node.getUri()) // inside, so that a node which has just left is not an error
         .thenCompose(uri -> connection.getConnectionAsync(uri.getHost(), uri.getPort(), intent))
-        .thenCompose(to -> to.async().quit());
+        .thenAccept(to -> to.async().clusterMyId().thenAccept(id -> {
+          if (!id.equals(node.getNodeId())) to.async().quit();
+        }));
   }
 
   static RedisClusterClient client(String host, int port, String password) {
@@ -123,5 +110,5 @@ class Settings {
     return client;
   }
 }
-// use: commands = Settings.connection(client, codec).async(); Settings.answered(() -> commands.get(key))
+// use: Settings.watch(client, connection); Settings.answered(() -> connection.async().get(key))
 // settings: end

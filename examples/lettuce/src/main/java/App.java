@@ -132,7 +132,8 @@ public class App {
     synchronized (connections) {
       // At the first requests, not at the start: an application must also start while the cache is away.
       if (connections.size() < CONNECTIONS_PER_NODE) {
-        StatefulRedisClusterConnection<byte[], byte[]> made = Settings.connection(client, ByteArrayCodec.INSTANCE);
+        StatefulRedisClusterConnection<byte[], byte[]> made = client.connect(ByteArrayCodec.INSTANCE);
+        Settings.watch(client, made);
         // The nearest copy can be a moment behind: a miss, or an image that was replaced just now. `master` is for images
         // that are replaced under their name and must never be the old ones.
         boolean isNearest = Settings.of("REDIS_READS_FROM", "nearest").equals("nearest");

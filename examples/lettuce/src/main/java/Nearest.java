@@ -2,6 +2,7 @@ import io.lettuce.core.ReadFrom;
 import io.lettuce.core.cluster.api.StatefulRedisClusterConnection;
 import io.lettuce.core.cluster.models.partitions.RedisClusterNode;
 import io.lettuce.core.models.role.RedisNodeDescription;
+import io.lettuce.core.protocol.ConnectionIntent;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -44,7 +45,7 @@ class Nearest extends ReadFrom {
     return true;
   }
 
-  /** Asks every node each second, on connections of their own. */
+  /** Asks every node each second, on the connections that read from it, which Settings.watch() keeps with the right pods. */
   void measure(StatefulRedisClusterConnection<?, ?> connection) {
     clock.scheduleAtFixedRate(
         () -> connection.getPartitions().forEach(node -> ask(connection, node)), 0, 1, TimeUnit.SECONDS);
@@ -52,9 +53,10 @@ class Nearest extends ReadFrom {
 
   private void ask(StatefulRedisClusterConnection<?, ?> connection, RedisClusterNode node) {
     String name = name(node);
+    ConnectionIntent intent = node.getSlots().isEmpty() ? ConnectionIntent.READ : ConnectionIntent.WRITE;
     CompletableFuture.completedFuture(node.getUri())
         // Inside, so that a node which left the cluster just now is one without an answer. An error would stop the clock.
-        .thenCompose(uri -> connection.getConnectionAsync(uri.getHost(), uri.getPort()))
+        .thenCompose(uri -> connection.getConnectionAsync(uri.getHost(), uri.getPort(), intent))
         .thenCompose(to -> {
           long began = System.nanoTime();
           return to.async().ping().thenApply(answer -> System.nanoTime() - began);

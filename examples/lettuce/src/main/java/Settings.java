@@ -1,3 +1,4 @@
+import io.lettuce.core.ReadFrom;
 import io.lettuce.core.RedisCredentials;
 import io.lettuce.core.RedisURI;
 import io.lettuce.core.SocketOptions;
@@ -7,10 +8,8 @@ import io.lettuce.core.cluster.ClusterClientOptions;
 import io.lettuce.core.cluster.ClusterTopologyRefreshOptions;
 import io.lettuce.core.cluster.RedisClusterClient;
 import io.lettuce.core.cluster.api.StatefulRedisClusterConnection;
-import io.lettuce.core.cluster.event.MovedRedirectionEvent;
 import io.lettuce.core.cluster.models.partitions.Partitions;
 import io.lettuce.core.cluster.models.partitions.RedisClusterNode;
-import io.lettuce.core.codec.RedisCodec;
 import io.lettuce.core.protocol.ConnectionIntent;
 import io.lettuce.core.resource.ClientResources;
 import io.lettuce.core.resource.Delay;
@@ -18,7 +17,6 @@ import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.security.Security;
 import java.time.Duration;
 import java.util.Comparator;
 import java.util.List;
@@ -26,8 +24,8 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executor;
+import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
@@ -40,12 +38,6 @@ class Settings {
   static final Duration ATTEMPT = Duration.ofMillis(500);
   static final Executor AFTER_A_PAUSE = CompletableFuture.delayedExecutor(200, TimeUnit.MILLISECONDS);
   static final File CA_FILE = new File(of("REDIS_CA_FILE", "/etc/redis-cache/ca.crt"));
-
-  static {
-    // Java remembers for 10 s that a name is unknown, as that of a lost pod is, and for 30 s where it pointed to.
-    Security.setProperty("networkaddress.cache.negative.ttl", "0");
-    Security.setProperty("networkaddress.cache.ttl", "5");
-  }
 
   static String of(String name, String otherwise) {
     String value = System.getenv(name);
@@ -85,37 +77,32 @@ class Settings {
     }
 
     private static Set<String> owners(Partitions view) {
-      return view.stream().filter(node -> !node.getSlots().isEmpty()).map(RedisClusterNode::getNodeId)
-          .collect(Collectors.toSet());
+      return view.stream().filter(node -> !node.getSlots().isEmpty())
+          .map(node -> node.getNodeId() + " since " + node.getConfigEpoch()).collect(Collectors.toSet());
     }
   }
 
   /**
-   * A connection stays with whoever answered at the address that the node's name had. A pod that restarted may have an
-   * address that was another's a moment ago. Such a connection sends every request to the node that it is thought to be
-   * with, for as long as it lasts. QUIT ends it, and Lettuce connects anew, by name.
+   * A connection stays with whoever answered at the address that the node's name had, and a pod that restarted may have an
+   * address that was another's a moment ago. So each node is asked who it is, every second. QUIT ends the connection to one
+   * that is another, and Lettuce connects anew, by name. Cancel it when the connection is closed.
    */
-  static <K, V> StatefulRedisClusterConnection<K, V> connection(RedisClusterClient client, RedisCodec<K, V> codec) {
-    StatefulRedisClusterConnection<K, V> connection = client.connect(codec);
-    Set<RedisURI> ending = ConcurrentHashMap.newKeySet();
-    client.getResources().eventBus().get().ofType(MovedRedirectionEvent.class).subscribe(moved -> {
-      RedisClusterNode owner = connection.getPartitions().getMasterBySlot(moved.getSlot());
-      if (owner == null || !moved.getMessage().endsWith(" " + owner.getUri().getHost() + ":" + owner.getUri().getPort())
-          || !ending.add(owner.getUri())) return;
-      // Reads have connections of their own, to every copy of the shard.
-      connection.getPartitions().stream().filter(node -> node == owner || owner.getNodeId().equals(node.getSlaveOf()))
-          .forEach(copy -> end(connection, copy.getUri(), ConnectionIntent.READ));
-      end(connection, owner.getUri(), ConnectionIntent.WRITE)
-          .whenComplete((done, error) -> ending.remove(owner.getUri()));
-    });
-    return connection;
+  static ScheduledFuture<?> watch(RedisClusterClient client, StatefulRedisClusterConnection<?, ?> connection) {
+    return client.getResources().eventExecutorGroup().scheduleWithFixedDelay(() ->
+        connection.getPartitions().forEach(node -> {
+          if (!node.getSlots().isEmpty()) check(connection, node, ConnectionIntent.WRITE);
+          // Lettuce has connections for reading to replicas alone.
+          else if (connection.getReadFrom() != ReadFrom.UPSTREAM) check(connection, node, ConnectionIntent.READ);
+        }), 1, 1, TimeUnit.SECONDS);
   }
 
-  private static CompletableFuture<String> end(
-      StatefulRedisClusterConnection<?, ?> connection, RedisURI node, ConnectionIntent intent) {
-    return CompletableFuture.completedFuture(node) // a node that has just left the cluster is no error of the caller
+  private static void check(
+      StatefulRedisClusterConnection<?, ?> connection, RedisClusterNode node, ConnectionIntent intent) {
+    CompletableFuture.completedFuture(node.getUri()) // inside, so that a node which has just left is not an error
         .thenCompose(uri -> connection.getConnectionAsync(uri.getHost(), uri.getPort(), intent))
-        .thenCompose(to -> to.async().quit());
+        .thenAccept(to -> to.async().clusterMyId().thenAccept(id -> {
+          if (!id.equals(node.getNodeId())) to.async().quit();
+        }));
   }
 
   static RedisClusterClient client(String host, int port) {
