@@ -31,16 +31,22 @@ _FIGURES: tuple[tuple[str, Callable[[Advice], str]], ...] = (
     ("pods on a node", lambda plan: f"{plan.nodes.pods_per_node}" if plan.nodes else NONE),
     ("network used, worst", lambda plan: percent(plan.latency.link_use_percent)),
     ("capacity", lambda plan: rate(plan.capacity.ops_total)),
+    ("Redis's one core", lambda plan: percent(plan.latency.core_use_percent)),
     ("p95 latency", lambda plan: milliseconds(plan.latency.p95_ms)),
     ("blast radius", lambda plan: percent(plan.resilience.blast_radius_percent, 2)),
     ("failover", lambda plan: seconds(plan.resilience.promotion_seconds)),
     ("full resync", lambda plan: seconds(plan.resilience.reprotection_seconds)),
+    ("full resync, busy node", lambda plan: _or_never(plan.resilience.reprotection_worst_seconds)),
     ("full resync, full master", lambda plan: seconds(plan.resilience.reprotection_full_seconds)),
     ("its memory, full master", lambda plan: memory(plan.resilience.resync_peak_full_mib * MIB)),
     ("nodes, USD a month", lambda plan: usd(plan.cost.nodes_usd if plan.cost else None)),
     ("total, USD a month", lambda plan: usd(plan.cost.infrastructure_usd if plan.cost else None)),
     ("traffic, USD a month", lambda plan: usd(plan.cost.cross_zone[0].total_usd if plan.cost else None)),
 )
+
+
+def _or_never(found: float | None) -> str:
+    return "never" if found is None else seconds(found)
 
 
 def comparison(plans: Mapping[str, Advice | str]) -> tuple[Section, ...]:

@@ -24,11 +24,18 @@ def _shard(plan: Advice) -> tuple[tuple[str, str], ...]:
         ("failover", f"A replica has taken over after {seconds(found.promotion_seconds)}."),
         ("replica again", f"after {seconds(found.reprotection_seconds)} with the data of this workload"),
         ("", f"after {seconds(found.reprotection_full_seconds)} with a full master"),
+        ("", _on_a_busy_node(found)),
         (
             "blast radius",
             f"{percent(found.blast_radius_percent, 2)} of the images, if a master and its replicas are lost together",
         ),
     )
+
+
+def _on_a_busy_node(found: Resilience) -> str:
+    if found.reprotection_worst_seconds is None:
+        return "never on a node full of busy masters: this load leaves nothing for it"
+    return f"after {seconds(found.reprotection_worst_seconds)} on a node full of busy masters"
 
 
 def _resync(plan: Advice) -> tuple[tuple[str, str], ...]:
@@ -72,7 +79,9 @@ def _node_and_zone(plan: Advice) -> tuple[Facts, ...]:
     if nodes is None or found.node_reprotection_seconds is None or found.node_pods is None:
         return ()
     separation = "never share a zone" if nodes.zone_separation else "may share a zone"
+    never = found.reprotection_worst_seconds is None
     again, unprotected = seconds(found.node_reprotection_seconds), seconds(found.node_unprotected_seconds or 0)
+    copied = f"Every shard has its replicas again {again} after that: {unprotected} at most in all."
     return (
         Facts(
             (
@@ -81,7 +90,7 @@ def _node_and_zone(plan: Advice) -> tuple[Facts, ...]:
                 ("", f"The pods are given up after {seconds(UNREACHABLE_TOLERATION_SECONDS)}."),
                 ("", f"EKS replaces a node that only stops answering after {seconds(NODE_REPAIR_SECONDS)}."),
                 ("", f"The pods' volumes are free at most {seconds(VOLUME_DETACH_SECONDS)} later."),
-                ("", f"Every shard has its replicas again {again} after that: {unprotected} at most in all."),
+                ("", "Their data cannot be copied to new replicas beside this load." if never else copied),
                 ("", 'docs/runbook.md, "A node is lost", makes it minutes.'),
                 (
                     "a zone lost",

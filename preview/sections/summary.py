@@ -109,9 +109,15 @@ def _losses(plan: Advice) -> Rows:
     return (
         *rows,
         ("when a node is lost", f"It takes at most {found.node_pods} of {count(sizing.pods, 'pod')}."),
-        ("", f"Their shards are without a second copy for up to {seconds(found.node_unprotected_seconds or 0)}."),
+        ("", _second_copy(found)),
         ("when a zone is lost", f"It leaves at least {found.zone_masters_left} of {count(sizing.masters, 'master')}."),
     )
+
+
+def _second_copy(found: Resilience) -> str:
+    if found.reprotection_worst_seconds is None:
+        return "Their shards are without a second copy until the load is less."
+    return f"Their shards are without a second copy for up to {seconds(found.node_unprotected_seconds or 0)}."
 
 
 def _copied(found: Resilience) -> str:

@@ -3,7 +3,7 @@
 from components.advice.advice import Advice, derive_advice
 from preview.comparison import comparison
 from preview.document import Facts, Table
-from tests.plan.stacks import option_1, option_2
+from tests.plan.stacks import TLS, option_1, option_2, stack
 from tests.preview.stacks import option_1_advice
 
 PLANS: dict[str, Advice | str] = {"64GB": option_1_advice(), "128GB": derive_advice(option_2())}
@@ -23,6 +23,14 @@ def test_what_differs_is_a_table_and_what_is_the_same_is_told_once() -> None:
     assert all(len(set(row[1:])) > 1 for row in table.rows)
     assert not {row[0] for row in table.rows} & {label for label, _ in facts.rows}
     assert warnings.topic == "Warnings"
+
+
+def test_what_makes_a_size_fail_is_among_what_differs() -> None:
+    sizes: dict[str, Advice | str] = {size: derive_advice(stack(size, tls=TLS)) for size in ("64GB", "128GB")}
+    (table,) = comparison(sizes)[0].blocks
+    assert isinstance(table, Table)
+    assert ("Redis's one core", "63 %", "127 %") in table.rows
+    assert next(row for row in table.rows if row[0] == "full resync, busy node")[2] == "never"
 
 
 def test_each_plan_is_followed_by_its_own_warnings() -> None:

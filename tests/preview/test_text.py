@@ -15,7 +15,7 @@ from preview.page import render_page
 from preview.resources import Resource
 from preview.text import render_plan, render_resources, render_sections, render_summary
 from preview.writer import Style
-from tests.plan.stacks import CLIENTS, FRANKFURT, IRELAND, SAO_PAULO, TLS, option_1, stack
+from tests.plan.stacks import CLIENTS, FRANKFURT, IRELAND, SAO_PAULO, TLS, option_1, option_2, stack
 from tests.preview.stacks import extreme_stacks, option_1_advice, stacks
 
 
@@ -31,6 +31,26 @@ def text(settings: Settings) -> str:
 def words(settings: Settings) -> str:
     """The text in one line, so that a sentence is found wherever it is wrapped."""
     return " ".join(text(settings).split())
+
+
+@settings(max_examples=8, deadline=None)
+@given(stacks())
+def test_where_no_replica_gets_its_data_beside_the_load_no_second_copy_is_promised(generated: Settings) -> None:
+    try:
+        plan = derive_advice(generated)
+    except PlanRefused:
+        assume(False)
+    said = " ".join(render_plan(plan, generated, stack="prod").split())
+    never = plan.resilience.reprotection_worst_seconds is None
+    assert ("never on a node full of busy masters" in said) == never
+    if never:
+        assert "Every shard has its replicas again" not in said
+        assert "without a second copy for up to" not in said
+
+
+def test_with_tls_a_replica_of_128gb_pods_never_gets_its_data_and_the_plan_says_so() -> None:
+    """Also says that there is such a stack: otherwise the test above could not fail."""
+    assert "never on a node full of busy masters" in words(option_2(tls=TLS))
 
 
 @settings(max_examples=8, deadline=None)
