@@ -191,7 +191,7 @@ def test_while_the_cache_is_silent_an_application_answers_requests_and_its_probe
 def test_an_application_keeps_its_connections_to_the_origin(program: Program) -> None:
     with application(program.command) as (origin, port), ThreadPoolExecutor(AT_ONCE) as threads:
         for turn in range(2):
-            assert all(threads.map(lambda number: right(port, f"{number}.jpg"), range(turn * 20, turn * 20 + AT_ONCE)))
+            assert all(threads.map(lambda number, turn=turn: right(port, f"slow-{turn}-{number}.jpg"), range(AT_ONCE)))
             time.sleep(0.5)
         assert origin.connections < 1.5 * AT_ONCE
 
