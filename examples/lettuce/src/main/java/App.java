@@ -129,8 +129,9 @@ public class App {
     long began = System.nanoTime();
     CompletionStage<T> sent;
     try {
-      RedisAdvancedClusterAsyncCommands<byte[], byte[]> commands = connection().async();
-      sent = Settings.answered(() -> send.apply(commands));
+      sent = Settings.answered(() -> connections.isEmpty()
+          ? CompletableFuture.failedStage(new IllegalStateException("not connected yet"))
+          : send.apply(connection().async()));
     } catch (RuntimeException error) {
       sent = CompletableFuture.failedStage(error);
     }
@@ -143,7 +144,8 @@ public class App {
 
   /**
    * Each connection object has one connection to each node, and answers of 1 MB come one after the other on it. They are
-   * made beside the requests: none of them waits for a cache that is away, or silent, when the application starts.
+   * made beside the requests: while the cache is away, or silent, when the application starts, each of them waits for its
+   * own patience alone.
    */
   private void connect() {
     try {
@@ -158,14 +160,12 @@ public class App {
       }
       connecting.shutdown();
     } catch (RuntimeException away) {
-      connecting.schedule(this::connect, 1, TimeUnit.SECONDS);
+      connecting.schedule(this::connect, 200, TimeUnit.MILLISECONDS);
     }
   }
 
   private StatefulRedisClusterConnection<byte[], byte[]> connection() {
-    int made = connections.size();
-    if (made == 0) throw new IllegalStateException("not connected yet");
-    return connections.get(Math.floorMod(turn.getAndIncrement(), made));
+    return connections.get(Math.floorMod(turn.getAndIncrement(), connections.size()));
   }
 
   private CompletionStage<byte[]> fetched(String name) {
