@@ -15,6 +15,7 @@ import (
 	"log"
 	"net/http"
 	"os"
+	"regexp"
 	"strconv"
 	"sync"
 	"time"
@@ -36,6 +37,10 @@ var (
 )
 
 var errNotFound = errors.New("no such image")
+
+// Other names are not found. Nothing in these is escaped, so that nobody reads them in two ways, and none of them leads
+// out of the origin's folder.
+var imagePath = regexp.MustCompile(`^/images/([A-Za-z0-9_-][A-Za-z0-9._-]*)$`)
 
 // Images by name. However many ask for one at a time, it is looked up once.
 type images struct {
@@ -129,7 +134,12 @@ func (i *images) fetch(name string) ([]byte, error) {
 }
 
 func (i *images) ServeHTTP(to http.ResponseWriter, request *http.Request) {
-	image, err := i.get(request.PathValue("name"))
+	asked := imagePath.FindStringSubmatch(request.URL.EscapedPath())
+	if asked == nil {
+		http.Error(to, "/images/NAME or /metrics", http.StatusNotFound)
+		return
+	}
+	image, err := i.get(asked[1])
 	switch {
 	case errors.Is(err, errNotFound):
 		http.Error(to, err.Error(), http.StatusNotFound)
@@ -142,6 +152,13 @@ func (i *images) ServeHTTP(to http.ResponseWriter, request *http.Request) {
 	}
 }
 
+// As many idle connections stay as requests to the origin are usual at a time; Go itself keeps two.
+func fetching() *http.Client {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = 32
+	return &http.Client{Transport: transport, Timeout: 10 * time.Second}
+}
+
 func main() {
 	cache, err := connect(os.Getenv("REDIS_ENDPOINT"))
 	if err != nil {
@@ -151,10 +168,10 @@ func main() {
 	if err != nil {
 		log.Fatalf("TTL_SECONDS: %v", err)
 	}
-	http.Handle("GET /images/{name}", &images{
+	http.Handle("GET /images/", &images{
 		cache:    cache,
 		origin:   os.Getenv("ORIGIN"),
-		fetching: &http.Client{Timeout: 10 * time.Second},
+		fetching: fetching(),
 		ttl:      time.Duration(seconds) * time.Second,
 		unstored: make(chan struct{}, 64),
 	})

@@ -13,6 +13,9 @@ const [, HOST, PORT] = process.env.REDIS_ENDPOINT.match(/^(.*):(\d+)$/);
 const ORIGIN = process.env.ORIGIN.replace(/\/$/, '');
 const TTL_SECONDS = Number(process.env.TTL_SECONDS ?? 300);
 const ORIGIN_MS = 10_000;
+// Other names are not found. Nothing in these is escaped, so that nobody reads them in two ways, and none of them leads
+// out of the origin's folder.
+const IMAGE = /^\/images\/([A-Za-z0-9_-][A-Za-z0-9._-]*)$/;
 const UNSTORED = 64; // while the cache takes no writes, so many images wait to be stored; more are not
 
 const lookups = new Counter({
@@ -84,9 +87,10 @@ function image(name) {
   return underWay.get(name);
 }
 
-async function answer(path) {
+async function answer(url) {
+  const [path] = url.split('?');
   if (path === '/metrics') return [200, register.contentType, await register.metrics()];
-  const name = path.match(/^\/images\/([^/]+)$/)?.[1];
+  const name = path.match(IMAGE)?.[1];
   if (name === undefined) return [404, 'text/plain', '/images/NAME or /metrics\n'];
   try {
     return [200, 'image/jpeg', await image(name)];

@@ -10,7 +10,9 @@ TTL_SECONDS, and the files of settings.py.
 from __future__ import annotations
 
 import os
+import re
 import threading
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -18,13 +20,19 @@ from typing import Any
 import urllib3
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
 from redis.exceptions import RedisClusterException, RedisError
-from settings import CONNECTIONS_PER_NODE, answered, connect
+from settings import answered, connect
 
 HOST, _, PORT = os.environ["REDIS_ENDPOINT"].rpartition(":")
 ORIGIN = os.environ["ORIGIN"].rstrip("/")
 TTL_SECONDS = int(os.environ.get("TTL_SECONDS", "300"))
 UNSTORED = 64
 """While the cache takes no writes, so many images wait to be stored. More are not."""
+CONNECT_EVERY_S = 1
+UNANSWERED = (RedisError, RedisClusterException, AttributeError, OSError)
+"""What a command, or connecting, raises where the cache does not answer: see `answered`."""
+IMAGE = re.compile(r"/images/([A-Za-z0-9_-][A-Za-z0-9._-]*)")
+"""Other names are not found. Nothing in these is escaped, so that nobody reads them in two ways, and none of them leads
+out of the origin's folder."""
 
 LOOKUPS = Counter("image_lookups", "Requests for an image, by how they were answered", ["result"])
 CACHE_ERRORS = Counter("image_cache_errors", "Commands that the cache did not answer", ["command"])
@@ -40,13 +48,12 @@ class Images:
 
     def __init__(self) -> None:
         self._client: Any = None
-        self._connecting = threading.Lock()
         self._lock = threading.Lock()
-        self._connections = threading.Semaphore(CONNECTIONS_PER_NODE)
         self._under_way: dict[str, Future[bytes]] = {}
         self._storing = ThreadPoolExecutor(UNSTORED)
         self._may_store = threading.Semaphore(UNSTORED)
         self._origin = urllib3.PoolManager(maxsize=32, timeout=urllib3.Timeout(connect=1, read=10), retries=False)
+        threading.Thread(target=self._connect, daemon=True).start()
 
     def get(self, name: str) -> bytes:
         """Raises NotFound, or what went wrong with the origin."""
@@ -94,23 +101,24 @@ class Images:
 
     def _command(self, command: str, name: str, *arguments: Any, **options: Any) -> Any:
         """The answer; None also where there is none, since without its cache the application still works."""
+        client = self._client
+        if client is None:
+            CACHE_ERRORS.labels(command).inc()
+            return None
         try:
             with CACHE_SECONDS.labels(command).time():
-                return answered(lambda: self._sent(command, f"image:{name}", *arguments, **options))
-        except (RedisError, RedisClusterException, AttributeError, OSError):
+                return answered(lambda: getattr(client, command)(f"image:{name}", *arguments, **options))
+        except UNANSWERED:
             CACHE_ERRORS.labels(command).inc()
             return None
 
-    def _sent(self, command: str, key: str, *arguments: Any, **options: Any) -> Any:
-        with self._connections:
-            return getattr(self._connected(), command)(key, *arguments, **options)
-
-    def _connected(self) -> Any:
-        # At the first request, not at the start: an application must also start while the cache is away.
-        if self._client is None:
-            with self._connecting:
-                self._client = self._client or connect(HOST, int(PORT))
-        return self._client
+    def _connect(self) -> None:
+        """Beside the requests: none of them waits for a cache that is away, or silent, when the application starts."""
+        while self._client is None:
+            try:
+                self._client = connect(HOST, int(PORT))
+            except UNANSWERED:
+                time.sleep(CONNECT_EVERY_S)
 
     def _fetch(self, name: str) -> bytes:
         answer = self._origin.request("GET", f"{ORIGIN}/{name}")
@@ -126,11 +134,13 @@ class Handler(BaseHTTPRequestHandler):
     images = Images()
 
     def do_GET(self) -> None:
-        if self.path == "/metrics":
+        path, _, _ = self.path.partition("?")
+        asked = IMAGE.fullmatch(path)
+        if path == "/metrics":
             self._answer(200, CONTENT_TYPE_LATEST, generate_latest())
-        elif self.path.startswith("/images/"):
+        elif asked:
             try:
-                self._answer(200, "image/jpeg", self.images.get(self.path.removeprefix("/images/")))
+                self._answer(200, "image/jpeg", self.images.get(asked[1]))
             except NotFound:
                 self._answer(404, "text/plain", b"no such image\n")
             except (OSError, urllib3.exceptions.HTTPError) as error:

@@ -20,10 +20,31 @@ EVERY_SECONDS = 1
 ANSWERS = 10
 AT_ONCE = 8
 """So many nodes are asked at a time: one that is lost lets the others wait for its time-out."""
+TURN_WITHIN_S = 1
+"""As long as an answer may take."""
 
 
-class NearestCluster(RedisCluster):
-    """A cluster client whose GETs go to the nearest copy. A copy that does not answer comes last."""
+class LimitedCluster(RedisCluster):
+    """A cluster client whose commands wait for their turn at their node, where its pool of connections would raise an
+    error. Who waits for a lost node keeps nobody from the others."""
+
+    def __init__(self, *, commands_per_node: int, **options: Any) -> None:
+        self._commands_per_node = commands_per_node
+        self._turns: dict[str, threading.Semaphore] = {}
+        super().__init__(**options)
+
+    def _execute_command(self, target_node: ClusterNode, *args: Any, **kwargs: Any) -> Any:
+        turns = self._turns.setdefault(target_node.name, threading.Semaphore(self._commands_per_node))
+        if not turns.acquire(timeout=TURN_WITHIN_S):
+            raise TimeoutError(f"{target_node.name} is busy")
+        try:
+            return super()._execute_command(target_node, *args, **kwargs)
+        finally:
+            turns.release()
+
+
+class NearestCluster(LimitedCluster):
+    """One whose GETs go to the nearest copy. A copy that does not answer comes last."""
 
     def __init__(self, **options: Any) -> None:
         self._answers: dict[str, deque[float]] = {}

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from nearest import NearestCluster
+from nearest import LimitedCluster, NearestCluster
 from redis.backoff import NoBackoff
-from redis.cluster import LoadBalancingStrategy, RedisCluster
+from redis.cluster import LoadBalancingStrategy
 from redis.credentials import CredentialProvider
 from redis.exceptions import ClusterDownError, ConnectionError, RedisClusterException, TimeoutError
 from redis.retry import Retry
@@ -22,8 +22,8 @@ PATIENCE_S = float(os.environ.get("REDIS_PATIENCE_S", "2"))
 USER = os.environ.get("REDIS_USER", "app")
 PASSWORD_FILE = Path(os.environ.get("REDIS_PASSWORD_FILE", "/etc/redis-cache/password"))
 CA_FILE = Path(os.environ.get("REDIS_CA_FILE", "/etc/redis-cache/ca.crt"))
-CONNECTIONS_PER_NODE = 32
-"""A command beyond them would be an error: the pool of a cluster client does not wait. app.py does."""
+COMMANDS_PER_NODE = 32
+"""At a time. Others wait for their turn, within the patience."""
 
 
 class PasswordFile(CredentialProvider):
@@ -36,7 +36,7 @@ class PasswordFile(CredentialProvider):
 def connect(host: str, port: int) -> Any:
     made, strategy = (
         # A strategy other than None makes connections that replicas answer. NearestCluster chooses by itself.
-        (NearestCluster, LoadBalancingStrategy.ROUND_ROBIN) if READS_FROM == "nearest" else (RedisCluster, None)
+        (NearestCluster, LoadBalancingStrategy.ROUND_ROBIN) if READS_FROM == "nearest" else (LimitedCluster, None)
     )
     return made(
         host=host,
@@ -47,7 +47,9 @@ def connect(host: str, port: int) -> Any:
         socket_timeout=1,
         retry=Retry(NoBackoff(), 0),
         load_balancing_strategy=strategy,
-        max_connections=CONNECTIONS_PER_NODE + 1,  # one for the PINGs
+        commands_per_node=COMMANDS_PER_NODE,
+        # More than there are commands: one is for the PINGs, and a command may be led here that has its turn elsewhere.
+        max_connections=2 * COMMANDS_PER_NODE,
     )
 
 

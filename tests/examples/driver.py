@@ -32,17 +32,18 @@ memory, and what is counted here is what comes from the cache."""
 
 
 def image(name: str) -> bytes:
-    return hashlib.shake_256(name.encode()).digest(IMAGE_BYTES)
+    return hashlib.shake_256(name.encode()).digest(10 * IMAGE_BYTES if name.startswith("big") else IMAGE_BYTES)
 
 
 class Origin(ThreadingHTTPServer):
-    """Where the images come from. It counts who asks for what."""
+    """Where the images come from. It counts who asks for what, and on how many connections."""
 
     request_queue_size = 128
     """Whoever finds the default of 5 full waits for a second, which is how long an application waits."""
 
     def __init__(self) -> None:
         self.fetched: Counter[str] = Counter()
+        self.connections = 0
         self.lock = threading.Lock()
         super().__init__(("127.0.0.1", 0), _Answer)
         threading.Thread(target=self.serve_forever, daemon=True).start()
@@ -50,6 +51,13 @@ class Origin(ThreadingHTTPServer):
 
 class _Answer(BaseHTTPRequestHandler):
     server: Origin
+    protocol_version = "HTTP/1.1"
+    """Connections stay: whoever asks decides how many."""
+
+    def setup(self) -> None:
+        with self.server.lock:
+            self.server.connections += 1
+        super().setup()
 
     def do_GET(self) -> None:
         name = self.path.removeprefix("/images/")

@@ -10,7 +10,10 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,7 @@ import pytest
 import redis
 import trustme
 
-from tests.examples.driver import AT_ONCE
+from tests.examples.driver import AT_ONCE, application, ask, right
 from tests.examples.programs import PROGRAMS, Program
 from tests.faults.deployment import Deployment
 from tests.faults.stacks import ours
@@ -148,28 +151,89 @@ def test_without_a_cache_an_application_starts_and_serves_from_the_origin(progra
 
 
 @pytest.fixture
-def with_tls(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """A cluster of one node that speaks TLS alone; what an application is told of it."""
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(tmp_path / "ca.crt")
-    served = authority.issue_cert("localhost", "127.0.0.1")
-    served.private_key_pem.write_to_path(tmp_path / "tls.key")
-    for part in served.cert_chain_pems:
-        part.write_to_path(tmp_path / "tls.crt", append=True)
-    (tmp_path / "password").write_text("of this test alone")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        # The bus of a cluster listens 10,000 above.
-        port = probe.getsockname()[1] % 20_000 + 20_000
-    (tmp_path / "redis.conf").write_text(
-        f"port 0\ntls-port {port}\ntls-cluster yes\ntls-replication yes\ntls-auth-clients no\nbind 127.0.0.1\nsave ''\n"
-        f"tls-ca-cert-file {tmp_path}/ca.crt\ntls-cert-file {tmp_path}/tls.crt\ntls-key-file {tmp_path}/tls.key\n"
-        f"cluster-enabled yes\ncluster-announce-ip 127.0.0.1\ndir {tmp_path}\nrequirepass 'of this test alone'\n"
-    )
-    command = ["setpriv", "--pdeathsig", "KILL", "redis-server", str(tmp_path / "redis.conf")]
+def silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What applications take for the cache lets them connect, and says nothing."""
+    (tmp_path / "password").write_text("none")
+    with socket.create_server(("127.0.0.1", 0), backlog=4096) as listening:
+        monkeypatch.setenv("REDIS_ENDPOINT", f"127.0.0.1:{listening.getsockname()[1]}")
+        monkeypatch.setenv("REDIS_PASSWORD_FILE", str(tmp_path / "password"))
+        monkeypatch.setenv("REDIS_CA_FILE", str(tmp_path / "no-ca.crt"))
+        yield
+
+
+CROWD = 40
+"""Requests at a time, and more than an application of before had threads for. One after the other, each of them waited
+for a connection of its own that failed: 40 s in all."""
+PROMPT_S, PROBED_S = 10.0, 3.0
+"""The patience is 2 s, and this machine does other work."""
+
+
+@pytest.mark.redis
+@each_program
+@pytest.mark.usefixtures("silent")
+def test_while_the_cache_is_silent_an_application_answers_requests_and_its_probe_promptly(program: Program) -> None:
+    with application(program.command) as (_, port), ThreadPoolExecutor(CROWD) as threads:
+        began = time.monotonic()
+        asked = [threads.submit(right, port, f"{number}.jpg") for number in range(CROWD)]
+        time.sleep(0.5)
+        probed = time.monotonic()
+        metrics = ask(port, "/metrics")[1].decode()
+        assert time.monotonic() - probed < PROBED_S
+        assert [item.result() for item in asked] == [True] * CROWD
+        assert time.monotonic() - began < PROMPT_S
+        metrics = ask(port, "/metrics")[1].decode()
+    assert counted({"metrics": metrics}, "image_cache_errors", "get") == CROWD
+
+
+@pytest.mark.redis
+@each_program
+@pytest.mark.usefixtures("silent")
+def test_an_application_keeps_its_connections_to_the_origin(program: Program) -> None:
+    with application(program.command) as (origin, port), ThreadPoolExecutor(AT_ONCE) as threads:
+        for turn in range(2):
+            assert all(threads.map(lambda number, turn=turn: right(port, f"slow-{turn}-{number}.jpg"), range(AT_ONCE)))
+            time.sleep(0.5)
+        assert origin.connections < 1.5 * AT_ONCE
+
+
+NO_NAMES = (
+    "..%2Fx.jpg",
+    "..%5Cx.jpg",
+    "%2e%2e",
+    "%2E%2E%2Fx.jpg",
+    "../x.jpg",
+    "..",
+    ".",
+    "a/x.jpg",
+    "a%2Fx.jpg",
+    "x%2ejpg",
+    "",
+)
+"""A library or an origin may read them as a name of another folder, or two of them as the same."""
+
+
+@pytest.mark.redis
+@each_program
+@pytest.mark.usefixtures("silent")
+def test_a_name_is_the_same_in_every_language_and_never_one_of_another_folder(program: Program) -> None:
+    with application(program.command) as (origin, port):
+        answers = {name: ask(port, f"/images/{name}")[0] for name in NO_NAMES}
+        # Go sends whoever asks for a path with dots to the one without them.
+        assert set(answers.values()) <= {301, 307, 404}, answers
+        assert all(answers[name] == 404 for name in NO_NAMES if "%" in name), answers
+        assert not origin.fetched
+        assert right(port, "A-b_c.1.jpg")
+        assert ask(port, "/images/1.jpg?width=3") == ask(port, "/images/1.jpg")
+        assert set(origin.fetched) == {"A-b_c.1.jpg", "1.jpg"}
+
+
+@contextmanager
+def serving(folder: Path, port: int) -> Iterator[None]:
+    """A cluster of one node, by the configuration that lies there."""
+    command = ["setpriv", "--pdeathsig", "KILL", "redis-server", str(folder / "redis.conf")]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
-        client = redis.Redis(port=port, password="of this test alone", ssl=True, ssl_ca_certs=str(tmp_path / "ca.crt"))
+        client = redis.Redis(port=port, password="of this test alone", ssl=True, ssl_ca_certs=str(folder / "ca.crt"))
 
         def answers() -> bool:
             try:
@@ -187,18 +251,89 @@ def with_tls(tmp_path: Path) -> Iterator[dict[str, str]]:
         client.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
         wait_until(serves)
         client.close()
-        yield {
-            "REDIS_ENDPOINT": f"localhost:{port}",
-            "REDIS_USER": "default",
-            "REDIS_PASSWORD_FILE": str(tmp_path / "password"),
-            "REDIS_CA_FILE": str(tmp_path / "ca.crt"),
-        }
+        yield
     finally:
         server.kill()
         server.wait()
 
 
+@pytest.fixture
+def tls_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Where `serving` serves, with TLS alone. Applications are told so."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.crt")
+    served = authority.issue_cert("localhost", "127.0.0.1")
+    served.private_key_pem.write_to_path(tmp_path / "tls.key")
+    for part in served.cert_chain_pems:
+        part.write_to_path(tmp_path / "tls.crt", append=True)
+    (tmp_path / "password").write_text("of this test alone")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        # The bus of a cluster listens 10,000 above.
+        port = int(probe.getsockname()[1]) % 20_000 + 20_000
+    (tmp_path / "redis.conf").write_text(
+        f"port 0\ntls-port {port}\ntls-cluster yes\ntls-replication yes\ntls-auth-clients no\nbind 127.0.0.1\nsave ''\n"
+        f"tls-ca-cert-file {tmp_path}/ca.crt\ntls-cert-file {tmp_path}/tls.crt\ntls-key-file {tmp_path}/tls.key\n"
+        f"cluster-enabled yes\ncluster-announce-ip 127.0.0.1\ndir {tmp_path}\nrequirepass 'of this test alone'\n"
+    )
+    monkeypatch.setenv("REDIS_ENDPOINT", f"localhost:{port}")
+    monkeypatch.setenv("REDIS_USER", "default")
+    monkeypatch.setenv("REDIS_PASSWORD_FILE", str(tmp_path / "password"))
+    monkeypatch.setenv("REDIS_CA_FILE", str(tmp_path / "ca.crt"))
+    return port
+
+
 @pytest.mark.redis
 @each_program
-def test_with_an_authority_s_certificate_an_application_speaks_tls(program: Program, with_tls: dict[str, str]) -> None:
-    assert_images_came_from_the_cache(tried(program, with_tls, IMAGES, TURNS))
+def test_with_an_authority_s_certificate_an_application_speaks_tls(
+    program: Program, tls_port: int, tmp_path: Path
+) -> None:
+    with serving(tmp_path, tls_port):
+        assert_images_came_from_the_cache(tried(program, {}, IMAGES, TURNS))
+
+
+@pytest.mark.redis
+@each_program
+def test_a_cache_that_comes_after_the_application_is_used(program: Program, tls_port: int, tmp_path: Path) -> None:
+    with application(program.command) as (_, port):
+        assert right(port, "1.jpg")
+
+        def comes_from_the_cache() -> bool:
+            assert right(port, "1.jpg")
+            return counted({"metrics": ask(port, "/metrics")[1].decode()}, "image_lookups", "hit") > 0
+
+        with serving(tmp_path, tls_port):
+            wait_until(comes_from_the_cache)
+
+
+SLOW_BROWSERS = 8
+"""Two for each connection to the node."""
+
+
+@pytest.mark.redis
+@each_program
+def test_who_takes_an_image_slowly_keeps_nobody_else_from_the_cache(
+    program: Program, tls_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_PATIENCE_S", "4")
+    others = [f"{number}.jpg" for number in range(10)]
+    big = [f"big-{number}.jpg" for number in range(SLOW_BROWSERS)]
+    with serving(tmp_path, tls_port), application(program.command) as (origin, port), ExitStack() as browsers:
+
+        def are_stored() -> bool:
+            before = sum(origin.fetched.values())
+            assert all(right(port, name) for name in (*others, *big))
+            return sum(origin.fetched.values()) == before
+
+        wait_until(are_stored)
+        for name in big:
+            browser = browsers.enter_context(socket.socket())
+            # The kernel keeps less of an answer for who takes little at a time.
+            browser.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            browser.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
+            browser.connect(("127.0.0.1", port))
+            browser.sendall(f"GET /images/{name} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        time.sleep(2)
+        fetched = sum(origin.fetched.values())
+        assert all(right(port, name) for name in others)
+        assert sum(origin.fetched.values()) == fetched

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
+import threading
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +17,7 @@ from redis.exceptions import ConnectionError, TimeoutError
 from tests.examples.programs import EXAMPLES
 
 KEY = "image:1.jpg"
+LIMIT = 2
 
 
 def _module() -> Any:
@@ -35,6 +38,7 @@ def client() -> Any:
     """A client that knows one shard, and whose thread does not run."""
     made = NEAREST.NearestCluster.__new__(NEAREST.NearestCluster)
     made._answers, made._seconds = {}, {}
+    made._turns, made._commands_per_node = {}, LIMIT
     slot = RedisCluster.keyslot(SimpleNamespace(encoder=SimpleNamespace(encode=str.encode)), KEY)
     manager = SimpleNamespace(
         slots_cache={slot: [MASTER, NEAR, FAR]}, get_node_from_slot=lambda *_: MASTER, nodes_cache={}
@@ -113,3 +117,29 @@ def test_a_ping_without_an_answer_takes_a_copy_out_until_the_next_one(
     assert reads_from(client) is MASTER
     answered(client, monkeypatch, NEAR, 0.5)
     assert reads_from(client) is NEAR
+
+
+def test_who_waits_for_a_lost_node_keeps_nobody_from_another_and_waits_for_a_turn_no_longer_than_for_an_answer(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(NEAREST, "TURN_WITHIN_S", 0.1)
+    waiting, told = threading.Semaphore(0), threading.Event()
+
+    def sent(_: Any, node: ClusterNode, *__: Any) -> str:
+        if node is FAR:
+            waiting.release()
+            told.wait(10)
+        return node.name
+
+    monkeypatch.setattr(RedisCluster, "_execute_command", sent)
+    with ThreadPoolExecutor(LIMIT) as threads:
+        lost = [threads.submit(client._execute_command, FAR, "SET", KEY, b"") for _ in range(LIMIT)]
+        try:
+            assert all(waiting.acquire(timeout=10) for _ in lost)
+            assert client._execute_command(NEAR, "GET", KEY) == NEAR.name
+            with pytest.raises(TimeoutError, match="redis-far:6379 is busy"):
+                client._execute_command(FAR, "GET", KEY)
+        finally:
+            told.set()
+        assert [item.result() for item in lost] == [FAR.name] * LIMIT
+    assert client._execute_command(FAR, "GET", KEY) == FAR.name

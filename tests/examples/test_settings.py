@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import kubernetes_validate
 import pytest
@@ -14,6 +15,7 @@ import yaml
 from components.manifests import names
 from tests.clients.drivers import HERE, _found
 from tests.examples.programs import EXAMPLES, PROGRAMS, Program
+from tests.resources.stacks import of_type, stack
 
 OWN = {
     "redis-py": {'username="app"', "password=password", "return RedisCluster("},
@@ -75,18 +77,76 @@ def test_python_s_requirements_are_those_the_tests_run_with() -> None:
     assert set((EXAMPLES / "redis-py/requirements.txt").read_text().split()) <= installed
 
 
+DEPLOYMENT = yaml.safe_load((EXAMPLES / "deployment.yaml").read_text())
+POD = DEPLOYMENT["spec"]["template"]["spec"]
+MOUNTED = "/etc/redis-cache"
+"""Where the programs look for files that no variable names."""
+
+
+def delivered(**config: str) -> dict[str, str]:
+    """What the stack gives the Deployment's namespace, in the one Secret that the Deployment reads."""
+    (found,) = [
+        item.inputs
+        for item in of_type(stack("prod", access__deliverTo='["images"]', **config), ":Secret").values()
+        if item.inputs["metadata"]["namespace"] == DEPLOYMENT["metadata"]["namespace"]
+    ]
+    read = [item["valueFrom"]["secretKeyRef"] for item in POD["containers"][0]["env"] if "valueFrom" in item]
+    assert {item["name"] for item in (*read, *(source["secret"] for source in sources()))} == {
+        found["metadata"]["name"]
+    }
+    return dict(found["stringData"])
+
+
+def sources() -> list[dict[str, Any]]:
+    (volume,) = POD["volumes"]
+    return list(volume["projected"]["sources"])
+
+
+def environment(secret: dict[str, str]) -> dict[str, str]:
+    """As Kubernetes makes it: of the Secret's keys, and of variables that stand before."""
+    made: dict[str, str] = {}
+    for item in POD["containers"][0]["env"]:
+        key = item.get("valueFrom", {}).get("secretKeyRef", {}).get("key")
+        text = item["value"] if key is None else secret[key]
+        made[item["name"]] = re.sub(r"\$\((\w+)\)", lambda name: made[name[1]], text)
+    return made
+
+
+def files(secret: dict[str, str]) -> dict[str, str]:
+    """Path in the pod -> the key that is there."""
+    return {
+        f"{MOUNTED}/{item['path']}": item["key"]
+        for source in sources()
+        for item in source["secret"]["items"]
+        if item["key"] in secret or not source["secret"].get("optional")
+    }
+
+
 def test_the_deployment_is_one_and_mounts_the_secret_where_the_programs_read_it() -> None:
-    deployment = yaml.safe_load((EXAMPLES / "deployment.yaml").read_text())
-    kubernetes_validate.validate(deployment, "1.34", strict=True)
-    pod = deployment["spec"]["template"]["spec"]
-    (container,) = pod["containers"]
-    (mount,) = container["volumeMounts"]
-    (volume,) = pod["volumes"]
-    assert volume["name"] == mount["name"]
-    assert f"secret generic {volume['secret']['secretName']} " in (EXAMPLES / "README.md").read_text()
+    kubernetes_validate.validate(DEPLOYMENT, "1.34", strict=True)
+    (mount,) = POD["containers"][0]["volumeMounts"]
+    (volume,) = POD["volumes"]
+    assert (volume["name"], mount["mountPath"]) == (mount["name"], MOUNTED)
     for program in PROGRAMS:
-        assert f"{mount['mountPath']}/password" in program.settings.read_text()
-        assert f"{mount['mountPath']}/ca.crt" in program.settings.read_text()
-    environment = {item["name"]: item["value"] for item in container["env"]}
+        assert f"{MOUNTED}/password" in program.settings.read_text()
+    assert files(delivered())[f"{MOUNTED}/password"] == "password"
+
+
+@pytest.mark.parametrize(
+    ("mode", "port", "has_tls"), [("required", 6380, True), ("both", 6379, False), ("plain", 6379, False)]
+)
+def test_the_deployment_connects_by_what_the_stack_delivers_in_every_mode(mode: str, port: int, has_tls: bool) -> None:
+    why = {"tls__plainBecause": "a test of the example"} if mode == "plain" else {}
+    secret = delivered(tls__mode=mode, **why)
+    told = environment(secret)
     host = names.service_host(names.CLIENT_SERVICE, names.CLIENT_NAMESPACE, "cluster.local")
-    assert environment["REDIS_ENDPOINT"] == f"{host}:{names.REDIS_PORT}"
+    assert told["REDIS_ENDPOINT"] == f"{host}:{port}"
+    assert told["REDIS_USER"] == secret["username"]
+    assert set(files(secret).values()) <= set(secret)
+    # The programs speak TLS where the file is.
+    assert files(secret).get(told["REDIS_CA_FILE"]) == ("ca.crt" if has_tls else None)
+
+
+def test_the_pods_of_the_deployment_may_reach_the_cache() -> None:
+    config = yaml.safe_load(Path("Pulumi.prod.yaml").read_text())["config"]
+    assert DEPLOYMENT["metadata"]["namespace"] in config["redis-image-cache:access"]["allowFromNamespaces"]

@@ -22,7 +22,7 @@ _GO_WITHIN_S = 120.0
 def main(number: str, images: int, turns: int, folder: Path, command: list[str]) -> int:
     names = [f"{image}.jpg" for image in range(images)]
     with application(command) as (origin, port):
-        # It connects at the first requests, and one connection at each in Lettuce.
+        # It connects beside its first requests.
         answers = [right(port, name) for name in names]
         time.sleep(MEASURING_S)
         fetched = sum(origin.fetched.values())

@@ -19,16 +19,21 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * Serves images over HTTP: from the cache, or on a miss from where they come from.
@@ -45,6 +50,11 @@ public class App {
   static final int CONNECTIONS_PER_NODE = 4;
   static final long TTL_SECONDS = Long.parseLong(Settings.of("TTL_SECONDS", "300"));
   static final String ORIGIN = Settings.of("ORIGIN", "");
+  /**
+   * Other names are not found. Nothing in these is escaped, so that nobody reads them in two ways, and none of them leads
+   * out of the origin's folder.
+   */
+  static final Pattern IMAGE = Pattern.compile("/images/([A-Za-z0-9_-][A-Za-z0-9._-]*)");
   static final Counter LOOKUPS = Counter.builder().name("image_lookups_total")
       .help("Requests for an image, by how they were answered").labelNames("result").register();
   static final Counter CACHE_ERRORS = Counter.builder().name("image_cache_errors_total")
@@ -55,14 +65,18 @@ public class App {
   private final HttpClient origin = HttpClient.newBuilder().connectTimeout(Duration.ofSeconds(1)).build();
   private final ConcurrentHashMap<String, CompletableFuture<byte[]>> underWay = new ConcurrentHashMap<>();
   private final RedisClusterClient client;
-  private final List<StatefulRedisClusterConnection<byte[], byte[]>> connections = new ArrayList<>();
+  private final List<StatefulRedisClusterConnection<byte[], byte[]>> connections = new CopyOnWriteArrayList<>();
+  private final ScheduledExecutorService connecting = Executors.newSingleThreadScheduledExecutor();
   private final AtomicInteger turn = new AtomicInteger();
   /** While the cache takes no writes, so many images wait to be stored. More are not. */
   private final Semaphore unstored = new Semaphore(64);
   private final Nearest nearest = new Nearest();
+  /** A thread for each request and each answer under way: a slow browser keeps nobody but itself, and no probe, waiting. */
+  private final ExecutorService http = Executors.newCachedThreadPool();
 
   App(String host, int port) {
     client = Settings.client(host, port);
+    connecting.execute(this::connect);
   }
 
   /** However many ask for an image at a time, it is looked up once. */
@@ -115,8 +129,9 @@ public class App {
     long began = System.nanoTime();
     CompletionStage<T> sent;
     try {
-      RedisAdvancedClusterAsyncCommands<byte[], byte[]> commands = connection().async();
-      sent = Settings.answered(() -> send.apply(commands));
+      sent = Settings.answered(() -> connections.isEmpty()
+          ? CompletableFuture.failedStage(new IllegalStateException("not connected yet"))
+          : send.apply(connection().async()));
     } catch (RuntimeException error) {
       sent = CompletableFuture.failedStage(error);
     }
@@ -127,11 +142,14 @@ public class App {
     });
   }
 
-  /** Each connection object has one connection to each node, and answers of 1 MB come one after the other on it. */
-  private StatefulRedisClusterConnection<byte[], byte[]> connection() {
-    synchronized (connections) {
-      // At the first requests, not at the start: an application must also start while the cache is away.
-      if (connections.size() < CONNECTIONS_PER_NODE) {
+  /**
+   * Each connection object has one connection to each node, and answers of 1 MB come one after the other on it. They are
+   * made beside the requests: while the cache is away, or silent, when the application starts, each of them waits for its
+   * own patience alone.
+   */
+  private void connect() {
+    try {
+      while (connections.size() < CONNECTIONS_PER_NODE) {
         StatefulRedisClusterConnection<byte[], byte[]> made = client.connect(ByteArrayCodec.INSTANCE);
         Settings.watch(client, made);
         // The nearest copy can be a moment behind: a miss, or an image that was replaced just now. `master` is for images
@@ -140,10 +158,15 @@ public class App {
         made.setReadFrom(isNearest ? nearest : ReadFrom.UPSTREAM);
         if (isNearest && connections.isEmpty()) nearest.measure(made);
         connections.add(made);
-        return made;
       }
-      return connections.get(Math.floorMod(turn.getAndIncrement(), CONNECTIONS_PER_NODE));
+      connecting.shutdown();
+    } catch (RuntimeException away) {
+      connecting.schedule(this::connect, 200, TimeUnit.MILLISECONDS);
     }
+  }
+
+  private StatefulRedisClusterConnection<byte[], byte[]> connection() {
+    return connections.get(Math.floorMod(turn.getAndIncrement(), connections.size()));
   }
 
   private CompletionStage<byte[]> fetched(String name) {
@@ -158,11 +181,14 @@ public class App {
   }
 
   private void answer(HttpExchange exchange) {
-    String name = exchange.getRequestURI().getPath().replaceFirst("^/images/", "");
-    image(name).whenComplete((image, error) -> {
+    Matcher asked = IMAGE.matcher(exchange.getRequestURI().getRawPath());
+    CompletableFuture<byte[]> image = asked.matches() ? image(asked.group(1))
+        : CompletableFuture.failedFuture(new FileNotFoundException("/images/NAME or /metrics"));
+    // Not on the thread that brought the image: that is Lettuce's, and reads the answers to others, too.
+    image.whenCompleteAsync((bytes, error) -> {
       Throwable cause = error instanceof CompletionException ? error.getCause() : error;
       int status = cause == null ? 200 : cause instanceof FileNotFoundException ? 404 : 502;
-      byte[] body = cause == null ? image : (cause.getMessage() + "\n").getBytes(StandardCharsets.UTF_8);
+      byte[] body = cause == null ? bytes : (cause.getMessage() + "\n").getBytes(StandardCharsets.UTF_8);
       exchange.getResponseHeaders().set("Content-Type", cause == null ? "image/jpeg" : "text/plain");
       try (OutputStream out = exchange.getResponseBody()) {
         exchange.sendResponseHeaders(status, body.length);
@@ -170,7 +196,7 @@ public class App {
       } catch (IOException gone) {
         exchange.close(); // who asked has gone
       }
-    });
+    }, http);
   }
 
   public static void main(String[] args) throws IOException {
@@ -180,7 +206,7 @@ public class App {
     HttpServer server = HttpServer.create(new InetSocketAddress(Integer.parseInt(Settings.of("LISTEN", "8080"))), 128);
     server.createContext("/images/", app::answer);
     server.createContext("/metrics", new MetricsHandler());
-    server.setExecutor(Executors.newFixedThreadPool(32));
+    server.setExecutor(app.http);
     server.start();
   }
 }
