@@ -99,18 +99,32 @@ def _sentence(found: Iterable[Peer]) -> str:
     return text[:1].upper() + text[1:]
 
 
+@dataclass(frozen=True, slots=True)
+class _Sealed:
+    """A password that is encrypted: by its text nobody knows it, and the same text is the same password."""
+
+    text: str
+
+
+def _seen(access: Mapping[str, Any], key: str) -> str | _Sealed | None:
+    value = access.get(key)
+    return _Sealed(str(value["secure"])) if isinstance(value, Mapping) else value or None
+
+
 def _passwords(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Danger | str]:
     """A password that is absent is the one that the stack has made."""
-    old, new, also = before.get("password"), after.get("password"), after.get("alsoAccepted")
-    known = {old, *([before["alsoAccepted"]] if before.get("alsoAccepted") else [])}
-    accepted = {new, *([also] if also else [])}
+    (old, old_also), (new, also) = ((_seen(side, "password"), _seen(side, "alsoAccepted")) for side in (before, after))
+    known, accepted = {old} | ({old_also} - {None}), {new} | ({also} - {None})
     steps = 'docs/runbook.md, "Change the password", has the two edits.'
     if known.isdisjoint(accepted):
         if also is None:
+            # Whoever encrypts a value again gets another text of it.
+            unless = ", unless it is the same password, encrypted anew" if {type(old), type(new)} == {_Sealed} else ""
             yield Danger(
                 "access.password changes, and access.alsoAccepted does not keep the one of before. The Job release "
-                f"is not let in by nodes that know that one alone, and refuses this before a pod is replaced. {steps}",
-                "refused by the Job release: access.password changes in one edit",
+                "is not let in by nodes that know that one alone, and refuses this before a pod is "
+                f"replaced{unless}. {steps}",
+                f"refused by the Job release: access.password changes in one edit{unless}",
             )
         else:
             yield Danger(

@@ -17,6 +17,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from components.config.load import NAMESPACE
 from preview.errors import EvaluationError
 from preview.evaluate import PROJECT_DIR, own_config, stack_config
 from preview.resources import Resource
@@ -121,9 +122,18 @@ def _evaluated(name: str, stack: str, folder: Path, has_other_program: bool) -> 
 
 
 def access(stack: str, overrides: Mapping[str, str], directory: Path = PROJECT_DIR) -> dict[str, Any]:
-    """The map `access` of a stack's config."""
-    found: dict[str, Any] = json.loads(own_config(stack_config(stack, overrides, directory)).get("access", "{}"))
-    return found
+    """The map `access` of a stack's config. An encrypted value is a map with its `secure` text, as the file has it."""
+    found, written = (
+        json.loads(own_config(stack_config(stack, changes, directory)).get("access", "{}"))
+        for changes in (overrides, {})
+    )
+    sealed = encrypted(directory / f"Pulumi.{stack}.yaml")
+    return {
+        key: {"secure": sealed[path]}
+        if (path := f"{NAMESPACE}:access.{key}") in sealed and value == written.get(key)
+        else value
+        for key, value in found.items()
+    }
 
 
 def _access_of_then(stack: str, folder: Path) -> dict[str, Any] | None:

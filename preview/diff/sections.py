@@ -121,7 +121,8 @@ def _headline(stack: str, revision: Revision, after: Advice, update: Update) -> 
     takes = f", {time_span(*total)}" if total and total[1] >= 1 else ""
     if any(step.least_seconds is None for step in steps):
         takes += ", and what AWS takes for nodes"
-    done = f"{count(len(steps), 'step')}{takes}" if steps else "`pulumi up` changes nothing."
+    nothing = f"`pulumi up` changes nothing{' that can be read offline' if update.dangers else ''}."
+    done = f"{count(len(steps), 'step')}{takes}" if steps else nothing
     rows.append(("update", update.instead or done))
     headroom = f"{times(after.capacity.headroom)} of what is wanted"
     rows.append(("capacity", headroom if after.capacity.headroom >= 1 else f"{headroom}: too little"))
@@ -213,7 +214,8 @@ def _steps(update: Update, said: Sequence[str]) -> Section:
     if update.instead:
         return Section("Update", "no steps", (*alerts, *noted), is_alert=True)
     if not steps:
-        return Section("Update", "nothing to do", (Note("Every resource is the same on both sides."), *noted))
+        same = Note("Every resource is the same on both sides.")
+        return Section("Update", "nothing to do", (*alerts, same, *noted), is_alert=bool(alerts))
     rows = tuple((f"{number}. {step.time}", step.what) for number, step in enumerate(steps, 1))
     return Section(
         "Update",

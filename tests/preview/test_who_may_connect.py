@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from components.manifests.stateful_set import stateful_set
 from components.plan.plan import derive_plan
 from preview.diff.clients import clients_told, peers, users_told
 from preview.diff.edit import Danger, Edit
+from preview.diff.revision import access
 from preview.resources import Resource
 from tests.plan.stacks import option_1
 
@@ -140,6 +142,31 @@ def test_what_clients_gain_is_told(before: dict[str, Any], after: dict[str, Any]
     (told,) = users(before, after)
     assert isinstance(told, str)
     assert told.startswith(sentence)
+
+
+def test_an_encrypted_password_is_another_one_unless_it_was_encrypted_anew() -> None:
+    former, again = {"password": {"secure": "v1:a"}}, {"password": {"secure": "v1:b"}}
+    assert users(former, former) == ()
+    (told,) = users(former, again)
+    assert isinstance(told, Danger)
+    assert told.instead == (
+        "refused by the Job release: access.password changes in one edit, unless it is the same password, encrypted "
+        "anew"
+    )
+    (told,) = users(former, again | {"alsoAccepted": {"secure": "v1:c"}})
+    assert isinstance(told, Danger)
+    assert "unless access.alsoAccepted is the password of before" in told.text
+    (told,) = users(former, former | {"alsoAccepted": {"secure": "v1:c"}})
+    assert told == "Clients may give either of access.password and access.alsoAccepted from now on."
+
+
+def test_an_encrypted_password_is_read_as_it_stands_in_the_stack_file(tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.yaml").write_text(Path("Pulumi.yaml").read_text())
+    (tmp_path / "Pulumi.kept.yaml").write_text(
+        "config:\n  redis-image-cache:access:\n    keyPrefix: 'a:'\n    password:\n      secure: v1:abc\n"
+    )
+    assert access("kept", {}, tmp_path) == {"keyPrefix": "a:", "password": {"secure": "v1:abc"}}
+    assert access("kept", {"access.password": "correct-horse"}, tmp_path)["password"] == "correct-horse"  # noqa: S105
 
 
 passwords = st.sampled_from(["one", "two", "three"])
