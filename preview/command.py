@@ -178,7 +178,7 @@ def _show(arguments: argparse.Namespace) -> int:
 def _print_diff(arguments: argparse.Namespace, changes: dict[str, str], style: "Style") -> int:
     """What an edit changes. A refusal is shown like a comparison, so that the comment on a pull request says it."""
     from preview.diff.edit import Edit
-    from preview.diff.revision import revision
+    from preview.diff.revision import access, revision
     from preview.diff.sections import refused, sections
     from preview.evaluate import PROJECT_DIR, evaluate, masked
     from preview.resources import Resource
@@ -203,7 +203,8 @@ def _print_diff(arguments: argparse.Namespace, changes: dict[str, str], style: "
         for key in sorted(now.keys() | before.encrypted.keys())
         if before.plan and now.get(key) != before.encrypted.get(key)
     ]
-    shown = sections(arguments.stack, before, after.plan, Edit.between(before.resources, resources), said)
+    users = None if before.access is None else (before.access, access(arguments.stack, changes))
+    shown = sections(arguments.stack, before, after.plan, Edit.between(before.resources, resources, users), said)
     _print_sections([*_failed(broken), *shown], arguments, style)
     return _judged(broken)
 

@@ -8,14 +8,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from components.config.engines import Server, can_follow, differences, server_of
+from components.config.engines import Server, differences, server_of
 from preview.changes import changed_paths, force_new, prune
 from preview.resources import Resource
 
-_HOLDS_SLOTS = ("StatefulSet", "PersistentVolumeClaim", "Namespace", "NodeGroup")
-"""What must never be replaced: under its own name it would go first, with the pods and the slots in it."""
-_CERTIFICATE = "tls"
-"""The volume of a pod that has its certificate."""
+
+@dataclass(frozen=True, slots=True)
+class Danger:
+    """What speaks against an edit."""
+
+    text: str
+    """Sentences."""
+    instead: str = ""
+    """What happens in place of the update, for a headline; empty where the update goes on all the same."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +29,20 @@ class Edit:
 
     before: Mapping[str, Resource]
     after: Mapping[str, Resource]
+    access: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None
+    """The map `access` of the config on both sides: what users may do stands in a Secret, whose content is masked. None
+    where that of before cannot be read."""
 
     @classmethod
-    def between(cls, before: Iterable[Resource], after: Iterable[Resource]) -> Edit:
+    def between(
+        cls,
+        before: Iterable[Resource],
+        after: Iterable[Resource],
+        access: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None,
+    ) -> Edit:
         """The edit from one list of resources to another. Components, which only group others, are left out."""
-        return cls(*({item.urn: item for item in items if item.inputs} for items in (before, after)))
+        former, new = ({item.urn: item for item in items if item.inputs} for items in (before, after))
+        return cls(former, new, access)
 
     @cached_property
     def created(self) -> tuple[Resource, ...]:
@@ -56,83 +70,53 @@ class Edit:
         """What of `changed` is made anew."""
         return tuple(item for item in self.changed if force_new(self.before[item.urn], item))
 
+    @cached_property
+    def unprotected(self) -> tuple[Resource, ...]:
+        """What stays and is no longer protected. The mark stands in Pulumi's state alone."""
+        return tuple(item for item in self._kept() if self._was_protected(item) and not item.options.get("protect"))
+
+    @cached_property
+    def protected(self) -> tuple[Resource, ...]:
+        """What stays and is protected from now on."""
+        return tuple(item for item in self._kept() if item.options.get("protect") and not self._was_protected(item))
+
+    def _kept(self) -> Iterator[Resource]:
+        return (item for urn, item in self.after.items() if urn in self.before)
+
+    def _was_protected(self, item: Resource) -> bool:
+        return bool(self.before[item.urn].options.get("protect"))
+
     @property
     def is_empty(self) -> bool:
-        return not (self.created or self.deleted or self.changed)
+        return not (self.created or self.deleted or self.changed or self.unprotected or self.protected)
+
+    @cached_property
+    def names_another_cluster(self) -> bool:
+        """Whether it leads to another Kubernetes cluster, in which nothing of this one is."""
+        for item in self.changed:
+            if item.type == "pulumi:providers:kubernetes":
+                before = self.before[item.urn]
+                regions = {_region(before), _region(item)} - {None}
+                if _cluster(before) != _cluster(item) or len(regions) > 1:
+                    return True
+        return False
 
     def runs(self, phase: str) -> Resource | None:
         """The Job of a phase (`form`, `release`, `rollout-redis-master`) if the update runs it."""
         jobs = [item for item in (*self.created, *self.replaced) if item.kind == "Job"]
         return next((job for job in jobs if job.name.endswith(f"-{phase}")), None)
 
-    def dangers(self) -> tuple[str, ...]:
-        """What the update must not do, or what Pulumi refuses; empty for an edit that is safe."""
-        providers = [item for item in self.changed if item.type == "pulumi:providers:kubernetes"]
-        if any(_cluster(self.before[item.urn]) != _cluster(item) for item in providers):
-            return (
-                "It names another Kubernetes cluster. No pod there can join this cache: that is a second cache, and "
-                "this one would be deleted.",
-            )
-        found = [
-            f"{item.kind} {item.name} would be replaced for {', '.join(force_new(self.before[item.urn], item))}, "
-            "and what it holds would go with it."
-            for item in self.replaced
-            if item.kind in _HOLDS_SLOTS
-        ]
-        for item in (*self.deleted, *(self.before[item.urn] for item in self.replaced)):
-            if item.options.get("protect"):
-                found.append(f"{item.kind} {item.name} is protected: Pulumi refuses to delete it.")
-        return (*found, *self._switch_of_tls(), *self._switch_of_authority(), *self._switch_of_engine())
-
-    def _switch_of_tls(self) -> tuple[str, ...]:
-        """Whether pods that stay would leave a step out, in which clients of both kinds are let in."""
-        pods = [item for item in self.changed if item.kind == "StatefulSet"]
-        if not any({_tls_mode(self.before[item.urn]), _tls_mode(item)} == {"plain", "required"} for item in pods):
-            return ()
-        return (
-            "Clients would be cut off: tls.mode goes from plain to required or back in one edit. The Job release "
-            "refuses this before a pod is replaced. Set tls.mode: both first "
-            '(docs/runbook.md, "Change to TLS, and back").',
-        )
-
-    def _switch_of_authority(self) -> tuple[str, ...]:
-        """Whether pods that stay would get a certificate that another authority signs."""
-        stay = any(item.kind == "StatefulSet" and item.urn in self.before for item in self.after.values())
-        before, after = (_authority(tuple(side.values())) for side in (self.before, self.after))
-        if not stay or before is None or after is None or before == after:
-            return ()
-        return (
-            f"The certificate is signed by {after} and no longer by {before}. A pod that trusts one of them alone "
-            'refuses a pod of the other. docs/runbook.md, "Another authority", has the steps. The Job release refuses '
-            "this before a pod is replaced, unless the new ca.crt has both.",
-        )
-
-    def _switch_of_engine(self) -> tuple[str, ...]:
-        """What is to be known before pods that stay get another server."""
-        for before, after in self._servers():
-            if not can_follow(after.line, before.line):
-                return (
-                    f"{after.title} cannot read the data of {before.title}, which runs now. The Job release refuses "
-                    "this before a pod is replaced (docs/engines.md has what can follow what).",
-                )
-            if before.line.engine is not after.line.engine:
-                return (
-                    f"{before.title} becomes {after.title} in pods that stay: "
-                    f"{'; '.join(differences(before.line, after.line))} (docs/engines.md).",
-                )
-        return ()
-
     def newer_servers(self) -> tuple[str, ...]:
         """What another line of the same engine changes in pods that stay. That is no danger, and is told once."""
         return tuple(
             dict.fromkeys(
                 f"{before.line.title} becomes {after.line.title}: {'; '.join(told)} (docs/engines.md)."
-                for before, after in self._servers()
+                for before, after in self.servers()
                 if before.line.engine is after.line.engine and (told := differences(before.line, after.line))
             )
         )
 
-    def _servers(self) -> Iterator[tuple[Server, Server]]:
+    def servers(self) -> Iterator[tuple[Server, Server]]:
         """Before and after, where pods that stay get a server of another line."""
         for item in self.changed:
             before, after = _server(self.before[item.urn]), _server(item)
@@ -146,29 +130,26 @@ def _cluster(provider: Resource) -> Any:
     return given.get("clusterIdentifier") or [given.get(key) for key in ("kubeconfig", "context", "cluster")]
 
 
-def _tls_mode(pods: Resource) -> str:
-    """As the pods of a StatefulSet are told. Those of a version that had no TLS are told nothing."""
-    (redis, *_) = pods.inputs["spec"]["template"]["spec"]["containers"]
-    told = {entry["name"]: entry.get("value") for entry in redis.get("env", ())}
-    return str(told.get("TLS_MODE") or "plain")
+def _region(provider: Resource) -> str | None:
+    """The region of AWS in which the provider asks for its token; None where it says none. Offline the name that a
+    cluster of EKS has in all of AWS is made up, and has the same region everywhere."""
+    try:
+        (user,) = json.loads(provider.inputs["kubeconfig"])["users"]
+        arguments = user["user"]["exec"]["args"]
+        return str(arguments[arguments.index("--region") + 1])
+    except (ValueError, LookupError, TypeError):
+        return None
 
 
-def _authority(resources: Sequence[Resource]) -> str | None:
-    """Who signs the pods' certificate; None where they have none."""
-    signed_by = {
-        secret["secretName"]: f"whoever made Secret {secret['secretName']}"
-        for item in resources
-        if item.kind == "StatefulSet"
-        for volume in item.inputs["spec"]["template"]["spec"].get("volumes", ())
-        if volume["name"] == _CERTIFICATE and (secret := volume.get("secret"))
-    }
-    for item in resources:
-        if item.kind == "Certificate":
-            issuer = item.inputs["spec"]["issuerRef"]
-            signed_by[item.inputs["spec"]["secretName"]] = f"{issuer['kind']} {issuer['name']} of {issuer['group']}"
-        elif item.kind == "Secret" and item.inputs.get("type") == "kubernetes.io/tls":
-            signed_by[item.inputs["metadata"]["name"]] = "the stack"
-    return next(iter(signed_by.values()), None)
+def told_to_pods(pods: Resource) -> dict[str, Any]:
+    """The environment of Redis in the pods of a StatefulSet."""
+    return {entry["name"]: entry.get("value") for entry in containers(pods)[0].get("env", ())}
+
+
+def containers(pods: Resource) -> Sequence[Mapping[str, Any]]:
+    """Of the pods of a StatefulSet. Redis is the first."""
+    found: Sequence[Mapping[str, Any]] = pods.inputs["spec"]["template"]["spec"]["containers"]
+    return found
 
 
 def _server(item: Resource) -> Server | None:
@@ -176,7 +157,7 @@ def _server(item: Resource) -> Server | None:
     if item.kind != "StatefulSet":
         return None
     try:
-        return server_of(item.inputs["spec"]["template"]["spec"]["containers"][0]["image"])
+        return server_of(containers(item)[0]["image"])
     except ValueError:
         return None
 

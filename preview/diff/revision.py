@@ -11,14 +11,15 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from components.config.load import NAMESPACE
 from preview.errors import EvaluationError
-from preview.evaluate import PROJECT_DIR
+from preview.evaluate import PROJECT_DIR, own_config, stack_config
 from preview.resources import Resource
 from preview.stack_file import encrypted
 
@@ -41,6 +42,8 @@ class Revision:
     """Whether the program itself differs from the one of the working tree."""
     encrypted: dict[str, str] = field(default_factory=dict)
     """The encrypted values of its stack file, as they stand there."""
+    access: dict[str, Any] | None = None
+    """The map `access` of its config; None where there is no plan, or where today's program cannot read the file."""
 
     @property
     def node_groups(self) -> dict[str, int]:
@@ -107,13 +110,37 @@ def _evaluated(name: str, stack: str, folder: Path, has_other_program: bool) -> 
         shown = json.loads(finished.stdout)
         resources = tuple(Resource.from_json(item) for item in shown["resources"])
         secrets = _encrypted(folder / f"Pulumi.{stack}.yaml")
-        return Revision(name, shown["plan"], resources, None, has_other_program, secrets)
+        return Revision(
+            name, shown["plan"], resources, None, has_other_program, secrets, _access_of_then(stack, folder)
+        )
     if errors.startswith("error: "):
         return Revision(name, {}, (), errors.removeprefix("error: "), has_other_program)
     raise EvaluationError(
         f"--diff {name}: the program of that revision does not run here: {_last_line(finished.stderr)}. It may need "
         "other packages than this one: compare with a later revision"
     )
+
+
+def access(stack: str, overrides: Mapping[str, str], directory: Path = PROJECT_DIR) -> dict[str, Any]:
+    """The map `access` of a stack's config. An encrypted value is a map with its `secure` text, as the file has it."""
+    found, written = (
+        json.loads(own_config(stack_config(stack, changes, directory)).get("access", "{}"))
+        for changes in (overrides, {})
+    )
+    sealed = encrypted(directory / f"Pulumi.{stack}.yaml")
+    return {
+        key: {"secure": sealed[path]}
+        if (path := f"{NAMESPACE}:access.{key}") in sealed and value == written.get(key)
+        else value
+        for key, value in found.items()
+    }
+
+
+def _access_of_then(stack: str, folder: Path) -> dict[str, Any] | None:
+    try:
+        return access(stack, {}, folder)
+    except EvaluationError:
+        return None
 
 
 def _encrypted(path: Path) -> dict[str, str]:

@@ -11,12 +11,14 @@ from components.advice.advice import Advice
 from components.config.formats import NONE, count, memory, milliseconds, percent, rate, seconds, times, usd
 from components.config.units import MIB
 from components.plan.nodes.catalogue import HOURS_PER_MONTH
+from preview.diff.clients import users_told
 from preview.diff.edit import Edit
 from preview.diff.revision import Revision
 from preview.diff.update import Update, time_span
 from preview.document import Block, Facts, Note, Section, Table
 
 _LINES_OF_A_REASON = 12
+_NO_DIFFERENCE = "as before"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ def sections(
         *_figures(revision, after),
         *_warnings(revision, after),
         _steps(update, said),
-        *_resources(edit),
+        *_resources(update),
     )
 
 
@@ -119,13 +121,17 @@ def _headline(stack: str, revision: Revision, after: Advice, update: Update) -> 
     takes = f", {time_span(*total)}" if total and total[1] >= 1 else ""
     if any(step.least_seconds is None for step in steps):
         takes += ", and what AWS takes for nodes"
-    rows.append(("update", f"{count(len(steps), 'step')}{takes}" if steps else "`pulumi up` changes nothing."))
+    nothing = f"`pulumi up` changes nothing{' that can be read offline' if update.dangers else ''}."
+    done = f"{count(len(steps), 'step')}{takes}" if steps else nothing
+    rows.append(("update", update.instead or done))
     headroom = f"{times(after.capacity.headroom)} of what is wanted"
     rows.append(("capacity", headroom if after.capacity.headroom >= 1 else f"{headroom}: too little"))
     if after.cost is not None:
         cost = after.cost.infrastructure_usd
         former = value_at(revision.plan, "cost.infrastructure_usd")
         change = "" if former is None else f", {difference(former, cost)}"
+        if former is not None and update.renews_classes and usd(former) != usd(cost):
+            change += ", with volumes made anew: those that exist keep their price"
         rows.append(("cost", f"{_dollars(cost)} without traffic{change}"))
     return Section("Change", f"stack {stack}", (Facts(tuple(rows)),))
 
@@ -139,7 +145,7 @@ def _reason(text: str) -> tuple[tuple[str, str], ...]:
 
 
 def _figures(revision: Revision, after: Advice) -> tuple[Section, ...]:
-    """What differs, as tables by topic; and what does not, in a line."""
+    """What differs, as tables by topic; and what does not, in a line. Nothing where no figure differs."""
     new = after.to_json()
     blocks: list[Block] = []
     same: list[str] = []
@@ -151,12 +157,14 @@ def _figures(revision: Revision, after: Advice) -> tuple[Section, ...]:
                 _shown(figure, plan, value) for plan, value in zip((revision.plan, new), values, strict=True)
             )
             if before != now:
-                rows.append((figure.label, before, now, difference(*values) if figure.shows_difference else ""))
+                change = difference(*values) if figure.shows_difference else ""
+                # What is shown with a digit behind the point can differ by less than one.
+                rows.append((figure.label, before, now, "" if change == _NO_DIFFERENCE else change))
             elif now != NONE:
                 same.append(figure.label)
         if rows:
             blocks.append(Table((topic.lower(), "before", "after", "change"), tuple(rows)))
-    if same:
+    if blocks and same:
         blocks.append(Note(f"The same before and after: {', '.join(same)}."))
     return (Section("Figures", "before and after", tuple(blocks)),) if blocks else ()
 
@@ -171,9 +179,11 @@ def difference(before: Any, after: Any) -> str:
     """`+1,200 (+8 %)`, `-300 (-2 %)`, `as before`; nothing where a side has no figure."""
     if not isinstance(before, int | float) or not isinstance(after, int | float):
         return ""
+    # As they are shown, so that a reader who subtracts finds the same.
+    before, after = round(before), round(after)
     change = after - before
-    if round(change) == 0:
-        return "as before"
+    if change == 0:
+        return _NO_DIFFERENCE
     share = f" ({100 * change / before:+,.0f} %)" if before and abs(change / before) >= 0.005 else ""
     return f"{change:+,.0f}{share}"
 
@@ -200,10 +210,13 @@ def _warnings(revision: Revision, after: Advice) -> tuple[Section, ...]:
 def _steps(update: Update, said: Sequence[str]) -> Section:
     steps = update.steps()
     noted = [Facts(tuple(("note" if index == 0 else "", text) for index, text in enumerate(said)))] if said else []
+    alerts = [Facts((("danger", danger.text),)) for danger in update.dangers]
+    if update.instead:
+        return Section("Update", "no steps", (*alerts, *noted), is_alert=True)
     if not steps:
-        return Section("Update", "nothing to do", (Note("Every resource is the same on both sides."), *noted))
+        same = Note("Every resource is the same on both sides.")
+        return Section("Update", "nothing to do", (*alerts, same, *noted), is_alert=bool(alerts))
     rows = tuple((f"{number}. {step.time}", step.what) for number, step in enumerate(steps, 1))
-    alerts = [Facts((("danger", text),)) for text in update.edit.dangers()]
     return Section(
         "Update",
         f"{count(len(steps), 'step')}, in this order",
@@ -216,10 +229,10 @@ def _notes(update: Update) -> list[str]:
     """What else a reviewer has to know of the time between."""
     notes = []
     if update.before:
-        if any(item.kind == "Secret" for item in update.edit.replaced):
+        if any(item.kind == "Secret" for item in update.edit.replaced) and not users_told(update.edit):
             notes.append(
-                "Passwords or rights of users change. *release* refuses a password that the nodes do not know beside "
-                'the one of before: docs/runbook.md, "Change the password", has the two edits.'
+                "Passwords or rights of users change. The Job release refuses a password that the nodes do not know "
+                'beside the one of before: docs/runbook.md, "Change the password", has the two edits.'
             )
         if any(step.replaces_pods for step in update.steps()):
             notes.append(
@@ -237,8 +250,10 @@ def _notes(update: Update) -> list[str]:
     return notes
 
 
-def _resources(edit: Edit) -> tuple[Section, ...]:
-    if edit.is_empty:
+def _resources(update: Update) -> tuple[Section, ...]:
+    edit = update.edit
+    if edit.names_another_cluster:
+        # Everything would be made there and deleted here, and nothing is updated.
         return ()
     replaced = {item.urn for item in edit.replaced}
     columns = (
@@ -248,9 +263,13 @@ def _resources(edit: Edit) -> tuple[Section, ...]:
         Counter(item.type for item in edit.deleted),
     )
     kinds = sorted({kind for column in columns for kind in column})
+    if not kinds:
+        return ()
     rows = tuple((kind, *(f"{column[kind] or NONE}" for column in columns)) for kind in kinds)
     words = ("created", "updated", "replaced", "deleted")
     detail = ", ".join(
         f"{column.total()} {word}" for column, word in zip(columns, words, strict=True) if column.total()
     )
+    if update.instead:
+        detail += ", were it not refused"
     return (Section("Resources", detail, (Table(("type", *words), rows),), is_detail=True),)

@@ -7,9 +7,9 @@ holds it to the dependencies of the rendered resources.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from components.advice.advice import Advice
@@ -17,12 +17,14 @@ from components.config.choices import MoveMode
 from components.config.formats import count, seconds
 from components.plan.plan import POD_START_SECONDS
 from components.plan.resize import DISCOVERY_SECONDS, DISCOVERY_SECONDS_MAX, JOB_SECONDS, JOIN_SECONDS
-from preview.diff.edit import Edit, PodSet, nodes_of, pod_sets, wanted_nodes
+from preview.diff.clients import clients_told
+from preview.diff.dangers import dangers
+from preview.diff.edit import Danger, Edit, PodSet, nodes_of, pod_sets, wanted_nodes
+from preview.diff.kinds import all_counted
 from preview.resources import Resource
 
 NOT_PREDICTED = "not predicted"
 """The time of what AWS does by itself: to make and to remove nodes."""
-_PLURALS = {"NetworkPolicy": "NetworkPolicies", "StorageClass": "StorageClasses"}
 _STEPS_OF_THEIR_OWN = {"StatefulSet", "NodeGroup", "Job"}
 _MADE_BESIDE_PODS = {"ConfigMap", "Secret", "PersistentVolumeClaim", "LaunchTemplate", "RolePolicyAttachment", "Role"}
 """They come and go with the pods and nodes that use them, so that the steps of those say it all."""
@@ -63,6 +65,18 @@ def _rounded(value: float) -> float:
     return round(value / 60) * 60 if value >= 120 else round(value)
 
 
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"
+
+
+def _go(number: int) -> str:
+    return "goes" if number == 1 else "go"
+
+
+def _made(number: int, more: str = "") -> str:
+    return f"1 pod{more} is made" if number == 1 else f"{count(number, 'pod')}{more} are made, all at once"
+
+
 @dataclass(frozen=True)
 class Update:
     """An edit with the plans it leads from and to."""
@@ -71,6 +85,21 @@ class Update:
     before: dict[str, Any]
     """The plan before in its machine form; empty where there was none."""
     after: Advice
+
+    @cached_property
+    def dangers(self) -> tuple[Danger, ...]:
+        """What speaks against the edit."""
+        return dangers(self.edit)
+
+    @property
+    def instead(self) -> str:
+        """What happens in place of an update of this cache; empty where it is updated."""
+        return next((danger.instead for danger in self.dangers if danger.instead), "")
+
+    @property
+    def renews_classes(self) -> bool:
+        """Whether volumes to come get other parameters than those that the pods keep."""
+        return not self.exchanges_the_pool and any(item.kind == "StorageClass" for item in self.edit.replaced)
 
     @property
     def exchanges_the_pool(self) -> bool:
@@ -83,8 +112,8 @@ class Update:
         return POD_START_SECONDS + self.after.resilience.reprotection_full_seconds
 
     def steps(self) -> tuple[Step, ...]:
-        """In their order; empty when nothing changes."""
-        if self.edit.is_empty:
+        """In their order; empty when nothing changes, and when something else happens in place of the update."""
+        if self.edit.is_empty or self.instead:
             return ()
         return (
             *self._new_nodes(),
@@ -95,7 +124,10 @@ class Update:
             *self._clients(),
             *self._told(),
             *self._rights_of_nodes(),
+            *(Step(told, 0, 0) for told in clients_told(self.edit) if isinstance(told, str)),
+            *self._storage(),
             *self._others(),
+            *self._protection(),
             *self._validation(),
             *self._deletes(),
         )
@@ -116,8 +148,8 @@ class Update:
         made = self._groups(edit.created)
         if made:
             yield Step(
-                f"{count(nodes_of(made), 'node')} ({nodes.instance_type}) are made, one zone after the other: "
-                f"{count(len(made), 'node group')}.",
+                f"{count(nodes_of(made), 'node')} ({nodes.instance_type}) {_are(nodes_of(made))} made, one zone after "
+                f"the other: {count(len(made), 'node group')}.",
                 None,
                 None,
             )
@@ -151,17 +183,17 @@ class Update:
         for item in pod_sets(self.edit):
             more = item.pods_after - item.pods_before
             if item.before is None:
-                yield Step(f"{item.name}: {count(more, 'pod')} are made, all at once.", *self._seconds_of_new_pods())
+                yield Step(f"{item.name}: {_made(more)}.", *self._seconds_of_new_pods())
             elif item.after is not None:
                 yield from self._pods_that_stay(item, more)
 
     def _pods_that_stay(self, item: PodSet, more: int) -> Iterator[Step]:
         if more < 0:
-            text = f"{item.name}: {count(-more, 'pod')} go. They hold no slots any more."
+            go = "goes. It holds" if more == -1 else "go. They hold"
+            text = f"{item.name}: {count(-more, 'pod')} {go} no slots any more."
             yield Step(text, JOB_SECONDS, JOB_SECONDS)
         if more > 0:
-            text = f"{item.name}: {count(more, 'pod')} more are made, all at once."
-            yield Step(text, *self._seconds_of_new_pods())
+            yield Step(f"{item.name}: {_made(more, ' more')}.", *self._seconds_of_new_pods())
         if item.rolls:
             least, most = self._seconds_of_a_pod()
             rolled = min(item.pods_before, item.pods_after)
@@ -243,12 +275,36 @@ class Update:
         if not self.before or self.exchanges_the_pool:
             return
         quiet = _STEPS_OF_THEIR_OWN | _MADE_BESIDE_PODS
-        kinds = Counter(item.kind for item in (*self.edit.created, *self.edit.changed) if item.kind not in quiet)
+        renewed = {item.urn for item in self.edit.replaced if item.kind == "StorageClass"}
+        found = [
+            item
+            for item in (*self.edit.created, *self.edit.changed)
+            if item.kind not in quiet and item.urn not in renewed
+        ]
         if not any(item.kind == "LaunchTemplate" for item in self.edit.changed):
-            kinds.update(group.kind for group in self._groups(self.edit.changed) if not self._grows(group))
-        if kinds:
-            names = ", ".join(count(number, kind, _PLURALS.get(kind)) for kind, number in sorted(kinds.items()))
-            yield Step(f"Changed without touching a pod: {names}.", 0, 0)
+            found += (group for group in self._groups(self.edit.changed) if not self._grows(group))
+        if found:
+            yield Step(f"Changed without touching a pod: {all_counted(found)}.", 0, 0)
+
+    def _storage(self) -> Iterator[Step]:
+        if self.renews_classes:
+            classes = [item for item in self.edit.replaced if item.kind == "StorageClass"]
+            yield Step(
+                f"{all_counted(classes)} {_are(len(classes))} made anew, for volumes to come. Volumes that exist keep "
+                "their parameters and their price; another pool has the new ones everywhere "
+                "(docs/adr/0005-a-pool-is-named-after-what-cannot-change.md).",
+                0,
+                0,
+            )
+
+    def _protection(self) -> Iterator[Step]:
+        """A mark in Pulumi's state, of which no provider is told."""
+        lost, gained = self.edit.unprotected, self.edit.protected
+        if lost:
+            yield Step(f"{count(len(lost), 'resource')} no longer protected, by marks in Pulumi's state alone.", 0, 0)
+        if gained:
+            number = count(len(gained), "resource")
+            yield Step(f"{number} protected, by marks in Pulumi's state alone: {all_counted(gained)}.", 0, 0)
 
     def _grows(self, group: Resource) -> bool:
         return nodes_of([group]) > nodes_of([self.edit.before[group.urn]])
@@ -261,10 +317,10 @@ class Update:
             yield Step(f"Pool {self.before['pool']} goes: {count(pods, 'pod')} with their volumes.", 0, 0)
         elif sets:
             names = ", ".join(item.inputs["metadata"]["name"] for item in sets)
-            yield Step(f"{names} goes, out of the cluster already.", 0, 0)
+            yield Step(f"{names} {_go(len(sets))}, out of the cluster already.", 0, 0)
         if groups:
-            groups_of_nodes = count(len(groups), "node group")
-            yield Step(f"{count(nodes_of(groups), 'node')} in {groups_of_nodes} go, empty by then.", None, None)
+            nodes, groups_of_nodes = nodes_of(groups), count(len(groups), "node group")
+            yield Step(f"{count(nodes, 'node')} in {groups_of_nodes} {_go(nodes)}, empty by then.", None, None)
 
     def _stays(self, item: PodSet) -> bool:
         return item.before is not None and item.after is not None

@@ -10,11 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from components.config.formats import usd
 from preview import command
 from preview.diff import revision as under_test
 from preview.diff.edit import Edit
 from preview.diff.revision import Revision, revision
+from preview.diff.sections import difference
 from preview.errors import EvaluationError
 from preview.evaluate import evaluate
 
@@ -76,6 +80,7 @@ def test_the_same_commit_is_the_same_stack_and_has_its_node_groups(repository: P
 
     assert not found.has_other_program
     assert sum(found.node_groups.values()) == 9
+    assert found.access == {"allowFromNamespaces": ["images"]}
     through_json = [under_test.Resource.from_json(json.loads(json.dumps(item.to_json()))) for item in now.resources]
     changed = Edit.between(found.resources, through_json).changed
     # The password is masked on one side alone here; `--diff` masks both.
@@ -133,6 +138,22 @@ def test_without_git_the_program_that_is_missing_is_named(monkeypatch: pytest.Mo
         revision("HEAD", "local")
 
 
+FIGURES = st.just(0.0) | st.floats(0.5, 1e9)
+"""A little more than nothing is shown as `under 1`, with which nobody calculates."""
+
+
+@given(before=FIGURES, after=FIGURES)
+def test_who_subtracts_the_shown_figures_finds_the_shown_difference(before: float, after: float) -> None:
+    first, second = (int(usd(value).replace(",", "")) for value in (before, after))
+    shown = difference(before, after).partition(" (")[0]
+    assert (0 if shown == "as before" else int(shown.replace(",", ""))) == second - first
+
+
+def test_a_difference_is_one_of_what_is_shown() -> None:
+    assert difference(16_200.4, 16_197.6) == "-2"
+    assert difference(16_200.4, 16_212.6) == "+13"
+
+
 @pytest.fixture
 def prod_at_head(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Revision]:
     """Stack prod of the working tree in the place of a revision, whatever state the checkout is in."""
@@ -144,6 +165,7 @@ def prod_at_head(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Revision]:
             name,
             json.loads(json.dumps(shown["plan"])),
             tuple(under_test.Resource.from_json(item) for item in resources),
+            access=under_test.access(stack, {}),
         )
 
     monkeypatch.setattr(under_test, "revision", stand_in)
@@ -169,7 +191,7 @@ class TestTheCommand:
 
         shown = capsys.readouterr().out
         assert "`pulumi up` changes nothing." in shown
-        assert "before       after" not in shown
+        assert "FIGURES" not in shown
         assert "RESOURCES" not in shown
 
     def test_every_figure_that_is_compared_exists_in_the_plan(self, capsys: pytest.CaptureFixture[str]) -> None:
@@ -210,9 +232,50 @@ class TestTheCommand:
         assert command.main(["--diff", "main", "--set", "access.password=correct-horse-battery", "--markdown"]) == 0
 
         shown = capsys.readouterr().out
-        assert "16 pods are replaced, one after the other" in shown
+        assert "| update | refused by the Job release: access.password changes in one edit |" in shown
         assert "has the two edits" in shown
+        assert "one after the other" not in shown
         assert "correct-horse" not in shown
+
+    def test_a_password_that_is_accepted_beside_the_former_one_rolls_the_pods(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert command.main(["--diff", "main", "--set", "access.alsoAccepted=correct-horse-battery"]) == 0
+
+        shown = " ".join(capsys.readouterr().out.split())
+        assert "16 pods are replaced, one after the other" in shown
+        assert "Clients may give either of access.password and access.alsoAccepted from now on." in shown
+        assert "*" not in shown
+
+    @pytest.mark.parametrize("edit", ["eks.clusterName=other", "clusterDomain=corp.example", "tls.issuer=redis-ca"])
+    def test_what_is_no_update_of_this_cache_has_a_headline_and_nothing_of_an_update(
+        self, edit: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert command.main(["--diff", "main", "--set", edit]) == 0
+
+        shown = capsys.readouterr().out
+        assert re.search("^  update +(makes a second cache|refused by the Job (check|release))", shown, re.MULTILINE)
+        assert "UPDATE: no steps\n  danger  " in shown
+        for wrong in ("The cache serves meanwhile", "Taking it back", "1 kubernetes", "pods are replaced", "at once"):
+            assert wrong not in shown
+        assert ("RESOURCES" in shown) == ("were it not refused" in shown) == ("refused" in shown.partition("UPDATE")[0])
+
+    def test_the_price_of_other_volumes_is_said_to_be_none_of_those_that_exist(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert command.main(["--diff", "main", "--set", "storage.iops=4000"]) == 0
+
+        shown = " ".join(capsys.readouterr().out.split())
+        assert "+160 (+1 %), with volumes made anew: those that exist keep their price" in shown
+        assert "Volumes that exist keep their parameters and their price" in shown
+
+    def test_a_mark_alone_is_a_change_without_resources(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert command.main(["--diff", "main", "--set", "protect=false"]) == 0
+
+        shown = capsys.readouterr().out
+        assert "changes nothing" not in shown
+        assert "4 resources no longer protected" in shown
+        assert "RESOURCES" not in shown
 
     def test_another_encrypted_value_is_noted_and_not_shown(
         self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -224,6 +287,37 @@ class TestTheCommand:
         shown = " ".join(capsys.readouterr().out.split())
         assert f"{key}: another encrypted value. It cannot be read offline" in shown
         assert "ciphertext" not in shown
+
+    @pytest.mark.parametrize(
+        ("texts", "headline"),
+        [
+            (
+                ({"password": "v1:a"}, {"password": "v1:b"}),
+                "refused by the Job release: access.password changes in one edit, unless it is the same password, "
+                "encrypted anew",
+            ),
+            (
+                ({"password": "v1:a", "alsoAccepted": "v1:b"}, {"password": "v1:c", "alsoAccepted": "v1:d"}),
+                "`pulumi up` changes nothing that can be read offline.",
+            ),
+        ],
+    )
+    def test_another_encrypted_password_is_a_danger_though_every_resource_looks_the_same(
+        self,
+        texts: tuple[dict[str, str], dict[str, str]],
+        headline: str,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        sides = iter({key: {"secure": text} for key, text in side.items()} for side in texts)
+        monkeypatch.setattr(under_test, "access", lambda *_: next(sides))
+        assert command.main(["--diff", "main"]) == 0
+
+        shown = " ".join(capsys.readouterr().out.split())
+        assert f"update {headline} capacity" in shown
+        assert "danger access.password changes" in shown
+        assert "RESOURCES" not in shown
+        assert "v1:" not in shown
 
     def test_nodes_that_are_too_many_are_noted(
         self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
