@@ -5,9 +5,10 @@ Every message has the same shape: key = value: rule (what the key is for; neares
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Annotated, Any, get_args
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
@@ -67,6 +68,27 @@ def section_of(field: FieldInfo) -> type[BaseModel] | None:
         if isinstance(candidate, type) and issubclass(candidate, BaseModel):
             return candidate
     return None
+
+
+def takes_text(path: Sequence[str]) -> bool:
+    """Whether what stands at a path, `("access", "keyPrefix")`, is a text or one of a list of words. An entry of a map
+    has a path too; a path that no key has takes nothing."""
+    kind: Any = Settings
+    for step in path:
+        if get_origin(kind) is dict:
+            kind = _bare(get_args(kind)[1])
+        elif isinstance(kind, type) and issubclass(kind, BaseModel) and step in fields_of(kind):
+            kind = _bare(fields_of(kind)[step].annotation)
+        else:
+            return False
+    return isinstance(kind, type) and issubclass(kind, (str, SecretStr))
+
+
+def _bare(annotation: Any) -> Any:
+    """A type without its rules, and without None beside it."""
+    while get_origin(annotation) in (Annotated, Union, UnionType):
+        annotation = get_args(annotation)[0]
+    return annotation
 
 
 def is_secret(field: FieldInfo) -> bool:
@@ -163,6 +185,21 @@ def _walk(loc: tuple[str | int, ...]) -> tuple[tuple[str, ...], type[BaseModel],
     return tuple(path), holder, field, secret
 
 
+def _unquoted(value: Any) -> str:
+    """What to do where YAML made something else of a text. It repeats nothing of the value, which may be a secret, and
+    names none to write: of 7.10 the number 7.1 is left."""
+    match value:
+        case bool():
+            words = "yes, on and true" if value else "no, off and false"
+            return f"; YAML reads {words} as {str(value).lower()}: quote the text"
+        case int() | float():
+            return "; YAML reads a text of digits as a number: quote it"
+        case dict() if list(value.values()) == [None]:
+            return "; YAML reads a text that ends in a colon as a map: quote it"
+        case _:
+            return ""
+
+
 def _rule(detail: ErrorDetails) -> str:
     """What is allowed, in the words of whoever writes a stack file."""
     context = detail.get("ctx", {})
@@ -189,9 +226,9 @@ def _rule(detail: ErrorDetails) -> str:
         case "enum":
             allowed = context["expected"]
             near = did_you_mean(str(detail["input"]), re.findall(r"'([^']+)'", allowed), MEANT)
-            return f"{near}must be one of {allowed}"
+            return f"{near}must be one of {allowed}{_unquoted(detail['input'])}"
         case "string_type" | "secret_type":
-            return "must be a text"
+            return f"must be a text{_unquoted(detail['input'])}"
         case "int_parsing" | "int_type" | "int_from_float" | "int_parsing_size" | "finite_number":
             return "must be a whole number"
         case "float_parsing" | "float_type":

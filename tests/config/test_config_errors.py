@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from components.config.load import ConfigErrors, fields_of, load_settings, section_of, settings_of
 from components.config.settings import Settings
 from components.config.units import parse_size
-from tests.plan.stacks import CLIENTS, PRODUCTION
+from tests.plan.stacks import BY_TAG, CLIENTS, PRODUCTION
 
 EKS = {"clusterName": "c", "subnets": {f"us-east-1{letter}": f"subnet-{letter}" for letter in "abc"}}
 GIVEN: dict[str, Any] = {"eks": EKS, **PRODUCTION}
@@ -146,8 +146,24 @@ def test_all_errors_come_at_once_those_between_keys_too() -> None:
         assert any(fragment in message for message in messages), fragment
 
 
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"tls": {"mode": False}}, "YAML reads no, off and false as false: quote the text"),
+        ({"tls": {"mode": False}}, "did you mean plain?"),
+        ({"tls": {"mode": "off"}}, "did you mean plain?"),
+        ({"images": {"tagsBecause": False}}, "must be a text; YAML reads no, off and false as false: quote the text"),
+        ({"monitoring": {"release": True}}, "must be a text; YAML reads yes, on and true as true: quote the text"),
+        ({"access": CLIENTS | {"keyPrefix": {"images": None}}}, "a text that ends in a colon as a map: quote it"),
+        ({"images": BY_TAG | {"redisVersion": 7.4}}, "must be a text; YAML reads a text of digits as a number: quote"),
+    ],
+)
+def test_what_yaml_makes_of_a_text_is_told_where_a_text_is_wanted(changes: dict[str, Any], rule: str) -> None:
+    assert any(rule in message for message in errors(**changes))
+
+
 def test_a_wrong_password_is_never_shown() -> None:
-    for access in ({"password": "hunter2"}, ["hunter2"], "hunter2"):
+    for access in ({"password": "hunter2"}, {"password": {"hunter2": None}}, ["hunter2"], "hunter2"):
         assert not any("hunter2" in message for message in errors(access=access))
 
 

@@ -4,7 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from components.config.load import fields_of, section_of, takes_text
+from components.config.settings import Settings
 from preview.errors import EvaluationError
 from preview.evaluate import evaluate, masked, stack_config
 from preview.resources import Resource
@@ -67,6 +71,43 @@ def test_an_override_sets_one_value_deep_in_a_map_and_leaves_the_rest() -> None:
     assert config["redis-image-cache:podMemory"] == "128GB"
     workload = json.loads(config["redis-image-cache:workload"])
     assert workload == json.loads(stack_config("prod", {})["redis-image-cache:workload"]) | {"hitRate": 0.9}
+
+
+TEXTS = [
+    (key, inner)
+    for key, field in fields_of(Settings).items()
+    if (section := section_of(field))
+    for inner in fields_of(section)
+    if takes_text((key, inner))
+]
+
+
+def test_texts_words_and_secrets_are_told_from_numbers_lists_and_maps() -> None:
+    for path in (("access", "keyPrefix"), ("tls", "mode"), ("access", "password"), ("tls", "issuer"), ("kubeContext",)):
+        assert takes_text(path), path
+    for path in (("eks", "tags", "team"), ("eks", "subnets", "us-east-1a"), ("images", "redis")):
+        assert takes_text(path), path
+    for path in (("workload", "ttlSeconds"), ("protect",), ("access", "deliverTo"), ("eks", "tags"), ("nodes",)):
+        assert not takes_text(path), path
+    assert not takes_text(("nodes", "colour"))
+    assert not takes_text(("podMemory", "x"))
+
+
+@given(
+    st.sampled_from(TEXTS), st.sampled_from(["images:", "off", "no", "7.4", "0300", "1:30", "null", "[a", "{}", "#x"])
+)
+def test_an_override_of_a_text_is_the_text_whatever_yaml_would_make_of_it(path: tuple[str, str], text: str) -> None:
+    config = stack_config("prod", {".".join(path): text})
+
+    assert json.loads(config[f"redis-image-cache:{path[0]}"])[path[1]] == text
+
+
+@given(st.text(min_size=1))
+def test_an_override_of_any_text_is_that_text(text: str) -> None:
+    config = stack_config("prod", {"access.keyPrefix": text, "kubeContext": text})
+
+    assert json.loads(config["redis-image-cache:access"])["keyPrefix"] == text
+    assert config["redis-image-cache:kubeContext"] == text
 
 
 def test_an_override_beside_a_date_leaves_the_date(project: Path) -> None:
