@@ -127,7 +127,10 @@ def _read(values: Mapping[str, Any], region: str | None) -> Settings:
 @cache
 def _adapter(name: str) -> TypeAdapter[Any]:
     """What reads one field of the settings alone, so that the wrong ones do not keep the right ones from being read."""
-    field = Settings.model_fields[name]
+    return _adapter_of(Settings.model_fields[name])
+
+
+def _adapter_of(field: FieldInfo) -> TypeAdapter[Any]:
     kind: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
     return TypeAdapter(kind)
 
@@ -160,7 +163,29 @@ def _message(loc: tuple[str | int, ...], detail: ErrorDetails) -> str:
     examples = field.examples if field is not None else None
     if detail["type"] == "string_pattern_mismatch" and examples:
         return f"{key} = {value}: must be written like {examples[0]}{purpose}"
-    return f"{key} = {value}: {_rule(detail)}{purpose}"
+    meant = "" if secret or field is None else _number_meant(detail["input"], field)
+    return f"{key} = {value}: {_rule(detail)}{meant}{purpose}"
+
+
+def _number_meant(given: Any, field: FieldInfo) -> str:
+    """`; did you mean 8000?` behind a number in a spelling of people, where the key takes the one that is meant."""
+    if _bare(field.annotation) not in (int, float):
+        return ""
+    text = str(given).strip()
+    if re.fullmatch(r"\d{1,3}(,\d{3})+", text):
+        meant = float(text.replace(",", ""))
+    elif re.fullmatch(r"\d+(\.\d+)?e\+?\d{1,2}", text, re.IGNORECASE):
+        meant = float(text)
+    elif _bare(field.annotation) is float and re.fullmatch(r"[1-9]\d(\.\d+)?|\d+(\.\d+)?\s*%", text):
+        meant = float(text.removesuffix("%")) / 100
+    else:
+        return ""
+    spelled = f"{meant:.0f}" if meant.is_integer() else f"{meant:g}"
+    try:
+        _adapter_of(field).validate_python(spelled)
+    except ValidationError:
+        return ""
+    return f"; did you mean {spelled}?"
 
 
 def _walk(loc: tuple[str | int, ...]) -> tuple[tuple[str, ...], type[BaseModel], FieldInfo | None, bool]:
@@ -200,6 +225,11 @@ def _unquoted(value: Any) -> str:
             return ""
 
 
+def _bound(bound: float) -> float:
+    """1 and not 1.0."""
+    return int(bound) if float(bound).is_integer() else bound
+
+
 def _rule(detail: ErrorDetails) -> str:
     """What is allowed, in the words of whoever writes a stack file."""
     context = detail.get("ctx", {})
@@ -216,13 +246,13 @@ def _rule(detail: ErrorDetails) -> str:
         case "too_long" | "string_too_long":
             return f"must have at most {context['max_length']} characters"
         case "greater_than":
-            return f"must be more than {context['gt']}"
+            return f"must be more than {_bound(context['gt'])}"
         case "greater_than_equal":
-            return f"must be at least {context['ge']}"
+            return f"must be at least {_bound(context['ge'])}"
         case "less_than":
-            return f"must be less than {context['lt']}"
+            return f"must be less than {_bound(context['lt'])}"
         case "less_than_equal":
-            return f"must be at most {context['le']}"
+            return f"must be at most {_bound(context['le'])}"
         case "enum":
             allowed = context["expected"]
             near = did_you_mean(str(detail["input"]), re.findall(r"'([^']+)'", allowed), MEANT)

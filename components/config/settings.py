@@ -13,6 +13,7 @@ It is long because every key has its meaning beside it, and all keys are one tre
 from typing import Annotated, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -54,6 +55,7 @@ from components.config.value_types import (
     SizeBytes,
     can_be_carried,
     every_zone_has_a_subnet,
+    tags_of_the_stack,
 )
 from components.config.zones import ZONE_PATTERN
 
@@ -77,7 +79,13 @@ class Workload(_Section):
         1_000_000, gt=0, le=512 * MIB, description="bytes of one image; 512 MiB is the largest string of Redis"
     )
     ttl_seconds: int = Field(300, gt=0, description="seconds an image stays valid")
-    hit_rate: float = Field(0.8, ge=0, le=1, description="share of requests answered from the cache, 0 to 1")
+    hit_rate: float = Field(
+        0.8,
+        ge=0,
+        lt=1,
+        description="share of requests answered from the cache, 0 to less than 1: before its first hit an image was "
+        "missed",
+    )
     duty_cycle: float = Field(
         1.0,
         gt=0,
@@ -90,7 +98,13 @@ class Workload(_Section):
 class Eks(_Section):
     """The EKS cluster the nodes join. It exists already and runs the EBS CSI driver."""
 
-    cluster_name: str = Field(min_length=1, max_length=100, description="name of the EKS cluster")
+    cluster_name: str = Field(
+        min_length=1,
+        max_length=100,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$",
+        examples=["images-prod"],
+        description="name of the EKS cluster: letters a to z, digits, - and _; it begins with a letter or a digit",
+    )
     subnets: Annotated[
         dict[
             Annotated[str, WithJsonSchema({"type": "string", "pattern": f"^{ZONE_PATTERN}$"})],
@@ -117,7 +131,9 @@ class Eks(_Section):
         description="ARN of the KMS key of the nodes' root volumes, which are encrypted in any case; absent = AWS's "
         "own. The key's policy must let the role AWSServiceRoleForAutoScaling use it",
     )
-    tags: dict[str, str] = Field(default_factory=dict, description="AWS tags of all that is made")
+    tags: Annotated[dict[str, str], AfterValidator(tags_of_the_stack)] = Field(
+        default_factory=dict, description="AWS tags of all that is made; none begins with aws:, which is AWS's own"
+    )
 
 
 class Nodes(_Section):
