@@ -8,6 +8,7 @@ from functools import lru_cache
 from components.advice.advice import Advice, derive_advice
 from components.config.load import load_settings
 from components.config.settings import Settings
+from components.plan.nodes.catalogue import load_catalogue
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,5 +28,5 @@ def decide(raw: Mapping[str, str], region: str | None) -> Decision:
 
 @lru_cache(maxsize=4)
 def _decide(items: frozenset[tuple[str, str]], region: str | None) -> Decision:
-    settings = load_settings(dict(items), region)
+    settings = load_settings(dict(items), region, [kind.name for kind in load_catalogue().types])
     return Decision(settings, derive_advice(settings))

@@ -5,7 +5,7 @@ Every message has the same shape: key = value: rule (what the key is for; neares
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -18,7 +18,7 @@ from components.config.choices import MEANT
 from components.config.did_you_mean import did_you_mean
 from components.config.formats import shown
 from components.config.rules import contradictions
-from components.config.settings import Eks, Settings
+from components.config.settings import Eks, Nodes, Settings
 from components.config.zones import region_fault
 
 NAMESPACE = "redis-image-cache"
@@ -33,16 +33,22 @@ class ConfigErrors(Exception):
         super().__init__("\n".join(messages))
 
 
-def load_settings(raw: Mapping[str, str], region: str | None = None) -> Settings:
+def load_settings(raw: Mapping[str, str], region: str | None = None, instance_types: Collection[str] = ()) -> Settings:
     """Settings from config values as the CLI hands them over (maps as JSON text), keyed without namespace.
 
     `region` is the stack's `aws:region`, which the zones of the subnets must be in. None: there is none to compare.
+    `instance_types` are those that the planner knows: where anything else is wrong, that a named one is none of them is
+    told too. Where nothing else is, the planner tells it, with the cheapest that passes.
 
     Raises ConfigErrors with every error found: unknown, mistyped and out-of-range keys at any depth, and
     contradictions between keys that are valid by themselves.
     """
     fields = fields_of(Settings)
-    return _read({key: _parsed(text, fields[key]) if key in fields else text for key, text in raw.items()}, region)
+    return _read(
+        {key: _parsed(text, fields[key]) if key in fields else text for key, text in raw.items()},
+        region,
+        instance_types,
+    )
 
 
 def settings_of(**values: Any) -> Settings:
@@ -54,7 +60,7 @@ def settings_of(**values: Any) -> Settings:
 
     The same rules hold, and ConfigErrors is raised as by `load_settings`.
     """
-    return _read(values, None)
+    return _read(values, None, ())
 
 
 def fields_of(model: type[BaseModel]) -> dict[str, FieldInfo]:
@@ -96,7 +102,7 @@ def is_secret(field: FieldInfo) -> bool:
     return SecretStr in (field.annotation, *get_args(field.annotation))
 
 
-def _read(values: Mapping[str, Any], region: str | None) -> Settings:
+def _read(values: Mapping[str, Any], region: str | None, instance_types: Collection[str]) -> Settings:
     known = fields_of(Settings)
     messages = [_unknown((), key, Settings) for key in values if key not in known]
     given: dict[str, Any] = {}
@@ -120,7 +126,9 @@ def _read(values: Mapping[str, Any], region: str | None) -> Settings:
     if wrong is not None:
         faults.append(wrong)
     if faults:
-        raise ConfigErrors(faults)
+        # Without eks nobody reads the type; where eks is wrong it is meant to be there.
+        nodes = valid.get("nodes") if valid.get("eks", ...) is not None else None
+        raise ConfigErrors([*faults, *_unknown_type(nodes, instance_types)])
     return Settings.model_validate(given)
 
 
@@ -149,6 +157,14 @@ def _unknown(path: tuple[str, ...], key: str, model: type[BaseModel]) -> str:
     return (
         f"{'.'.join((*path, key))}: no such key; {did_you_mean(key, allowed, MEANT)}allowed here: {', '.join(allowed)}"
     )
+
+
+def _unknown_type(nodes: Nodes | None, known: Collection[str]) -> Iterator[str]:
+    if nodes is not None and known and nodes.instance_type not in ("auto", *known):
+        yield (
+            f"{NAMESPACE}:nodes.instanceType = {nodes.instance_type:.200}: no EC2 type of the catalogue; "
+            f"{did_you_mean(nodes.instance_type, known) or 'auto takes the cheapest that passes'}".rstrip()
+        )
 
 
 def _message(loc: tuple[str | int, ...], detail: ErrorDetails) -> str:

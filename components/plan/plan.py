@@ -192,4 +192,4 @@ def _pod_ready_seconds(tuning: Tuning) -> int:
 
 def _with_namespace(message: str) -> str:
     """A message that begins with a config key names it as the stack file does."""
-    return f"{NAMESPACE}:{message}" if re.match(r"[a-zA-Z.]+ = |[a-zA-Z]+\.[a-zA-Z]+ in ", message) else message
+    return f"{NAMESPACE}:{message}" if re.match(r"[a-zA-Z0-9.]+ = |[a-zA-Z]+\.[a-zA-Z]+ in ", message) else message

@@ -1,6 +1,7 @@
 """A stack's config as the CLI would hand it to the program, and what comes of it."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from components.config.load import fields_of, section_of, takes_text
 from components.config.settings import Settings
 from preview.errors import EvaluationError
-from preview.evaluate import evaluate, masked, stack_config
+from preview.evaluate import decide_stack, evaluate, masked, stack_config
 from preview.resources import Resource
 
 
@@ -130,6 +131,12 @@ def test_an_override_that_nobody_reads_is_refused_instead_of_counting_for_nothin
         stack_config("prod", {key: "128GB", "podMemory": "64GB"})
     assert str(refused.value).startswith(f"--set {key}: nothing here reads the namespace {key.partition(':')[0]}; ")
     assert fault in str(refused.value)
+
+
+def test_the_hit_rate_from_which_on_stack_prod_fits_its_memory_is_the_plans() -> None:
+    told = re.search(r"# below ([0-9.]+) the working set no longer fits 1TB", Path("Pulumi.prod.yaml").read_text())
+    assert told is not None
+    assert told[1] == f"{decide_stack('prod', {}).advice.working_set.break_even_hit_rate_beside_backlog:.3f}"
 
 
 def test_secrets_are_masked_leaf_by_leaf_and_nothing_else_is() -> None:
