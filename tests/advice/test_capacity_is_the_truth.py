@@ -325,7 +325,7 @@ def test_what_is_said_to_be_planned_instead_of_a_refused_stack_is(refused: Setti
 
 def test_nothing_is_said_to_be_planned_instead_where_nothing_is() -> None:
     with pytest.raises(PlanRefused) as refusal:
-        derive_advice(option_1(p95LatencyMs=1))
+        derive_advice(option_1(zones=("us-east-1a", "us-east-1b", "eu-west-1a")))
     assert "tried, and planned" not in str(refusal.value)
 
 

@@ -13,7 +13,6 @@ from pydantic import BaseModel
 
 from components.config.load import ConfigErrors, fields_of, load_settings, section_of, settings_of
 from components.config.settings import Settings
-from components.config.units import parse_size
 from tests.plan.stacks import BY_TAG, CLIENTS, PRODUCTION
 
 EKS = {"clusterName": "c", "subnets": {f"us-east-1{letter}": f"subnet-{letter}" for letter in "abc"}}
@@ -49,20 +48,10 @@ def test_a_size_that_is_nearly_right_is_answered_with_the_right_spelling() -> No
     assert "did you mean 2TB?" in errors(totalMemory="2TiB")[0]
 
 
-def test_a_pod_larger_than_all_masters_together_is_refused_with_the_largest_that_works() -> None:
-    (message,) = errors(podMemory="3TB")
-
-    largest = message.rsplit(" ", 1)[1]
-    assert load_settings(GOOD | {"podMemory": largest}).pod_memory == parse_size(largest)
-
-
-def test_fewer_than_three_masters_are_refused_with_the_largest_pod_that_works() -> None:
-    (message,) = errors(totalMemory="128GB")
-
-    assert "number of masters would be 2" in message
-    largest = re.search(r"at most (\d+MB)", message)
-    assert largest is not None
-    assert load_settings(GOOD | {"totalMemory": "128GB", "podMemory": largest[1]})
+def test_fewer_than_three_masters_are_refused_with_what_to_do() -> None:
+    for size in ("3TB", "700GB"):
+        (message,) = errors(podMemory=size)
+        assert "a Redis Cluster needs at least 3; make podMemory smaller or totalMemory larger" in message
 
 
 def test_more_masters_than_a_cluster_carries_are_refused_with_what_to_do() -> None:
@@ -127,6 +116,9 @@ def test_more_masters_than_a_cluster_carries_are_refused_with_what_to_do() -> No
         ({"workload": {"requestsPerSecond": 1.5}}, ["workload.requestsPerSecond = 1.5", "must be a whole number"]),
         ({"workload": {"requestsPerSecond": float("inf")}}, ["must be a whole number"]),
         ({"workload": {"requestsPerSecond": 0}}, ["must be more than 0"]),
+        ({"workload": {"requestsPerSecond": 10**30}}, ["must be at most 20000000", "the cores of 500 masters answer"]),
+        ({"workload": {"ttlSeconds": 99_999_999_999}}, ["must be at most 31536000", "belongs in a store"]),
+        ({"workload": {"p95LatencyMs": 10**12}}, ["must be at most 60000", "clients wait no longer"]),
         ({"workload": {"hitRate": 1}}, ["must be less than 1 (", "before its first hit an image was missed"]),
         ({"workload": {"hitRate": 80}}, ["must be less than 1; did you mean 0.8? (", "0 to less than 1"]),
         ({"workload": {"hitRate": "99.5 %"}}, ["must be a number; did you mean 0.995?"]),

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.config.load import fields_of, section_of, takes_text
@@ -137,6 +137,47 @@ def test_the_hit_rate_from_which_on_stack_prod_fits_its_memory_is_the_plans() ->
     told = re.search(r"# below ([0-9.]+) the working set no longer fits 1TB", Path("Pulumi.prod.yaml").read_text())
     assert told is not None
     assert told[1] == f"{decide_stack('prod', {}).advice.working_set.break_even_hit_rate_beside_backlog:.3f}"
+
+
+@given(
+    st.sampled_from(["1MB", "100MB", "2000MB", "512GB", "600GB", "1TB", "2TB", "9TB"]),
+    st.sampled_from(["256GB", "1TB", "3TB"]),
+    st.sampled_from(["10", "8000", "15000"]),
+)
+@settings(max_examples=12, deadline=None)
+def test_the_size_that_is_named_where_no_number_of_masters_fits_gives_a_plan(pod: str, total: str, rate: str) -> None:
+    asked = {"podMemory": pod, "totalMemory": total, "workload.requestsPerSecond": rate}
+    try:
+        decide_stack("prod", asked)
+    except EvaluationError as refused:
+        if "number of masters would be" in str(refused):
+            named = str(refused).split("; tried, and planned: --set podMemory=")[1]
+            assert decide_stack("prod", asked | {"podMemory": named}).advice.nodes
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"workload.objectBytes": "536870912"},
+        {"workload.requestsPerSecond": "20000000"},
+        {"workload.p95LatencyMs": "1"},
+        {"workload.requestsPerSecond": "300000", "workload.objectBytes": "8000000"},
+    ],
+)
+def test_where_no_number_of_masters_helps_values_of_the_workload_are_named_that_do(asked: dict[str, str]) -> None:
+    with pytest.raises(EvaluationError) as refused:
+        decide_stack("prod", asked)
+    told, _, options = str(refused.value).partition("; tried, and planned: ")
+    assert "use a smaller podMemory" not in told
+    for option in options.split(" or "):
+        key, _, value = option.removeprefix("--set ").partition("=")
+        assert decide_stack("prod", asked | {key: value}).advice.nodes
+
+
+def test_beside_another_fault_no_size_of_a_pod_is_said_to_be_planned() -> None:
+    with pytest.raises(EvaluationError) as refused:
+        decide_stack("prod", {"podMemory": "2TB", "colour": "red"})
+    assert "tried, and planned" not in str(refused.value)
 
 
 def test_secrets_are_masked_leaf_by_leaf_and_nothing_else_is() -> None:
