@@ -15,6 +15,9 @@ from components.config.units import SIZE_PATTERN, parse_size
 from components.config.zones import check_region, region_of
 
 SUBNET_PREFIX = "subnet-"
+SUBNET_OF_AN_OUTPUT = f"{SUBNET_PREFIX}given-as-an-output"
+"""Stands under every zone whose subnet another resource makes. It is the same for all, since node groups are named by
+it: with another text EKS would replace them."""
 
 NAME_PATTERN = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"
 """Of an object of Kubernetes, or of a DNS domain."""
@@ -80,7 +83,7 @@ def every_zone_has_a_subnet(subnets: Any) -> Any:
         wrong.append(f"every zone needs the id of its subnet, such as {SUBNET_PREFIX}0a1b2c; none for {named}")
     zones_of: dict[str, list[str]] = {}
     for zone, subnet in subnets.items():
-        if zone not in without:
+        if zone not in without and subnet != SUBNET_OF_AN_OUTPUT:
             zones_of.setdefault(str(subnet), []).append(str(zone))
     for subnet, (first, *others) in zones_of.items():
         if others:
