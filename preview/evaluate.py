@@ -10,7 +10,7 @@ from typing import Any
 import pulumi
 
 from components.advice.advice import Advice
-from components.config.load import NAMESPACE, ConfigErrors
+from components.config.load import NAMESPACE, ConfigErrors, takes_text
 from components.config.plain_secrets import plain_secrets
 from components.config.settings import Settings
 from components.decision import Decision, decide
@@ -114,19 +114,20 @@ def stack_config(stack: str, overrides: Mapping[str, str], directory: Path = PRO
 
 
 def _override(values: dict[str, Any], path: str, text: str) -> None:
-    """Sets one value, as `pulumi config set` (and, for a dotted path, `--path`) would."""
+    """Sets one value, as `pulumi config set` (and, for a dotted path, `--path`) would: what a key takes as a text stays
+    the text it is, whatever YAML would make of it. Beyond that a list and a map may be given whole."""
     key, *rest = path.split(".")
     full = key if ":" in key else f"{NAMESPACE}:{key}"
+    is_text = not text or takes_text((full.removeprefix(f"{NAMESPACE}:"), *rest))
     if not rest:
-        # A whole map is given as JSON; a single word stays the text it is, as `pulumi config set` keeps it.
-        values[full] = _parsed(path, text) if text[:1] in ("{", "[") else text
+        values[full] = _parsed(path, text) if text[:1] in ("{", "[") and not is_text else text
         return
     holder = values.get(full)
     values[full] = holder = deepcopy(holder) if isinstance(holder, dict) else {}
     for step in rest[:-1]:
         inner = holder.get(step)
         holder[step] = holder = inner if isinstance(inner, dict) else {}
-    holder[rest[-1]] = _parsed(path, text) if text else text
+    holder[rest[-1]] = text if is_text else _parsed(path, text)
 
 
 def _parsed(path: str, text: str) -> Any:

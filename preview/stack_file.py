@@ -1,8 +1,10 @@
 """Reads Pulumi.yaml and Pulumi.<stack>.yaml. A reader of YAML takes without a word what nobody meant, which is refused
-here: a key that stands twice, of which the last one counts, and a key that is nobody's."""
+here: a key that stands twice, of which the last one counts, a number that is not the one that is written, and a key
+that is nobody's."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,16 +20,20 @@ STACK_KEYS = ("config", "encryptedkey", "encryptionsalt", "environment", "secret
 NAMESPACES = (NAMESPACE, "pulumi", "aws", "kubernetes", "random")
 """Whose config a stack may have: this project's, Pulumi's own, and that of the providers in requirements.txt."""
 
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+_DECIMAL = re.compile(r"[-+]?(0|[1-9]\d*|\d*\.\d*(e[-+]\d+)?|\.inf|\.nan)", re.IGNORECASE)
+"""A number that is the same to people and to YAML."""
+
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The file's map. Raises EvaluationError when it is none, when a key stands twice, or when a value holds itself,
-    with the lines."""
+    """The file's map. Raises EvaluationError when it is none, when a key stands twice, when a value holds itself, or
+    when a number is read as another one, with the lines."""
     return _read(path)[0]
 
 
 def read_value(text: str, named: str) -> Any:
-    """A value as JSON or YAML. Raises EvaluationError when it is neither, when a key stands twice in it, or when it
-    holds itself; `named` is what it was given as."""
+    """A value as JSON or YAML. Raises EvaluationError when it is neither or has one of the faults of a file;
+    `named` is what it was given as."""
     try:
         root = yaml.compose(text, yaml.SafeLoader)
         value = yaml.safe_load(text)
@@ -104,7 +110,9 @@ def _read(path: Path) -> tuple[dict[str, Any], yaml.MappingNode]:
     except OSError as error:
         raise EvaluationError(f"{path.name} cannot be read: {error.strerror}") from None
     except (yaml.YAMLError, ValueError) as error:
-        raise EvaluationError(f"{path.name} is no valid YAML: {error}") from None
+        # The reader was given a text, and knows no name for it.
+        told = str(error).replace('"<unicode string>"', path.name)
+        raise EvaluationError(f"{path.name} is no valid YAML: {told}") from None
     if not isinstance(content, dict) or not isinstance(root, yaml.MappingNode):
         raise EvaluationError(f"{path.name} must be a map with the key config")
     faults = [f"{path.name}, {fault}" for fault in _faults(root)]
@@ -126,7 +134,28 @@ def _values(node: yaml.MappingNode, name: str) -> Iterator[yaml.Node]:
 
 def _faults(root: yaml.Node) -> list[str]:
     """What a reader of YAML takes without a word and nobody can have meant, each with its line."""
-    return [*_twice(root, "", set()), *_endless(root, set(), set())]
+    return [*_twice(root, "", set()), *_endless(root, set(), set()), *_other_numbers(root, "", set())]
+
+
+def _other_numbers(node: yaml.Node, path: str, seen: set[int]) -> Iterator[str]:
+    """Every number that YAML reads as another one than people do: of another base, in sixties, or with underscores."""
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _other_numbers(item, path, seen)
+    elif isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield from _other_numbers(value, f"{path}.{key.value}" if path else str(key.value), seen)
+    elif node.tag in _NUMBERS and not _DECIMAL.fullmatch(node.value):
+        read = yaml.safe_load(node.value)
+        digits = re.fullmatch(r"([-+]?)0+(\d+)", node.value)
+        meant = f"{digits[1]}{digits[2]}".lstrip("+") if digits else read
+        yield (
+            f"line {node.start_mark.line + 1}: {f'{path}: ' if path else ''}{node.value} is {read} in YAML; write "
+            f"{meant}, or quote it where a text is meant"
+        )
 
 
 def _endless(node: yaml.Node, around: set[int], seen: set[int]) -> Iterator[str]:

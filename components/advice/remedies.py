@@ -3,13 +3,16 @@ planned before it is said, and said as an option of `python -m preview`."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
+
+from pydantic.alias_generators import to_camel
 
 from components.advice.figures import Figures, derive_figures
 from components.config.formats import usd
 from components.config.rules import contradictions
-from components.config.settings import Settings
-from components.config.units import format_size
+from components.config.settings import P95_LATENCY_MS_MAX, Settings
+from components.config.units import GIB, MIB, format_size
 from components.plan.refusal import Refused
 from components.plan.sizing import derive_sizing
 
@@ -17,6 +20,8 @@ AUTO = "auto"
 """`nodes.instanceType` where the planner chooses."""
 _SMALLER_PODS = (2, 4, 8)
 _MORE_MEMORY = (1.125, 1.25, 1.5, 2, 3, 4, 8)
+_LESS = (1.1, 1.25, 1.5, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
+_MASTERS_TRIED = (3, 4, 5, 6, 8, 12, 16, 24, 32, 64, 125, 250, 500)
 _TYPES_TRIED = 8
 _ROUNDING = 1e-9
 _ABOUT_THE_SAME = 1.01
@@ -79,7 +84,40 @@ def planned_instead(settings: Settings) -> tuple[str, ...]:
     for key, tried in (("podMemory", _smaller_pods(settings)), ("totalMemory", _more_masters(settings, masters))):
         found = next((value for value, fields in tried if _serves(plan_of(settings, **fields))), None)
         options += [f"--set {key}={found}"] if found else []
-    return tuple(options)
+    return tuple(options) or tuple(_with_less_asked(settings))
+
+
+def pod_memory_instead(settings: Settings, too_large: int) -> str | None:
+    """For a size of a pod that no number of masters allows, the nearest that has a plan, as an option; None where none
+    that was tried has. `settings` has any other size."""
+    total = settings.total_memory
+    sizes = [_whole(-(-total // masters)) for masters in _MASTERS_TRIED]
+    for size in sizes if too_large > total // _MASTERS_TRIED[0] else reversed(sizes):
+        if _serves(plan_of(settings, pod_memory=size)):
+            return f"--set podMemory={format_size(size)}"
+    return None
+
+
+def _whole(size_bytes: int) -> int:
+    """Rounded up to what people write."""
+    unit = GIB if size_bytes >= 8 * GIB else MIB
+    return -(-size_bytes // unit) * unit
+
+
+def _with_less_asked(settings: Settings) -> Iterator[str]:
+    """Of each key of the workload that the plan can fail by, the nearest value with which it does not."""
+    workload = settings.workload
+    for key, values in (
+        ("requests_per_second", [int(workload.requests_per_second / less) for less in _LESS]),
+        ("object_bytes", [int(workload.object_bytes / less) for less in _LESS]),
+        ("hit_rate", [min(0.9999, round(1 - (1 - workload.hit_rate) / less, 4)) for less in _LESS]),
+        ("ttl_seconds", [int(workload.ttl_seconds / less) for less in _LESS]),
+        ("p95_latency_ms", [min(P95_LATENCY_MS_MAX, ceil(workload.p95_latency_ms * less)) for less in _LESS]),
+    ):
+        for value in dict.fromkeys(value for value in values if value > 0):
+            if _serves(plan_of(settings, workload=workload.model_copy(update={key: value}))):
+                yield f"--set workload.{to_camel(key)}={value}"
+                break
 
 
 def serves_as_much(other: Figures, before: Figures | None = None) -> bool:

@@ -23,6 +23,8 @@ MEANT: Mapping[str, str] = {
     "graviton": Architecture.ARM64,
     "both": Architecture.ANY,
     "auto": Architecture.ANY,
+    "off": "plain",
+    "false": "plain",
 }
 """What people write for a value, in place of its name here. By spelling alone, amd64 would be nearest to arm64."""
 

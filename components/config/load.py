@@ -5,9 +5,10 @@ Every message has the same shape: key = value: rule (what the key is for; neares
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
-from typing import Annotated, Any, get_args
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
@@ -17,7 +18,7 @@ from components.config.choices import MEANT
 from components.config.did_you_mean import did_you_mean
 from components.config.formats import shown
 from components.config.rules import contradictions
-from components.config.settings import Eks, Settings
+from components.config.settings import Eks, Nodes, Settings
 from components.config.zones import region_fault
 
 NAMESPACE = "redis-image-cache"
@@ -32,16 +33,22 @@ class ConfigErrors(Exception):
         super().__init__("\n".join(messages))
 
 
-def load_settings(raw: Mapping[str, str], region: str | None = None) -> Settings:
+def load_settings(raw: Mapping[str, str], region: str | None = None, instance_types: Collection[str] = ()) -> Settings:
     """Settings from config values as the CLI hands them over (maps as JSON text), keyed without namespace.
 
     `region` is the stack's `aws:region`, which the zones of the subnets must be in. None: there is none to compare.
+    `instance_types` are those that the planner knows: where anything else is wrong, that a named one is none of them is
+    told too. Where nothing else is, the planner tells it, with the cheapest that passes.
 
     Raises ConfigErrors with every error found: unknown, mistyped and out-of-range keys at any depth, and
     contradictions between keys that are valid by themselves.
     """
     fields = fields_of(Settings)
-    return _read({key: _parsed(text, fields[key]) if key in fields else text for key, text in raw.items()}, region)
+    return _read(
+        {key: _parsed(text, fields[key]) if key in fields else text for key, text in raw.items()},
+        region,
+        instance_types,
+    )
 
 
 def settings_of(**values: Any) -> Settings:
@@ -53,7 +60,7 @@ def settings_of(**values: Any) -> Settings:
 
     The same rules hold, and ConfigErrors is raised as by `load_settings`.
     """
-    return _read(values, None)
+    return _read(values, None, ())
 
 
 def fields_of(model: type[BaseModel]) -> dict[str, FieldInfo]:
@@ -69,12 +76,33 @@ def section_of(field: FieldInfo) -> type[BaseModel] | None:
     return None
 
 
+def takes_text(path: Sequence[str]) -> bool:
+    """Whether what stands at a path, `("access", "keyPrefix")`, is a text or one of a list of words. An entry of a map
+    has a path too; a path that no key has takes nothing."""
+    kind: Any = Settings
+    for step in path:
+        if get_origin(kind) is dict:
+            kind = _bare(get_args(kind)[1])
+        elif isinstance(kind, type) and issubclass(kind, BaseModel) and step in fields_of(kind):
+            kind = _bare(fields_of(kind)[step].annotation)
+        else:
+            return False
+    return isinstance(kind, type) and issubclass(kind, (str, SecretStr))
+
+
+def _bare(annotation: Any) -> Any:
+    """A type without its rules, and without None beside it."""
+    while get_origin(annotation) in (Annotated, Union, UnionType):
+        annotation = get_args(annotation)[0]
+    return annotation
+
+
 def is_secret(field: FieldInfo) -> bool:
     """Whether the key's value must never be shown."""
     return SecretStr in (field.annotation, *get_args(field.annotation))
 
 
-def _read(values: Mapping[str, Any], region: str | None) -> Settings:
+def _read(values: Mapping[str, Any], region: str | None, instance_types: Collection[str]) -> Settings:
     known = fields_of(Settings)
     messages = [_unknown((), key, Settings) for key in values if key not in known]
     given: dict[str, Any] = {}
@@ -98,14 +126,19 @@ def _read(values: Mapping[str, Any], region: str | None) -> Settings:
     if wrong is not None:
         faults.append(wrong)
     if faults:
-        raise ConfigErrors(faults)
+        # Without eks nobody reads the type; where eks is wrong it is meant to be there.
+        nodes = valid.get("nodes") if valid.get("eks", ...) is not None else None
+        raise ConfigErrors([*faults, *_unknown_type(nodes, instance_types)])
     return Settings.model_validate(given)
 
 
 @cache
 def _adapter(name: str) -> TypeAdapter[Any]:
     """What reads one field of the settings alone, so that the wrong ones do not keep the right ones from being read."""
-    field = Settings.model_fields[name]
+    return _adapter_of(Settings.model_fields[name])
+
+
+def _adapter_of(field: FieldInfo) -> TypeAdapter[Any]:
     kind: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
     return TypeAdapter(kind)
 
@@ -126,6 +159,14 @@ def _unknown(path: tuple[str, ...], key: str, model: type[BaseModel]) -> str:
     )
 
 
+def _unknown_type(nodes: Nodes | None, known: Collection[str]) -> Iterator[str]:
+    if nodes is not None and known and nodes.instance_type not in ("auto", *known):
+        yield (
+            f"{NAMESPACE}:nodes.instanceType = {nodes.instance_type:.200}: no EC2 type of the catalogue; "
+            f"{did_you_mean(nodes.instance_type, known) or 'auto takes the cheapest that passes'}".rstrip()
+        )
+
+
 def _message(loc: tuple[str | int, ...], detail: ErrorDetails) -> str:
     path, model, field, secret = _walk(loc)
     if detail["type"] == "extra_forbidden":
@@ -138,7 +179,29 @@ def _message(loc: tuple[str | int, ...], detail: ErrorDetails) -> str:
     examples = field.examples if field is not None else None
     if detail["type"] == "string_pattern_mismatch" and examples:
         return f"{key} = {value}: must be written like {examples[0]}{purpose}"
-    return f"{key} = {value}: {_rule(detail)}{purpose}"
+    meant = "" if secret or field is None else _number_meant(detail["input"], field)
+    return f"{key} = {value}: {_rule(detail)}{meant}{purpose}"
+
+
+def _number_meant(given: Any, field: FieldInfo) -> str:
+    """`; did you mean 8000?` behind a number in a spelling of people, where the key takes the one that is meant."""
+    if _bare(field.annotation) not in (int, float):
+        return ""
+    text = str(given).strip()
+    if re.fullmatch(r"\d{1,3}(,\d{3})+", text):
+        meant = float(text.replace(",", ""))
+    elif re.fullmatch(r"\d+(\.\d+)?e\+?\d{1,2}", text, re.IGNORECASE):
+        meant = float(text)
+    elif _bare(field.annotation) is float and re.fullmatch(r"[1-9]\d(\.\d+)?|\d+(\.\d+)?\s*%", text):
+        meant = float(text.removesuffix("%")) / 100
+    else:
+        return ""
+    spelled = f"{meant:.0f}" if meant.is_integer() else f"{meant:g}"
+    try:
+        _adapter_of(field).validate_python(spelled)
+    except ValidationError:
+        return ""
+    return f"; did you mean {spelled}?"
 
 
 def _walk(loc: tuple[str | int, ...]) -> tuple[tuple[str, ...], type[BaseModel], FieldInfo | None, bool]:
@@ -163,6 +226,26 @@ def _walk(loc: tuple[str | int, ...]) -> tuple[tuple[str, ...], type[BaseModel],
     return tuple(path), holder, field, secret
 
 
+def _unquoted(value: Any) -> str:
+    """What to do where YAML made something else of a text. It repeats nothing of the value, which may be a secret, and
+    names none to write: of 7.10 the number 7.1 is left."""
+    match value:
+        case bool():
+            words = "yes, on and true" if value else "no, off and false"
+            return f"; YAML reads {words} as {str(value).lower()}: quote the text"
+        case int() | float():
+            return "; YAML reads a text of digits as a number: quote it"
+        case dict() if list(value.values()) == [None]:
+            return "; YAML reads a text that ends in a colon as a map: quote it"
+        case _:
+            return ""
+
+
+def _bound(bound: float) -> float:
+    """1 and not 1.0."""
+    return int(bound) if float(bound).is_integer() else bound
+
+
 def _rule(detail: ErrorDetails) -> str:
     """What is allowed, in the words of whoever writes a stack file."""
     context = detail.get("ctx", {})
@@ -179,19 +262,19 @@ def _rule(detail: ErrorDetails) -> str:
         case "too_long" | "string_too_long":
             return f"must have at most {context['max_length']} characters"
         case "greater_than":
-            return f"must be more than {context['gt']}"
+            return f"must be more than {_bound(context['gt'])}"
         case "greater_than_equal":
-            return f"must be at least {context['ge']}"
+            return f"must be at least {_bound(context['ge'])}"
         case "less_than":
-            return f"must be less than {context['lt']}"
+            return f"must be less than {_bound(context['lt'])}"
         case "less_than_equal":
-            return f"must be at most {context['le']}"
+            return f"must be at most {_bound(context['le'])}"
         case "enum":
             allowed = context["expected"]
             near = did_you_mean(str(detail["input"]), re.findall(r"'([^']+)'", allowed), MEANT)
-            return f"{near}must be one of {allowed}"
+            return f"{near}must be one of {allowed}{_unquoted(detail['input'])}"
         case "string_type" | "secret_type":
-            return "must be a text"
+            return f"must be a text{_unquoted(detail['input'])}"
         case "int_parsing" | "int_type" | "int_from_float" | "int_parsing_size" | "finite_number":
             return "must be a whole number"
         case "float_parsing" | "float_type":

@@ -26,7 +26,7 @@ from components.config.rules_of_security import (
     who_is_told_is_let_in,
 )
 from components.config.settings import Eks, Images, Nodes, Settings, Storage
-from components.config.units import MIB, format_size
+from components.config.units import format_size
 from components.config.zones import region_of
 
 MASTERS_MIN = 3
@@ -55,17 +55,10 @@ def masters_within_limits(pod_memory: int, total_memory: int) -> Iterator[str]:
     """Between three masters and 500."""
     masters = -(-total_memory // pod_memory)
     given = f"podMemory = {format_size(pod_memory)} with totalMemory = {format_size(total_memory)}"
-    if total_memory < pod_memory:
-        largest = _whole_mib(total_memory // MASTERS_MIN)
-        yield (
-            f"{given}: one pod must not hold more than all masters together; podMemory can be at most "
-            f"{format_size(largest)}"
-        )
-    elif masters < MASTERS_MIN:
-        largest = _whole_mib((total_memory - 1) // (MASTERS_MIN - 1))
+    if masters < MASTERS_MIN:
         yield (
             f"{given}: the number of masters would be {masters}, and a Redis Cluster needs at least {MASTERS_MIN}; "
-            f"podMemory can be at most {format_size(largest)}, or totalMemory more"
+            "make podMemory smaller or totalMemory larger"
         )
     elif masters > MASTERS_MAX:
         yield (
@@ -173,11 +166,6 @@ def the_server_is_known(images: Images) -> Iterator[str]:
         server_of(images.redis, images.redis_version)
     except ValueError as error:
         yield f"images.redis = {shown(images.redis)} {error}"
-
-
-def _whole_mib(size_bytes: int) -> int:
-    """Rounded down, but one MiB at least: the smallest size that can be written."""
-    return max(1, size_bytes // MIB) * MIB
 
 
 RULES: Mapping[Rule, str] = {

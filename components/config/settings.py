@@ -13,6 +13,7 @@ It is long because every key has its meaning beside it, and all keys are one tre
 from typing import Annotated, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -54,6 +55,7 @@ from components.config.value_types import (
     SizeBytes,
     can_be_carried,
     every_zone_has_a_subnet,
+    tags_of_the_stack,
 )
 from components.config.zones import ZONE_PATTERN
 
@@ -69,28 +71,64 @@ class _Section(BaseModel):
         return cls.model_validate({})
 
 
+REQUESTS_PER_SECOND_MAX = 20_000_000
+"""A master's one core answers 37,000 of the smallest images a second (components/plan/core_costs.csv), and a Redis
+Cluster has 500 masters; a test compares them."""
+TTL_SECONDS_MAX = 365 * 24 * 3600
+P95_LATENCY_MS_MAX = 60_000
+
+
 class Workload(_Section):
     """What the cache serves. Defaults: the requirements the cluster was sized for."""
 
-    requests_per_second: int = Field(8000, gt=0, description="reads and writes together, at the peak")
+    requests_per_second: int = Field(
+        8000,
+        gt=0,
+        le=REQUESTS_PER_SECOND_MAX,
+        description="reads and writes together, at the peak; no more than the cores of 500 masters answer",
+    )
     object_bytes: int = Field(
         1_000_000, gt=0, le=512 * MIB, description="bytes of one image; 512 MiB is the largest string of Redis"
     )
-    ttl_seconds: int = Field(300, gt=0, description="seconds an image stays valid")
-    hit_rate: float = Field(0.8, ge=0, le=1, description="share of requests answered from the cache, 0 to 1")
+    ttl_seconds: int = Field(
+        300,
+        gt=0,
+        le=TTL_SECONDS_MAX,
+        description="seconds an image stays valid, up to a year: what must live longer belongs in a store, since a "
+        "cache loses images with a shard",
+    )
+    hit_rate: float = Field(
+        0.8,
+        ge=0,
+        lt=1,
+        description="share of requests answered from the cache, 0 to less than 1: before its first hit an image was "
+        "missed",
+    )
     duty_cycle: float = Field(
         1.0,
         gt=0,
         le=1,
         description="mean rate over the whole month, of requestsPerSecond: what traffic and requests are billed for",
     )
-    p95_latency_ms: int = Field(500, gt=0, description="milliseconds within which 95 % of requests must be answered")
+    p95_latency_ms: int = Field(
+        500,
+        gt=0,
+        le=P95_LATENCY_MS_MAX,
+        description="milliseconds within which 95 % of requests must be answered, up to a minute: clients "
+        "wait no longer",
+    )
 
 
 class Eks(_Section):
     """The EKS cluster the nodes join. It exists already and runs the EBS CSI driver."""
 
-    cluster_name: str = Field(min_length=1, max_length=100, description="name of the EKS cluster")
+    cluster_name: str = Field(
+        min_length=1,
+        max_length=100,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$",
+        examples=["images-prod"],
+        description="name of the EKS cluster: letters a to z, digits, - and _; it begins with a letter or a digit",
+    )
     subnets: Annotated[
         dict[
             Annotated[str, WithJsonSchema({"type": "string", "pattern": f"^{ZONE_PATTERN}$"})],
@@ -117,7 +155,9 @@ class Eks(_Section):
         description="ARN of the KMS key of the nodes' root volumes, which are encrypted in any case; absent = AWS's "
         "own. The key's policy must let the role AWSServiceRoleForAutoScaling use it",
     )
-    tags: dict[str, str] = Field(default_factory=dict, description="AWS tags of all that is made")
+    tags: Annotated[dict[str, str], AfterValidator(tags_of_the_stack)] = Field(
+        default_factory=dict, description="AWS tags of all that is made; none begins with aws:, which is AWS's own"
+    )
 
 
 class Nodes(_Section):
@@ -448,11 +488,17 @@ class Validation(_Section):
         "rate or the 95th percentile is missed. It comes on top of what applications send",
     )
     requests_per_second: int | None = Field(
-        None, gt=0, description="rate of the load; absent = a tenth of workload.requestsPerSecond"
+        None,
+        gt=0,
+        le=REQUESTS_PER_SECOND_MAX,
+        description="rate of the load; absent = a tenth of workload.requestsPerSecond",
     )
     seconds: int = Field(30, ge=5, le=300, description="how long the load lasts")
     p95_latency_ms: int | None = Field(
-        None, gt=0, description="what 95 % of its requests must be answered within; absent = workload.p95LatencyMs"
+        None,
+        gt=0,
+        le=P95_LATENCY_MS_MAX,
+        description="what 95 % of its requests must be answered within; absent = workload.p95LatencyMs",
     )
 
 

@@ -15,6 +15,9 @@ from components.config.units import SIZE_PATTERN, parse_size
 from components.config.zones import check_region, region_of
 
 SUBNET_PREFIX = "subnet-"
+SUBNET_OF_AN_OUTPUT = f"{SUBNET_PREFIX}given-as-an-output"
+"""Stands under every zone whose subnet another resource makes. It is the same for all, since node groups are named by
+it: with another text EKS would replace them."""
 
 NAME_PATTERN = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"
 """Of an object of Kubernetes, or of a DNS domain."""
@@ -78,6 +81,17 @@ def every_zone_has_a_subnet(subnets: Any) -> Any:
     if without:
         named = ", ".join(str(zone) or "an empty name" for zone in without)
         wrong.append(f"every zone needs the id of its subnet, such as {SUBNET_PREFIX}0a1b2c; none for {named}")
+    zones_of: dict[str, list[str]] = {}
+    for zone, subnet in subnets.items():
+        if zone not in without and subnet != SUBNET_OF_AN_OUTPUT:
+            zones_of.setdefault(str(subnet), []).append(str(zone))
+    for subnet, (first, *others) in zones_of.items():
+        if others:
+            its = "its" if len(others) == 1 else "each its"
+            wrong.append(
+                f"{subnet[:100]} stands under {first} and {' and '.join(others)}; a subnet lies in one zone; give "
+                f"{' and '.join(others)} {its} own"
+            )
     if wrong:
         raise ValueError("; ".join(wrong))
     return subnets
@@ -99,56 +113,56 @@ _LABEL = rf"([a-z0-9]([-a-z0-9.]{{0,251}}[a-z0-9])?/)?{_LABEL_NAME}={_LABEL_NAME
 _POD_SELECTION_PATTERN = rf"^{NAMESPACE_PATTERN}/{_LABEL}(,{_LABEL})*$"
 
 
-def _only_namespaces(names: tuple[str, ...]) -> tuple[str, ...]:
-    wrong = [name for name in names if not re.fullmatch(NAMESPACE_PATTERN, name)]
-    if wrong:
-        shown = ", ".join(json.dumps(name[:100]) for name in wrong)
+def _a_namespace(name: str) -> str:
+    if not re.fullmatch(NAMESPACE_PATTERN, name):
+        raise ValueError("cannot be the name of a namespace; one has up to 63 of a-z, 0-9 and -, such as images")
+    return name
+
+
+def _a_pod_selection(text: str) -> str:
+    if not re.fullmatch(_POD_SELECTION_PATTERN, text):
         raise ValueError(
-            f"{shown} cannot be the name of a namespace; one has up to 63 of a-z, 0-9 and -, such as images"
+            f"does not select pods; write a namespace, a slash and labels, such as {POD_SELECTION_EXAMPLE}"
         )
-    return names
+    return text
 
 
-def _only_pod_selections(selections: tuple[str, ...]) -> tuple[str, ...]:
-    wrong = [text for text in selections if not re.fullmatch(_POD_SELECTION_PATTERN, text)]
-    if wrong:
-        shown = ", ".join(json.dumps(text[:100]) for text in wrong)
-        raise ValueError(
-            f"{shown} does not select pods; write a namespace, a slash and labels, such as {POD_SELECTION_EXAMPLE}"
-        )
-    return selections
+def _a_secret(name: str) -> str:
+    if len(name) > 253 or not re.fullmatch(NAME_PATTERN, name):
+        raise ValueError("cannot be the name of a Secret; one has a-z, 0-9, - and dots, such as registry-login")
+    return name
 
 
-def _only_secrets(names: tuple[str, ...]) -> tuple[str, ...]:
-    wrong = [name for name in names if len(name) > 253 or not re.fullmatch(NAME_PATTERN, name)]
-    if wrong:
-        shown = ", ".join(json.dumps(name[:100]) for name in wrong)
-        raise ValueError(
-            f"{shown} cannot be the name of a Secret; one has a-z, 0-9, - and dots, such as registry-login"
-        )
-    return names
+def tags_of_the_stack(tags: dict[str, str]) -> dict[str, str]:
+    """AWS makes nothing with a tag that it keeps for itself."""
+    reserved = [f"{name} = {text}" for name, text in tags.items() if _is_of_aws(name) or _is_of_aws(text)]
+    if reserved:
+        shown = ", ".join(json.dumps(tag[:100], ensure_ascii=False) for tag in reserved)
+        raise ValueError(f"{shown}: AWS keeps names and values that begin with aws: for its own tags; write another")
+    return tags
+
+
+def _is_of_aws(text: str) -> bool:
+    return text.lower().startswith("aws:")
 
 
 Reason = Annotated[str | None, BeforeValidator(_on_one_line)]
 """Why a stack does without what keeps it safe: words for a reviewer. Blanks alone are none."""
 
 SecretNames = Annotated[
-    tuple[str, ...],
-    AfterValidator(_only_secrets),
+    tuple[Annotated[str, AfterValidator(_a_secret)], ...],
     WithJsonSchema({"type": "array", "items": {"type": "string", "pattern": NAME_PATTERN}}),
 ]
 """Names of Secrets."""
 
 Namespaces = Annotated[
-    tuple[str, ...],
-    AfterValidator(_only_namespaces),
+    tuple[Annotated[str, AfterValidator(_a_namespace)], ...],
     WithJsonSchema({"type": "array", "items": {"type": "string", "pattern": f"^{NAMESPACE_PATTERN}$"}}),
 ]
 """Names of namespaces."""
 
 PodSelections = Annotated[
-    tuple[str, ...],
-    AfterValidator(_only_pod_selections),
+    tuple[Annotated[str, AfterValidator(_a_pod_selection)], ...],
     WithJsonSchema({"type": "array", "items": {"type": "string", "pattern": _POD_SELECTION_PATTERN}}),
 ]
 """Pods of a namespace by their labels, each written as `web/app=shop,tier=front`."""

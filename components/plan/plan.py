@@ -5,9 +5,11 @@ Pure: the same settings give the same plan. What is only said about it (costs, w
 
 import re
 from dataclasses import dataclass, replace
+from math import ceil
 
 from components.config.formats import gbps, rate, share
 from components.config.load import NAMESPACE
+from components.config.rules import MASTERS_MAX
 from components.config.settings import Settings
 from components.config.units import MIB, format_size
 from components.plan.load import Load, derive_load
@@ -152,6 +154,13 @@ def _nodes(settings: Settings, sizing: Sizing, traffic: Traffic, load: Load, wit
 def _refuse_impossible(settings: Settings, sizing: Sizing, load: Load) -> None:
     """What no nodes help against."""
     messages = []
+    needed = ceil(load.traffic.write_gbps / SINGLE_FLOW_GBPS)
+    more_masters = (
+        "use a smaller podMemory or a larger totalMemory, which make more masters"
+        if needed <= MASTERS_MAX
+        else f"workload.requestsPerSecond, workload.objectBytes and workload.hitRate together need {needed:,} masters, "
+        f"and a Redis Cluster carries at most {MASTERS_MAX}"
+    )
     workload, traffic, tuning = settings.workload, load.traffic, load.tuning
     if workload.object_bytes > tuning.largest_value_bytes:
         messages.append(
@@ -163,8 +172,7 @@ def _refuse_impossible(settings: Settings, sizing: Sizing, load: Load) -> None:
         messages.append(
             f"workload.requestsPerSecond = {workload.requests_per_second}: at a hit rate of {share(workload.hit_rate)} "
             f"a master is written {gbps(traffic.write_gbps_per_master)}, and the one TCP connection to its replica "
-            f"carries {SINGLE_FLOW_GBPS:g} Gbps; the replica would fall behind for ever: use a smaller podMemory or a "
-            "larger totalMemory, which make more masters"
+            f"carries {SINGLE_FLOW_GBPS:g} Gbps; the replica would fall behind for ever: {more_masters}"
         )
     elif not load.resync(_ANY_GBPS, 1, is_core_idle=True).fits:
         messages.append(
@@ -192,4 +200,4 @@ def _pod_ready_seconds(tuning: Tuning) -> int:
 
 def _with_namespace(message: str) -> str:
     """A message that begins with a config key names it as the stack file does."""
-    return f"{NAMESPACE}:{message}" if re.match(r"[a-zA-Z.]+ = |[a-zA-Z]+\.[a-zA-Z]+ in ", message) else message
+    return f"{NAMESPACE}:{message}" if re.match(r"[a-zA-Z0-9.]+ = |[a-zA-Z]+\.[a-zA-Z]+ in ", message) else message

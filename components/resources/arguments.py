@@ -10,6 +10,7 @@ import pulumi
 
 from components.config.load import load_settings
 from components.config.settings import Settings
+from components.config.value_types import SUBNET_OF_AN_OUTPUT
 from components.manifests.launch_template import NODE_KMS_KEY_ARN
 from components.manifests.manifest import Ref
 from components.manifests.node_groups import CLUSTER_NAME, NODE_ROLE_ARN, subnet_id
@@ -89,7 +90,7 @@ def _without_outputs(eks: Mapping[str, Any], outputs: dict[Ref, pulumi.Input[Any
             plain[key] = stand_in(ref, plain[key], text)
     if isinstance(plain.get("subnets"), Mapping):
         plain["subnets"] = {
-            zone: stand_in(subnet_id(str(zone)), subnet, "subnet-given-as-an-output")
+            zone: stand_in(subnet_id(str(zone)), subnet, SUBNET_OF_AN_OUTPUT)
             for zone, subnet in plain["subnets"].items()
         }
     return plain

@@ -5,6 +5,9 @@ from components.config.formats import gbps, memory, milliseconds, percent, plain
 from components.config.settings import Settings
 from preview.document import Facts, Note, Section, Table
 
+_LIMITS = {"resync-core": "core, in a full resync", "resync": "full resync", "flow": "replication"}
+"""Rules whose names are no words of people, in a table."""
+
 
 def working_set(plan: Advice, settings: Settings) -> Section:
     """The sizing document's scenarios and the stack's own, and what helps where it does not fit."""
@@ -53,7 +56,7 @@ def network(plan: Advice) -> Section:
                 rate(row.ops_total),
                 times(row.headroom),
                 percent(row.use_percent),
-                row.bound_by,
+                _LIMITS.get(row.bound_by, row.bound_by),
             )
             for name, row in rows
         ),

@@ -121,7 +121,7 @@ def loads(draw: st.DrawFn) -> dict[str, object]:
         "replicas": draw(st.integers(1, 2)),
         "requestsPerSecond": draw(st.integers(1, 40_000)),
         "objectBytes": draw(st.sampled_from((10_000, 100_000, 1_000_000, 5_000_000))),
-        "hitRate": draw(st.floats(0.4, 1)),
+        "hitRate": draw(st.floats(0.4, 1, exclude_max=True)),
         "p95LatencyMs": draw(st.sampled_from((10, 500))),
     }
 

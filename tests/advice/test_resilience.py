@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from components.advice.figures import derive_figures
 from components.advice.resilience import MEASURED_PROMOTIONS, promotion_seconds
-from tests.plan.stacks import ZONES, option_1, option_2, stack
+from tests.plan.stacks import NO_MISSES, ZONES, option_1, option_2, stack
 
 
 @pytest.mark.parametrize(("timeout", "measured"), MEASURED_PROMOTIONS)
@@ -28,7 +28,7 @@ def test_a_full_pod_is_copied_at_one_flow_and_a_filled_one_in_proportion() -> No
 
 def test_the_backlog_covers_twenty_seconds_of_writes() -> None:
     assert derive_figures(option_1()).resilience.repl_backlog_seconds == pytest.approx(20)
-    assert derive_figures(option_1(hitRate=1)).resilience.repl_backlog_seconds is None
+    assert derive_figures(option_1(hitRate=NO_MISSES)).resilience.repl_backlog_seconds is None
 
 
 def test_a_lost_zone_leaves_ten_of_sixteen_masters() -> None:

@@ -13,8 +13,7 @@ from pydantic import BaseModel
 
 from components.config.load import ConfigErrors, fields_of, load_settings, section_of, settings_of
 from components.config.settings import Settings
-from components.config.units import parse_size
-from tests.plan.stacks import CLIENTS, PRODUCTION
+from tests.plan.stacks import BY_TAG, CLIENTS, PRODUCTION
 
 EKS = {"clusterName": "c", "subnets": {f"us-east-1{letter}": f"subnet-{letter}" for letter in "abc"}}
 GIVEN: dict[str, Any] = {"eks": EKS, **PRODUCTION}
@@ -49,20 +48,10 @@ def test_a_size_that_is_nearly_right_is_answered_with_the_right_spelling() -> No
     assert "did you mean 2TB?" in errors(totalMemory="2TiB")[0]
 
 
-def test_a_pod_larger_than_all_masters_together_is_refused_with_the_largest_that_works() -> None:
-    (message,) = errors(podMemory="3TB")
-
-    largest = message.rsplit(" ", 1)[1]
-    assert load_settings(GOOD | {"podMemory": largest}).pod_memory == parse_size(largest)
-
-
-def test_fewer_than_three_masters_are_refused_with_the_largest_pod_that_works() -> None:
-    (message,) = errors(totalMemory="128GB")
-
-    assert "number of masters would be 2" in message
-    largest = re.search(r"at most (\d+MB)", message)
-    assert largest is not None
-    assert load_settings(GOOD | {"totalMemory": "128GB", "podMemory": largest[1]})
+def test_fewer_than_three_masters_are_refused_with_what_to_do() -> None:
+    for size in ("3TB", "700GB"):
+        (message,) = errors(podMemory=size)
+        assert "a Redis Cluster needs at least 3; make podMemory smaller or totalMemory larger" in message
 
 
 def test_more_masters_than_a_cluster_carries_are_refused_with_what_to_do() -> None:
@@ -75,7 +64,7 @@ def test_more_masters_than_a_cluster_carries_are_refused_with_what_to_do() -> No
 @pytest.mark.parametrize(
     ("changes", "fragments"),
     [
-        ({"workload": {"hitRate": 1.5}}, ["workload.hitRate = 1.5", "at most 1"]),
+        ({"workload": {"hitRate": 1.5}}, ["workload.hitRate = 1.5", "must be less than 1 ("]),
         (
             {"eks": EKS | {"subnets": {"us-east-1a": "", "us-east-1b": None}}},
             ["eks.subnets", "us-east-1a", "us-east-1b"],
@@ -127,6 +116,32 @@ def test_more_masters_than_a_cluster_carries_are_refused_with_what_to_do() -> No
         ({"workload": {"requestsPerSecond": 1.5}}, ["workload.requestsPerSecond = 1.5", "must be a whole number"]),
         ({"workload": {"requestsPerSecond": float("inf")}}, ["must be a whole number"]),
         ({"workload": {"requestsPerSecond": 0}}, ["must be more than 0"]),
+        ({"workload": {"requestsPerSecond": 10**30}}, ["must be at most 20000000", "the cores of 500 masters answer"]),
+        ({"workload": {"ttlSeconds": 99_999_999_999}}, ["must be at most 31536000", "belongs in a store"]),
+        ({"workload": {"p95LatencyMs": 10**12}}, ["must be at most 60000", "clients wait no longer"]),
+        ({"workload": {"hitRate": 1}}, ["must be less than 1 (", "before its first hit an image was missed"]),
+        ({"workload": {"hitRate": 80}}, ["must be less than 1; did you mean 0.8? (", "0 to less than 1"]),
+        ({"workload": {"hitRate": "99.5 %"}}, ["must be a number; did you mean 0.995?"]),
+        ({"workload": {"dutyCycle": 50}}, ["must be at most 1; did you mean 0.5?"]),
+        ({"workload": {"requestsPerSecond": "8,000"}}, ["must be a whole number; did you mean 8000?"]),
+        ({"workload": {"requestsPerSecond": "1e3"}}, ["must be a whole number; did you mean 1000?"]),
+        # Where what is meant is refused too, it is not advised.
+        ({"replicasPerMaster": "1,000"}, ["must be a whole number ("]),
+        ({"workload": {"hitRate": "100%"}}, ["must be a number ("]),
+        (
+            {"eks": EKS | {"subnets": EKS["subnets"] | {"us-east-1d": "subnet-c"}}},
+            ["subnet-c stands under us-east-1c and us-east-1d; a subnet lies in one zone; give us-east-1d its own"],
+        ),
+        (
+            {"eks": EKS | {"clusterName": "имя"}},
+            ["like images-prod (", "letters a to z, digits, - and _"],
+        ),
+        ({"eks": EKS | {"clusterName": "-images"}}, ["must be written like images-prod"]),
+        (
+            {"eks": EKS | {"tags": {"aws:team": "x"}}},
+            ['"aws:team = x": AWS keeps names and values that begin'],
+        ),
+        ({"eks": EKS | {"tags": {"team": "AWS:x"}}}, ['"team = AWS:x"', "write another"]),
         ({"workload": {"hitRate": "most"}}, ["workload.hitRate", "must be a number"]),
         ({"monitoring": {"exporter": "maybe"}}, ["monitoring.exporter", "must be true or false"]),
         ({"storage": {"size": 20}}, ["storage.size = 20", "MB, GB or TB"]),
@@ -139,6 +154,34 @@ def test_each_error_is_one_line_with_key_value_and_rule(changes: dict[str, objec
     assert all(fragment in messages[0] for fragment in fragments), messages[0]
 
 
+@pytest.mark.parametrize(
+    ("section", "key", "right"),
+    [
+        ("access", "allowFromNamespaces", "web"),
+        ("access", "allowFromPods", "web/a=b"),
+        ("images", "pullSecrets", "a-1"),
+    ],
+)
+@given(wrong=st.lists(st.sampled_from(["Images", "", "a b", 5, None, "right"]), min_size=1, max_size=6))
+def test_every_entry_of_a_list_that_is_wrong_is_told(section: str, key: str, right: str, wrong: list[Any]) -> None:
+    entries = [right if entry == "right" else entry for entry in wrong]
+    places = [index for index, entry in enumerate(entries) if entry != right]
+    if places:
+        told = [message.split(" = ")[0] for message in errors(**{section: GIVEN[section] | {key: entries}})]
+        assert told == [f"redis-image-cache:{section}.{key}.{index}" for index in places]
+
+
+@given(st.dictionaries(st.sampled_from("abcdef"), st.sampled_from(["1", "2", "3", "4"]), min_size=3))
+def test_a_subnet_stands_under_one_zone(subnets: dict[str, str]) -> None:
+    given = {f"us-east-1{letter}": f"subnet-{number}" for letter, number in subnets.items()}
+    if len(set(given.values())) == len(given):
+        assert load_settings(GOOD | {"eks": json.dumps(EKS | {"subnets": given})}).zones
+    else:
+        (message,) = errors(eks=EKS | {"subnets": given})
+        twice = {subnet for subnet in given.values() if list(given.values()).count(subnet) > 1}
+        assert message.count(" stands under ") == len(twice)
+
+
 def test_all_errors_come_at_once_those_between_keys_too() -> None:
     messages = errors(podMemory="64", workload={"hitRate": 2, "ttl": 1}, nodes={"capacityType": "spot"}, colour="red")
 
@@ -146,8 +189,24 @@ def test_all_errors_come_at_once_those_between_keys_too() -> None:
         assert any(fragment in message for message in messages), fragment
 
 
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"tls": {"mode": False}}, "YAML reads no, off and false as false: quote the text"),
+        ({"tls": {"mode": False}}, "did you mean plain?"),
+        ({"tls": {"mode": "off"}}, "did you mean plain?"),
+        ({"images": {"tagsBecause": False}}, "must be a text; YAML reads no, off and false as false: quote the text"),
+        ({"monitoring": {"release": True}}, "must be a text; YAML reads yes, on and true as true: quote the text"),
+        ({"access": CLIENTS | {"keyPrefix": {"images": None}}}, "a text that ends in a colon as a map: quote it"),
+        ({"images": BY_TAG | {"redisVersion": 7.4}}, "must be a text; YAML reads a text of digits as a number: quote"),
+    ],
+)
+def test_what_yaml_makes_of_a_text_is_told_where_a_text_is_wanted(changes: dict[str, Any], rule: str) -> None:
+    assert any(rule in message for message in errors(**changes))
+
+
 def test_a_wrong_password_is_never_shown() -> None:
-    for access in ({"password": "hunter2"}, ["hunter2"], "hunter2"):
+    for access in ({"password": "hunter2"}, {"password": {"hunter2": None}}, ["hunter2"], "hunter2"):
         assert not any("hunter2" in message for message in errors(access=access))
 
 

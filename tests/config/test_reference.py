@@ -66,6 +66,8 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         ("redis-image-cache:replicasPerMaster", 4),
         ("redis-image-cache:replicasPerMaster", "two"),
         ("redis-image-cache:workload.hitRate", 1.5),
+        ("redis-image-cache:workload.hitRate", 1),
+        ("redis-image-cache:eks.clusterName", "имя"),
         ("redis-image-cache:workload", []),
         ("redis-image-cache:nodes.architecture", "arm"),
         ("redis-image-cache:nodes.production", "maybe"),
@@ -88,7 +90,7 @@ def test_the_schema_refuses_what_the_program_refuses(path: str, value: Any) -> N
     [
         ("redis-image-cache:replicasPerMaster", "2"),
         ("redis-image-cache:workload.hitRate", "0.9"),
-        ("redis-image-cache:workload.hitRate", 1),
+        ("redis-image-cache:workload.hitRate", 0),
         ("redis-image-cache:nodes.production", "false"),
         ("redis-image-cache:eks", {}),
         ("redis-image-cache:storage.size", None),

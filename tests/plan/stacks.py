@@ -14,6 +14,8 @@ BY_TAG = {"tagsBecause": "nothing is fetched here"}
 PRODUCTION: dict[str, Any] = {"access": CLIENTS, "tls": TLS, "images": BY_TAG}
 """All that a stack of production must say besides the cluster."""
 NO_TLS = {"mode": "plain", "plainBecause": "the sizing document's figures are without it"}
+NO_MISSES = 1 - 1e-12
+"""A hit rate beside which no miss is left. 1 itself is refused."""
 ZONES = ("us-east-1a", "us-east-1b", "us-east-1c")
 IRELAND = ("eu-west-1a", "eu-west-1b", "eu-west-1c")
 FRANKFURT = ("eu-central-1a", "eu-central-1b", "eu-central-1c")

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.config.settings import Workload
+from components.config.rules import MASTERS_MAX
+from components.config.settings import REQUESTS_PER_SECOND_MAX, Workload
 from components.plan.core import (
     core_use,
     get_seconds,
@@ -100,3 +101,8 @@ def test_an_idle_core_sends_in_bulk_what_was_measured() -> None:
     assert resync_bytes_per_second(0, tls=True) == pytest.approx(2.5e9 / 1.45)
     assert migrate_bytes_per_second(0, tls=False) == pytest.approx(4e8)
     assert migrate_bytes_per_second(0, tls=True) == pytest.approx(3.2e8)
+
+
+def test_no_more_requests_may_be_asked_for_than_all_masters_of_a_cluster_have_cores_for() -> None:
+    answered = MASTERS_MAX / get_seconds(0, tls=False)
+    assert answered <= REQUESTS_PER_SECOND_MAX <= 1.1 * answered

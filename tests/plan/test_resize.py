@@ -11,7 +11,7 @@ from components.plan.resize import SLOT_COUNT, SLOTS_PER_SECOND, Resize, derive_
 from components.plan.sizing import derive_sizing
 from components.plan.traffic import derive_traffic
 from components.plan.working_set import derive_working_set
-from tests.plan.stacks import NO_TLS, PRODUCTION, TLS
+from tests.plan.stacks import NO_MISSES, NO_TLS, PRODUCTION, TLS
 
 SLOTS = SLOT_COUNT / SLOTS_PER_SECOND
 """Seconds of handing over slots, however little they hold."""
@@ -53,7 +53,7 @@ def test_the_core_gives_what_requests_leave_of_it() -> None:
     # Of 100 requests/s of 1 MB, 80 are hits of 0.2 ms and 20 are misses: 0.027 ms to find nothing, 1.1 ms to write.
     assert predicted().copy_bytes_per_second_per_master == round(400_000_000 * (1 - 0.08 * 0.2 - 0.02 * 1.127))
     # Small images are all hits of 0.027 ms here: 18,518.5 a second take half of the core, and twice as many all of it.
-    small = {"objectBytes": 1000, "hitRate": 1}
+    small = {"objectBytes": 1000, "hitRate": NO_MISSES}
     half = predicted(workload={"requestsPerSecond": 185_185, **small}).copy_bytes_per_second_per_master
     assert half == pytest.approx(200_000_000, rel=1e-4)
     for rate in (370_371, 400_000):
@@ -141,6 +141,6 @@ def test_a_prediction_is_within_twice_of_what_was_measured(name: str) -> None:
 
 
 def test_the_slots_take_their_time_even_of_an_empty_cache() -> None:
-    empty = predicted(workload={"hitRate": 1})
+    empty = predicted(workload={"hitRate": NO_MISSES})
     assert empty.copy_seconds == empty.slots_seconds == SLOTS
-    assert predicted(mode="expire", workload={"hitRate": 1}).seconds == SLOTS
+    assert predicted(mode="expire", workload={"hitRate": NO_MISSES}).seconds == SLOTS

@@ -216,7 +216,7 @@ class TestTheCommand:
         assert command.main(["--diff", "main", "--set", "podMemory=3TB", "--markdown"]) == 1
 
         shown = capsys.readouterr()
-        assert "one pod must not hold more than all masters together" in shown.out
+        assert "and a Redis Cluster needs at least 3; make podMemory smaller" in shown.out
         assert shown.out.startswith("### ⚠️ Refused: stack prod")
         assert shown.err.startswith("error: ")
 

@@ -117,6 +117,53 @@ def test_a_value_that_holds_itself_is_refused_with_its_line(value: str, stack_fi
     assert str(refused.value) == f"--set nodes: line 1: {fault}"
 
 
+@pytest.mark.parametrize(
+    ("written", "read", "meant"),
+    [
+        ("0300", "192", "300"),
+        ("-010", "-8", "-10"),
+        ("1:30", "90", "90"),
+        ("1:30.5", "90.5", "90.5"),
+        ("0x10", "16", "16"),
+        ("0b1", "1", "1"),
+        ("8_000", "8000", "8000"),
+    ],
+)
+def test_a_number_that_yaml_reads_as_another_is_refused_with_its_line_and_the_one_that_is_meant(
+    written: str, read: str, meant: str, stack_file: Path
+) -> None:
+    text = f"config:\n  redis-image-cache:workload:\n    ttlSeconds: {written} # a comment\n"
+    assert refusal(stack_file, text) == [
+        f"Pulumi.odd.yaml, line 3: config.redis-image-cache:workload.ttlSeconds: {written} is {read} in YAML; write "
+        f"{meant}, or quote it where a text is meant"
+    ]
+
+
+@given(st.text("0123456789_:xbo.-+", min_size=1, max_size=6))
+def test_a_number_that_is_read_is_the_one_that_people_read(written: str) -> None:
+    try:
+        found = read_value(f"[{written}]", "--set x")
+    except EvaluationError:
+        return
+    (read,) = found
+    if isinstance(read, int | float):
+        assert read == float(written)
+        assert "_" not in written
+
+
+def test_a_quoted_number_is_the_text_it_is(stack_file: Path) -> None:
+    stack_file.write_text('config:\n  aws:x: ["0300", 0.5, 1.5e+3, .5, -7, 0, "1:30", 0800]\n')
+    assert read_stack_config(stack_file)["aws:x"] == ["0300", 0.5, 1500.0, 0.5, -7, 0, "1:30", "0800"]
+
+
+def test_a_file_that_is_no_yaml_is_named_with_the_line(stack_file: Path) -> None:
+    (first, *_) = refusal(stack_file, "config:\n  a: [1\nb: 2\n")
+    told = "\n".join(refusal(stack_file, "config:\n  a: [1\nb: 2\n"))
+    assert first.startswith("Pulumi.odd.yaml is no valid YAML: ")
+    assert "in Pulumi.odd.yaml, line 3" in told
+    assert "unicode string" not in told
+
+
 def test_the_stacks_of_this_project_are_read() -> None:
     for path in Path().glob("Pulumi*.yaml"):
         assert read_yaml(path)

@@ -1,6 +1,7 @@
 """The plan as people read it."""
 
 import re
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -8,11 +9,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from components.advice.advice import derive_advice
+from components.advice.warnings import BOUNDS
 from components.config.settings import Settings
 from components.plan.refusal import PlanRefused
 from preview.comparison import comparison
+from preview.document import Table
 from preview.page import render_page
 from preview.resources import Resource
+from preview.sections.workload import network
 from preview.text import render_plan, render_resources, render_sections, render_summary
 from preview.writer import Style
 from tests.plan.stacks import CLIENTS, FRANKFURT, IRELAND, SAO_PAULO, TLS, option_1, option_2, stack
@@ -159,6 +163,15 @@ def test_alternatives_that_would_change_nothing_stand_below_the_warnings() -> No
 )
 def test_the_figures_that_matter_are_said(said: str) -> None:
     assert said in " ".join(option_1_text().split())
+
+
+@pytest.mark.parametrize("rule", sorted(BOUNDS))
+def test_the_rule_that_limits_a_stack_is_told_in_words(rule: str) -> None:
+    plan = option_1_advice()
+    shown = network(replace(plan, capacity=replace(plan.capacity, bound_by=rule)))
+    (table,) = [block for block in shown.blocks if isinstance(block, Table)]
+    said = table.rows[-1][-1]
+    assert said in ("core", "core, in a full resync", "full resync", "network", "none", "p95", "replication")
 
 
 def test_what_a_full_resync_needs_never_reads_as_if_it_fitted_where_a_warning_says_that_it_does_not() -> None:

@@ -271,7 +271,8 @@ class _Search:
             )
         overload = common_overload(kinds, self.demand, self.rules.packing)
         if overload:
-            return f"podMemory: no EC2 type of the catalogue carries one pod: {overload}"
+            key, reason = overload
+            return f"{key}: no EC2 type of the catalogue carries one pod: {reason}"
         roomiest = max(kinds, key=lambda kind: kind.allocatable_memory_mib)
         fastest = max(kinds, key=lambda kind: kind.network_baseline_gbps)
         return (

@@ -144,23 +144,24 @@ def capacity_shortage(kind: InstanceType, demand: PodDemand, rules: Nodes, limit
     )
 
 
-def common_overload(kinds: Iterable[InstanceType], demand: PodDemand, packing: Packing) -> str | None:
-    """Why the load of one master is too much for every type that has room for its pod, with what to change; None where
-    it is not the load that fails."""
+def common_overload(kinds: Iterable[InstanceType], demand: PodDemand, packing: Packing) -> tuple[str, str] | None:
+    """Why the load of one master is too much for every type that has room for its pod, with what to change, behind the
+    key that is at fault; None where it is not the load that fails."""
     load = demand.load
     without = replace(demand, load=None)
     roomy = [kind for kind in kinds if pods_per_node(kind, without, packing).most > 0]
     if load is None or not roomy or any(load_failure(kind, load, 1) is None for kind in roomy):
         return None
     fastest = max(roomy, key=lambda kind: kind.network_baseline_gbps)
-    change = "make podMemory smaller, so that more masters share the load"
+    key, change = "podMemory", "make podMemory smaller, so that more masters share the load"
     if load_failure(fastest, load, 1) == "p95":
         answer = load.latency(fastest.network_baseline_gbps, 1)
         alone = answer.transfer_ms + answer.processing_ms + answer.round_trip_ms
         if alone > load.wanted_p95_ms:
             # No number of masters makes one answer quicker than it is without any other.
+            key = f"workload.p95LatencyMs = {load.wanted_p95_ms}"
             change = f"an answer takes {alone:,.1f} ms by itself; raise workload.p95LatencyMs, or make images smaller"
-    return f"on {fastest.name}, the fastest with room for it, {_overload(fastest, load)}; {change}"
+    return key, f"on {fastest.name}, the fastest with room for it, {_overload(fastest, load)}; {change}"
 
 
 def _overload(kind: InstanceType, load: Load) -> str:
