@@ -126,7 +126,7 @@ def test_a_size_that_no_nodes_hold_is_not_called_enough() -> None:
     said = " ".join(render_sections([right_sizing(found), compression(compressed(settings, 0.9))]).split())
     assert "Enough: totalMemory" not in said
     assert "enough totalMemory" not in said
-    assert "None of the sizes that were tried has a plan. With 640GB: podMemory: no EC2 type" in said
+    assert "None of the sizes that were tried has a plan. With 640GB: workload.p95LatencyMs = 1: no EC2 type" in said
 
 
 def test_scaling_out_without_nodes_of_our_own_has_no_price() -> None:

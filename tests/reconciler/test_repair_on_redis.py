@@ -35,13 +35,18 @@ def command_counts(fleet: Fleet) -> dict[str, int]:
 
 
 def await_sync(fleet: Fleet) -> None:
-    """Repair ends when every replica follows its master. Its data comes after that: on a Valkey that takes a moment."""
+    """Repair ends when every replica follows its master. Its data comes after that: on a Valkey that takes a moment. And
+    the other nodes hear of it by the replica's next ping."""
 
     def in_sync(server: Server) -> bool:
         info = server.info("replication")
         return info["role"] == "master" or info["master_link_status"] == "up"
 
-    eventually(lambda: all(map(in_sync, fleet.servers.values())))
+    def is_known(server: Server) -> bool:
+        followed = server.myself.master_id
+        return all(other.entries()[server.ip].master_id == followed for other in fleet.servers.values())
+
+    eventually(lambda: all(in_sync(server) and is_known(server) for server in fleet.servers.values()))
 
 
 @pytest.fixture
