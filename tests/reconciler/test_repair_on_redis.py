@@ -35,8 +35,8 @@ def command_counts(fleet: Fleet) -> dict[str, int]:
 
 
 def await_sync(fleet: Fleet) -> None:
-    """Repair ends when every replica follows its master. Its data comes after that: on a Valkey that takes a moment. And
-    the other nodes hear of it by the replica's next ping."""
+    """Repair ends when every replica follows its master. Its data comes after that: on a Valkey that takes a moment.
+    The other nodes hear of it by the replica's next ping."""
 
     def in_sync(server: Server) -> bool:
         info = server.info("replication")
