@@ -312,6 +312,21 @@ class Fleet:
         self.addresses.close()
 
 
+def await_sync(fleet: Fleet) -> None:
+    """Repair ends when every replica follows its master. Its data comes after that: on a Valkey that takes a moment.
+    The other nodes hear of it by the replica's next ping."""
+
+    def in_sync(server: Server) -> bool:
+        info = server.info("replication")
+        return info["role"] == "master" or info["master_link_status"] == "up"
+
+    def is_known(server: Server) -> bool:
+        followed = server.myself.master_id
+        return all(other.entries()[server.ip].master_id == followed for other in fleet.servers.values())
+
+    eventually(lambda: all(in_sync(server) and is_known(server) for server in fleet.servers.values()))
+
+
 def assert_formed(fleet: Fleet, shards: int, prefix: str = "redis") -> None:
     """Every node agrees: each shard has one master among its pods, the others follow it, every slot is owned once."""
     pods = [f"{prefix}-{role}-{shard}" for role in ("master", "replica") for shard in range(shards)]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.reconciler.servers import Fleet, Server, assert_formed
+from tests.reconciler.servers import Fleet, Server, assert_formed, await_sync
 
 pytestmark = pytest.mark.redis
 
@@ -106,6 +106,7 @@ def test_a_repair_gives_the_functions_to_a_shard_that_came_back_empty(fleet: Fle
         fleet.servers[pod].start()
     status, output = reconcile("repair", fleet.topology(3))
     assert status == 0, output
+    await_sync(fleet)
     assert_formed(fleet, 3)
     assert all(names(server) == {"images"} for server in masters(fleet))
 

@@ -18,7 +18,7 @@ from redis.utils import str_if_bytes
 from reconciler.observe.native_jobs import NativeWay
 from reconciler.slots import count
 from tests.reconciler.load import Load
-from tests.reconciler.servers import Fleet, Server, assert_formed, eventually
+from tests.reconciler.servers import Fleet, Server, assert_formed, await_sync, eventually
 
 pytestmark = pytest.mark.redis
 
@@ -233,6 +233,7 @@ def test_copies_left_behind_by_a_killed_run_are_outdated_and_dropped(fleet: Flee
     source.call("SET", keys[1], "now")
     status, output = reconcile("repair", fleet.topology(3))
     assert status == 0, output
+    await_sync(fleet)
     assert_formed(fleet, 3)
     with fleet.client() as client:
         assert [client.get(key) for key in keys[:3]] == [None, b"now", b"then"]
@@ -340,6 +341,7 @@ def test_a_target_without_memory_stops_the_move_and_keeps_every_key(fleet: Fleet
     target.call("CONFIG", "SET", "maxmemory", "200mb")
     status, output = reconcile("repair", fleet.topology(3))
     assert status == 0, output
+    await_sync(fleet)
     assert_formed(fleet, 3)
     assert sum(int(server.call("CLUSTER", "COUNTKEYSINSLOT", slot)) for server in owners) == 40
 

@@ -11,7 +11,7 @@ import pytest
 
 from reconciler.observe.native_jobs import NativeWay, read_jobs
 from reconciler.slots import ALL_SLOTS
-from tests.reconciler.servers import Fleet, Server, assert_formed, eventually
+from tests.reconciler.servers import Fleet, assert_formed, await_sync, eventually
 
 pytestmark = pytest.mark.redis
 
@@ -32,21 +32,6 @@ def command_counts(fleet: Fleet) -> dict[str, int]:
                 assert isinstance(stats, dict)
                 total[command] = total.get(command, 0) + int(stats["calls"])
     return total
-
-
-def await_sync(fleet: Fleet) -> None:
-    """Repair ends when every replica follows its master. Its data comes after that: on a Valkey that takes a moment.
-    The other nodes hear of it by the replica's next ping."""
-
-    def in_sync(server: Server) -> bool:
-        info = server.info("replication")
-        return info["role"] == "master" or info["master_link_status"] == "up"
-
-    def is_known(server: Server) -> bool:
-        followed = server.myself.master_id
-        return all(other.entries()[server.ip].master_id == followed for other in fleet.servers.values())
-
-    eventually(lambda: all(in_sync(server) and is_known(server) for server in fleet.servers.values()))
 
 
 @pytest.fixture
