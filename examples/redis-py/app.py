@@ -19,7 +19,7 @@ from typing import Any
 
 import urllib3
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
-from redis.exceptions import RedisClusterException, RedisError
+from redis.exceptions import ConnectionError, RedisClusterException, RedisError
 from settings import answered, connect
 
 HOST, _, PORT = os.environ["REDIS_ENDPOINT"].rpartition(":")
@@ -27,7 +27,7 @@ ORIGIN = os.environ["ORIGIN"].rstrip("/")
 TTL_SECONDS = int(os.environ.get("TTL_SECONDS", "300"))
 UNSTORED = 64
 """While the cache takes no writes, so many images wait to be stored. More are not."""
-CONNECT_EVERY_S = 1
+CONNECT_EVERY_S = 0.2
 UNANSWERED = (RedisError, RedisClusterException, AttributeError, OSError)
 """What a command, or connecting, raises where the cache does not answer: see `answered`."""
 IMAGE = re.compile(r"/images/([A-Za-z0-9_-][A-Za-z0-9._-]*)")
@@ -101,19 +101,22 @@ class Images:
 
     def _command(self, command: str, name: str, *arguments: Any, **options: Any) -> Any:
         """The answer; None also where there is none, since without its cache the application still works."""
-        client = self._client
-        if client is None:
-            CACHE_ERRORS.labels(command).inc()
-            return None
+
+        def send() -> Any:
+            if self._client is None:
+                raise ConnectionError("not connected yet")
+            return getattr(self._client, command)(f"image:{name}", *arguments, **options)
+
         try:
             with CACHE_SECONDS.labels(command).time():
-                return answered(lambda: getattr(client, command)(f"image:{name}", *arguments, **options))
+                return answered(send)
         except UNANSWERED:
             CACHE_ERRORS.labels(command).inc()
             return None
 
     def _connect(self) -> None:
-        """Beside the requests: none of them waits for a cache that is away, or silent, when the application starts."""
+        """Beside the requests: while the cache is away, or silent, when the application starts, each of them waits for
+        its own patience alone."""
         while self._client is None:
             try:
                 self._client = connect(HOST, int(PORT))
