@@ -67,7 +67,7 @@ EDITS: Mapping[str, tuple[Mapping[str, str], ...]] = {
     "monitoring.runbookUrl": ({"monitoring.exporter": "true", "monitoring.runbookUrl": "https://wiki/redis"},),
     "access.password": ({"access.password": "correct-horse-battery"},),
     "access.alsoAccepted": ({"access.alsoAccepted": "battery-staple-horse"},),
-    "access.keyPrefix": ({"access.keyPrefix": '"images:"'},),
+    "access.keyPrefix": ({"access.keyPrefix": "images:"},),
     "access.scripts": ({"access.scripts": "the shop counts in Lua"},),
     "access.defaultUser": ({"access.defaultUser": "app"}, {"access.defaultUser": "everything"}),
     "access.allowFromNamespaces": ({"access.allowFromNamespaces": '["images", "shop"]'},),
