@@ -47,7 +47,7 @@ def images_are_pinned(settings: Settings, figures: Figures) -> Iterator[PlanWarn
         yield PlanWarning(
             "images-not-pinned",
             f"There is no digest in {' and '.join(f'images.{name}' for name in by_tag)}. What a tag names may "
-            "change, and a pod on another node then runs other bytes. "
+            "change, and a pod that restarts on another node may then run other bytes than the rest. "
             f"images.tagsBecause says why: {images.tags_because}.",
             f"Add the digest to the tag, such as images.{key}={image}@sha256:DIGEST. "
             f"`docker buildx imagetools inspect {images.fetched(image)}` prints it.",

@@ -3,7 +3,6 @@
 Pure: the same settings give the same plan. What is only said about it (costs, warnings) is `components.advice`.
 """
 
-import re
 from dataclasses import dataclass, replace
 from math import ceil
 
@@ -65,7 +64,7 @@ def derive_plan(settings: Settings) -> Plan:
     try:
         return decide_plan(settings)
     except Refused as refusal:
-        raise PlanRefused([_with_namespace(message) for message in refusal.messages]) from None
+        raise PlanRefused([f"{NAMESPACE}:{message}" for message in refusal.messages]) from None
 
 
 def decide_plan(settings: Settings, *, judge: bool = True) -> Plan:
@@ -196,8 +195,3 @@ def _mean_gbps_per_master(sizing: Sizing, nodes: NodePlan | None) -> float:
 
 def _pod_ready_seconds(tuning: Tuning) -> int:
     return POD_START_SECONDS + 2 * tuning.resync_seconds + tuning.min_ready_seconds
-
-
-def _with_namespace(message: str) -> str:
-    """A message that begins with a config key names it as the stack file does."""
-    return f"{NAMESPACE}:{message}" if re.match(r"[a-zA-Z0-9.]+ = |[a-zA-Z]+\.[a-zA-Z]+ in ", message) else message

@@ -2,7 +2,7 @@
 
 
 class Refused(Exception):
-    """`messages` has one line for each reason, with what to change."""
+    """`messages` has one line for each reason, with what to change. Each begins with the key that is at fault."""
 
     def __init__(self, messages: list[str]) -> None:
         self.messages = messages

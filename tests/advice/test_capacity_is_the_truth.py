@@ -203,7 +203,7 @@ def test_auto_holds_the_latency_that_is_wanted() -> None:
     [
         (
             {"p95LatencyMs": 1},
-            "redis-image-cache:workload.p95LatencyMs = 1",
+            "workload.p95LatencyMs = 1",
             "an answer takes 2.3 ms by itself; raise workload.p95LatencyMs, or make images smaller",
         ),
         (
@@ -219,7 +219,7 @@ def test_a_latency_that_no_type_keeps_is_refused_with_that_reason_and_what_helps
     with pytest.raises(PlanRefused) as refusal:
         derive_plan(option_1(**workload))
     (said,) = refusal.value.messages
-    assert said.startswith(f"{key}: no EC2 type of the catalogue carries one pod: on ")
+    assert said.startswith(f"redis-image-cache:{key}: no EC2 type of the catalogue carries one pod: on ")
     assert f"and {workload['p95LatencyMs']} ms are wanted" in said
     assert said.endswith(change)
 

@@ -111,16 +111,6 @@ def errors_table(run: Run) -> str:
     return "\n".join(lines)
 
 
-def _busy(measured: Measured) -> str:
-    """How busy the machine was; of the last run without patience, that its settings were others."""
-    if measured.patient.figures:
-        return f"The machine's processors were {measured.load} busy on average, with this and what else ran on it."
-    return (
-        "The machine did other work besides. **The settings were those before `REDIS_PATIENCE_S` came:** redis-py and\n"
-        "valkey-py tried failing requests for 1.5 s, the others made two attempts."
-    )
-
-
 def render(measured: Measured) -> str:
     """The whole page. `page.md` has a mark in braces for each part that is not text."""
     text = _TEXT.read_text()
@@ -128,12 +118,10 @@ def render(measured: Measured) -> str:
     parts = {
         "date": measured.date,
         "machine": measured.machine,
-        "busy": _busy(measured),
+        "load": measured.load,
         "table": table(measured.recommended, ALL),
         "missed": _missed(measured, patients),
-        "patient_table": table(measured.patient, patients)
-        if measured.patient.figures
-        else "Not measured yet: `make clients`.",
+        "patient_table": table(measured.patient, patients),
         "patience": f"{PATIENT_S:g} s",
         "defaults_table": table(measured.defaults, ALL, is_judged=False),
         "errors_table": errors_table(measured.defaults),

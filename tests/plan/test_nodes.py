@@ -147,7 +147,7 @@ def test_the_plan_is_refused_with_the_same_words() -> None:
     with pytest.raises(PlanRefused) as refused:
         derive_advice(settings)
     (message,) = refused.value.messages
-    assert message.startswith(f"{refusal('256GB')}; tried, and planned: --set ")
+    assert message.startswith(f"redis-image-cache:{refusal('256GB')}; tried, and planned: --set ")
 
 
 def test_a_pod_without_room_beside_redis_is_refused() -> None:

@@ -1,10 +1,14 @@
 """The assembled plan: what of a pod reaches the node, what a node's network is shared by, how long a rollout takes."""
 
+import re
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
 
-from components.config.load import settings_of
+from components.config.load import fields_of, section_of, settings_of
+from components.config.settings import Settings
+from components.config.units import MIB
 from components.plan.nodes.catalogue import DAEMONSETS_CPU_MILLICORES
 from components.plan.plan import decide_plan, derive_plan, pod_demand
 from components.plan.refusal import PlanRefused, Refused
@@ -13,6 +17,7 @@ from components.plan.traffic import derive_traffic
 from preview.evaluate import decide_stack
 from tests.plan.kinds import of_another_type
 from tests.plan.stacks import PRODUCTION, ZONES, option_1, stack
+from tests.preview.stacks import extreme_stacks
 
 
 @pytest.mark.parametrize("exporter", [False, True])
@@ -108,10 +113,43 @@ def test_a_refusal_names_keys_as_the_stack_file_does() -> None:
     assert with_namespace.value.messages == [f"redis-image-cache:{text}" for text in without.value.messages]
 
 
-def test_a_refusal_that_begins_with_no_key_stays_as_it_is() -> None:
+def begins_with_a_key(message: str) -> bool:
+    """Whether it names one that a stack may have, as the stack file does."""
+    found = re.match(r"redis-image-cache:(\w+)(?:\.(\w+))?( = |: | in )", message)
+    if found is None or found[1] not in fields_of(Settings):
+        return False
+    section = section_of(fields_of(Settings)[found[1]])
+    return found[2] is None if section is None else found[2] in fields_of(section)
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        stack("256GB"),
+        option_1(zones=(*ZONES[:2], "eu-west-1a")),
+        option_1(nodes={"instanceType": "m1.tiny"}),
+        option_1(nodes={"instanceType": "c7g.large"}),
+        option_1(p95LatencyMs=1),
+        option_1(p95LatencyMs=3, requestsPerSecond=60_000, hitRate=0.99),
+        option_1(objectBytes=512 * MIB),
+        stack("32MB", "96MB", zones=None),
+    ],
+)
+def test_a_refusal_begins_with_the_key_that_is_at_fault(refused: Settings) -> None:
     with pytest.raises(PlanRefused) as refusal:
-        derive_plan(stack("256GB"))
-    assert refusal.value.messages[0].startswith("eks.subnets: 4 masters over 3 zones")
+        derive_plan(refused)
+    assert all(map(begins_with_a_key, refusal.value.messages)), refusal.value.messages
+
+
+@given(extreme_stacks())
+@settings(max_examples=100, deadline=None)
+def test_any_refusal_begins_with_the_key_that_is_at_fault(generated: Settings) -> None:
+    messages: list[str] = []
+    try:
+        derive_plan(generated)
+    except PlanRefused as refusal:
+        messages = refusal.messages
+    assert all(map(begins_with_a_key, messages)), messages
 
 
 @pytest.mark.parametrize("zones", [ZONES, None])
