@@ -133,62 +133,65 @@ def _values(node: yaml.MappingNode, name: str) -> Iterator[yaml.Node]:
 
 
 def _faults(root: yaml.Node) -> list[str]:
-    """What a reader of YAML takes without a word and nobody can have meant, each with its line."""
-    return [*_twice(root, "", set()), *_endless(root, set(), set()), *_other_numbers(root, "", set())]
+    """What a reader of YAML takes without a word and nobody can have meant, in the order of the lines."""
+    found = [*_endless(root, set(), set())]
+    for path, node in _nodes(root, "", set()):
+        found += [*_twice(node, path), *_other_number(node, path)]
+    return [f"line {line}: {fault}" for line, fault in sorted(found)]
 
 
-def _other_numbers(node: yaml.Node, path: str, seen: set[int]) -> Iterator[str]:
-    """Every number that YAML reads as another one than people do: of another base, in sixties, or with underscores."""
+def _nodes(node: yaml.Node, path: str, seen: set[int]) -> Iterator[tuple[str, yaml.Node]]:
+    """Every value at any depth, with the keys that lead to it. What an alias stands for comes once: it may even hold
+    itself."""
     if id(node) in seen:
         return
     seen.add(id(node))
+    yield path, node
     if isinstance(node, yaml.SequenceNode):
         for item in node.value:
-            yield from _other_numbers(item, path, seen)
+            yield from _nodes(item, path, seen)
     elif isinstance(node, yaml.MappingNode):
         for key, value in node.value:
-            yield from _other_numbers(value, f"{path}.{key.value}" if path else str(key.value), seen)
-    elif node.tag in _NUMBERS and not _DECIMAL.fullmatch(node.value):
+            yield from _nodes(value, _below(path, key), seen)
+
+
+def _below(path: str, key: yaml.Node) -> str:
+    return f"{path}.{key.value}" if path else str(key.value)
+
+
+def _other_number(node: yaml.Node, path: str) -> Iterator[tuple[int, str]]:
+    """A number that YAML reads as another one than people do: of another base, in sixties, or with underscores."""
+    if node.tag in _NUMBERS and not _DECIMAL.fullmatch(node.value):
         read = yaml.safe_load(node.value)
         digits = re.fullmatch(r"([-+]?)0+(\d+)", node.value)
         meant = f"{digits[1]}{digits[2]}".lstrip("+") if digits else read
+        named = f"{path}: " if path else ""
         yield (
-            f"line {node.start_mark.line + 1}: {f'{path}: ' if path else ''}{node.value} is {read} in YAML; write "
-            f"{meant}, or quote it where a text is meant"
+            node.start_mark.line + 1,
+            f"{named}{node.value} is {read} in YAML; write {meant}, or quote it where a text is meant",
         )
 
 
-def _endless(node: yaml.Node, around: set[int], seen: set[int]) -> Iterator[str]:
+def _twice(node: yaml.Node, path: str) -> Iterator[tuple[int, str]]:
+    """Every key that stands more than once in a map."""
+    first: dict[tuple[str, str], int] = {}
+    for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+        if isinstance(key, yaml.ScalarNode):
+            name, line = (key.tag, key.value), key.start_mark.line + 1
+            if name in first:
+                told = f"stands twice, first in line {first[name]}; only the last would count, so remove one"
+                yield line, f"{_below(path, key)} {told}"
+            first.setdefault(name, line)
+
+
+def _endless(node: yaml.Node, around: set[int], seen: set[int]) -> Iterator[tuple[int, str]]:
     """Every alias inside of what it stands for: such a value has no end. `around` are the values that hold this one."""
     if id(node) in around:
-        line = node.start_mark.line + 1
-        yield f"line {line}: the value that begins here holds itself, by an alias (*); write out what is meant"
+        told = "the value that begins here holds itself, by an alias (*); write out what is meant"
+        yield node.start_mark.line + 1, told
     if id(node) in seen or not isinstance(node, yaml.CollectionNode):
         return
     seen.add(id(node))
     for item in node.value:
         for part in item if isinstance(node, yaml.MappingNode) else (item,):
             yield from _endless(part, around | {id(node)}, seen)
-
-
-def _twice(node: yaml.Node, path: str, seen: set[int]) -> Iterator[str]:
-    """Every key that stands more than once in a map, at any depth."""
-    if id(node) in seen:  # an alias: its anchor was looked at, and may even hold itself
-        return
-    seen.add(id(node))
-    if isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            yield from _twice(item, path, seen)
-    elif isinstance(node, yaml.MappingNode):
-        first: dict[tuple[str, str], int] = {}
-        for key, value in node.value:
-            line, full = key.start_mark.line + 1, f"{path}{key.value}"
-            if isinstance(key, yaml.ScalarNode):
-                name = (key.tag, key.value)
-                if name in first:
-                    yield (
-                        f"line {line}: {full} stands twice, first in line {first[name]}; only the last would count, so "
-                        "remove one"
-                    )
-                first.setdefault(name, line)
-            yield from _twice(value, f"{full}.", seen)
