@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -71,6 +72,14 @@ def test_patience_is_the_one_number_that_differs() -> None:
         assert PATIENCE in client.code
         assert client.patient().code == client.code
         assert client.patient().bound_s - client.bound_s == PATIENT_S - QUICK_S
+
+
+def test_every_bold_cell_is_listed_as_missed(measured: Measured) -> None:
+    tables, _, rest = render(measured).partition("### What it misses")
+    listed = rest.partition("## What the defaults do")[0]
+    bold = re.findall(r"\*\*(\d+ of [^*|]+)\*\*", tables)
+    assert bold
+    assert re.findall(r"^- .+\*: (\d+ of .+)$", listed, re.MULTILINE) == bold
 
 
 def test_figures_survive_being_written(measured: Measured) -> None:
