@@ -18,8 +18,9 @@ from tests.faults.rows import ROWS, Stack
 from tests.faults.scenarios import exceed_memory, fullest_node, fullest_zone, serves
 from tests.faults.stacks import another_tag, local_stack
 
-FAILOVER_S = 12.0
-"""No failover takes longer (docs/faults.md)."""
+FAILOVER_S = 30.0
+"""How long a fault waits for its failover. One takes 7 to 8 s (docs/faults.md), and longer where other work has the
+processors; what a client feels of that is judged by its own bound."""
 
 
 @dataclass(frozen=True)
