@@ -8,7 +8,7 @@ SAMPLE ?= 150
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 
-.PHONY: help up down status plan alerts picture calibrate servers test-servers test test-fast test-long checkov mutants check lint e2e faults clients examples soak bench bench-plan bench-resize bench-cpu-limit format lock clean
+.PHONY: help up down status plan alerts picture calibrate servers test-servers test test-fast test-long checkov mutants check lint e2e faults clients examples soak bench bench-plan bench-resize bench-engines bench-cpu-limit format lock clean
 
 help: ## every command of this Makefile
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -88,6 +88,9 @@ test-servers: .venv/tests .venv/sandbox ## pod life, faults, reconciler and resi
 
 bench-resize: .venv/tests .venv/sandbox ## measure every way of moving 2 GB of 1 MB values, and 200,000 of 1 kB (15 minutes); WRITE=FILE keeps it
 	@$(PYTHON) -m tests.resize.bench $(if $(WRITE),--write '$(WRITE)')
+
+bench-engines: .venv/tests .venv/sandbox ## compare the servers of this machine: memory, processor time, failover, moving (MINUTES minutes); WRITE=FILE keeps it
+	@$(PYTHON) -m tests.bench.engines $(if $(WRITE),--write '$(WRITE)')
 
 bench-cpu-limit: .venv/tests .venv/sandbox ## measure what a CPU limit of one core costs during a full resync (two minutes)
 	@$(PYTHON) -m tests.pod_life.bench_cpu_limit

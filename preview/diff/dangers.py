@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from components.config.engines import can_follow, differences
+from components.config.engines import can_follow, can_share_bus, can_take_keys, differences
 from components.config.formats import count
 from preview.changes import force_new
 from preview.diff.clients import clients_told
-from preview.diff.edit import Danger, Edit, told_to_pods
+from preview.diff.edit import Danger, Edit, moves_keys, told_to_pods
 from preview.diff.kinds import all_counted, counted
 from preview.resources import Resource
 
@@ -137,22 +137,30 @@ def _authority(resources: Iterable[Resource]) -> _Authority | None:
 
 
 def _switch_of_engine(edit: Edit) -> Iterator[Danger]:
-    """What is to be known before pods that stay get another server."""
-    for before, after in edit.servers():
-        if not can_follow(after.line, before.line):
-            fault = f"{after.title} cannot read the data of {before.title}"
-            yield Danger(
-                f"{fault}, which runs now. The Job release refuses this before a pod is replaced (docs/engines.md has "
-                "what can follow what).",
-                f"refused by the Job release: {fault}",
-            )
-            return
-        if before.line.engine is not after.line.engine:
+    """What is to be known before pods that stay, or a pool that takes over, get another server."""
+    for change in edit.servers():
+        before, after = change.before, change.after
+        reads = can_follow if change.pods_stay else can_take_keys
+        moves = change.pods_stay or moves_keys(edit.after.values())
+        if not can_share_bus(after.line, before.line):
+            fault, remedy = f"{after.title} cannot be in one cluster with {before.title}", ""
+        elif moves and not reads(after.line, before.line):
+            fault = f"{after.title} cannot read the {'data' if change.pods_stay else 'keys'} of {before.title}"
+            remedy = "" if change.pods_stay else " With resize.mode: expire the new pool fills itself."
+        elif change.pods_stay and before.line.engine is not after.line.engine:
             yield Danger(
                 f"{before.title} becomes {after.title} in pods that stay: "
                 f"{'; '.join(differences(before.line, after.line))} (docs/engines.md)."
             )
             return
+        else:
+            continue
+        yield Danger(
+            f"{fault}, which runs now. The Job release refuses this before a pod is "
+            f'{"replaced" if change.pods_stay else "made"} (docs/engines.md, "From one version to another").{remedy}',
+            f"refused by the Job release: {fault}",
+        )
+        return
 
 
 def _what_goes(edit: Edit) -> Iterator[Danger]:

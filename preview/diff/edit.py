@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from components.config.choices import MoveMode
 from components.config.engines import Server, differences, server_of
 from preview.changes import changed_paths, force_new, prune
 from preview.resources import Resource
@@ -21,6 +22,15 @@ class Danger:
     """Sentences."""
     instead: str = ""
     """What happens in place of the update, for a headline; empty where the update goes on all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerChange:
+    """Another line of a server, in pods that stay or in the pool that takes over from theirs."""
+
+    before: Server
+    after: Server
+    pods_stay: bool
 
 
 @dataclass(frozen=True)
@@ -106,22 +116,30 @@ class Edit:
         jobs = [item for item in (*self.created, *self.replaced) if item.kind == "Job"]
         return next((job for job in jobs if job.name.endswith(f"-{phase}")), None)
 
-    def newer_servers(self) -> tuple[str, ...]:
-        """What another line of the same engine changes in pods that stay. That is no danger, and is told once."""
+    def told_servers(self) -> tuple[str, ...]:
+        """What another line of a server changes, where that is no danger: all but another engine in pods that stay."""
         return tuple(
             dict.fromkeys(
-                f"{before.line.title} becomes {after.line.title}: {'; '.join(told)} (docs/engines.md)."
-                for before, after in self.servers()
-                if before.line.engine is after.line.engine and (told := differences(before.line, after.line))
+                f"{change.before.line.title} becomes {change.after.line.title}: {'; '.join(told)} (docs/engines.md)."
+                for change in self.servers()
+                if not (change.pods_stay and change.before.line.engine is not change.after.line.engine)
+                and (told := differences(change.before.line, change.after.line))
             )
         )
 
-    def servers(self) -> Iterator[tuple[Server, Server]]:
-        """Before and after, where pods that stay get a server of another line."""
-        for item in self.changed:
-            before, after = _server(self.before[item.urn]), _server(item)
+    def servers(self) -> Iterator[ServerChange]:
+        """Where the update puts a server of another line."""
+        stay = [item for item in self._kept() if item.kind == "StatefulSet"]
+        pairs = [(self.before[item.urn], item) for item in stay]
+        if not stay:
+            gone, made = (
+                [item for item in found if item.kind == "StatefulSet"] for found in (self.deleted, self.created)
+            )
+            pairs = list(zip(gone[:1], made[:1], strict=False))
+        for old, new in pairs:
+            before, after = _server(old), _server(new)
             if before is not None and after is not None and before.line != after.line:
-                yield before, after
+                yield ServerChange(before, after, bool(stay))
 
 
 def _cluster(provider: Resource) -> Any:
@@ -203,11 +221,22 @@ def pod_sets(edit: Edit) -> tuple[PodSet, ...]:
 
 def wanted_nodes(resources: Iterable[Resource]) -> Any:
     """The Redis nodes that *form* is to bring about; None without a topology."""
+    return _topology(resources).get("nodes")
+
+
+def moves_keys(resources: Iterable[Resource]) -> bool:
+    """Whether slots move with their keys."""
+    return bool(_topology(resources).get("move", {}).get("mode") == MoveMode.COPY)
+
+
+def _topology(resources: Iterable[Resource]) -> dict[str, Any]:
+    """What the Jobs are told to bring about; empty where they are told nothing."""
     for item in resources:
         text = (item.inputs.get("data") or {}).get("topology.json") if item.kind == "ConfigMap" else None
         if text is not None:
-            return json.loads(text)["nodes"]
-    return None
+            found: dict[str, Any] = json.loads(text)
+            return found
+    return {}
 
 
 def nodes_of(groups: Iterable[Resource]) -> int:

@@ -120,7 +120,7 @@ class Update:
             *self._release(),
             *self._pods(),
             *self._form(),
-            *(Step(text, 0, 0) for text in self.edit.newer_servers()),
+            *(Step(text, 0, 0) for text in self.edit.told_servers()),
             *self._clients(),
             *self._told(),
             *self._rights_of_nodes(),

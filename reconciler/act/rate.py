@@ -61,7 +61,9 @@ PACED_JOB_S = 5.0
 """Of a limit of the rate, how much one job carries at most. It is sent as fast as the servers can, and then nothing
 for the rest of that time."""
 
-FIRST_JOB_BYTES = 256 << 20
+FIRST_JOB_BYTES = 1 << 30
+"""The first job of a source, whose speed is not known yet: 10 s at 100 MB/s, which is slow for nodes of this kind."""
+
 MAX_JOB_KEYS = 250_000
 """The source drops the keys of a job at once when it has ended, and answers nobody meanwhile (`make bench-resize`)."""
 

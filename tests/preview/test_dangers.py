@@ -12,6 +12,7 @@ from preview.diff.edit import Edit
 from tests.preview.updates import PLAIN, between, place, told, update, warned, with_an_older_provider, with_spec
 from tests.resize.edits import evaluated, frozen
 
+OTHER_POOL = {"podMemory": "128GB"}
 IN_ANOTHER_REGION = {
     "aws:region": "us-west-2",
     "eks.subnets": json.dumps({f"us-west-2{zone}": f"subnet-0a1b2c3d4e5f6000{zone}" for zone in "abc"}),
@@ -128,6 +129,52 @@ def test_a_server_that_cannot_read_what_runs_is_a_danger() -> None:
     assert danger.startswith("Valkey 9.1 cannot read the data of Redis 7.4, which runs now. The Job release refuses")
     (danger,) = warned(update({"images.redis": "redis:7.4-alpine"}, {"images.redis": "redis:8.6-alpine"}))
     assert danger.startswith("Redis 7.4 cannot read the data of Redis 8.6")
+
+
+@pytest.mark.parametrize(
+    ("server", "former", "fault"),
+    [
+        ("redis:7.4-alpine", "redis:8.6-alpine", "Redis 7.4 cannot read the keys of Redis 8.6"),
+        ("valkey/valkey:9.1-alpine", "redis:7.4-alpine", "Valkey 9.1 cannot read the keys of Redis 7.4"),
+        ("redis:7.4-alpine", "valkey/valkey:9.1-alpine", "Redis 7.4 cannot read the keys of Valkey 9.1"),
+    ],
+)
+def test_a_pool_that_cannot_read_the_keys_of_the_living_one_is_refused_unless_it_fills_itself(
+    server: str, former: str, fault: str
+) -> None:
+    edit, first = {"images.redis": server, **OTHER_POOL}, {"images.redis": former}
+    found = update(edit, first)
+    (danger,) = warned(found)
+    assert danger == (
+        f"{fault}, which runs now. The Job release refuses this before a pod is made (docs/engines.md, "
+        '"From one version to another"). With resize.mode: expire the new pool fills itself.'
+    )
+    assert found.instead == f"refused by the Job release: {fault}"
+    assert found.steps() == ()
+
+    filled = update({**edit, "resize.mode": "expire"}, first)
+    assert warned(filled) == ()
+    assert place(told(filled), "moves all slots without their keys") > 0
+
+
+@pytest.mark.parametrize("mode", ["copy", "expire"])
+@pytest.mark.parametrize("pool", [{}, OTHER_POOL], ids=["same pods", "other pool"])
+def test_servers_that_cannot_be_in_one_cluster_are_refused_in_every_way(mode: str, pool: Mapping[str, str]) -> None:
+    found = update(
+        {"images.redis": "redis:8.2-alpine", "resize.mode": mode, **pool}, {"images.redis": "valkey/valkey:8.1-alpine"}
+    )
+    (danger,) = warned(found)
+    assert danger.startswith("Redis 8.2 cannot be in one cluster with Valkey 8.1, which runs now. The Job release")
+    assert "expire" not in danger
+    assert found.instead == "refused by the Job release: Redis 8.2 cannot be in one cluster with Valkey 8.1"
+
+
+def test_what_a_pool_of_another_engine_changes_is_told() -> None:
+    found = update({"images.redis": "redis:7.4-alpine", **OTHER_POOL}, {"images.redis": "valkey/valkey:8.1-alpine"})
+    assert warned(found) == ()
+    (change,) = [what for what in told(found) if " becomes " in what]
+    assert change.startswith("Valkey 8.1 becomes Redis 7.4: the license is RSALv2 or SSPLv1, and was BSD-3-Clause; ")
+    assert change.endswith("nodes no longer say their zone (availability-zone) (docs/engines.md).")
 
 
 def test_a_replaced_statefulset_and_a_protected_object_that_goes_are_dangers() -> None:
