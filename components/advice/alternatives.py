@@ -13,6 +13,7 @@ from components.advice.right_sizing import MEMORY_TARGET
 from components.config.formats import share
 from components.config.rules import MASTERS_MIN
 from components.config.settings import Settings
+from components.plan.servers import server_figures
 from components.plan.traffic import misses_per_second
 from components.plan.working_set import images_bytes
 
@@ -135,7 +136,8 @@ def _cache_in_every_zone(settings: Settings) -> list[Alternative]:
         update={"requests_per_second": -(-workload.requests_per_second // zones), "hit_rate": hit_rate}
     )
     zone, subnet = next(iter(sorted(eks.subnets.items())))
-    least = max(MASTERS_MIN, -int(-images_bytes(in_zone, hit_rate) / MEMORY_TARGET // settings.pod_memory))
+    server = server_figures(settings.images.server.line)
+    least = max(MASTERS_MIN, -int(-images_bytes(in_zone, hit_rate, server) / MEMORY_TARGET // settings.pod_memory))
     best: Figures | None = None
     for masters in range(least, least + _MORE_MASTERS_TRIED):
         planned = plan_of(

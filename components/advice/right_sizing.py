@@ -14,6 +14,7 @@ from components.config.rules import MASTERS_MAX, MASTERS_MIN, REPLICAS_MAX
 from components.config.settings import Settings
 from components.config.units import format_size
 from components.plan.refusal import Refused
+from components.plan.servers import server_figures
 from components.plan.sizing import derive_sizing
 from components.plan.working_set import images_bytes
 
@@ -180,4 +181,4 @@ def _in_use_bytes(settings: Settings, measured: Measured) -> int:
         raise ValueError("nothing was measured: give the memory in use of all masters, or the hit rate")
     if not 0 <= measured.hit_rate <= 1:
         raise ValueError(f"measured hit rate is {measured.hit_rate}; it must be from 0 to 1")
-    return images_bytes(settings.workload, measured.hit_rate)
+    return images_bytes(settings.workload, measured.hit_rate, server_figures(settings.images.server.line))

@@ -27,6 +27,10 @@ _MIGRATE_BYTES_PER_SECOND = 400_000_000
 """What the whole core sends by MIGRATE: serialising, a checksum over it, the socket. Measured by processor time with
 1 MB values: 450 MB for a second of the source's core, 770 MB for one of the target's (Redis 7.0.15,
 tests/resize/bench.py shows the whole)."""
+_NATIVE_BYTES_PER_SECOND = 700_000_000
+"""What the whole core of a target takes where servers move slots themselves; a child of the source sends it. Measured
+by processor time with 1 MB values: 750 MB for a second of the core on Redis 8.6.2. On Valkey 9.1.2 the source is slower
+than the target, 714 MB for a second of its core (docs/engines-measured.md)."""
 _MIGRATE_SHARE_MIN = 0.1
 """Of the core. What it really gets where requests would take all of it was not measured."""
 _MIGRATE_TLS_TIMES = 1.25
@@ -95,6 +99,12 @@ def migrate_bytes_per_second(core_share: float, tls: bool) -> float:
     """What MIGRATE sends from a core whose requests take such a share of it. Requests that would take all of it wait
     longer instead, and MIGRATE has its turns among them."""
     return max(_MIGRATE_SHARE_MIN, 1 - core_share) * _MIGRATE_BYTES_PER_SECOND / (_MIGRATE_TLS_TIMES if tls else 1)
+
+
+def native_bytes_per_second(core_share: float, tls: bool) -> float:
+    """What servers move themselves between cores whose requests take such a share of them. What TLS takes of it was not
+    measured; it is counted as for MIGRATE."""
+    return max(_MIGRATE_SHARE_MIN, 1 - core_share) * _NATIVE_BYTES_PER_SECOND / (_MIGRATE_TLS_TIMES if tls else 1)
 
 
 def mixed_use(hit_rate: float, hit: float, nothing_found: float, write: float) -> CoreUse:

@@ -18,6 +18,7 @@ from components.plan.nodes.rules import PodDemand
 from components.plan.pool_name import pool_name
 from components.plan.refusal import PlanRefused, Refused
 from components.plan.resize import Resize, derive_resize
+from components.plan.servers import ServerPlan, server_plan
 from components.plan.sizing import EXPORTER_CPU_MILLICORES, EXPORTER_MEMORY_MIB, Sizing, derive_sizing
 from components.plan.traffic import ASSUMED_INTERFACE_GBPS, SINGLE_FLOW_GBPS, Traffic, derive_traffic
 from components.plan.tuning import Tuning, derive_tuning
@@ -35,6 +36,7 @@ class Plan:
 
     pool: str
     """Namespace of the pods."""
+    server: ServerPlan
     sizing: Sizing
     traffic: Traffic
     tuning: Tuning
@@ -88,7 +90,8 @@ def decide_plan(settings: Settings, *, judge: bool = True) -> Plan:
         )
     except ValueError as error:
         raise Refused([f"podMemory = {format_size(settings.pod_memory)}: {error}"]) from None
-    working_set = derive_working_set(workload, sizing, tuning.repl_backlog_bytes)
+    server = server_plan(settings.images.server.line)
+    working_set = derive_working_set(workload, sizing, tuning.repl_backlog_bytes, server.figures)
     load = derive_load(settings, sizing, tuning)
     # What TLS takes of the core differs between processors by more than a stack should be refused for (ADR 32). So it
     # decides between nodes, and where no nodes are enough it is a warning.
@@ -98,6 +101,7 @@ def decide_plan(settings: Settings, *, judge: bool = True) -> Plan:
     nodes = _nodes(settings, sizing, traffic, load, without_tls)
     return Plan(
         pool=pool_name(settings, sizing),
+        server=server,
         sizing=sizing,
         traffic=traffic,
         tuning=tuning,

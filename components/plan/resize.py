@@ -5,16 +5,19 @@ from dataclasses import dataclass
 from components.config.choices import MoveMode
 from components.config.settings import Settings
 from components.config.units import MIB
-from components.plan.core import core_use, migrate_bytes_per_second
+from components.plan.core import core_use, migrate_bytes_per_second, native_bytes_per_second
+from components.plan.servers import SLOT_COUNT
 from components.plan.sizing import Sizing
 from components.plan.traffic import SINGLE_FLOW_BYTES_PER_SECOND, Traffic, bytes_per_second
 from components.plan.working_set import WorkingSet
 
-SLOT_COUNT = 16_384
 SLOTS_PER_SECOND = 3_700
 """What the mover hands over beside the bytes: several round trips for each slot, from one process for all sources.
 Measured: 16,384 slots with 300 small keys from four masters to four others in 4.4 s
 (docs/reference/redis.md, "Moving slots")."""
+NATIVE_SLOTS_PER_SECOND = 15_000
+"""The same where servers move slots themselves: 16,384 slots with 12 small keys each from four masters to four others,
+by Valkey 9.1.2 in 1.1 s and by Redis 8.6.2 in 0.6 s (docs/moving.md)."""
 JOIN_SECONDS = 8
 """Until all nodes agree on who is new and a new node takes slots. Measured for a fourth master and its replica
 (docs/reference/redis.md, "Moving slots"); a node that joined refuses every command for up to 5 s of it."""
@@ -49,7 +52,7 @@ class Resize:
     copy_bound_by: str
     """network, core or config."""
     slots_seconds: float
-    """Of every way's time, what handing over the slots takes, however little they hold."""
+    """Of mode copy, what handing over the slots takes, however little they hold."""
     copy_seconds: float
     """Mode copy, for the working set, which is at most what the masters hold."""
     copy_full_seconds: float
@@ -78,17 +81,21 @@ def derive_resize(
     tls = settings.tls.mode.has_tls
     core = core_use(workload, settings.replicas_per_master, tls)
     core_share = workload.requests_per_second / sizing.masters * core.mean_seconds
+    native = settings.images.server.line.native_move is not None
+    core_bytes_per_second = native_bytes_per_second if native else migrate_bytes_per_second
     bounds = {
         "network": min(bytes_per_second(free_gbps), SINGLE_FLOW_BYTES_PER_SECOND),
-        "core": migrate_bytes_per_second(core_share, tls),
+        "core": core_bytes_per_second(core_share, tls),
         "config": resize.max_mib_per_second * MIB / sizing.masters,
     }
     bound_by = min(bounds, key=lambda name: bounds[name])
     per_master = max(_BYTES_PER_SECOND_MIN, int(bounds[bound_by]))
     rate = min(per_master * sizing.masters, resize.max_mib_per_second * MIB)
     transfer_seconds = objects * workload.object_bytes / rate
-    slots_seconds = moving_seconds(0, rate)
-    copy_full_seconds = moving_seconds(sizing.usable_memory_bytes, rate)
+    slots_seconds = moving_seconds(0, rate, native)
+    # Without their keys the mover hands slots over by itself, on every server.
+    expire_slots_seconds = moving_seconds(0, rate, native=False)
+    copy_full_seconds = moving_seconds(sizing.usable_memory_bytes, rate, native)
 
     mode = resize.mode
     if mode is MoveMode.AUTO:
@@ -97,7 +104,7 @@ def derive_resize(
     longest = (
         copy_full_seconds
         if mode is MoveMode.COPY
-        else max(slots_seconds, objects_full / resize.extra_misses_per_second)
+        else max(expire_slots_seconds, objects_full / resize.extra_misses_per_second)
     )
     return Resize(
         mode=mode,
@@ -106,14 +113,14 @@ def derive_resize(
         copy_bytes_per_second_per_master=per_master,
         copy_bound_by=bound_by,
         slots_seconds=slots_seconds,
-        copy_seconds=moving_seconds(objects * workload.object_bytes, rate),
+        copy_seconds=moving_seconds(objects * workload.object_bytes, rate, native),
         copy_full_seconds=copy_full_seconds,
-        expire_seconds=max(slots_seconds, objects / resize.extra_misses_per_second),
+        expire_seconds=max(expire_slots_seconds, objects / resize.extra_misses_per_second),
         expire_extra_misses=int(objects),
         deadline_seconds=int(_DEADLINE_FACTOR * longest) + 1,
     )
 
 
-def moving_seconds(size_bytes: float, bytes_per_second: float) -> float:
-    """All slots with so much in them, by mode copy."""
-    return SLOT_COUNT / SLOTS_PER_SECOND + size_bytes / bytes_per_second
+def moving_seconds(size_bytes: float, bytes_per_second: float, native: bool) -> float:
+    """All slots with so much in them, by mode copy. `native` says whether the servers move them themselves."""
+    return SLOT_COUNT / (NATIVE_SLOTS_PER_SECOND if native else SLOTS_PER_SECOND) + size_bytes / bytes_per_second

@@ -1,8 +1,9 @@
 """How much memory the images take: what the workload keeps alive against what the masters hold.
 
 Redis's allocator (jemalloc) hands out size classes, four to a doubling, so an image costs its class and not its
-size: one byte too many at 1 MiB costs a quarter more (measured: docs/reference/redis.md, "Memory of a value"). Not
-counted are about 120 bytes for each key's own entry, 0.01 % of an image.
+size: one byte too many at 1 MiB costs a quarter more (measured: docs/reference/redis.md, "Memory of a value"). A key's
+own entry comes on top, and on some servers what each slot takes (`servers.csv`): little beside images of 1 MB, and much
+beside thumbnails.
 """
 
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from math import ceil, floor
 
 from components.config.settings import Workload
+from components.plan.servers import ServerFigures
 from components.plan.sizing import Sizing
 from components.plan.traffic import misses_per_second
 
@@ -41,10 +43,14 @@ class WorkingSet:
 
     size_class_bytes: int
     """Memory one image takes."""
+    key_bytes: int
+    """Memory its key takes beside it."""
+    slots_bytes: int
+    """Memory of all slots, beside their keys."""
     memory_bytes: int
     """maxmemory of all masters."""
     room_bytes: int
-    """What of it images may take: the replication backlog counts into maxmemory too."""
+    """What of it images and their keys may take: the replication backlog and the slots count into maxmemory too."""
     own: Scenario
     scenarios: tuple[Scenario, ...]
     break_even_hit_rate: float
@@ -68,40 +74,47 @@ def size_class_bytes(object_bytes: int) -> int:
     return ceil(needed / spacing) * spacing
 
 
-def images_bytes(workload: Workload, hit_rate: float) -> int:
+def images_bytes(workload: Workload, hit_rate: float, server: ServerFigures) -> int:
     """Memory of all images that are alive at a time, and of those that have expired and are not collected yet."""
-    return ceil(round(_alive(workload, hit_rate) * size_class_bytes(workload.object_bytes) * (1 + EXPIRED_SHARE), 3))
+    return ceil(round(_alive(workload, hit_rate) * _image_bytes(workload, server) * (1 + EXPIRED_SHARE), 3))
+
+
+def _image_bytes(workload: Workload, server: ServerFigures) -> int:
+    return size_class_bytes(workload.object_bytes) + server.key_bytes
 
 
 def _alive(workload: Workload, hit_rate: float) -> int:
     return ceil(round(misses_per_second(workload, hit_rate) * workload.ttl_seconds, 6))
 
 
-def derive_working_set(workload: Workload, sizing: Sizing, backlog_bytes: int) -> WorkingSet:
+def derive_working_set(workload: Workload, sizing: Sizing, backlog_bytes: int, server: ServerFigures) -> WorkingSet:
     """The working set of a stack whose masters keep `backlog_bytes` of replication backlog each."""
-    room = sizing.masters * (sizing.pod_memory_bytes - backlog_bytes)
     room_per_master = sizing.pod_memory_bytes - backlog_bytes
-    own = _scenario(workload, workload.hit_rate, sizing.usable_memory_bytes, room)
-    fill_bytes_per_second = own.writes_per_second * size_class_bytes(workload.object_bytes) * (1 + EXPIRED_SHARE)
+    room = max(0, sizing.masters * room_per_master - server.slots_bytes)
+    own = _scenario(workload, workload.hit_rate, sizing.usable_memory_bytes, room, server)
+    fill_bytes_per_second = own.writes_per_second * _image_bytes(workload, server) * (1 + EXPIRED_SHARE)
     return WorkingSet(
         size_class_bytes=size_class_bytes(workload.object_bytes),
+        key_bytes=server.key_bytes,
+        slots_bytes=server.slots_bytes,
         memory_bytes=sizing.usable_memory_bytes,
         room_bytes=room,
         own=own,
         scenarios=tuple(
-            _scenario(workload, hit_rate, sizing.usable_memory_bytes, room) for hit_rate in DOCUMENT_HIT_RATES
+            _scenario(workload, hit_rate, sizing.usable_memory_bytes, room, server) for hit_rate in DOCUMENT_HIT_RATES
         ),
-        break_even_hit_rate=_break_even(workload, sizing.usable_memory_bytes),
-        break_even_hit_rate_beside_backlog=_break_even(workload, room),
+        break_even_hit_rate=_break_even(workload, sizing.usable_memory_bytes, server),
+        break_even_hit_rate_beside_backlog=_break_even(workload, room, server),
         seconds_to_eviction=None if own.fits else floor(room / fill_bytes_per_second),
-        needed_total_memory_bytes=ceil(own.size_bytes / room_per_master) * sizing.pod_memory_bytes,
-        needed_ttl_seconds=workload.ttl_seconds if own.fits else _longest_ttl_seconds(workload, room),
+        needed_total_memory_bytes=ceil((own.size_bytes + server.slots_bytes) / room_per_master)
+        * sizing.pod_memory_bytes,
+        needed_ttl_seconds=workload.ttl_seconds if own.fits else _longest_ttl_seconds(workload, room, server),
     )
 
 
-def _longest_ttl_seconds(workload: Workload, room_bytes: int) -> int:
+def _longest_ttl_seconds(workload: Workload, room_bytes: int, server: ServerFigures) -> int:
     # Images count whole: where one is written every ten seconds, ten seconds more are one image too many.
-    images = floor(room_bytes / (size_class_bytes(workload.object_bytes) * (1 + EXPIRED_SHARE)))
+    images = floor(room_bytes / (_image_bytes(workload, server) * (1 + EXPIRED_SHARE)))
     return floor(round(images / misses_per_second(workload), 6))
 
 
@@ -114,8 +127,10 @@ def memory_over_time(working_set: WorkingSet, ttl_seconds: int, until_seconds: i
     yield until_seconds, min(working_set.own.size_bytes, working_set.room_bytes)
 
 
-def _scenario(workload: Workload, hit_rate: float, memory_bytes: int, room_bytes: int) -> Scenario:
-    size = images_bytes(workload, hit_rate)
+def _scenario(
+    workload: Workload, hit_rate: float, memory_bytes: int, room_bytes: int, server: ServerFigures
+) -> Scenario:
+    size = images_bytes(workload, hit_rate, server)
     return Scenario(
         hit_rate=hit_rate,
         writes_per_second=misses_per_second(workload, hit_rate),
@@ -126,8 +141,8 @@ def _scenario(workload: Workload, hit_rate: float, memory_bytes: int, room_bytes
     )
 
 
-def _break_even(workload: Workload, memory_bytes: int) -> float:
-    all_written = workload.requests_per_second * workload.ttl_seconds * size_class_bytes(workload.object_bytes)
+def _break_even(workload: Workload, memory_bytes: int, server: ServerFigures) -> float:
+    all_written = workload.requests_per_second * workload.ttl_seconds * _image_bytes(workload, server)
     return max(0.0, 1 - memory_bytes / (all_written * (1 + EXPIRED_SHARE)))
 
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from components.config.choices import MoveMode
-from components.config.engines import Server, differences, server_of
+from components.config.engines import Server, can_follow, can_take_keys, differences, server_of
 from preview.changes import changed_paths, force_new, prune
 from preview.resources import Resource
 
@@ -126,6 +126,18 @@ class Edit:
                 and (told := differences(change.before.line, change.after.line))
             )
         )
+
+    @property
+    def way_back(self) -> str:
+        """How the edit is taken back, as a sentence or two."""
+        for change in self.servers():
+            before, after = change.before.line, change.after.line
+            if not (can_follow if change.pods_stay else can_take_keys)(before, after):
+                return (
+                    f"It cannot be taken back by the same edit: {before.title} cannot read what {after.title} has "
+                    "written. Another pool with resize.mode: expire goes back, and fills itself."
+                )
+        return "Taking it back is the same edit the other way round, from wherever it stopped."
 
     def servers(self) -> Iterator[ServerChange]:
         """Where the update puts a server of another line."""

@@ -30,10 +30,15 @@ class Figure:
     show: Callable[[Any], str]
     shows_difference: bool = False
     """Whether the difference is worth a column: of money and capacity, not of a name."""
+    is_named_when_same: bool = True
 
 
 def _text(value: Any) -> str:
     return str(value)
+
+
+def _bytes(value: Any) -> str:
+    return f"{value:,} bytes"
 
 
 def _mib(value: Any) -> str:
@@ -72,8 +77,24 @@ RISK = (
     Figure("pods on a lost node", "resilience.node_pods", _text),
     Figure("second copy after a lost node", "resilience.node_unprotected_seconds", seconds),
     Figure("masters left without a zone", "resilience.zone_masters_left", _text),
+    Figure("moving the working set", "resize.copy_seconds", seconds),
 )
-GROUPS: Mapping[str, tuple[Figure, ...]] = {"Capacity": CAPACITY, "Money": MONEY, "Risk": RISK}
+SERVER = tuple(
+    Figure(label, path, show, is_named_when_same=False)
+    for label, path, show in (
+        ("version", "server.title", _text),
+        ("license", "server.license", _text),
+        ("slots with keys move", "server.slot_move", _text),
+        ("memory of a key, beside its image", "working_set.key_bytes", _bytes),
+        ("memory of all slots", "working_set.slots_bytes", memory),
+        ("core for a GET, beside Redis 7.0", "server.figures.get_times", times),
+        ("core for a SET, beside Redis 7.0", "server.figures.set_times", times),
+        ("failover, as measured", "server.figures.failover_seconds", seconds),
+        ("measured on", "server.figures.measured_on", _text),
+    )
+)
+"""Core and failover as they were measured side by side (docs/engines-measured.md)."""
+GROUPS: Mapping[str, tuple[Figure, ...]] = {"Capacity": CAPACITY, "Money": MONEY, "Risk": RISK, "Server": SERVER}
 
 
 def value_at(plan: Mapping[str, Any], path: str) -> Any:
@@ -160,7 +181,7 @@ def _figures(revision: Revision, after: Advice) -> tuple[Section, ...]:
                 change = difference(*values) if figure.shows_difference else ""
                 # What is shown with a digit behind the point can differ by less than one.
                 rows.append((figure.label, before, now, "" if change == _NO_DIFFERENCE else change))
-            elif now != NONE:
+            elif now != NONE and figure.is_named_when_same:
                 same.append(figure.label)
         if rows:
             blocks.append(Table((topic.lower(), "before", "after", "change"), tuple(rows)))
@@ -243,7 +264,7 @@ def _notes(update: Update) -> list[str]:
         if update.exchanges_the_pool and update.after.cost is not None and cost is not None:
             hourly = (cost + update.after.cost.infrastructure_usd) / HOURS_PER_MONTH
             notes.append(f"Until the old pool goes, both are paid: {hourly:,.2f} USD an hour together.")
-        notes.append("Taking it back is the same edit the other way round, from wherever it stopped.")
+        notes.append(update.edit.way_back)
     notes.append(
         "Times are predicted: the lower with the data of this workload, the upper with full masters and slow volumes."
     )

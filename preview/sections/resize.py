@@ -27,6 +27,7 @@ def resize(plan: Advice) -> Section:
             Facts(
                 (
                     ("chosen", f"{found.mode.value} (resize.mode)"),
+                    ("slots with keys move", f"{plan.server.slot_move}, between pods of {plan.server.title}"),
                     (
                         "beside it",
                         f"{seconds(JOB_SECONDS + JOIN_SECONDS)} until new nodes have joined, "

@@ -40,6 +40,7 @@ def _pods(plan: Advice) -> Rows:
         return f"{memory(request_mib * MIB)} requested, limit {memory(limit_mib * MIB)}"
 
     return (
+        ("server", f"{plan.server.title}, license {plan.server.license}"),
         ("pods", f"{sizing.pods:,}, which request {plain(sizing.total_cpu_millicores / 1000)} CPU cores together"),
         ("memory of a pod", requested_and_limit(sizing.request_memory_mib, sizing.limit_memory_mib)),
         ("memory of all pods", requested_and_limit(sizing.total_request_memory_mib, sizing.total_limit_memory_mib)),

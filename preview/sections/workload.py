@@ -28,6 +28,8 @@ def working_set(plan: Advice, settings: Settings) -> Section:
     )
     facts = [
         ("an image", f"{workload.object_bytes:,} bytes, which take {found.size_class_bytes:,} bytes of memory"),
+        ("its key", f"{found.key_bytes:,} bytes of memory, as measured on {plan.server.figures.measured_on}"),
+        *([("the slots", f"{memory(found.slots_bytes)} of memory on all masters together")] * bool(found.slots_bytes)),
         ("lowest hit rate", f"{share(found.break_even_hit_rate, 1)} if images had all of the memory"),
         ("", f"{share(found.break_even_hit_rate_beside_backlog, 1)} beside the replication backlog"),
     ]

@@ -133,14 +133,14 @@ def test_in_one_zone_nothing_crosses() -> None:
     assert [cost.total_usd for cost in only.cross_zone] == [0]
 
 
-@given(st.integers(1, 6), st.integers(1, 3), st.floats(0, 1))
+@given(st.integers(1, 6), st.integers(1, 3), st.floats(0, 1, exclude_max=True))
 def test_more_zones_never_make_spread_clients_cheaper(zones: int, replicas: int, hit_rate: float) -> None:
     workload = Workload.model_validate({"hitRate": hit_rate})
     now, then = (cross_zone_costs(workload, replicas, count)[0].total_usd for count in (zones, zones + 1))
     assert then >= now - 1e-6
 
 
-@given(st.integers(2, 6), st.integers(1, 3), st.floats(0, 1))
+@given(st.integers(2, 6), st.integers(1, 3), st.floats(0, 1, exclude_max=True))
 def test_reading_from_the_own_zone_never_costs_more(zones: int, replicas: int, hit_rate: float) -> None:
     spread, local, *_ = cross_zone_costs(Workload.model_validate({"hitRate": hit_rate}), replicas, zones)
     assert local.reads_usd <= spread.reads_usd + 1e-6

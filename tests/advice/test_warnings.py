@@ -157,10 +157,10 @@ def test_a_ttl_that_is_advised_holds_to_the_last_image() -> None:
     slow = {"requestsPerSecond": 1, "objectBytes": 1_000_000, "hitRate": 0.9}
     tight = stack("100MB", "609MB", zones=None, ttlSeconds=86_400, **slow)
     (warning,) = (found for found in derive_advice(tight).warnings if found.code == "working-set-exceeds-memory")
-    assert "--set workload.ttlSeconds=6580. " in warning.change
+    assert "--set workload.ttlSeconds=6560. " in warning.change
     fits = [
         derive_figures(stack("100MB", "609MB", zones=None, ttlSeconds=ttl, **slow)).working_set.own.fits
-        for ttl in (6580, 6581)
+        for ttl in (6560, 6561)
     ]
     assert fits == [True, False]
 

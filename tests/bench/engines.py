@@ -10,6 +10,7 @@ python -m tests.bench.engines [--write docs/engines-measured.md]
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import subprocess
 import sys
@@ -22,7 +23,11 @@ from datetime import date
 from pathlib import Path
 from statistics import median
 
+from redis.crc import key_slot
+
+from components.plan.working_set import size_class_bytes
 from reconciler.observe.native_jobs import native_way
+from reconciler.slots import SLOT_COUNT
 from sandbox.host.servers import ServerProgram, servers
 from tests.reconciler.servers import Fleet, Server
 from tests.resize import bench_ways as ways
@@ -60,15 +65,9 @@ REQUESTS = (
 )
 
 
-@dataclass(frozen=True)
-class Held:
-    """How many keys of a size are stored to see what one takes, with the TTL that images have."""
-
-    value_bytes: int
-    keys: int
-
-
-HELD = (Held(MEGABYTE, 100), Held(KILOBYTE, 50_000), Held(100, 100_000))
+HELD_BYTES = 100
+HELD_KEYS = 100_000
+"""Keys with the TTL that images have, in one slot, and then one in each slot: Redis 8 keeps statistics of each slot."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +81,12 @@ class Moved:
 
 
 def processor_s(server: Server) -> tuple[float, float]:
-    """Of the server and of its children that have ended, since it started."""
+    """Of the server's threads, and of its children that have ended, since it started."""
     assert server.process is not None
-    fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
-    own, children = (sum(map(int, fields[first : first + 2])) / _TICKS_PER_SECOND for first in (11, 13))
-    return own, children
+    process = Path(f"/proc/{server.process.pid}")
+    own = sum(int(task.read_text().split()[0]) for task in process.glob("task/*/schedstat")) / 1e9
+    fields = process.joinpath("stat").read_text().rpartition(")")[2].split()
+    return own, sum(map(int, fields[13:15])) / _TICKS_PER_SECOND
 
 
 def microseconds(server: Server, request: Request) -> float:
@@ -103,20 +103,31 @@ def microseconds(server: Server, request: Request) -> float:
     return (after - before) / request.number * 1e6
 
 
-def beside_value(server: Server, held: Held) -> float:
-    """Bytes that a key takes beside its value, its name of some 40 bytes among them."""
+def grows_by(server: Server, names: Sequence[str]) -> float:
+    """Bytes for each of these keys, with a value and a TTL."""
     server.call("FLUSHALL", "SYNC")
     before = int(str(server.info("memory")["used_memory"]))
-    value = os.urandom(held.value_bytes)
     with server.client as client:
-        for start in range(0, held.keys, 1_000):
+        for start in range(0, len(names), 1_000):
             pipeline = client.pipeline(transaction=False)
-            for index in range(start, min(held.keys, start + 1_000)):
-                pipeline.set(f"image:{index:032d}", value, ex=3_600)
+            for name in names[start : start + 1_000]:
+                pipeline.set(name, b"x" * HELD_BYTES, ex=3_600)
             pipeline.execute()
     after = int(str(server.info("memory")["used_memory"]))
     server.call("FLUSHALL", "SYNC")
-    return (after - before) / held.keys - held.value_bytes
+    return (after - before) / len(names)
+
+
+def beside_values(server: Server) -> tuple[float, float]:
+    """Bytes that a key takes beside its value, and those that a slot takes beside its keys."""
+    key = grows_by(server, [f"{{image}}:{index:032d}" for index in range(HELD_KEYS)])
+    in_slots: dict[int, str] = {}
+    for index in itertools.count():
+        name = f"image:{index:033d}"
+        in_slots.setdefault(key_slot(name.encode()), name)
+        if len(in_slots) == SLOT_COUNT:
+            break
+    return key - size_class_bytes(HELD_BYTES), grows_by(server, list(in_slots.values())) - key
 
 
 @contextmanager
@@ -189,11 +200,13 @@ def table(title: str, columns: Sequence[str], rows: dict[str, Sequence[str]]) ->
 def requests_and_memory(programs: Sequence[ServerProgram]) -> Iterator[list[str]]:
     titles = [program.title for program in programs]
     with alone(programs) as started:
+        found = [beside_values(server) for server in started]
         rows = {
-            f"value of {held.value_bytes:,} bytes": [f"{beside_value(server, held):,.0f}" for server in started]
-            for held in HELD
+            "a key, with a name of 40 bytes": [f"{key:,.0f}" for key, _ in found],
+            "a slot that has keys": [f"{slot:,.0f}" for _, slot in found],
+            "allocator": [str(server.info("memory")["mem_allocator"]).partition("-")[0] for server in started],
         }
-        yield table("bytes of a key beside its value", titles, rows)
+        yield table("bytes beside the values", titles, rows)
         times: dict[Request, list[list[float]]] = {request: [[] for _ in started] for request in REQUESTS}
         for _ in range(ROUNDS):
             for size in (MEGABYTE, KILOBYTE):
@@ -206,9 +219,8 @@ def requests_and_memory(programs: Sequence[ServerProgram]) -> Iterator[list[str]
         # Each round beside that of the first server: the machine is not the same for long.
         ratios = [median(mine / first for mine, first in zip(each, by_server[0], strict=True)) for each in by_server]
         rows[f"{request.title}, us"] = [f"{median(each):,.1f}" for each in by_server]
-        rows["  beside the first"] = [f"{ratio:.2f}x" for ratio in ratios]
-        yield table("processor time of a request", titles, rows)
-        rows = {}
+        rows[f"{request.title}, beside the first"] = [f"{ratio:.2f}" for ratio in ratios]
+    yield table("processor time of a request", titles, rows)
 
 
 def waits_and_moves(programs: Sequence[ServerProgram]) -> Iterator[list[str]]:
@@ -235,7 +247,8 @@ Written by `make bench-engines WRITE=docs/engines-measured.md` from one run.
 {printed}
 ```
 
-- **Memory** is what `used_memory` grows by for each key with a TTL and a name of 38 bytes, less its value.
+- **Memory** is what `used_memory` grows by for each key with a TTL, less its value: {keys:,} keys in one slot, and then
+  one key in each of {slots:,} slots. Official images have jemalloc.
 - **Processor time** is the server's own, as the kernel counts it. The servers take turns, {rounds} times. The ratio is
   that to the first server in the same round, the median.
 - **A failover** is of a killed master with a node timeout of {timeout:g} s.
@@ -258,7 +271,14 @@ def main() -> int:
             print(*lines, sep="\n", flush=True)
     if options.write is not None:
         text = "\n".join(printed)
-        page = PAGE.format(printed=text, rounds=ROUNDS, timeout=NODE_TIMEOUT_MS / 1000, cores=os.cpu_count())
+        page = PAGE.format(
+            printed=text,
+            rounds=ROUNDS,
+            keys=HELD_KEYS,
+            slots=SLOT_COUNT,
+            timeout=NODE_TIMEOUT_MS / 1000,
+            cores=os.cpu_count(),
+        )
         options.write.write_text(page)
     return 0
 

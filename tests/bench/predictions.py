@@ -24,6 +24,7 @@ from components.plan.resize import (
     JOIN_SECONDS,
     moving_seconds,
 )
+from components.plan.servers import server_figures
 from components.plan.traffic import BITS_PER_GBIT
 from components.plan.tuning import fork_stall_ms, mixed_overhead_bytes
 from components.plan.working_set import images_bytes, size_class_bytes
@@ -142,14 +143,15 @@ def rate(ours: Mapping[str, Any], here: Core) -> Iterator[Prediction]:
 def memory(ours: Mapping[str, Any]) -> Iterator[Prediction]:
     """Images that are alive or have expired and are not collected, and what a full Redis takes beyond maxmemory."""
     expiry, eviction = ours["expiry"], ours["eviction"]
-    workload = option_1(
+    settings = option_1(
         requestsPerSecond=round(expiry["writes_per_s"]),
         hitRate=0,
         ttlSeconds=expiry["ttl_s"],
         objectBytes=expiry["image_bytes"],
-    ).workload
-    size = images_bytes(workload, workload.hit_rate)
-    images = size / size_class_bytes(workload.object_bytes)
+    )
+    workload, server = settings.workload, server_figures(settings.images.server.line)
+    size = images_bytes(workload, workload.hit_rate, server)
+    images = size / (size_class_bytes(workload.object_bytes) + server.key_bytes)
     yield Prediction("images in memory at a steady rate with a TTL", "images", images, expiry["keys_on_the_plateau"])
     yield Prediction("their memory", "MB", size / _MEGA, expiry["bytes_on_the_plateau"] / _MEGA)
     maxmemory = eviction["maxmemory_bytes"]
@@ -187,7 +189,7 @@ def changes(ours: Mapping[str, Any], here: Core) -> Iterator[Prediction]:
                 * get_seconds(IMAGE_BYTES, tls=False)
                 / here.get_seconds(IMAGE_BYTES)
             )
-            moving = moving_seconds(mark["moved_bytes"], bytes_per_second)
+            moving = moving_seconds(mark["moved_bytes"], bytes_per_second, native=False)
             before = JOB_SECONDS + JOIN_SECONDS + DISCOVERY_SECONDS
             yield Prediction("all slots to new pods, which join first", "s", before + moving, mark["form_s"])
 

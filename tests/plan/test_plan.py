@@ -99,7 +99,8 @@ def test_a_rollout_may_take_a_full_resync_twice_over_for_each_pod_in_turn() -> N
 def test_what_images_take_is_their_size_class() -> None:
     plan = derive_plan(option_1())
     assert plan.tuning.repl_backlog_bytes == 20 * 100 * 1_048_576
-    assert plan.working_set.room_bytes == plan.sizing.usable_memory_bytes - 16 * plan.tuning.repl_backlog_bytes
+    beside = 16 * plan.tuning.repl_backlog_bytes + plan.working_set.slots_bytes
+    assert plan.working_set.room_bytes == plan.sizing.usable_memory_bytes - beside
     assert plan.pool == "redis-64gb"
 
 

@@ -7,7 +7,8 @@ import pytest
 from components.config.choices import MoveMode
 from components.config.load import settings_of
 from components.config.units import GIB, MIB
-from components.plan.resize import SLOT_COUNT, SLOTS_PER_SECOND, Resize, derive_resize
+from components.plan.resize import NATIVE_SLOTS_PER_SECOND, SLOTS_PER_SECOND, Resize, derive_resize
+from components.plan.servers import SLOT_COUNT, server_figures
 from components.plan.sizing import derive_sizing
 from components.plan.traffic import derive_traffic
 from components.plan.working_set import derive_working_set
@@ -22,19 +23,26 @@ def predicted(
     total: str = "640GB",
     workload: dict[str, Any] | None = None,
     tls: dict[str, str] = NO_TLS,
+    image: str = "redis:7.4-alpine",
     **resize: Any,
 ) -> Resize:
     """Ten masters of 64 GB by default; 1,000 requests/s of 1 MB, so a master sends 0.96 Gbps."""
     settings = settings_of(
         totalMemory=total,
         kubeContext="kind",
-        **{**PRODUCTION, "tls": tls},
+        **{**PRODUCTION, "tls": tls, "images": {**PRODUCTION["images"], "redis": image}},
         workload={"requestsPerSecond": 1000, **(workload or {})},
         resize={"maxMibPerSecond": 10**6, **resize},
     )
     sizing = derive_sizing(settings)
     traffic = derive_traffic(settings, sizing)
-    return derive_resize(settings, sizing, traffic, derive_working_set(settings.workload, sizing, 0), gbps)
+    return derive_resize(
+        settings,
+        sizing,
+        traffic,
+        derive_working_set(settings.workload, sizing, 0, server_figures(settings.images.server.line)),
+        gbps,
+    )
 
 
 def test_the_network_leaves_what_the_clients_do_not_take() -> None:
@@ -131,6 +139,33 @@ MEASURED = {
     ),
 }
 """Workload, way and seconds of moves of all slots from four masters (docs/reference/redis.md, "Moving slots")."""
+
+
+NATIVE = ("redis:8.6-alpine", "valkey/valkey:9.1-alpine")
+MEASURED_NATIVELY = {
+    "2 GB with their keys": (1.7, 3.6),
+    "slots with little in them": (0.6, 1.1),
+}
+"""Seconds by the servers of NATIVE themselves (docs/moving.md)."""
+
+
+@pytest.mark.parametrize("name", MEASURED_NATIVELY)
+@pytest.mark.parametrize("image", NATIVE)
+def test_a_prediction_of_what_servers_move_themselves_is_within_twice(name: str, image: str) -> None:
+    seconds = MEASURED_NATIVELY[name][NATIVE.index(image)]
+    workload, resize, by_the_mover = MEASURED[name]
+    found = predicted(total="256GB", workload=workload, image=image, **resize)
+    assert seconds / 2 <= found.seconds <= 2 * seconds < by_the_mover * 2
+
+
+@pytest.mark.parametrize("image", NATIVE)
+def test_servers_that_move_slots_themselves_are_faster_and_without_keys_as_fast_as_others(image: str) -> None:
+    found, other = predicted(image=image), predicted()
+    assert found.copy_seconds < other.copy_seconds
+    # The core no longer bounds it, but one connection does.
+    assert (found.copy_bound_by, found.copy_bytes_per_second_per_master) == ("network", 625_000_000)
+    assert found.slots_seconds == SLOT_COUNT / NATIVE_SLOTS_PER_SECOND
+    assert found.expire_seconds == other.expire_seconds
 
 
 @pytest.mark.parametrize("name", MEASURED)

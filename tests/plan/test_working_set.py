@@ -1,5 +1,6 @@
 """Memory of the images: size classes as measured, break-even and remedies as invariants."""
 
+from dataclasses import replace
 from math import ceil
 from typing import Any
 
@@ -9,10 +10,12 @@ from hypothesis import strategies as st
 
 from components.advice.figures import derive_figures
 from components.config.units import MIB
+from components.plan.servers import ServerFigures
 from components.plan.sizing import derive_sizing
 from components.plan.working_set import derive_working_set, images_bytes, memory_over_time, size_class_bytes
 from tests.plan.stacks import NO_MISSES, option_1, stack
 
+NOTHING_BESIDE = ServerFigures("none", key_bytes=0, slot_bytes=0, get_times=1, set_times=1, failover_seconds=8.5)
 PER_KEY_BYTES = 240
 """What a real Redis used beyond the class at most: the key's entry, its name and its expiry."""
 
@@ -61,36 +64,40 @@ WORKLOADS = st.fixed_dictionaries(
 @given(WORKLOADS)
 def test_break_even_parts_the_hit_rates_that_fit_from_those_that_do_not(workload: dict[str, Any]) -> None:
     settings = stack(zones=None, **workload)
-    found = derive_figures(settings, judge=False).working_set
+    figures = derive_figures(settings, judge=False)
+    found, server = figures.working_set, figures.server.figures
     just_above = min(1.0, found.break_even_hit_rate + 1e-6)
-    one_image = found.size_class_bytes
-    assert images_bytes(settings.workload, just_above) <= found.memory_bytes + one_image
+    one_image = found.size_class_bytes + found.key_bytes
+    assert images_bytes(settings.workload, just_above, server) <= found.memory_bytes + one_image
     if found.break_even_hit_rate > 1e-3:
-        assert images_bytes(settings.workload, found.break_even_hit_rate - 1e-3) > found.memory_bytes - one_image
+        below = found.break_even_hit_rate - 1e-3
+        assert images_bytes(settings.workload, below, server) > found.memory_bytes - one_image
     assert found.break_even_hit_rate_beside_backlog >= found.break_even_hit_rate
 
 
 @given(WORKLOADS)
 def test_each_remedy_makes_the_images_fit(workload: dict[str, Any]) -> None:
     settings = stack(zones=None, **workload)
-    found = derive_figures(settings, judge=False).working_set
+    figures = derive_figures(settings, judge=False)
+    found = figures.working_set
     if found.own.fits:
         assert found.seconds_to_eviction is None
         return
     assert found.seconds_to_eviction is not None
     assert found.seconds_to_eviction < settings.workload.ttl_seconds
-    per_second = images_bytes(settings.workload, settings.workload.hit_rate) / settings.workload.ttl_seconds
-    assert per_second * found.needed_ttl_seconds <= found.room_bytes + found.size_class_bytes
-    room_of_a_master = found.room_bytes / derive_figures(settings, judge=False).sizing.masters
+    per_second = found.own.size_bytes / settings.workload.ttl_seconds
+    assert per_second * found.needed_ttl_seconds <= found.room_bytes + found.size_class_bytes + found.key_bytes
+    # The slots take as much however many masters share them.
+    room_of_a_master = (found.room_bytes + found.slots_bytes) / figures.sizing.masters
     needed_masters = found.needed_total_memory_bytes // settings.pod_memory
-    assert found.own.size_bytes <= needed_masters * room_of_a_master
-    assert found.own.size_bytes > (needed_masters - 1) * room_of_a_master
+    assert found.own.size_bytes <= needed_masters * room_of_a_master - found.slots_bytes
+    assert found.own.size_bytes > (needed_masters - 1) * room_of_a_master - found.slots_bytes
 
 
 def test_memory_rises_for_one_ttl_and_stays_there() -> None:
     figures = derive_figures(option_1())
     line = list(memory_over_time(figures.working_set, 300, 600))
-    assert line == [(0, 0), (300, 513_382_809_600), (600, 513_382_809_600)]
+    assert line == [(0, 0), (300, 513_448_416_000), (600, 513_448_416_000)]
 
 
 def test_memory_stops_rising_where_it_is_full() -> None:
@@ -137,7 +144,7 @@ def test_images_fill_the_room_beside_the_backlog_to_the_last_one() -> None:
     settings = stack("1GB", "3GB", zones=None, requestsPerSecond=10, hitRate=0.0, objectBytes=1_000_000)
     sizing = derive_sizing(settings)
     spare = 3 * 1024 - 3060
-    exact = derive_working_set(settings.workload, sizing, spare * MIB // 3)
+    exact = derive_working_set(settings.workload, sizing, spare * MIB // 3, NOTHING_BESIDE)
     assert (exact.own.images, exact.own.size_bytes, exact.room_bytes) == (3000, 3060 * MIB, 3060 * MIB)
     assert exact.own.fits
     assert exact.own.memory_percent == pytest.approx(100 * 3060 / 3072)
@@ -145,7 +152,7 @@ def test_images_fill_the_room_beside_the_backlog_to_the_last_one() -> None:
     assert exact.needed_total_memory_bytes == sizing.usable_memory_bytes
     assert exact.break_even_hit_rate_beside_backlog == pytest.approx(0.0)
 
-    short = derive_working_set(settings.workload, sizing, spare * MIB // 3 + MIB)
+    short = derive_working_set(settings.workload, sizing, spare * MIB // 3 + MIB, NOTHING_BESIDE)
     assert not short.own.fits
     assert (short.seconds_to_eviction, short.needed_ttl_seconds) == (299, 299)
     assert short.needed_total_memory_bytes == 4 * sizing.pod_memory_bytes
@@ -156,7 +163,7 @@ def test_images_fill_the_room_beside_the_backlog_to_the_last_one() -> None:
 
 def test_memory_rises_to_its_corner_and_keeps_it() -> None:
     settings = stack("1GB", "3GB", zones=None, requestsPerSecond=10, hitRate=0.0, objectBytes=1_000_000)
-    found = derive_working_set(settings.workload, derive_sizing(settings), 259 * MIB)
+    found = derive_working_set(settings.workload, derive_sizing(settings), 259 * MIB, NOTHING_BESIDE)
     assert found.room_bytes == 2295 * MIB
     assert list(memory_over_time(found, 300, 900)) == [(0, 0), (225, 2295 * MIB), (900, 2295 * MIB)]
 
@@ -164,4 +171,25 @@ def test_memory_rises_to_its_corner_and_keeps_it() -> None:
 @pytest.mark.parametrize(("hit_rate", "images"), [(0.5, 2), (0.0, 3), (0.99, 1), (1.0, 0)])
 def test_a_part_of_an_image_takes_a_whole_one(hit_rate: float, images: int) -> None:
     workload = stack(zones=None, requestsPerSecond=3, ttlSeconds=1).workload
-    assert images_bytes(workload, hit_rate) == ceil(images * MIB * 1.02)
+    assert images_bytes(workload, hit_rate, NOTHING_BESIDE) == ceil(images * MIB * 1.02)
+
+
+@given(WORKLOADS, st.integers(0, 400), st.integers(0, 4_000))
+def test_keys_and_slots_take_their_part_of_the_memory(
+    workload: dict[str, Any], key_bytes: int, slot_bytes: int
+) -> None:
+    settings = stack(zones=None, **workload)
+    sizing = derive_sizing(settings)
+    beside = replace(NOTHING_BESIDE, key_bytes=key_bytes, slot_bytes=slot_bytes)
+    bare = derive_working_set(settings.workload, sizing, 0, NOTHING_BESIDE)
+    found = derive_working_set(settings.workload, sizing, 0, beside)
+    assert found.room_bytes == bare.room_bytes - 16_384 * slot_bytes
+    keys = bare.own.images * key_bytes * 1.02
+    assert found.own.size_bytes - bare.own.size_bytes == pytest.approx(keys, abs=1)
+    assert bare.own.fits or not found.own.fits
+
+
+def test_the_key_of_a_thumbnail_takes_a_tenth_of_it_and_that_of_an_image_nothing_to_speak_of() -> None:
+    for object_bytes, share in ((1_000, 0.13), (1_000_000, 0.00013)):
+        found = derive_figures(option_1(objectBytes=object_bytes)).working_set
+        assert found.key_bytes / found.size_class_bytes == pytest.approx(share, rel=0.05)

@@ -169,6 +169,15 @@ def test_servers_that_cannot_be_in_one_cluster_are_refused_in_every_way(mode: st
     assert found.instead == "refused by the Job release: Redis 8.2 cannot be in one cluster with Valkey 8.1"
 
 
+@pytest.mark.parametrize("pool", [{}, OTHER_POOL], ids=["same pods", "other pool"])
+def test_a_newer_server_whose_data_the_former_cannot_read_has_no_way_back(pool: Mapping[str, str]) -> None:
+    newer = update({"images.redis": "redis:8.6-alpine", **pool}, {"images.redis": "redis:7.4-alpine"})
+    assert newer.edit.way_back.startswith("It cannot be taken back by the same edit: Redis 7.4 cannot read what")
+    for same in ({}, {"images.redis": "redis:8.2-alpine"}):
+        found = update({**same, **pool, "workload.ttlSeconds": "200"}, {"images.redis": "redis:7.4-alpine"})
+        assert found.edit.way_back == "Taking it back is the same edit the other way round, from wherever it stopped."
+
+
 def test_what_a_pool_of_another_engine_changes_is_told() -> None:
     found = update({"images.redis": "redis:7.4-alpine", **OTHER_POOL}, {"images.redis": "valkey/valkey:8.1-alpine"})
     assert warned(found) == ()

@@ -7,6 +7,7 @@ from components.config.choices import MoveMode
 from components.config.settings import Settings
 from components.config.units import GIB, MIB
 from components.plan.resize import Resize, derive_resize
+from components.plan.servers import server_figures
 from components.plan.sizing import derive_sizing
 from components.plan.traffic import derive_traffic
 from components.plan.working_set import derive_working_set
@@ -43,7 +44,7 @@ def predicted(
         }
     )
     sizing = derive_sizing(chosen)
-    working_set = derive_working_set(chosen.workload, sizing, backlog_bytes=GIB)
+    working_set = derive_working_set(chosen.workload, sizing, GIB, server_figures(chosen.images.server.line))
     return derive_resize(chosen, sizing, derive_traffic(chosen, sizing), working_set, gbps_per_master)
 
 
