@@ -7,6 +7,9 @@
 # A line of nodes.conf (Redis 7.0; from 7.2 on there are more comma-separated fields after the host name):
 #   ID IP:PORT@BUSPORT[,HOST[,shard-id=…]] FLAGS MASTER PING PONG EPOCH LINK SLOT…
 # Its last line has the epochs: vars currentEpoch N lastVoteEpoch N
+# Of the fields after the host name those are kept that every server knows which writes any. A server does not start with
+# one that it does not know, and the server may be another than the one that wrote the file: a Valkey 9 writes the zone of
+# each node, and a Valkey 8 or a Redis ends with it. Nodes tell each other such things anew.
 # Exit status 3, with the reason on standard error, when Redis did not write the file to its end: Redis would refuse to
 # start with it.
 
@@ -23,6 +26,14 @@ function without(flags, unwanted, names, n, i, kept) {
     if (index("," unwanted ",", "," names[i] ",") == 0)
       kept = kept (kept == "" ? "" : ",") names[i]
   return kept == "" ? "noflags" : kept
+}
+
+function known(fields, field, n, i, kept) {
+  n = split(fields, field, ",")
+  kept = field[1] "," field[2]
+  for (i = 3; i <= n; i++)
+    if (field[i] ~ /^(shard-id|nodename|tcp-port|tls-port)=/) kept = kept "," field[i]
+  return kept
 }
 
 FILENAME == ARGV[1] { state[$1] = $2; next }
@@ -47,7 +58,7 @@ $1 == "vars" {
 
   comma = index($2, ",")
   place = comma ? substr($2, 1, comma - 1) : $2
-  rest = comma ? substr($2, comma) : ""
+  rest = comma ? known(substr($2, comma)) : ""
   split(rest, aux, ",")
   host = comma ? aux[2] : ""
   ports = place

@@ -64,6 +64,41 @@ def test_every_node_gets_the_address_dns_has_for_it_and_keeps_the_rest(
             assert not (moved and {"fail", "fail?"} & set(new.flags))
 
 
+@settings(max_examples=40, deadline=None)
+@given(tables_and_dns(), st.data())
+def test_what_another_server_would_not_start_with_is_left_out(
+    case: tuple[Table, dict[str, str]], data: st.DataObject
+) -> None:
+    before, dns = case
+    known = st.sampled_from(("tls-port=0", f"shard-id={5:040x}", "nodename=redis-master-0.redis-64gb", "tcp-port=6379"))
+    unknown = st.sampled_from(
+        (
+            "availability-zone=us-east-1a",
+            "client-ipv4=10.1.1.1",
+            "client-tcp-port=1",
+            "later",
+            "no-shard-id=1",
+            "x=tls-port",
+        )
+    )
+    fields = {node.id: data.draw(st.lists(known | unknown, max_size=5)) for node in before.nodes}
+    kept = {
+        name: [field for field in mine if field.partition("=")[0] in ("shard-id", "nodename", "tcp-port", "tls-port")]
+        for name, mine in fields.items()
+    }
+
+    def having(chosen: dict[str, list[str]]) -> str:
+        nodes = [replace(node, aux="".join(f",{field}" for field in chosen[node.id])) for node in before.nodes]
+        return replace(before, nodes=tuple(nodes)).text()
+
+    assert rewrite(having(fields), dns) == rewrite(having(kept), dns)
+    status, text, _ = rewrite(having(fields), dns)
+    assert status == 0
+    assert {node.id: node.aux for node in Table.parse(text).nodes} == {
+        name: "".join(f",{field}" for field in mine) for name, mine in kept.items()
+    }
+
+
 @settings(max_examples=30, deadline=None)
 @given(tables_and_dns())
 def test_asking_twice_changes_nothing_more(case: tuple[Table, dict[str, str]]) -> None:

@@ -98,6 +98,21 @@ def test_a_pod_that_moves_to_another_address_is_known_there_by_all(cluster: Clus
         )
 
 
+def test_pods_start_with_what_a_server_wrote_that_knows_more(cluster: Cluster) -> None:
+    """A Valkey 9 writes the zones of nodes. Whoever takes it back to a Valkey 8 has that in nodes.conf."""
+    cluster.fill(60)
+    for pod in cluster.pods:
+        pod.kill()
+    for pod in cluster.pods:
+        file = pod.data / "nodes.conf"
+        file.write_text(re.sub(r"(@\d+,[^, ]*)", r"\1,availability-zone=zone-a,later=1", file.read_text()))
+        assert file.read_text().count(",later=1") == len(cluster.pods)
+    for pod in cluster.pods:
+        pod.start()
+    cluster.wait_until_whole(GOAL_SECONDS)
+    assert serves(cluster)
+
+
 def test_pods_killed_before_they_knew_the_shard_ids_of_others_start_again(cluster: Cluster) -> None:
     """Redis up to 7.4 writes such files and does not start with them. Redis 7.0 has no such ids."""
     cluster.fill(60)

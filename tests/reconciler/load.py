@@ -43,4 +43,4 @@ class Load:
                     self.misses += 1
                     self._client.set(name, value)
             except Exception as error:
-                self.failures.append(f"{name}: {error!r}")
+                self.failures.append(f"{name}: {type(error).__name__}: {error}")
