@@ -89,7 +89,7 @@ test-servers: .venv/tests .venv/sandbox ## pod life, faults, reconciler and resi
 bench-resize: .venv/tests .venv/sandbox ## measure every way of moving 2 GB of 1 MB values, and 200,000 of 1 kB (15 minutes); WRITE=FILE keeps it
 	@$(PYTHON) -m tests.resize.bench $(if $(WRITE),--write '$(WRITE)')
 
-bench-engines: .venv/tests .venv/sandbox ## compare the servers of this machine: memory, processor time, failover, moving (MINUTES minutes); WRITE=FILE keeps it
+bench-engines: .venv/tests .venv/sandbox ## compare the servers of this machine: memory, processor time, failover, moving (ten minutes); WRITE=FILE keeps it
 	@$(PYTHON) -m tests.bench.engines $(if $(WRITE),--write '$(WRITE)')
 
 bench-cpu-limit: .venv/tests .venv/sandbox ## measure what a CPU limit of one core costs during a full resync (two minutes)

@@ -181,4 +181,5 @@ def _in_use_bytes(settings: Settings, measured: Measured) -> int:
         raise ValueError("nothing was measured: give the memory in use of all masters, or the hit rate")
     if not 0 <= measured.hit_rate <= 1:
         raise ValueError(f"measured hit rate is {measured.hit_rate}; it must be from 0 to 1")
-    return images_bytes(settings.workload, measured.hit_rate, server_figures(settings.images.server.line))
+    server = server_figures(settings.images.server.line)
+    return images_bytes(settings.workload, measured.hit_rate, server) + server.slots_bytes

@@ -66,8 +66,8 @@ class Line:
     def slot_move(self) -> str:
         """How slots move between its servers, for people."""
         if self.native_move is not None:
-            return f"by {self.native_move}"
-        return "in parts, key by key" if self.engine is Engine.VALKEY else "one by one, each in a moment"
+            return f"by the servers themselves ({self.native_move})"
+        return "by the Job, key by key" if self.engine is Engine.VALKEY else "by the Job, each slot in one moment"
 
     @property
     def title(self) -> str:

@@ -1,6 +1,7 @@
-"""What the server that an image holds takes of memory and of the core, as measured on one like it.
+"""What the server that an image holds takes of memory beside the values of keys, as measured on one like it.
 
-The figures stand in `servers.csv`. A line that nobody measured has those of the nearest of its engine.
+The figures stand in `servers.csv`. A line that nobody measured has those of the nearest of its engine. Requests take of
+the core what they take on every other server, within a sixth (docs/engines-measured.md).
 """
 
 import csv
@@ -16,7 +17,7 @@ SLOT_COUNT = 16_384
 
 @dataclass(frozen=True, slots=True)
 class ServerFigures:
-    """Of one server. Ratios are to Redis 7.0.15, on which the costs of the core were measured."""
+    """Of one server."""
 
     measured_on: str
     """Redis 8.2.3: the release that was measured."""
@@ -24,12 +25,6 @@ class ServerFigures:
     """Memory of a key beside its value: entry, name of some 40 bytes, and expiry."""
     slot_bytes: int
     """Memory of a slot that has keys, beside them. Redis 8 keeps statistics of each slot's keys."""
-    get_times: float
-    """Processor time of a GET of 1 MB."""
-    set_times: float
-    """Processor time of a SET of 1 MB, which no replica is sent."""
-    failover_seconds: float
-    """With a node timeout of 5 s, the slowest of three."""
 
     @property
     def slots_bytes(self) -> int:
@@ -75,8 +70,5 @@ def _measured() -> dict[Engine, dict[tuple[int, int], ServerFigures]]:
                 measured_on=f"{engine.proper_name} {release}",
                 key_bytes=int(row["key_bytes"]),
                 slot_bytes=int(row["slot_bytes"]),
-                get_times=float(row["get_times"]),
-                set_times=float(row["set_times"]),
-                failover_seconds=float(row["failover_s"]),
             )
     return found

@@ -137,30 +137,39 @@ def _authority(resources: Iterable[Resource]) -> _Authority | None:
 
 
 def _switch_of_engine(edit: Edit) -> Iterator[Danger]:
-    """What is to be known before pods that stay, or a pool that takes over, get another server."""
-    for change in edit.servers():
-        before, after = change.before, change.after
-        reads = can_follow if change.pods_stay else can_take_keys
-        moves = change.pods_stay or moves_keys(edit.after.values())
-        if not can_share_bus(after.line, before.line):
-            fault, remedy = f"{after.title} cannot be in one cluster with {before.title}", ""
-        elif moves and not reads(after.line, before.line):
-            fault = f"{after.title} cannot read the {'data' if change.pods_stay else 'keys'} of {before.title}"
-            remedy = "" if change.pods_stay else " With resize.mode: expire the new pool fills itself."
-        elif change.pods_stay and before.line.engine is not after.line.engine:
-            yield Danger(
-                f"{before.title} becomes {after.title} in pods that stay: "
-                f"{'; '.join(differences(before.line, after.line))} (docs/engines.md)."
-            )
-            return
-        else:
-            continue
+    """What is to be known before pods that stay, or a pool that takes over, get another server. What the Jobs refuse
+    is in reconciler/decide/versions.py; tests/preview/test_refused_servers.py holds the two equal."""
+    change = edit.server_change
+    if change is None:
+        return
+    before, after = change.before, change.after
+    moves = moves_keys(edit.after.values())
+    remedy = ""
+    if not can_share_bus(after, before):
+        fault = f"{after.title} cannot be in one cluster with {before.title}"
+    elif change.pods_stay and not can_follow(after, before):
+        fault = f"{after.title} cannot read the data of {before.title}"
+        remedy = " Another podMemory with resize.mode: expire makes a pool that fills itself."
+    elif (not change.pods_stay or change.masters_go) and moves and not can_take_keys(after, before):
+        fault = f"{after.title} cannot read the keys of {before.title}"
+        remedy = (
+            " Change the number of masters in an edit of its own."
+            if change.pods_stay
+            else " With resize.mode: expire the new pool fills itself."
+        )
+    elif change.pods_stay and before.engine is not after.engine:
         yield Danger(
-            f"{fault}, which runs now. The Job release refuses this before a pod is "
-            f'{"replaced" if change.pods_stay else "made"} (docs/engines.md, "From one version to another").{remedy}',
-            f"refused by the Job release: {fault}",
+            f"{before.title} becomes {after.title} in pods that stay: "
+            f"{'; '.join(differences(before, after))} (docs/engines.md)."
         )
         return
+    else:
+        return
+    yield Danger(
+        f"{fault}, which runs now. The Job release refuses this before a pod is "
+        f'{"replaced" if change.pods_stay else "made"} (docs/engines.md, "From one version to another").{remedy}',
+        f"refused by the Job release: {fault}",
+    )
 
 
 def _what_goes(edit: Edit) -> Iterator[Danger]:

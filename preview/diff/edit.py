@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from components.config.choices import MoveMode
-from components.config.engines import Server, can_follow, can_take_keys, differences, server_of
+from components.config.engines import LINES, Line, can_follow, can_take_keys, differences, server_of
 from preview.changes import changed_paths, force_new, prune
 from preview.resources import Resource
 
@@ -28,9 +28,11 @@ class Danger:
 class ServerChange:
     """Another line of a server, in pods that stay or in the pool that takes over from theirs."""
 
-    before: Server
-    after: Server
+    before: Line
+    after: Line
     pods_stay: bool
+    masters_go: bool
+    """Whether there are fewer masters of the pods that stay. Those that go give their slots away before."""
 
 
 @dataclass(frozen=True)
@@ -118,40 +120,55 @@ class Edit:
 
     def told_servers(self) -> tuple[str, ...]:
         """What another line of a server changes, where that is no danger: all but another engine in pods that stay."""
-        return tuple(
-            dict.fromkeys(
-                f"{change.before.line.title} becomes {change.after.line.title}: {'; '.join(told)} (docs/engines.md)."
-                for change in self.servers()
-                if not (change.pods_stay and change.before.line.engine is not change.after.line.engine)
-                and (told := differences(change.before.line, change.after.line))
-            )
+        change = self.server_change
+        if change is None or (change.pods_stay and change.before.engine is not change.after.engine):
+            return ()
+        told = differences(change.before, change.after)
+        return (
+            (f"{change.before.title} becomes {change.after.title}: {'; '.join(told)} (docs/engines.md).",)
+            if told
+            else ()
         )
 
     @property
     def way_back(self) -> str:
         """How the edit is taken back, as a sentence or two."""
-        for change in self.servers():
-            before, after = change.before.line, change.after.line
-            if not (can_follow if change.pods_stay else can_take_keys)(before, after):
-                return (
-                    f"It cannot be taken back by the same edit: {before.title} cannot read what {after.title} has "
-                    "written. Another pool with resize.mode: expire goes back, and fills itself."
-                )
-        return "Taking it back is the same edit the other way round, from wherever it stopped."
-
-    def servers(self) -> Iterator[ServerChange]:
-        """Where the update puts a server of another line."""
-        stay = [item for item in self._kept() if item.kind == "StatefulSet"]
-        pairs = [(self.before[item.urn], item) for item in stay]
-        if not stay:
-            gone, made = (
-                [item for item in found if item.kind == "StatefulSet"] for found in (self.deleted, self.created)
+        change = self.server_change
+        if change is None or (
+            can_follow(change.before, change.after)
+            if change.pods_stay
+            else can_take_keys(change.before, change.after) or not moves_keys(self.before.values())
+        ):
+            return "Taking it back is the same edit the other way round, from wherever it stopped."
+        cannot = f"{change.before.title} cannot read what {change.after.title} has written"
+        if change.pods_stay:
+            return (
+                f"Taking it back is the same edit the other way round until the first master is replaced. After that, "
+                f"{cannot}: another podMemory with resize.mode: expire makes a pool that fills itself."
             )
-            pairs = list(zip(gone[:1], made[:1], strict=False))
-        for old, new in pairs:
-            before, after = _server(old), _server(new)
-            if before is not None and after is not None and before.line != after.line:
-                yield ServerChange(before, after, bool(stay))
+        return f"Taking it back needs resize.mode: expire: {cannot}, so the former pool fills itself."
+
+    @cached_property
+    def server_change(self) -> ServerChange | None:
+        """None where no pods get a server of another line, and where nobody can say which they get."""
+        sets = [[item for item in side.values() if item.kind == "StatefulSet"] for side in (self.before, self.after)]
+        before, after = (_line(side.values()) for side in (self.before, self.after))
+        if not all(sets) or before is None or after is None or before == after:
+            return None
+        stay = [item for item in sets[1] if item.urn in self.before]
+        masters = [item for item in pod_sets(self) if item.name == "redis-master" and item.before and item.after]
+        return ServerChange(before, after, bool(stay), any(item.pods_after < item.pods_before for item in masters))
+
+    @property
+    def changes_rights_of_nodes_alone(self) -> bool:
+        """Whether a Secret of users changes only because servers that move slots themselves may do so."""
+        change = self.server_change
+        return (
+            change is not None
+            and change.before.native_move != change.after.native_move
+            and self.access is not None
+            and self.access[0] == self.access[1]
+        )
 
 
 def _cluster(provider: Resource) -> Any:
@@ -182,14 +199,21 @@ def containers(pods: Resource) -> Sequence[Mapping[str, Any]]:
     return found
 
 
-def _server(item: Resource) -> Server | None:
-    """What the pods of a StatefulSet run; None for other objects, and for an image whose name does not say it."""
-    if item.kind != "StatefulSet":
-        return None
-    try:
-        return server_of(containers(item)[0]["image"])
-    except ValueError:
-        return None
+def _line(resources: Iterable[Resource]) -> Line | None:
+    """What the pods run, as the Jobs are told; a version of the program that did not tell them has it in the image's
+    name. None where that does not say it."""
+    kept = tuple(resources)
+    title = _topology(kept).get("server", {}).get("title")
+    for item in kept:
+        if item.kind == "StatefulSet":
+            try:
+                return (
+                    next((line for line in LINES if line.title == title), None)
+                    or server_of(containers(item)[0]["image"]).line
+                )
+            except ValueError:
+                return None
+    return None
 
 
 @dataclass(frozen=True)

@@ -85,15 +85,11 @@ SERVER = tuple(
         ("version", "server.title", _text),
         ("license", "server.license", _text),
         ("slots with keys move", "server.slot_move", _text),
-        ("memory of a key, beside its image", "working_set.key_bytes", _bytes),
+        ("memory of a key", "working_set.key_bytes", _bytes),
         ("memory of all slots", "working_set.slots_bytes", memory),
-        ("core for a GET, beside Redis 7.0", "server.figures.get_times", times),
-        ("core for a SET, beside Redis 7.0", "server.figures.set_times", times),
-        ("failover, as measured", "server.figures.failover_seconds", seconds),
-        ("measured on", "server.figures.measured_on", _text),
     )
 )
-"""Core and failover as they were measured side by side (docs/engines-measured.md)."""
+"""Of a version of the program that did not name the server, nothing is known to differ."""
 GROUPS: Mapping[str, tuple[Figure, ...]] = {"Capacity": CAPACITY, "Money": MONEY, "Risk": RISK, "Server": SERVER}
 
 
@@ -171,6 +167,8 @@ def _figures(revision: Revision, after: Advice) -> tuple[Section, ...]:
     blocks: list[Block] = []
     same: list[str] = []
     for topic, figures in GROUPS.items():
+        if figures is SERVER and revision.plan and "server" not in revision.plan:
+            continue
         rows = []
         for figure in figures:
             values = value_at(revision.plan, figure.path), value_at(new, figure.path)
@@ -184,7 +182,9 @@ def _figures(revision: Revision, after: Advice) -> tuple[Section, ...]:
             elif now != NONE and figure.is_named_when_same:
                 same.append(figure.label)
         if rows:
-            blocks.append(Table((topic.lower(), "before", "after", "change"), tuple(rows)))
+            shown = 4 if any(row[3] for row in rows) else 3
+            columns = (topic.lower(), "before", "after", "change")[:shown]
+            blocks.append(Table(columns, tuple(row[:shown] for row in rows)))
     if blocks and same:
         blocks.append(Note(f"The same before and after: {', '.join(same)}."))
     return (Section("Figures", "before and after", tuple(blocks)),) if blocks else ()
@@ -248,9 +248,13 @@ def _steps(update: Update, said: Sequence[str]) -> Section:
 
 def _notes(update: Update) -> list[str]:
     """What else a reviewer has to know of the time between."""
-    notes = []
+    notes = [*update.edit.told_servers()]
     if update.before:
-        if any(item.kind == "Secret" for item in update.edit.replaced) and not users_told(update.edit):
+        if (
+            any(item.kind == "Secret" for item in update.edit.replaced)
+            and not users_told(update.edit)
+            and not update.edit.changes_rights_of_nodes_alone
+        ):
             notes.append(
                 "Passwords or rights of users change. The Job release refuses a password that the nodes do not know "
                 'beside the one of before: docs/runbook.md, "Change the password", has the two edits.'

@@ -120,7 +120,6 @@ class Update:
             *self._release(),
             *self._pods(),
             *self._form(),
-            *(Step(text, 0, 0) for text in self.edit.told_servers()),
             *self._clients(),
             *self._told(),
             *self._rights_of_nodes(),
@@ -349,13 +348,18 @@ class Update:
 
     def _seconds_of_a_move(self) -> tuple[float, float]:
         """Until every slot has moved: at least with the working set, at most with full masters. Of the two plans'
-        predictions the longer one, since both sides take part."""
+        predictions the longer one, since both sides take part. Servers move slots themselves where both do, in one
+        way."""
         new, old = self.after.resize, self.before.get("resize") or {}
         if new.mode is MoveMode.EXPIRE:
             return new.expire_seconds, new.expire_seconds
+        change = self.edit.server_change
+        by_job = change is not None and change.before.native_move != change.after.native_move
+        least = new.copy_by_job_seconds if by_job else new.copy_seconds
+        most = new.copy_full_by_job_seconds if by_job else new.copy_full_seconds
         return (
-            max(new.copy_seconds, float(old.get("copy_seconds", 0))),
-            max(new.copy_full_seconds, float(old.get("copy_full_seconds", 0))),
+            max(least, float(old.get("copy_seconds", 0))),
+            max(most, float(old.get("copy_full_seconds", 0))),
         )
 
     def _with_or_without_keys(self) -> str:

@@ -33,10 +33,10 @@ def refuse_what_cannot_be_read(state: ClusterState) -> RuleResult:
             continue
         newest = reads.get(report.engine)
         least = "none of that engine" if newest is None else f"at most {newest[0]}.{newest[1]} of that engine"
+        anew = "podMemory to another size too, and resize.mode" if stays else "resize.mode"
         return RuleResult(
             refused=f"{report.name} runs {running}, and {wanted.title} cannot read its data ({least}). Nothing was "
-            f"changed. Set images.redis to {running} or later"
-            + ("" if stays else ", or resize.mode to expire: then the cache is filled anew")
+            f"changed. Set images.redis to {running} or later, or {anew} to expire: then the cache is filled anew"
         )
     return RuleResult()
 

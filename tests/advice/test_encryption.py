@@ -142,7 +142,9 @@ def test_tls_is_counted_in_every_figure_and_never_refuses_a_stack_or_changes_its
     assert found.load.core_share > plain.load.core_share
     for of_tls, of_plain in zip(found.capacity_by_interface, plain.capacity_by_interface, strict=True):
         assert of_tls.ops_total <= of_plain.ops_total
-    assert found.resize.copy_bytes_per_second_per_master <= plain.resize.copy_bytes_per_second_per_master
+    # Other nodes may be chosen with TLS, which leave a move more of their network.
+    if (found.link_gbps, found.masters_on_link) == (plain.link_gbps, plain.masters_on_link):
+        assert found.resize.copy_bytes_per_second_per_master <= plain.resize.copy_bytes_per_second_per_master
     if found.nodes is None or plain.nodes is None or found.nodes.passing == ():
         return
     cores = found.nodes.cores_for_pods

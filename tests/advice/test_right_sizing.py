@@ -52,7 +52,7 @@ def test_what_is_recommended_is_the_cheapest_that_holds_it() -> None:
 
 def test_a_measured_hit_rate_stands_for_the_memory_it_fills() -> None:
     found = right_size(option_1(), Measured(hit_rate=0.8))
-    assert found.in_use_bytes == 513_448_416_000
+    assert found.in_use_bytes == 513_448_416_000 + 16_384 * 171
     assert found.wanted.masters == 10
     worse = right_size(option_1(), Measured(hit_rate=0.5))
     assert worse.wanted.masters > worse.now.masters

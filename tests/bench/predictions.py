@@ -189,7 +189,9 @@ def changes(ours: Mapping[str, Any], here: Core) -> Iterator[Prediction]:
                 * get_seconds(IMAGE_BYTES, tls=False)
                 / here.get_seconds(IMAGE_BYTES)
             )
-            moving = moving_seconds(mark["moved_bytes"], bytes_per_second, native=False)
+            keys = mark["moved_bytes"] / IMAGE_BYTES
+            line, masters = option_1().images.server.line, mark["sources"]
+            moving = moving_seconds(keys, mark["moved_bytes"], bytes_per_second, line, masters, by_servers=False)
             before = JOB_SECONDS + JOIN_SECONDS + DISCOVERY_SECONDS
             yield Prediction("all slots to new pods, which join first", "s", before + moving, mark["form_s"])
 

@@ -15,7 +15,7 @@ from components.plan.sizing import derive_sizing
 from components.plan.working_set import derive_working_set, images_bytes, memory_over_time, size_class_bytes
 from tests.plan.stacks import NO_MISSES, option_1, stack
 
-NOTHING_BESIDE = ServerFigures("none", key_bytes=0, slot_bytes=0, get_times=1, set_times=1, failover_seconds=8.5)
+NOTHING_BESIDE = ServerFigures("none", key_bytes=0, slot_bytes=0)
 PER_KEY_BYTES = 240
 """What a real Redis used beyond the class at most: the key's entry, its name and its expiry."""
 

@@ -106,8 +106,8 @@ def test_dangers_of_one_kind_are_one() -> None:
 def test_a_switch_of_engine_in_pods_that_stay_is_a_danger_that_says_what_changes() -> None:
     (danger,) = warned(update({"images.redis": "valkey/valkey:9.1-alpine"}, {"images.redis": "redis:7.2-alpine"}))
     assert danger == (
-        "Redis 7.2 becomes Valkey 9.1 in pods that stay: slots move by CLUSTER MIGRATESLOTS, and no longer one by one, "
-        "each in a moment; nodes say their zone (availability-zone) (docs/engines.md)."
+        "Redis 7.2 becomes Valkey 9.1 in pods that stay: slots move by the servers themselves (CLUSTER MIGRATESLOTS), "
+        "and no longer by the Job, each slot in one moment; nodes say their zone (availability-zone) (docs/engines.md)."
     )
     (danger,) = warned(update({"images.redis": "redis:7.4-alpine"}, {"images.redis": "valkey/valkey:8.1-alpine"}))
     assert "the license is RSALv2 or SSPLv1, and was BSD-3-Clause; " in danger
@@ -117,11 +117,12 @@ def test_a_switch_of_engine_in_pods_that_stay_is_a_danger_that_says_what_changes
 def test_another_version_of_the_same_engine_is_no_danger_and_what_it_changes_is_told() -> None:
     found = update({"images.redis": "redis:8.4-alpine"}, {"images.redis": "redis:7.4-alpine"})
     assert warned(found) == ()
-    assert (
+    assert found.edit.told_servers() == (
         "Redis 7.4 becomes Redis 8.4: the license is RSALv2, SSPLv1 or AGPLv3, and was RSALv2 or SSPLv1; slots move by "
-        "CLUSTER MIGRATION IMPORT, and no longer one by one, each in a moment (docs/engines.md)."
-    ) in told(found)
-    assert not any("becomes" in what for what in told(update({"images.redis": "redis:7.4.12-alpine"})))
+        "the servers themselves (CLUSTER MIGRATION IMPORT), and no longer by the Job, each slot in one moment "
+        "(docs/engines.md).",
+    )
+    assert update({"images.redis": "redis:7.4.12-alpine"}).edit.told_servers() == ()
 
 
 def test_a_server_that_cannot_read_what_runs_is_a_danger() -> None:
@@ -170,9 +171,10 @@ def test_servers_that_cannot_be_in_one_cluster_are_refused_in_every_way(mode: st
 
 
 @pytest.mark.parametrize("pool", [{}, OTHER_POOL], ids=["same pods", "other pool"])
-def test_a_newer_server_whose_data_the_former_cannot_read_has_no_way_back(pool: Mapping[str, str]) -> None:
+def test_a_newer_server_whose_data_the_former_cannot_read_has_another_way_back(pool: Mapping[str, str]) -> None:
     newer = update({"images.redis": "redis:8.6-alpine", **pool}, {"images.redis": "redis:7.4-alpine"})
-    assert newer.edit.way_back.startswith("It cannot be taken back by the same edit: Redis 7.4 cannot read what")
+    assert "Redis 7.4 cannot read what Redis 8.6 has written" in newer.edit.way_back
+    assert "resize.mode: expire" in newer.edit.way_back
     for same in ({}, {"images.redis": "redis:8.2-alpine"}):
         found = update({**same, **pool, "workload.ttlSeconds": "200"}, {"images.redis": "redis:7.4-alpine"})
         assert found.edit.way_back == "Taking it back is the same edit the other way round, from wherever it stopped."
@@ -181,7 +183,7 @@ def test_a_newer_server_whose_data_the_former_cannot_read_has_no_way_back(pool: 
 def test_what_a_pool_of_another_engine_changes_is_told() -> None:
     found = update({"images.redis": "redis:7.4-alpine", **OTHER_POOL}, {"images.redis": "valkey/valkey:8.1-alpine"})
     assert warned(found) == ()
-    (change,) = [what for what in told(found) if " becomes " in what]
+    (change,) = found.edit.told_servers()
     assert change.startswith("Valkey 8.1 becomes Redis 7.4: the license is RSALv2 or SSPLv1, and was BSD-3-Clause; ")
     assert change.endswith("nodes no longer say their zone (availability-zone) (docs/engines.md).")
 
