@@ -20,8 +20,8 @@ NATIVE_SLOTS_PER_SECOND = 15_000
 """The same where servers move slots themselves: 16,384 slots with 12 small keys each from four masters to four others,
 by Valkey 9.1.2 in 1.1 s and by Redis 8.6.2 in 0.6 s (docs/moving.md)."""
 VALKEY_SLOTS_PER_SECOND = 1_100
-"""The same on Valkey, which does not end a mark before its replicas have it. Measured: 16,384 slots with next to nothing
-from three masters to three others, on Valkey 8.1.1, in 15 s, and in 9 s without their keys (docs/engines.md)."""
+"""The same on Valkey, which does not end a mark before its replicas have it. Measured: 16,384 slots with next to
+nothing from three masters to three others, on Valkey 8.1.1, in 15 s, and in 9 s without keys (docs/engines.md)."""
 KEYS_PER_SECOND = 60_000
 """Keys that the Job moves, of all masters together: it names each of them. Measured: 200,000 keys of 1 kB took 1.9 s to
 3.5 s longer than next to none (docs/moving.md)."""

@@ -196,6 +196,7 @@ def test_small_images_take_the_time_of_their_keys_and_not_of_their_bytes(image: 
 @pytest.mark.parametrize("image", NATIVE)
 def test_a_job_s_time_is_enough_where_not_both_servers_can_move_slots_themselves(image: str) -> None:
     found, other = predicted(image=image, mode="copy"), predicted(mode="copy")
-    assert found.copy_full_by_job_seconds == pytest.approx(other.copy_full_seconds, rel=1e-3)
-    assert found.deadline_seconds == pytest.approx(3 * other.copy_full_seconds, rel=1e-2)
+    # Slots of a Valkey take longer, where the Job moves them.
+    assert 0.999 * other.copy_full_seconds <= found.copy_full_by_job_seconds <= other.copy_full_seconds + 12
+    assert found.deadline_seconds == int(3 * found.copy_full_by_job_seconds) + 1
     assert other.copy_by_job_seconds == other.copy_seconds
