@@ -51,4 +51,5 @@ class Progress:
 
     def report_end(self) -> None:
         seconds = self._seconds()
-        self._log(f"{self._text(seconds)}, in {seconds:.1f} s")
+        # A short move is told to a hundredth, by which the bench compares two.
+        self._log(f"{self._text(seconds)}, in {seconds:.{1 if seconds >= 10 else 2}f} s")
