@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from preview.writer import Style
 
 EXIT_STATUS = (
-    "Exit status: 0; 1 when the stack is refused, with every reason; 2 for a wrong call; "
+    "Exit status: 0; 1 when the stack is refused, with every reason, or what --diff shows is no update of the cache; "
+    "2 for a wrong call; "
     f"{FAILED} when the plan does not keep to a --fail-on; 130 for Ctrl-C."
 )
 
@@ -180,6 +181,7 @@ def _print_diff(arguments: argparse.Namespace, changes: dict[str, str], style: "
     from preview.diff.edit import Edit
     from preview.diff.revision import access, revision
     from preview.diff.sections import refused, sections
+    from preview.diff.update import Update
     from preview.evaluate import PROJECT_DIR, evaluate, masked
     from preview.resources import Resource
     from preview.stack_file import encrypted
@@ -204,9 +206,14 @@ def _print_diff(arguments: argparse.Namespace, changes: dict[str, str], style: "
         if before.plan and now.get(key) != before.encrypted.get(key)
     ]
     users = None if before.access is None else (before.access, access(arguments.stack, changes))
-    shown = sections(arguments.stack, before, after.plan, Edit.between(before.resources, resources, users), said)
-    _print_sections([*_failed(broken), *shown], arguments, style)
-    return _judged(broken)
+    edit = Edit.between(before.resources, resources, users)
+    _print_sections([*_failed(broken), *sections(arguments.stack, before, after.plan, edit, said)], arguments, style)
+    status = _judged(broken)
+    update = Update(edit, before.plan, after.plan)
+    if update.is_refused:
+        sys.stderr.write(f"error: no update of this cache: {update.instead}\n")
+        return 1
+    return status
 
 
 def _print_sections(sections: "Sequence[Section]", arguments: argparse.Namespace, style: "Style") -> None:

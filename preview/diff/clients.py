@@ -125,6 +125,7 @@ def _passwords(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[
                 "is not let in by nodes that know that one alone, and refuses this before a pod is "
                 f"replaced{unless}. {steps}",
                 f"refused by the Job release: access.password changes in one edit{unless}",
+                is_certain=not unless,
             )
         else:
             yield Danger(

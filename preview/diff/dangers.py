@@ -56,6 +56,7 @@ def _other_domain(edit: Edit) -> Iterator[Danger]:
             f"check refuses this before a pod of Redis is made or replaced, unless {after} is the domain of this "
             f"cluster; then nothing runs under {before}, which it refused likewise (docs/networking.md).",
             f"refused by the Job check, unless {after} is the domain of this cluster",
+            is_certain=False,
         )
 
 

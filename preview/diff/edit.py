@@ -22,6 +22,8 @@ class Danger:
     """Sentences."""
     instead: str = ""
     """What happens in place of the update, for a headline; empty where the update goes on all the same."""
+    is_certain: bool = True
+    """False where that depends on what nobody can read offline."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,11 @@ class Update:
         return next((danger.instead for danger in self.dangers if danger.instead), "")
 
     @property
+    def is_refused(self) -> bool:
+        """Whether it is certain that this cache is not updated."""
+        return any(danger.instead and danger.is_certain for danger in self.dangers)
+
+    @property
     def renews_classes(self) -> bool:
         """Whether volumes to come get other parameters than those that the pods keep."""
         return not self.exchanges_the_pool and any(item.kind == "StorageClass" for item in self.edit.replaced)
