@@ -27,6 +27,14 @@ def report_of(cluster: Cluster, *given: str) -> dict[str, Any]:
     return run(target_of(options), shares_of(options))
 
 
+def await_load(cluster: Cluster) -> None:
+    """Until the load has asked for some images. When its processes have started depends on the machine."""
+    end = time.monotonic() + 20
+    while cluster.nodes[0].info("commandstats").get("cmdstat_get", {}).get("calls", 0) < 10:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
 @pytest.mark.redis
 def test_every_request_is_sent_and_answered_and_every_image_is_written_with_its_ttl(make_cluster: MakeCluster) -> None:
     cluster = make_cluster(2)
@@ -52,7 +60,8 @@ def test_a_stall_is_in_the_latencies_of_all_who_would_have_asked_meanwhile(make_
     cluster = make_cluster(1)
 
     def stall() -> None:
-        time.sleep(1.5)
+        await_load(cluster)
+        time.sleep(0.5)
         cluster.processes[0].send_signal(signal.SIGSTOP)
         time.sleep(0.8)
         cluster.processes[0].send_signal(signal.SIGCONT)
@@ -74,7 +83,7 @@ def test_slots_that_move_under_the_load_fail_no_request(make_cluster: MakeCluste
     source_id, target_id = cluster.id_of(0), cluster.id_of(1)
 
     def move() -> None:
-        time.sleep(1)
+        await_load(cluster)
         # Ownership alone, as when the content may expire: the source drops its keys, so hits turn into misses.
         with cluster.nodes[1].pipeline(transaction=False) as commands:
             for slot in range(0, SLOTS // 2, 4):
@@ -96,7 +105,8 @@ def test_a_node_that_dies_costs_its_own_requests_and_the_load_goes_on(make_clust
     cluster = make_cluster(2)
 
     def kill() -> None:
-        time.sleep(2)
+        await_load(cluster)
+        time.sleep(1)
         cluster.processes[1].kill()
 
     killing = threading.Thread(target=kill)
