@@ -25,7 +25,7 @@ SLOTS_AHEAD = 2048
 
 FIRST_POLL_S = 0.01
 MAX_POLL_S = 0.25
-POLL_SHARE = 0.01
+POLL_SHARE = 0.03
 """How long a job is left alone between two looks at it, as a part of its time so far: no more is lost at its end."""
 
 BUSY_POLL_S = 0.1
