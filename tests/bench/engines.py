@@ -247,6 +247,7 @@ Written by `make bench-engines WRITE=docs/engines-measured.md` from one run.
 {printed}
 ```
 
+- **Servers.** Three come with `make up`, and three more with `make servers`.
 - **Memory** is what `used_memory` grows by for each key with a TTL, less its value: {keys:,} keys in one slot, and then
   one key in each of {slots:,} slots. Official images have jemalloc.
 - **Processor time** is the server's own, as the kernel counts it. The servers take turns, {rounds} times. The ratio is
