@@ -16,18 +16,18 @@ SLOTS_PER_SECOND = 3_700
 """What the mover hands over beside the bytes: several round trips for each slot, from one process for all sources.
 Measured: 16,384 slots with 300 small keys from four masters to four others in 4.4 s
 (docs/reference/redis.md, "Moving slots")."""
-NATIVE_SLOTS_PER_SECOND = 15_000
+NATIVE_SLOTS_PER_SECOND = 18_000
 """The same where servers move slots themselves: 16,384 slots with 12 small keys each from four masters to four others,
-by Valkey 9.1.2 in 1.1 s and by Redis 8.6.2 in 0.6 s (docs/moving.md)."""
+by Valkey 9.1.2 in 0.8 s and by Redis 8.6.2 in 0.5 s (docs/moving.md)."""
 VALKEY_SLOTS_PER_SECOND = 1_100
 """The same on Valkey, which does not end a mark before its replicas have it. Measured: 16,384 slots with next to
 nothing from three masters to three others, on Valkey 8.1.1, in 15 s, and in 9 s without keys (docs/engines.md)."""
 KEYS_PER_SECOND = 60_000
-"""Keys that the Job moves, of all masters together: it names each of them. Measured: 200,000 keys of 1 kB took 1.9 s to
-3.5 s longer than next to none (docs/moving.md)."""
+"""Keys that the Job moves, of all masters together: it names each of them. Measured: 200,000 keys of 1 kB in 5.2 to 6.2 s, slots
+and the start of the Job included (docs/moving.md)."""
 NATIVE_KEYS_PER_SECOND = 60_000
-"""Keys that one master moves itself. Measured: 200,000 of four masters in 0.6 s and in 1.1 s (docs/moving.md), slots
-included."""
+"""Keys that one master moves itself. Measured: 200,000 of four masters in 0.5 s and in 0.8 s, slots included
+(docs/moving.md)."""
 JOIN_SECONDS = 8
 """Until all nodes agree on who is new and a new node takes slots. Measured for a fourth master and its replica
 (docs/reference/redis.md, "Moving slots"); a node that joined refuses every command for up to 5 s of it."""

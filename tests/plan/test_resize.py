@@ -146,8 +146,8 @@ MEASURED = {
 
 NATIVE = ("redis:8.6-alpine", "valkey/valkey:9.1-alpine")
 MEASURED_NATIVELY = {
-    "2 GB with their keys": (1.7, 3.6),
-    "slots with little in them": (0.6, 1.1),
+    "2 GB with their keys": (1.6, 2.6),
+    "slots with little in them": (0.5, 0.8),
 }
 """Seconds by the servers of NATIVE themselves (docs/moving.md)."""
 
