@@ -23,8 +23,8 @@ VALKEY_SLOTS_PER_SECOND = 1_100
 """The same on Valkey, which does not end a mark before its replicas have it. Measured: 16,384 slots with next to
 nothing from three masters to three others, on Valkey 8.1.1, in 15 s, and in 9 s without keys (docs/engines.md)."""
 KEYS_PER_SECOND = 60_000
-"""Keys that the Job moves, of all masters together: it names each of them. Measured: 200,000 keys of 1 kB in 5.2 to 6.2 s, slots
-and the start of the Job included (docs/moving.md)."""
+"""Keys that the Job moves, of all masters together: it names each of them. Measured: 200,000 keys of 1 kB in 5.2 to
+6.2 s, slots and the start of the Job included (docs/moving.md)."""
 NATIVE_KEYS_PER_SECOND = 60_000
 """Keys that one master moves itself. Measured: 200,000 of four masters in 0.5 s and in 0.8 s, slots included
 (docs/moving.md)."""
