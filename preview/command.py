@@ -1,4 +1,7 @@
-"""`python -m preview`: a stack's derived plan and resources, without asking anybody."""
+"""`python -m preview`: a stack's derived plan and resources, without asking anybody.
+
+It is long because every option stands here with its help, and every way of showing with its exit status.
+"""
 
 import argparse
 import gc

@@ -3,6 +3,8 @@
 The order is the one of components/manifests/pool.py and components/resources/cluster.py: node groups, *release*, the
 StatefulSets one after the other, *form*, the client Service, and what is deleted last. tests/preview/test_update.py
 holds it to the dependencies of the rendered resources.
+
+It is long because it is one list of steps, with a method for each, and every method is a few sentences for people.
 """
 
 from __future__ import annotations

@@ -159,7 +159,11 @@ def _judge_by_simulated_queues(stack: Settings, figures: Figures) -> None:
         if 0 < use <= 0.9:
             simulated = simulated_p95_ms(use, times)
             assert waits is not None
-            assert abs(waits - simulated) <= 0.3 * max(unit, simulated)
+            assert simulated - waits <= 0.25 * max(unit, simulated)
+            # Where a few long writes stand among many short reads, and little of the core is used, the model takes
+            # waits to be longer than they are: 0.27 of the unit, with ten times as many requests played through too.
+            few_long_writes = unit != link and use < 0.25 and share < 0.1
+            assert waits - simulated <= (0.3 if few_long_writes else 0.25) * max(unit, simulated)
 
 
 def simulated_p95_ms(use: float, service_ms: Callable[[random.Random], float], requests: int = 30_000) -> float:

@@ -18,6 +18,7 @@ from components.plan.core import core_use
 from components.plan.load import first_failure
 from components.plan.plan import derive_plan
 from components.plan.refusal import PlanRefused, Refused
+from components.plan.resize import derive_resize
 from preview.measured import right_sizing
 from tests.plan.stacks import NO_TLS, TLS, ZONES, option_1, option_2, stack
 
@@ -142,9 +143,12 @@ def test_tls_is_counted_in_every_figure_and_never_refuses_a_stack_or_changes_its
     assert found.load.core_share > plain.load.core_share
     for of_tls, of_plain in zip(found.capacity_by_interface, plain.capacity_by_interface, strict=True):
         assert of_tls.ops_total <= of_plain.ops_total
-    # Other nodes may be chosen with TLS, which leave a move more of their network.
-    if (found.link_gbps, found.masters_on_link) == (plain.link_gbps, plain.masters_on_link):
-        assert found.resize.copy_bytes_per_second_per_master <= plain.resize.copy_bytes_per_second_per_master
+    # On the same network: other nodes may be chosen with TLS, which leave a move more of theirs.
+    moved, moved_plain = (
+        derive_resize(each, figures.sizing, figures.traffic, figures.working_set, plain.link_gbps)
+        for each, figures in ((with_tls, found), (stack(**load), plain))  # type: ignore[arg-type]
+    )
+    assert moved.copy_bytes_per_second_per_master <= moved_plain.copy_bytes_per_second_per_master
     if found.nodes is None or plain.nodes is None or found.nodes.passing == ():
         return
     cores = found.nodes.cores_for_pods

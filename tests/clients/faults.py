@@ -14,13 +14,12 @@ from sandbox.errors import SandboxError
 from tests.clients.running import Running
 from tests.faults import planned, resync
 from tests.faults.deployment import Deployment
-from tests.faults.rows import ROWS, Stack
+from tests.faults.rows import GENEROUS, PROMOTION_S, ROWS, Stack
 from tests.faults.scenarios import exceed_memory, fullest_node, fullest_zone, serves
 from tests.faults.stacks import another_tag, local_stack
 
-FAILOVER_S = 30.0
-"""How long a fault waits for its failover. One takes 7 to 8 s (docs/faults.md), and longer where other work has the
-processors; what a client feels of that is judged by its own bound."""
+FAILOVER_S = GENEROUS * PROMOTION_S
+"""How long a fault waits for its failover, as tests/faults does. What a client feels is judged by its own bound."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ RESYNC_RATIO = 3.0
 NODE_TIMEOUT_S = 5.0
 BYSTANDERS_S = 2.0
 """The longest gap between writes that still counts as serving throughout, on cores that everything here shares."""
+GENEROUS = 3
+"""How many times as long as its goal a fault may take in a test, on cores that other tests share."""
 _REPAIR_S = 100.0
 """The CronJob runs every minute, and its work takes seconds."""
 

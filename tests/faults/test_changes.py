@@ -6,8 +6,9 @@ import pytest
 
 from tests.faults import planned, resync, rows, scenarios
 from tests.faults.deployment import Deployment
+from tests.faults.rows import GENEROUS
 from tests.faults.scenarios import Limits, Outcome
-from tests.faults.test_crashes import GENEROUS, no_key_is_lost, others_serve
+from tests.faults.test_crashes import no_key_is_lost, others_serve
 
 pytestmark = pytest.mark.sandbox
 

@@ -8,10 +8,10 @@ import pytest
 
 from tests.faults import resync, rows, scenarios, strangers
 from tests.faults.deployment import Deployment
+from tests.faults.rows import GENEROUS
 from tests.faults.scenarios import PATIENT, Outcome
 
 pytestmark = pytest.mark.sandbox
-GENEROUS = 3
 
 
 def no_key_is_lost(outcome: Outcome) -> bool:
