@@ -209,10 +209,9 @@ def _print_diff(arguments: argparse.Namespace, changes: dict[str, str], style: "
         if before.plan and now.get(key) != before.encrypted.get(key)
     ]
     users = None if before.access is None else (before.access, access(arguments.stack, changes))
-    edit = Edit.between(before.resources, resources, users)
-    _print_sections([*_failed(broken), *sections(arguments.stack, before, after.plan, edit, said)], arguments, style)
+    update = Update(Edit.between(before.resources, resources, users), before.plan, after.plan)
+    _print_sections([*_failed(broken), *sections(arguments.stack, before, update, said)], arguments, style)
     status = _judged(broken)
-    update = Update(edit, before.plan, after.plan)
     if update.is_refused:
         sys.stderr.write(f"error: no update of this cache: {update.instead}\n")
         return 1

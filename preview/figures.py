@@ -43,7 +43,7 @@ def _memory(plan: Advice, settings: Settings) -> Figure:
     until = 2 * workload.ttl_seconds
     room = found.room_bytes / GIB
     own = tuple((float(second), size / GIB) for second, size in memory_over_time(found, workload.ttl_seconds, until))
-    all_written = workload.requests_per_second * (found.size_class_bytes + found.key_bytes)
+    all_written = workload.requests_per_second * found.image_bytes
     full_after = min(workload.ttl_seconds, found.room_bytes / all_written)
     peak = min(room, all_written * full_after / GIB)
     lines = [

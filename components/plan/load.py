@@ -12,7 +12,7 @@ from components.plan.servers import server_figures
 from components.plan.sizing import Sizing
 from components.plan.traffic import SINGLE_FLOW_GBPS, Traffic, bytes_per_second, derive_traffic
 from components.plan.tuning import Tuning, resync_peak_bytes
-from components.plan.working_set import EXPIRED_SHARE, size_class_bytes
+from components.plan.working_set import EXPIRED_SHARE, image_bytes
 
 _PRECISION = 1e-9
 """19.2 Gbps of four masters of 4.8 Gbps must not be more than 19.2."""
@@ -48,8 +48,8 @@ class Load:
     tls: bool
     """Whether the times of the core are those with TLS."""
     object_bytes: int
-    key_bytes: int
-    """Memory of a key beside its image."""
+    image_bytes: int
+    """Memory of an image with its key."""
     ttl_seconds: int
     wanted_p95_ms: int
     tuning: Tuning
@@ -90,7 +90,7 @@ class Load:
         by_network = min(bytes_per_second(SINGLE_FLOW_GBPS), free)
         rate, is_bound_by_core = min(by_network, by_core), by_core < by_network
         written_on_wire = bytes_per_second(traffic.write_gbps_per_master)
-        written = written_on_wire / self.object_bytes * (size_class_bytes(self.object_bytes) + self.key_bytes)
+        written = written_on_wire / self.object_bytes * self.image_bytes
         maxmemory = self.tuning.maxmemory_bytes
         data = maxmemory if is_full else min(maxmemory, written * self.ttl_seconds * (1 + EXPIRED_SHARE))
         if data_bytes is not None:
@@ -134,7 +134,7 @@ def derive_load(
         core=core_use(workload, settings.replicas_per_master, has_tls),
         tls=has_tls,
         object_bytes=workload.object_bytes,
-        key_bytes=server_figures(settings.images.server.line).key_bytes,
+        image_bytes=image_bytes(workload.object_bytes, server_figures(settings.images.server.line)),
         ttl_seconds=workload.ttl_seconds,
         wanted_p95_ms=workload.p95_latency_ms,
         tuning=tuning,

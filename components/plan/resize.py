@@ -87,8 +87,7 @@ def derive_resize(
 ) -> Resize:
     """Mode and duration of a move. `gbps_per_master` is the network of one pod, which it shares with its clients."""
     workload, resize = settings.workload, settings.resize
-    beside = working_set.size_class_bytes + working_set.key_bytes
-    objects_full = working_set.room_bytes / beside
+    objects_full = working_set.room_bytes / working_set.image_bytes
     objects = min(working_set.own.images, objects_full)
 
     free_gbps = max(0.0, gbps_per_master - traffic.egress_gbps_per_master)

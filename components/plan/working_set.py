@@ -64,6 +64,11 @@ class WorkingSet:
     needed_ttl_seconds: int
     """The longest TTL whose working set fits."""
 
+    @property
+    def image_bytes(self) -> int:
+        """Memory one image takes with its key."""
+        return self.size_class_bytes + self.key_bytes
+
 
 def size_class_bytes(object_bytes: int) -> int:
     """Memory of one string value: its bytes, Redis's header and end mark, rounded up to the allocator's class."""
@@ -76,11 +81,12 @@ def size_class_bytes(object_bytes: int) -> int:
 
 def images_bytes(workload: Workload, hit_rate: float, server: ServerFigures) -> int:
     """Memory of all images that are alive at a time, and of those that have expired and are not collected yet."""
-    return ceil(round(_alive(workload, hit_rate) * _image_bytes(workload, server) * (1 + EXPIRED_SHARE), 3))
+    return ceil(round(_alive(workload, hit_rate) * image_bytes(workload.object_bytes, server) * (1 + EXPIRED_SHARE), 3))
 
 
-def _image_bytes(workload: Workload, server: ServerFigures) -> int:
-    return size_class_bytes(workload.object_bytes) + server.key_bytes
+def image_bytes(object_bytes: int, server: ServerFigures) -> int:
+    """Memory of one image with its key."""
+    return size_class_bytes(object_bytes) + server.key_bytes
 
 
 def _alive(workload: Workload, hit_rate: float) -> int:
@@ -92,7 +98,7 @@ def derive_working_set(workload: Workload, sizing: Sizing, backlog_bytes: int, s
     room_per_master = sizing.pod_memory_bytes - backlog_bytes
     room = max(0, sizing.masters * room_per_master - server.slots_bytes)
     own = _scenario(workload, workload.hit_rate, sizing.usable_memory_bytes, room, server)
-    fill_bytes_per_second = own.writes_per_second * _image_bytes(workload, server) * (1 + EXPIRED_SHARE)
+    fill_bytes_per_second = own.writes_per_second * image_bytes(workload.object_bytes, server) * (1 + EXPIRED_SHARE)
     return WorkingSet(
         size_class_bytes=size_class_bytes(workload.object_bytes),
         key_bytes=server.key_bytes,
@@ -114,7 +120,7 @@ def derive_working_set(workload: Workload, sizing: Sizing, backlog_bytes: int, s
 
 def _longest_ttl_seconds(workload: Workload, room_bytes: int, server: ServerFigures) -> int:
     # Images count whole: where one is written every ten seconds, ten seconds more are one image too many.
-    images = floor(room_bytes / (_image_bytes(workload, server) * (1 + EXPIRED_SHARE)))
+    images = floor(room_bytes / (image_bytes(workload.object_bytes, server) * (1 + EXPIRED_SHARE)))
     return floor(round(images / misses_per_second(workload), 6))
 
 
@@ -142,7 +148,7 @@ def _scenario(
 
 
 def _break_even(workload: Workload, memory_bytes: int, server: ServerFigures) -> float:
-    all_written = workload.requests_per_second * workload.ttl_seconds * _image_bytes(workload, server)
+    all_written = workload.requests_per_second * workload.ttl_seconds * image_bytes(workload.object_bytes, server)
     return max(0.0, 1 - memory_bytes / (all_written * (1 + EXPIRED_SHARE)))
 
 

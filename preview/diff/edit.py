@@ -206,16 +206,14 @@ def _line(resources: Iterable[Resource]) -> Line | None:
     name. None where that does not say it."""
     kept = tuple(resources)
     title = _topology(kept).get("server", {}).get("title")
-    for item in kept:
-        if item.kind == "StatefulSet":
-            try:
-                return (
-                    next((line for line in LINES if line.title == title), None)
-                    or server_of(containers(item)[0]["image"]).line
-                )
-            except ValueError:
-                return None
-    return None
+    for line in LINES:
+        if line.title == title:
+            return line
+    image = next((containers(item)[0]["image"] for item in kept if item.kind == "StatefulSet"), "")
+    try:
+        return server_of(image).line
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True)

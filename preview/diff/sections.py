@@ -12,7 +12,6 @@ from components.config.formats import NONE, count, memory, milliseconds, percent
 from components.config.units import MIB
 from components.plan.nodes.catalogue import HOURS_PER_MONTH
 from preview.diff.clients import users_told
-from preview.diff.edit import Edit
 from preview.diff.revision import Revision
 from preview.diff.update import Update, time_span
 from preview.document import Block, Facts, Note, Section, Table
@@ -106,12 +105,10 @@ def value_at(plan: Mapping[str, Any], path: str) -> Any:
     return value
 
 
-def sections(
-    stack: str, revision: Revision, after: Advice, edit: Edit, said: Sequence[str] = ()
-) -> tuple[Section, ...]:
+def sections(stack: str, revision: Revision, update: Update, said: Sequence[str] = ()) -> tuple[Section, ...]:
     """The whole of the comparison. `said` is what the program warns of beside the plan's own warnings, such as nodes
     that are too many."""
-    update = Update(edit, revision.plan, after)
+    after = update.after
     return (
         _headline(stack, revision, after, update),
         *_figures(revision, after),

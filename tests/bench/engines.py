@@ -26,7 +26,6 @@ from statistics import median
 from redis.crc import key_slot
 
 from components.plan.working_set import size_class_bytes
-from reconciler.observe.native_jobs import native_way
 from reconciler.slots import SLOT_COUNT
 from sandbox.host.servers import ServerProgram, servers
 from tests.reconciler.servers import Fleet, Server
@@ -185,10 +184,6 @@ def moved(program: ServerProgram, natively: bool) -> Moved:
     return Moved(source / megabytes * 1000, child / megabytes * 1000, target / megabytes * 1000)
 
 
-def moves_itself(program: ServerProgram) -> bool:
-    return native_way({f"{program.engine}_version": ".".join(map(str, program.version))}) is not None
-
-
 def table(title: str, columns: Sequence[str], rows: dict[str, Sequence[str]]) -> list[str]:
     widths = [max(len(column), *(len(row[index]) for row in rows.values())) for index, column in enumerate(columns)]
     lines = ["", f"{title:38}" + "".join(f"  {column:>{width}}" for column, width in zip(columns, widths, strict=True))]
@@ -232,7 +227,7 @@ def waits_and_moves(programs: Sequence[ServerProgram]) -> Iterator[list[str]]:
     columns = ("source", "its children", "target")
     rows = {}
     for program in programs:
-        for natively in (False, True) if moves_itself(program) else (False,):
+        for natively in (False, True) if ways.moves_slots_itself(program) else (False,):
             found = moved(program, natively)
             name = f"{program.title}, {'by the servers' if natively else 'by the mover'}"
             rows[name] = [f"{value:.2f}" for value in (found.source_ms, found.source_child_ms, found.target_ms)]

@@ -27,7 +27,7 @@ from components.plan.resize import (
 from components.plan.servers import server_figures
 from components.plan.traffic import BITS_PER_GBIT
 from components.plan.tuning import fork_stall_ms, mixed_overhead_bytes
-from components.plan.working_set import images_bytes, size_class_bytes
+from components.plan.working_set import image_bytes, images_bytes
 from tests.plan.stacks import option_1
 
 WITHIN = 2.0
@@ -151,7 +151,7 @@ def memory(ours: Mapping[str, Any]) -> Iterator[Prediction]:
     )
     workload, server = settings.workload, server_figures(settings.images.server.line)
     size = images_bytes(workload, workload.hit_rate, server)
-    images = size / (size_class_bytes(workload.object_bytes) + server.key_bytes)
+    images = size / image_bytes(workload.object_bytes, server)
     yield Prediction("images in memory at a steady rate with a TTL", "images", images, expiry["keys_on_the_plateau"])
     yield Prediction("their memory", "MB", size / _MEGA, expiry["bytes_on_the_plateau"] / _MEGA)
     maxmemory = eviction["maxmemory_bytes"]

@@ -105,10 +105,7 @@ def rows_of(server: ServerProgram, workload: Workload, folder: Path) -> list[Row
 def tried() -> list[ServerProgram]:
     """Debian's Redis, and those that move slots themselves."""
     found = servers()
-    native = [
-        server for server in found if native_way({f"{server.engine}_version": ".".join(map(str, server.version))})
-    ]
-    return [found[0], *native]
+    return [found[0], *filter(ways.moves_slots_itself, found)]
 
 
 def table(workload: Workload, server: ServerProgram, rows: list[Row]) -> list[str]:

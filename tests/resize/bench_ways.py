@@ -7,8 +7,9 @@ import re
 import subprocess
 from pathlib import Path
 
-from reconciler.observe.native_jobs import NativeWay, read_jobs
+from reconciler.observe.native_jobs import NativeWay, native_way, read_jobs
 from reconciler.slots import count, ranges, take
+from sandbox.host.servers import ServerProgram
 from tests.reconciler.servers import Fleet, eventually
 from tests.resize.bench_cluster import SHARDS, names
 
@@ -22,6 +23,10 @@ EXPIRE = "mover, expire: no keys"
 
 _MOVED_IN = re.compile(r" move: .* in ([\d.]+) s$", re.MULTILINE)
 _BLOCK = re.compile(r"longest block (\d+) ms")
+
+
+def moves_slots_itself(program: ServerProgram) -> bool:
+    return native_way({f"{program.engine}_version": ".".join(map(str, program.version))}) is not None
 
 
 def by_redis_cli(fleet: Fleet, source: str) -> None:
