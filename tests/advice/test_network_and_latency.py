@@ -12,7 +12,6 @@ from components.plan.latency import Latency, derive_latency, transfer_ms
 from components.plan.traffic import misses_per_second
 from tests.plan.stacks import option_1, option_2, stack
 
-
 HIT_RATES = st.floats(0, 1, exclude_max=True)
 """What a stack may say: 1 itself is refused."""
 
